@@ -1,0 +1,148 @@
+//! What the API answers when it cannot do what was asked: every error is a Kubernetes Status.
+
+use serde_json::{Value, json};
+
+use crate::field::{Errors, FieldError};
+
+/// The resource an error speaks of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subject {
+    /// The API group; empty for the core group.
+    pub group: &'static str,
+    /// The plural resource name, e.g. `jobs`.
+    pub resource: &'static str,
+    /// The kind, e.g. `Job`.
+    pub kind: &'static str,
+    /// The object's name; empty where there is none yet.
+    pub name: String,
+}
+
+impl Subject {
+    /// `jobs.batch`, or `pods` for the core group.
+    #[must_use]
+    pub fn qualified(&self) -> String {
+        if self.group.is_empty() {
+            self.resource.to_owned()
+        } else {
+            format!("{}.{}", self.resource, self.group)
+        }
+    }
+}
+
+/// An answer that is not the object.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ApiError {
+    /// The HTTP status.
+    pub code: u16,
+    /// The machine-readable reason, e.g. `NotFound`.
+    pub reason: &'static str,
+    /// The sentence for people.
+    pub message: String,
+    /// `details` of the Status: name, group, kind, uid, causes, retryAfterSeconds.
+    pub details: Option<Value>,
+}
+
+impl ApiError {
+    /// An error without details.
+    pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError { code, reason, message: message.into(), details: None }
+    }
+    /// 400: the request cannot be understood.
+    pub fn bad_request(message: impl Into<String>) -> ApiError {
+        ApiError::new(400, "BadRequest", message)
+    }
+    /// 404 for an object.
+    #[must_use]
+    pub fn not_found(subject: &Subject) -> ApiError {
+        ApiError::new(404, "NotFound", format!("{} {:?} not found", subject.qualified(), subject.name))
+            .about(subject)
+    }
+    /// 409: a create met an object of that name.
+    #[must_use]
+    pub fn already_exists(subject: &Subject) -> ApiError {
+        ApiError::new(
+            409,
+            "AlreadyExists",
+            format!("{} {:?} already exists", subject.qualified(), subject.name),
+        )
+        .about(subject)
+    }
+    /// 409: the object is not as the writer thought.
+    pub fn conflict(subject: &Subject, detail: impl std::fmt::Display) -> ApiError {
+        ApiError::new(
+            409,
+            "Conflict",
+            format!("Operation cannot be fulfilled on {} {:?}: {detail}", subject.qualified(), subject.name),
+        )
+        .about(subject)
+    }
+    /// 409: the resource version is stale.
+    #[must_use]
+    pub fn stale(subject: &Subject) -> ApiError {
+        ApiError::conflict(
+            subject,
+            "the object has been modified; please apply your changes to the latest version and try again",
+        )
+    }
+    /// 422: the object is well-formed and wrong; every problem is listed.
+    #[must_use]
+    pub fn invalid(subject: &Subject, errors: &Errors) -> ApiError {
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let list = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(", ")) };
+        let kind = if subject.group.is_empty() {
+            subject.kind.to_owned()
+        } else {
+            format!("{}.{}", subject.kind, subject.group)
+        };
+        let causes: Vec<Value> = errors.iter().map(cause).collect();
+        let mut error =
+            ApiError::new(422, "Invalid", format!("{kind} {:?} is invalid: {list}", subject.name));
+        error.details = Some(
+            json!({"name": subject.name, "group": subject.group, "kind": subject.kind, "causes": causes}),
+        );
+        error.drop_empty_details();
+        error
+    }
+    /// 500: ours to mend.
+    pub fn internal(cause: impl std::fmt::Display) -> ApiError {
+        ApiError::new(500, "InternalError", format!("Internal error occurred: {cause}"))
+    }
+    /// 410: the history asked for is gone.
+    pub fn expired(message: impl Into<String>) -> ApiError {
+        ApiError::new(410, "Expired", message)
+    }
+    fn about(mut self, subject: &Subject) -> ApiError {
+        self.details = Some(json!({"name": subject.name, "group": subject.group, "kind": subject.resource}));
+        self.drop_empty_details();
+        self
+    }
+    fn drop_empty_details(&mut self) {
+        if let Some(Value::Object(map)) = &mut self.details {
+            map.retain(|_, v| v.as_str() != Some(""));
+        }
+    }
+    /// The Status object that is sent.
+    #[must_use]
+    pub fn status(&self) -> Value {
+        let mut status = json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": self.message, "reason": self.reason, "code": self.code,
+        });
+        if let Some(details) = &self.details {
+            status["details"] = details.clone();
+        }
+        status
+    }
+}
+
+fn cause(error: &FieldError) -> Value {
+    json!({"reason": error.reason(), "message": error.message(), "field": error.path})
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}

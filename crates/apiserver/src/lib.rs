@@ -1,0 +1,13 @@
+//! The Kubernetes HTTP API over a store: one row per kind, one generic path for every verb.
+//!
+//! Knows no controller and no process: what it cannot do itself (logs) it asks of a trait that it owns.
+
+pub mod error;
+pub mod field;
+pub mod http;
+pub mod kind;
+pub mod kinds;
+pub mod logs;
+pub mod registry;
+pub mod schema;
+pub mod world;

@@ -1,0 +1,8 @@
+//! Controllers as pure functions: (objects, now) -> plan. No I/O, no clock, no randomness, no `Result`.
+
+pub mod garbage;
+pub mod job;
+pub mod namespace;
+pub mod retention;
+pub mod schedule;
+pub mod view;

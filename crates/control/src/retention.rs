@@ -1,0 +1,1 @@
+//! Retention: when a finished Job is deleted (ttlSecondsAfterFinished).

@@ -1,0 +1,117 @@
+//! The kubelet's decisions, pure: (pod, what is known of its runs, now) -> plan.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::runtime::{Ended, StartFailure};
+
+/// What is known of one container's runs, newest last. The engine keeps it from runtime events; the plan reads it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Facts {
+    /// The runs of each container that were asked for.
+    pub runs: Vec<Run>,
+    /// Containers whose process cannot be made yet (a missing ConfigMap, say): name, reason, message. Retried by the engine when something changes.
+    pub blocked: Vec<(String, &'static str, String)>,
+}
+
+/// One run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Run {
+    /// The container's name.
+    pub container: String,
+    /// Which attempt.
+    pub attempt: u32,
+    /// How far it is.
+    pub state: RunState,
+}
+
+/// How far a run is.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RunState {
+    /// Asked for, not yet heard of.
+    Starting,
+    /// It runs.
+    Running {
+        /// Its process id.
+        pid: i32,
+        /// Since when.
+        started_at: Timestamp,
+    },
+    /// It ended.
+    Ended {
+        /// How.
+        ended: Ended,
+        /// When it began.
+        started_at: Timestamp,
+        /// When it ended.
+        finished_at: Timestamp,
+    },
+    /// It never began.
+    Failed {
+        /// The class of the cause.
+        failure: StartFailure,
+        /// The cause in words.
+        message: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Nobody knows.
+    Lost {
+        /// What is known.
+        message: String,
+        /// When it was noticed.
+        at: Timestamp,
+    },
+}
+
+/// What to do for a pod now.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Plan {
+    /// The pod's new `status`, if it differs from the one it has.
+    pub status: Option<Value>,
+    /// Effects, after the status is committed.
+    pub actions: Vec<Action>,
+    /// Events to record about the pod: type, reason, message.
+    pub events: Vec<(EventType, &'static str, String)>,
+    /// Look again at this time even if nothing happens.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// Normal or Warning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EventType {
+    /// As it should be.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// An effect on a container.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Start this run.
+    Start {
+        /// The container.
+        container: String,
+        /// The attempt.
+        attempt: u32,
+    },
+    /// Send this run a signal.
+    Signal {
+        /// The container.
+        container: String,
+        /// The attempt.
+        attempt: u32,
+        /// The signal's number.
+        signal: i32,
+    },
+    /// The pod may leave the store as soon as it has no finalizers: it is deleted, and nothing of it runs.
+    Remove,
+}
+
+/// Decides. `pod` is the whole object as stored; `host_ip` and the like come with it in its status.
+#[must_use]
+pub fn plan(pod: &Value, facts: &Facts, now: Timestamp) -> Plan {
+    let _ = (pod, facts, now);
+    todo!()
+}

@@ -1,0 +1,10 @@
+//! Runs a pod's containers: the kubelet's decisions as a pure plan, the environment of a process,
+//! the shim that owns the processes and their logs, and a scripted runtime for tests.
+
+pub mod kubelet;
+pub mod log;
+pub mod process;
+pub mod runtime;
+pub mod scripted;
+pub mod shim;
+pub mod testing;

@@ -1,0 +1,1 @@
+//! Reading the logs that the shim writes (CRI line format).

@@ -1,0 +1,1 @@
+//! From a container of a pod to the process that stands for it: arguments, environment, directory. Pure.

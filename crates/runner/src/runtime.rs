@@ -1,0 +1,145 @@
+//! The seam between deciding what should run and running it.
+
+use std::path::PathBuf;
+
+use futures_core::future::BoxFuture;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One run of one container of one pod. Starting the same key twice starts it once.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Key {
+    /// The pod's uid.
+    pub pod: String,
+    /// The container's name.
+    pub container: String,
+    /// 0 for the first run, counted up by each restart.
+    pub attempt: u32,
+}
+
+/// A process to start.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Start {
+    /// Which run this is.
+    pub key: Key,
+    /// Program and arguments. The program is looked up in `PATH` of `env`, as a shell would.
+    pub argv: Vec<String>,
+    /// The whole environment; nothing is inherited.
+    pub env: Vec<(String, String)>,
+    /// Where it starts; `/` if none.
+    pub cwd: Option<PathBuf>,
+    /// The file its output goes to, in the CRI line format. The parent directory is made (0700).
+    pub log: PathBuf,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Ended {
+    /// It exited with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+}
+
+impl Ended {
+    /// The code as Kubernetes reports it: 128+n for signal n.
+    #[must_use]
+    pub fn exit_code(self) -> i32 {
+        match self {
+            Ended::Code(code) => code,
+            Ended::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Why a run never began.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum StartFailure {
+    /// There is no such program (a shell's 127).
+    NotFound,
+    /// It may not be executed (a shell's 126).
+    NotExecutable,
+    /// The working directory is not there.
+    NoDirectory,
+    /// Anything else: no processes, no memory, no descriptors.
+    Other,
+}
+
+/// What happened to a run. Events of one key come in order; after a new engine's start they may be repeated.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// It runs.
+    Started {
+        /// Which run.
+        key: Key,
+        /// Its process id.
+        pid: i32,
+        /// When.
+        at: Timestamp,
+    },
+    /// It never began.
+    Failed {
+        /// Which run.
+        key: Key,
+        /// The class of the cause.
+        failure: StartFailure,
+        /// The cause in words.
+        message: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// It ended; its log is complete.
+    Exited {
+        /// Which run.
+        key: Key,
+        /// How.
+        ended: Ended,
+        /// When it began.
+        started_at: Timestamp,
+        /// When it ended.
+        finished_at: Timestamp,
+        /// CPU time of it and its waited-for children, microseconds.
+        cpu_us: u64,
+        /// Peak resident memory, bytes.
+        peak_bytes: u64,
+    },
+    /// What became of it cannot be known (its shim died, or the machine was restarted). Nothing of it runs any more.
+    Lost {
+        /// Which run.
+        key: Key,
+        /// What is known, in words.
+        message: String,
+        /// When it was noticed.
+        at: Timestamp,
+    },
+}
+
+impl Event {
+    /// The run it speaks of.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        match self {
+            Event::Started { key, .. }
+            | Event::Failed { key, .. }
+            | Event::Exited { key, .. }
+            | Event::Lost { key, .. } => key,
+        }
+    }
+}
+
+/// Something that runs processes. All calls return at once; what they cause comes back as events.
+pub trait Runtime: Send + Sync {
+    /// Starts processes. The intent must be durable before this is called.
+    fn start(&self, starts: Vec<Start>);
+    /// Sends a signal to a run and all its descendants. Unknown or ended runs are ignored.
+    fn signal(&self, key: &Key, signal: i32);
+    /// The run's end is recorded elsewhere: the ledger may drop it.
+    fn forget(&self, keys: Vec<Key>);
+    /// The next events, at least one; pending until there are some. An error means that the runtime is gone and was not able to come back.
+    fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>>;
+}
+
+/// The runtime cannot be reached any more.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the process that runs the containers is gone: {0}")]
+pub struct RuntimeGone(pub String);

@@ -1,0 +1,1 @@
+//! A runtime that runs nothing and answers from a script: for tests and simulation.

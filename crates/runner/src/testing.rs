@@ -1,0 +1,1 @@
+//! What tests of other crates need of this one.
