@@ -22,6 +22,8 @@ mod shared;
 
 mod backend;
 
+mod format;
+
 mod cache;
 
 mod pins;
@@ -40,7 +42,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
-use backend::{Backend, Memory};
+use backend::{Backend, Memory, Opened};
 use cache::Cache;
 use shared::{Shared, Wake};
 use state::State;
@@ -59,10 +61,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens (or makes) the durable store in `dir`.
+    /// Opens (or makes) the durable store in `dir`, which is its own: mode 0700, locked, nothing else in it.
     pub fn open(dir: &Path, options: Options) -> Result<Store, OpenError> {
-        let _ = (dir, options);
-        todo!()
+        let Opened { id, state, backend } = backend::open(dir, &options)?;
+        Ok(Store::start(id, state, Box::new(backend), options))
     }
 
     /// A store in memory, with the same behaviour but for durability.

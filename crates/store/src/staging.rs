@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::state::{Logged, State, Version};
-use crate::types::{CommitError, Committed, Entry, Expect, Key, Op, Revision, Template, Value, Write};
+use crate::types::{CommitError, Committed, Entry, Expect, Key, Op, Revision, Tags, Template, Value, Write};
 
 /// Reads the value of a revision that is on the disk.
 pub(crate) type ReadValue<'a> = dyn Fn(Revision) -> Result<Value, CommitError> + 'a;
@@ -108,7 +108,7 @@ impl<'a> Staging<'a> {
                     created: before.as_ref().map_or(revision, |b| b.version.created),
                     modified: revision,
                     size: u32::try_from(value.bytes().len()).unwrap_or(u32::MAX),
-                    tags: Arc::new(tags),
+                    tags: share(tags, before.as_ref()),
                 };
                 let entry = entry(&write.key, &version, value.clone());
                 self.push(write.key, before.map(|b| b.version), Some(version), Some(value));
@@ -128,6 +128,14 @@ impl<'a> Staging<'a> {
         self.newest.insert(key.clone(), self.staged.len());
         let change = Logged { at_ms: self.now_ms, key, before, after };
         self.staged.push(Staged { revision, change, value });
+    }
+}
+
+/// Tags that stay the same are kept once.
+fn share(tags: Tags, before: Option<&Before>) -> Arc<Tags> {
+    match before {
+        Some(before) if *before.version.tags == tags => before.version.tags.clone(),
+        _ => Arc::new(tags),
     }
 }
 

@@ -1,7 +1,12 @@
 //! What keeps values, and on a disk everything else. One writer writes; anyone reads values.
 
+mod durable;
+
+mod header;
+
 mod memory;
 
+pub(crate) use durable::{Opened, open};
 pub(crate) use memory::Memory;
 
 use std::io;
