@@ -62,11 +62,11 @@ impl Verdict {
 /// Whether the Job has its final condition.
 #[must_use]
 pub fn is_finished(status: &JobStatus) -> bool {
-    finished_at(status).is_some()
+    finished_condition(status).is_some()
 }
 
 /// The final condition, if the Job has one.
-pub(crate) fn finished_at(status: &JobStatus) -> Option<&Condition> {
+pub(crate) fn finished_condition(status: &JobStatus) -> Option<&Condition> {
     ["Complete", "Failed"].into_iter().find_map(|kind| find(status, kind))
 }
 

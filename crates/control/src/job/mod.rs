@@ -20,11 +20,14 @@ mod count;
 mod finish;
 mod indexed;
 mod manage;
+mod orphan;
 mod podspec;
 mod suspend;
 
 pub use backoff::forgettable;
+pub(crate) use finish::finished_condition;
 pub use finish::is_finished;
+pub use orphan::orphans;
 pub use podspec::owner;
 
 /// The finalizer that keeps a pod until it is counted.
