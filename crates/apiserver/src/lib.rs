@@ -11,4 +11,5 @@ pub mod logs;
 pub mod names;
 pub mod registry;
 pub mod schema;
+pub mod selectors;
 pub mod world;
