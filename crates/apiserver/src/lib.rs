@@ -9,6 +9,7 @@ pub mod kind;
 pub mod kinds;
 pub mod logs;
 pub mod names;
+pub mod quantity;
 pub mod registry;
 pub mod schema;
 pub mod selectors;

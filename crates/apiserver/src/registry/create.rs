@@ -44,6 +44,21 @@ impl Registry {
         }
     }
 
+    /// What the server makes of an object that the engine wants: named, with identity, defaulted, prepared, not yet
+    /// validated. To be changed further and then given to [`Transaction::insert`](super::Transaction::insert).
+    pub fn prepare(&self, kind: &'static Kind, object: Value) -> Result<Value, ApiError> {
+        if !object.is_object() {
+            return Err(ApiError::bad_request("only an object can be created"));
+        }
+        let object = self.born(kind, object);
+        if meta::text(&object, "name").is_empty() {
+            return Err(ApiError::bad_request(
+                "metadata.name: Required value: name or generateName is required",
+            ));
+        }
+        Ok(object)
+    }
+
     /// What the server makes of an object that a writer wants: named, with identity, defaulted, prepared.
     pub(super) fn born(&self, kind: &'static Kind, mut object: Value) -> Value {
         let world = &*self.world;

@@ -35,7 +35,7 @@ impl Registry {
             let entry = self.entry(kind, namespace, name)?;
             let old = object_of(&entry)?;
             check_preconditions(kind, name, options, &old)?;
-            let marked = mark(kind, &old, options, self.world.now());
+            let marked = remains(kind, &old, options, self.world.now());
             let gone = match &marked {
                 None => true,
                 Some(new) => ends(new),
@@ -85,8 +85,26 @@ fn check_preconditions(
     Ok(())
 }
 
+/// What a delete does to an object.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Mark {
+    /// It goes at once.
+    Gone,
+    /// It stays behind like this, for its grace or its finalizers.
+    Stays(Box<Value>),
+}
+
+/// Decides what a delete does to an object; writes nothing.
+#[must_use]
+pub fn mark(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Mark {
+    match remains(kind, old, options, now) {
+        Some(new) if !ends(&new) => Mark::Stays(Box::new(new)),
+        _ => Mark::Gone,
+    }
+}
+
 /// The object as it stays behind; `None` if it goes at once.
-fn mark(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Option<Value> {
+fn remains(kind: &Kind, old: &Value, options: &DeleteOptions, now: Timestamp) -> Option<Value> {
     let mut new = old.clone();
     if kind.kind == "Pod" && kind.group.is_empty() {
         let Some(grace) = pod_grace(old, options) else { return Some(new) };

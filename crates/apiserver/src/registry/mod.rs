@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::kind::{Kind, Propagation};
 use crate::world::SharedWorld;
 
+pub use delete::{Mark, mark};
 pub use encode::{head, tags, template, without_type};
 pub use transaction::Transaction;
 

@@ -5,7 +5,6 @@ use windlass_store::{CommitError, Committed, Expect, Op, Revision, Write};
 
 use super::update::ends;
 use super::{Registry, encode, meta};
-use crate::error::ApiError;
 use crate::kind::Kind;
 
 /// Writes that are committed together.
@@ -23,20 +22,9 @@ impl Registry {
 }
 
 impl Transaction {
-    /// Adds a create: name generated, defaulted and prepared like any create, but not validated. Returns the object as it will be stored, without its resource version.
-    pub fn create(&mut self, kind: &'static Kind, object: Value) -> Result<Value, ApiError> {
-        if !object.is_object() {
-            return Err(ApiError::bad_request("only an object can be created"));
-        }
-        let object = self.registry.born(kind, object);
-        let name = meta::text(&object, "name");
-        if name.is_empty() {
-            return Err(ApiError::bad_request(
-                "metadata.name: Required value: name or generateName is required",
-            ));
-        }
-        self.writes.push(Write { key: key(kind, &object), expect: Expect::Absent, op: put(kind, &object) });
-        Ok(object)
+    /// Adds a new object that [`Registry::prepare`] made; it must not be there yet.
+    pub fn insert(&mut self, kind: &'static Kind, object: &Value) {
+        self.writes.push(Write { key: key(kind, object), expect: Expect::Absent, op: put(kind, object) });
     }
     /// Adds a replacement of an object, expected at the resource version that it carries (any, if it carries none).
     /// A deleting object that has no finalizer and no grace left is removed instead, as any update does.
