@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
 }
 
 fn check_key(key: &str) -> Result<(), String> {
-    let wrong = names::qualified(key);
+    let wrong = names::qualified_name(key);
     if wrong.is_empty() { Ok(()) } else { Err(format!("key: Invalid value: {key:?}: {}", wrong.join("; "))) }
 }
 
