@@ -7,6 +7,7 @@
 mod apply;
 mod cause;
 pub mod edit;
+mod cancel;
 mod facts;
 mod generate;
 pub mod make;
@@ -17,6 +18,7 @@ pub mod read;
 pub mod status;
 mod verdict;
 
+pub use cancel::{CancelPlan, cancel};
 pub use edit::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
 pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};
