@@ -17,11 +17,14 @@ use crate::view::{Job, JobStatus, Meta, Pod};
 mod backoff;
 mod claim;
 mod count;
+mod failure_policy;
 mod finish;
 mod indexed;
 mod manage;
 mod orphan;
+mod per_index;
 mod podspec;
+mod success_policy;
 mod suspend;
 
 pub use backoff::forgettable;
@@ -217,5 +220,9 @@ impl<'a> Draft<'a> {
     }
 }
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;
