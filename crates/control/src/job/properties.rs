@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::count::{is_indexed, is_terminal};
-use super::sim::World;
+use super::sim::{IGNORED_CODE, World};
 
 /// Something that happens. Numbers choose among the pods there are.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,11 @@ enum Happening {
     Runs(usize),
     Succeeds(usize),
     Fails(usize),
+    FailsIgnored(usize),
+    /// Its labels no longer match.
+    IsRelabelled(usize),
+    /// It loses its owner and its finalizer, as when a Job of the same selector is deleted and its pods orphaned.
+    IsOrphaned(usize),
     IsDeleted(usize),
     Reap,
     Time(i64),
@@ -25,6 +30,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => any::<usize>().prop_map(Runs),
         6 => any::<usize>().prop_map(Succeeds),
         3 => any::<usize>().prop_map(Fails),
+        2 => any::<usize>().prop_map(FailsIgnored),
+        1 => any::<usize>().prop_map(IsRelabelled),
+        1 => any::<usize>().prop_map(IsOrphaned),
         1 => any::<usize>().prop_map(IsDeleted),
         2 => Just(Reap),
         3 => (1..700_i64).prop_map(Time),
@@ -35,9 +43,10 @@ fn happening() -> impl Strategy<Value = Happening> {
 
 /// A Job's spec: fixed completions, a work queue, Indexed, Indexed with a limit for each index.
 fn spec() -> impl Strategy<Value = serde_json::Value> {
-    let kind = 0..5_u8;
-    (kind, 0..6_i32, 0..9_i32, 0..5_i32, any::<bool>(), proptest::option::of(1..900_i64)).prop_map(
-        |(kind, parallelism, completions, limit, only_failed, deadline)| {
+    let kind = 0..6_u8;
+    let deadline = proptest::option::of(1..900_i64);
+    (kind, 0..6_i32, 0..9_i32, 0..5_i32, any::<bool>(), any::<bool>(), deadline).prop_map(
+        |(kind, parallelism, completions, limit, only_failed, ignores, deadline)| {
             let mut spec = json!({
                 "parallelism": parallelism, "completions": completions, "backoffLimit": limit,
                 "podReplacementPolicy": if only_failed { "Failed" } else { "TerminatingOrFailed" },
@@ -53,7 +62,17 @@ fn spec() -> impl Strategy<Value = serde_json::Value> {
                     spec["backoffLimitPerIndex"] = (limit / 2).into();
                     spec["backoffLimit"] = i32::MAX.into();
                 }
+                3 => {
+                    let rules =
+                        json!([{"succeededIndexes": "1,3-4", "succeededCount": 2}, {"succeededCount": 5}]);
+                    spec["completionMode"] = "Indexed".into();
+                    spec["successPolicy"] = json!({ "rules": rules });
+                }
                 _ => {}
+            }
+            if ignores {
+                let codes = json!({"operator": "In", "values": [IGNORED_CODE]});
+                spec["podFailurePolicy"] = json!({"rules": [{"action": "Ignore", "onExitCodes": codes}]});
             }
             spec
         },
@@ -61,15 +80,25 @@ fn spec() -> impl Strategy<Value = serde_json::Value> {
 }
 
 fn apply(world: &mut World, happening: Happening) {
-    let choose = |uids: Vec<String>, number: usize| uids.get(number % uids.len().max(1)).cloned();
     let living = world.uids(|pod| !is_terminal(pod));
+    let all = world.uids(|_| true);
+    let one = |uids: Vec<String>, number: usize| uids.get(number % uids.len().max(1)).cloned().into_iter();
     match happening {
-        Happening::Runs(number) => _ = choose(living, number).map(|uid| world.run(&uid).pods.len()),
-        Happening::Succeeds(number) => _ = choose(living, number).map(|uid| world.end(&uid, 0).pods.len()),
-        Happening::Fails(number) => _ = choose(living, number).map(|uid| world.end(&uid, 1).pods.len()),
-        Happening::IsDeleted(number) => {
-            _ = choose(world.uids(|_| true), number).map(|uid| world.delete(&uid).pods.len())
+        Happening::Runs(number) => one(living, number).for_each(|uid| _ = world.run(&uid)),
+        Happening::Succeeds(number) => one(living, number).for_each(|uid| _ = world.end(&uid, 0)),
+        Happening::Fails(number) => one(living, number).for_each(|uid| _ = world.end(&uid, 1)),
+        Happening::FailsIgnored(number) => {
+            one(living, number).for_each(|uid| _ = world.end(&uid, IGNORED_CODE))
         }
+        Happening::IsRelabelled(number) => one(all, number).for_each(|uid| {
+            world.pod(&uid).metadata.labels.insert("job".into(), "another".into());
+        }),
+        Happening::IsOrphaned(number) => one(living, number).for_each(|uid| {
+            let pod = world.pod(&uid);
+            pod.metadata.owner_references.clear();
+            pod.metadata.finalizers.clear();
+        }),
+        Happening::IsDeleted(number) => one(all, number).for_each(|uid| _ = world.delete(&uid)),
         Happening::Reap => _ = world.reap(),
         Happening::Time(seconds) => world.now += jiff::SignedDuration::from_secs(seconds),
         Happening::Suspend(held) => world.job.spec.suspend = Some(held),

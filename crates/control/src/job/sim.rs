@@ -32,6 +32,9 @@ pub(super) fn job(spec: Value) -> Job {
     serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
 }
 
+/// The exit code that the policies of random Jobs ignore.
+pub(super) const IGNORED_CODE: i32 = 3;
+
 /// A time of the tests' calendar.
 pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -100,7 +103,8 @@ impl World {
     }
 
     pub(super) fn active(&self) -> Vec<&Pod> {
-        let active = |pod: &&Pod| !is_terminal(pod) && pod.metadata.deletion_timestamp.is_none();
+        let own = |pod: &Pod| claim::controller(&pod.metadata).is_some_and(|owner| owner.uid == "J");
+        let active = |pod: &&Pod| own(pod) && !is_terminal(pod) && pod.metadata.deletion_timestamp.is_none();
         self.pods.iter().filter(active).collect()
     }
 
@@ -254,10 +258,13 @@ impl World {
         let pod = self.pod(uid);
         assert!(is_tracked(pod), "{uid} is released twice");
         pod.metadata.finalizers.retain(|finalizer| finalizer != TRACKING_FINALIZER);
+        let code = pod.status.container_statuses.first().and_then(|status| status.state.terminated.as_ref());
+        let ignored = code.is_some_and(|end| end.exit_code == IGNORED_CODE);
         let (phase, deleted) = (pod.status.phase.clone(), pod.metadata.deletion_timestamp.is_some());
         match phase.as_str() {
             "Succeeded" if indexed => {}
             "Succeeded" => self.expected.0 += 1,
+            "Failed" if ignored && self.job.spec.pod_failure_policy.is_some() => {}
             "Failed" => self.expected.1 += 1,
             _ if deleted => self.expected.1 += 1,
             _ => {}
