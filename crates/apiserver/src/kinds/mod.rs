@@ -16,6 +16,8 @@ mod service_account;
 
 mod common;
 mod json;
+mod rules;
+mod selector;
 mod table;
 
 use crate::kind::Kind;
