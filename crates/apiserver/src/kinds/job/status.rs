@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::indexes;
 use crate::field::{Errors, FieldError};
 use crate::kinds::common::has_condition;
-use crate::kinds::json::{flag, int, is_set, items, same, text};
+use crate::kinds::json::{flag, int, is_set, items, text};
 use crate::kinds::rules::not_negative;
 use crate::kinds::table;
 
@@ -34,9 +34,9 @@ impl Change<'_> {
     fn turned(&self, condition: &str) -> bool {
         self.is(condition) != self.was(condition)
     }
-    /// Whether a field changed.
+    /// Whether a field changed; an empty `failedIndexes` is not the same as none.
     fn changed(&self, key: &str) -> bool {
-        !same(&self.new[key], &self.old[key])
+        self.new[key] != self.old[key]
     }
     fn is_finished(&self) -> bool {
         self.is("Complete") || self.is("Failed")

@@ -87,8 +87,9 @@ fn allow_scheduling(expected: &mut Value, new: &Value) {
     if let Some(affinity) = object(spec, "affinity") {
         put(affinity, "nodeAffinity", wanted);
     }
-    // An affinity that held nothing else may be left out or emptied.
-    if spec["affinity"].as_object().is_some_and(serde_json::Map::is_empty) {
+    // An affinity that held nothing else may be left out.
+    let is_empty = |affinity: &Value| affinity.as_object().is_none_or(serde_json::Map::is_empty);
+    if is_empty(&spec["affinity"]) && is_empty(&new["spec"]["affinity"]) {
         put(spec, "affinity", new["spec"]["affinity"].clone());
     }
 }

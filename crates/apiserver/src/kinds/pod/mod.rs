@@ -5,6 +5,8 @@ pub(crate) mod default;
 mod prepare;
 mod qos;
 mod table;
+#[cfg(test)]
+mod tests;
 mod update;
 pub(crate) mod validate;
 mod volume;

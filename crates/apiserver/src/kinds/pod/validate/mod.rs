@@ -165,7 +165,7 @@ fn deadline(errors: &mut Errors, spec: &Value, path: &str) {
 }
 
 /// Every problem of a list of tolerations under `path`.
-pub(super) fn tolerations(errors: &mut Errors, spec: &Value, path: &str) {
+pub(crate) fn tolerations(errors: &mut Errors, spec: &Value, path: &str) {
     for (i, toleration) in items(spec, "tolerations").iter().enumerate() {
         let path = item(&at(path, "tolerations"), i);
         let of = |key| text(toleration, key);
