@@ -122,11 +122,11 @@ pub(super) enum Scalar {
 impl Table {
     fn read(text: &'static str) -> Self {
         let lines = || text.lines().filter(|line| !line.starts_with('#'));
-        let heads = lines().filter_map(|line| line.strip_prefix("type ")?.split(' ').next());
+        let heads = lines().filter_map(|line| line.strip_prefix('@')?.split(' ').next());
         let names: BTreeMap<_, _> = heads.enumerate().map(|(place, name)| (name, place)).collect();
         let mut types: Vec<Type> = Vec::with_capacity(names.len());
         for line in lines() {
-            if let Some(head) = line.strip_prefix("type ") {
+            if let Some(head) = line.strip_prefix('@') {
                 types.push(Type::read(head, &names));
             } else if let Some(last) = types.last_mut() {
                 last.add(line, &names);
