@@ -1,1 +1,39 @@
-//! windlass-engine
+//! A small Kubernetes for batch jobs on one machine: store, API server, controllers and the runner of
+//! host processes, wired into one.
+//!
+//! [`Engine::start`] gives a running Kubernetes with a [`kube::Client`]; any other client finds it through the
+//! kubeconfig in its [`Home`]. This crate knows nothing of the product that uses it.
+
+mod bootstrap;
+mod cache;
+mod config;
+mod draft;
+mod events;
+mod facts;
+mod garbage;
+mod home;
+mod identity;
+mod jobs;
+mod logs;
+mod namespaces;
+mod notes;
+mod pods;
+mod start;
+mod tick;
+mod timers;
+mod world;
+
+pub use config::{Config, Images, StoreKind};
+pub use home::{Home, HomeError, Running};
+pub use start::{Engine, StartError, StopPods};
+pub use windlass_apiserver::world::World;
+pub use world::System;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// The shim's main function: the process that owns the containers' processes and outlives the engine.
+/// `args` are those after the program's (and a hidden command's) name.
+pub fn shim_main(args: impl Iterator<Item = OsString>) -> ExitCode {
+    windlass_runner::shim::main(args)
+}

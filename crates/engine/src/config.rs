@@ -1,0 +1,70 @@
+//! How an engine is started.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use windlass_apiserver::world::World;
+
+use crate::home::Home;
+use crate::world::System;
+
+/// What becomes of pods that name an image and not the host.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Images {
+    /// They wait, with the reason.
+    #[default]
+    Refuse,
+    /// Their commands run on the host, with a warning event: for tests and development.
+    Host,
+}
+
+/// Where the objects are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum StoreKind {
+    /// On disk, in the home: an acknowledged write survives the machine.
+    #[default]
+    Durable,
+    /// In memory: for tests.
+    Memory,
+}
+
+/// How an engine is started.
+#[derive(Clone)]
+pub struct Config {
+    /// Where its state is.
+    pub home: Home,
+    /// Where it listens: a loopback address. `None`: where it listened last, or any free port.
+    pub listen: Option<SocketAddr>,
+    /// What becomes of pods that name an image.
+    pub images: Images,
+    /// Where the objects are kept.
+    pub store: StoreKind,
+    /// The command that is the shim, up to its own arguments.
+    pub shim: Vec<OsString>,
+    /// Time and randomness.
+    pub world: Arc<dyn World>,
+    /// What host processes see of the engine's environment: PATH, HOME, USER, LANG, TMPDIR.
+    pub environment: Vec<(String, String)>,
+    /// The node's name.
+    pub node: String,
+}
+
+impl Config {
+    /// The usual engine of a home: durable, on the last or any free port, refusing images.
+    #[must_use]
+    pub fn new(home: Home, shim: Vec<OsString>) -> Config {
+        Config {
+            home,
+            listen: None,
+            images: Images::Refuse,
+            store: StoreKind::Durable,
+            shim,
+            world: Arc::new(System),
+            environment: Vec::new(),
+            node: "windlass".to_owned(),
+        }
+    }
+}

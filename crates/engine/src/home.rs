@@ -1,0 +1,146 @@
+//! The directory that holds an engine's state, and the lock that lets one engine have it.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Images;
+
+/// The paths below an engine's home. Only the owner may enter it (mode 0700).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+/// What `engine.json` says of the engine that runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its process id.
+    pub pid: i32,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Its version.
+    pub version: String,
+    /// What it does with images.
+    pub images: Images,
+    /// When it started (RFC 3339).
+    pub started: String,
+}
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HomeError {
+    /// Another engine has it.
+    #[error("{place}: another engine runs on this home{}", .pid.map(|p| format!(" (pid {p})")).unwrap_or_default())]
+    Locked {
+        /// The home.
+        place: PathBuf,
+        /// The other engine's process, if it said so already.
+        pid: Option<i32>,
+    },
+    /// The directory or a file in it.
+    #[error("{}: {cause}", place.display())]
+    Io {
+        /// The path.
+        place: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+}
+
+impl Home {
+    /// The home at a path; nothing is made yet.
+    pub fn at(root: impl Into<PathBuf>) -> Home {
+        Home { root: root.into() }
+    }
+    /// The directory itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+    /// The administrator's kubeconfig (mode 0600).
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.root.join("kubeconfig")
+    }
+    /// What the running engine says of itself.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join("engine.json")
+    }
+    /// The engine's own log.
+    #[must_use]
+    pub fn engine_log(&self) -> PathBuf {
+        self.root.join("engine.log")
+    }
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+    pub(crate) fn shim(&self) -> PathBuf {
+        self.root.join("shim")
+    }
+    pub(crate) fn credentials(&self) -> PathBuf {
+        self.root.join("credentials.json")
+    }
+    /// The log of one run of a container.
+    pub(crate) fn container_log(&self, pod_uid: &str, container: &str, attempt: u32) -> PathBuf {
+        self.root.join("logs").join(pod_uid).join(format!("{container}-{attempt}.log"))
+    }
+    pub(crate) fn pod_logs(&self, pod_uid: &str) -> PathBuf {
+        self.root.join("logs").join(pod_uid)
+    }
+    /// Makes the directory, for its owner only.
+    pub fn make(&self) -> Result<(), HomeError> {
+        let fault = |cause| HomeError::Io { place: self.root.clone(), cause };
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.root).map_err(fault)?;
+        let mode = std::fs::metadata(&self.root).map_err(fault)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            std::fs::set_permissions(&self.root, std::fs::Permissions::from_mode(0o700)).map_err(fault)?;
+        }
+        Ok(())
+    }
+    /// Takes the lock; it is held until the file is dropped.
+    pub(crate) fn lock(&self) -> Result<File, HomeError> {
+        let place = self.root.join("lock");
+        let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&place);
+        let file = open.map_err(|cause| HomeError::Io { place: place.clone(), cause })?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                Err(HomeError::Locked { place: self.root.clone(), pid: self.read_state().map(|s| s.pid) })
+            }
+            Err(TryLockError::Error(cause)) => Err(HomeError::Io { place, cause }),
+        }
+    }
+    /// The engine that runs on this home and is ready, if there is one.
+    #[must_use]
+    pub fn running(&self) -> Option<Running> {
+        let file = File::open(self.root.join("lock")).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => self.read_state(),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+    fn read_state(&self) -> Option<Running> {
+        serde_json::from_slice(&std::fs::read(self.state()).ok()?).ok()
+    }
+    /// Writes a file that only the owner may read, whole or not at all.
+    pub(crate) fn write_private(&self, place: &Path, bytes: &[u8]) -> Result<(), HomeError> {
+        let fault = |cause| HomeError::Io { place: place.to_owned(), cause };
+        let draft = place.with_extension("new");
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(true)
+            .write(true)
+            .mode(0o600)
+            .open(&draft)
+            .map_err(fault)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fault)?;
+        std::fs::rename(&draft, place).map_err(fault)
+    }
+}
