@@ -1,1 +1,18 @@
-//! windlass-manifest
+//! Between our nouns and Kubernetes' objects.
+//!
+//! Every way of writing a job becomes a [`Base`] and a list of [`Edit`]s; [`make()`] makes the Job of them.
+//! [`observe()`] is the only place where Kubernetes' status becomes ours. Our labels and annotations are the
+//! table in [`marks`]. Pure: it knows no cluster, no client, no clock.
+
+pub mod edit;
+pub mod make;
+pub mod marks;
+pub mod observe;
+pub mod read;
+pub mod status;
+
+pub use edit::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
+pub use make::{Manifest, make};
+pub use observe::{Seen, observe};
+pub use read::{Document, ReadError, read_documents};
+pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Verdict};
