@@ -8,6 +8,8 @@ pub mod http;
 pub mod kind;
 pub mod kinds;
 pub mod logs;
+pub mod names;
+pub mod quantity;
 pub mod registry;
 pub mod schema;
 pub mod world;

@@ -8,3 +8,4 @@ pub mod runtime;
 pub mod scripted;
 pub mod shim;
 pub mod testing;
+mod world;

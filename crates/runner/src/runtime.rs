@@ -131,7 +131,8 @@ impl Event {
 pub trait Runtime: Send + Sync {
     /// Starts processes. The intent must be durable before this is called.
     fn start(&self, starts: Vec<Start>);
-    /// Sends a signal to a run and all its descendants. Unknown or ended runs are ignored.
+    /// Sends a signal to a run and all its descendants. Unknown or ended runs are ignored. A signal that this run was
+    /// sent before is not sent again (SIGKILL is), so that a plan may ask for it as often as it is made.
     fn signal(&self, key: &Key, signal: i32);
     /// The run's end is recorded elsewhere: the ledger may drop it.
     fn forget(&self, keys: Vec<Key>);

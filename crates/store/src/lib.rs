@@ -2,63 +2,118 @@
 //!
 //! One revision counts every write. A transaction spans keys and takes consecutive revisions; it is
 //! applied whole or not at all. Values are bytes: this crate knows nothing of Kubernetes.
+//!
+//! Memory holds the keys, their tags and the log of recent changes; values are in the backend, each under the
+//! revision that wrote it. One thread writes, in groups; readers and watchers run beside it.
 
 mod types;
+
+mod writer;
+
+mod staging;
+
+mod state;
+
+mod read;
+
+mod watch;
+
+mod shared;
+
+mod backend;
+
+mod format;
+
+mod cache;
+
+mod pins;
+
+mod sync;
 
 pub use types::{
     Bounds, Change, CommitError, Committed, Entry, Expect, Key, ListRequest, Op, OpenError, Options, Page,
     ReadError, Revision, Tags, Template, Value, WatchError, Write,
 };
+pub use watch::Watch;
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, RwLock};
+use std::thread::JoinHandle;
 
-/// The store: a cheap handle; clones share one store.
+use tokio::sync::oneshot;
+
+use backend::{Backend, Memory, Opened};
+use cache::Cache;
+use shared::{Shared, Wake};
+use state::State;
+use writer::{Pending, Queue};
+
+/// Decides from an entry's tags alone whether a watcher wants it.
+pub type TagFilter = Arc<dyn Fn(&Tags) -> bool + Send + Sync>;
+
+/// The store: a cheap handle; clones share one store. When the last handle is dropped, the writer ends after
+/// what is queued, and the drop waits for it.
 #[derive(Clone)]
-pub struct Store {}
+pub struct Store {
+    // Dropped first: the writer ends before what it writes to does.
+    _writer: Arc<WriterThread>,
+    shared: Arc<Shared>,
+}
 
 impl Store {
-    /// Opens (or makes) the durable store in `dir`.
+    /// Opens (or makes) the durable store in `dir`, which is its own: mode 0700, locked, nothing else in it.
     pub fn open(dir: &Path, options: Options) -> Result<Store, OpenError> {
-        let _ = (dir, options);
-        todo!()
+        let Opened { id, state, backend } = backend::open(dir, &options)?;
+        Ok(Store::start(id, state, Box::new(backend), options))
     }
+
     /// A store in memory, with the same behaviour but for durability.
     #[must_use]
-    pub fn memory(options: Options) -> Store {
-        let _ = options;
-        todo!()
+    pub fn memory(mut options: Options) -> Store {
+        // The values are in memory already.
+        options.bounds.cache_bytes = 0;
+        let state = State::new(options.first_revision, Default::default(), []);
+        Store::start(options.new_id.clone(), state, Box::new(Memory::default()), options)
     }
+
     /// The newest revision that is committed and readable.
     #[must_use]
     pub fn revision(&self) -> Revision {
-        todo!()
+        sync::read(&self.shared.state).revision()
     }
+
     /// The store's identity, made when it was created.
     #[must_use]
     pub fn id(&self) -> String {
-        todo!()
+        self.shared.id.clone()
     }
+
     /// The newest version of a key.
     pub fn get(&self, key: &str) -> Result<Option<Entry>, ReadError> {
-        let _ = key;
-        todo!()
+        read::get(&self.shared, key)
     }
+
     /// One page of the keys below a prefix, in key order, as they were at one revision.
     pub fn list(&self, request: &ListRequest<'_>) -> Result<Page, ReadError> {
-        let _ = request;
-        todo!()
+        read::list(&self.shared, request)
     }
+
     /// How many keys there are below a prefix.
     #[must_use]
     pub fn count(&self, prefix: &str) -> usize {
-        let _ = prefix;
-        todo!()
+        let state = sync::read(&self.shared.state);
+        state.keys_at(state.revision(), prefix, None).count()
     }
+
     /// Commits all writes or none. The future resolves when the result is durable and readable.
+    /// A transaction that was handed over is committed even if its future is dropped.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
-        let _ = writes;
-        todo!()
+        let bytes = staging::measure(&writes, self.shared.bounds.value_bytes)?;
+        let (reply, answer) = oneshot::channel();
+        self.shared.queue.push(Pending { writes, bytes, reply })?;
+        answer.await.unwrap_or(Err(CommitError::Closed))
     }
+
     /// Every change below `prefix` after `after`, in order, each once.
     /// `filter` is asked with the tags before and after a change; a change passes if either does.
     pub fn watch(
@@ -67,31 +122,61 @@ impl Store {
         after: Revision,
         filter: Option<TagFilter>,
     ) -> Result<Watch, WatchError> {
-        let _ = (prefix, after, filter);
-        todo!()
+        Watch::new(&self.shared, prefix, after, filter)
     }
-    /// Ends the writer after what is queued; later commits answer `CommitError::Closed`.
+
+    /// Ends the writer after what is queued; later commits answer `CommitError::Closed`, watches end with
+    /// `WatchError::Closed`, reads go on. The directory stays locked until the last handle and watch are dropped.
     pub async fn close(&self) {
-        todo!()
+        self.shared.queue.close();
+        // An error would mean that the sender is gone, and `shared` holds it.
+        let _ = self.shared.wake.subscribe().wait_for(|wake| wake.closed).await;
+    }
+
+    fn start(id: String, state: State, backend: Box<dyn Backend>, options: Options) -> Store {
+        let Options { bounds, now_ms, .. } = options;
+        let wake = Wake { revision: state.revision(), closed: false };
+        let shared = Arc::new(Shared {
+            id,
+            cache: Mutex::new(Cache::new(bounds.cache_bytes)),
+            queue: Queue::new(bounds.queue_bytes),
+            bounds,
+            now_ms,
+            state: RwLock::new(state),
+            pins: pins::Pins::default(),
+            backend,
+            wake: tokio::sync::watch::Sender::new(wake),
+        });
+        Store { _writer: Arc::new(WriterThread::start(&shared)), shared }
     }
 }
 
-/// Decides from an entry's tags alone whether a watcher wants it.
-pub type TagFilter = std::sync::Arc<dyn Fn(&Tags) -> bool + Send + Sync>;
+/// The writer's thread, joined when dropped.
+struct WriterThread {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
 
-/// A position in the change log. It costs a cursor, not a queue: who reads too slowly is told
-/// `WatchError::Compacted` when the log has moved past it.
-pub struct Watch {}
-
-impl Watch {
-    /// Waits for the next changes: at least one, at most `max`.
-    pub async fn next(&mut self, max: usize) -> Result<Vec<Change>, WatchError> {
-        let _ = max;
-        todo!()
+impl WriterThread {
+    fn start(shared: &Arc<Shared>) -> WriterThread {
+        let theirs = shared.clone();
+        let run = move || writer::run(&theirs);
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(run);
+        if let Err(error) = &thread {
+            tracing::error!(%error, "the store's writer did not start: every commit will be refused");
+            shared.queue.close();
+            shared.wake.send_modify(|wake| wake.closed = true);
+        }
+        WriterThread { shared: shared.clone(), thread: thread.ok() }
     }
-    /// The revision up to which everything has been seen (also what the filter held back); what a bookmark says.
-    #[must_use]
-    pub fn seen(&self) -> Revision {
-        todo!()
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was printed by its hook and answered as `Closed`.
+            let _ = thread.join();
+        }
     }
 }

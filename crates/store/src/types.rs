@@ -32,6 +32,10 @@ impl Tags {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(n, v)| (&**n, &**v))
     }
+    /// The bytes of all names and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.iter().map(|(n, v)| n.len() + v.len()).sum()
+    }
 }
 
 /// Bytes to be written, with at most one hole where the store puts the write's revision in decimal.
@@ -225,7 +229,7 @@ pub struct Options {
     pub bounds: Bounds,
     /// Milliseconds since the epoch: the store has no clock of its own.
     pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// The first revision and the id of a store that is made now. Give a first revision that no earlier
+    /// Where a store that is made now begins to count: its first write has the next revision. Give a first revision that no earlier
     /// store in its place can have reached (microseconds since the epoch serve).
     pub first_revision: Revision,
     /// The id of a store that is made now.
@@ -308,7 +312,7 @@ pub enum CommitError {
         /// The revision that is there.
         found: Option<Revision>,
     },
-    /// A value is over the bound.
+    /// A value is over the bound, or a key.
     #[error("{key}: {bytes} bytes, the limit is {limit}")]
     TooLarge {
         /// Its key.
@@ -318,13 +322,24 @@ pub enum CommitError {
         /// The bound.
         limit: usize,
     },
+    /// A template's hole is outside its bytes.
+    #[error("{key}: the revision is to be put at byte {at} of {bytes}")]
+    Hole {
+        /// Its key.
+        key: Key,
+        /// Where the hole is said to be.
+        at: u32,
+        /// The template's size.
+        bytes: usize,
+    },
     /// A key appears twice.
     #[error("{0} appears twice in one transaction")]
     Twice(Key),
     /// Too much is waiting; try again later.
     #[error("the store has {0} bytes waiting to be written")]
     Busy(usize),
-    /// The disk. Nothing of this transaction is kept.
+    /// The disk. Nothing of this transaction is shown; writes are refused until the store is opened again.
+    /// Should the disk have kept the transaction all the same, it is there whole after that.
     #[error("writing the store: {0}")]
     Io(Arc<std::io::Error>),
     /// The store was closed.

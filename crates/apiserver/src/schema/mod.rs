@@ -1,5 +1,15 @@
 //! The shapes of the served types: one table from which decoding, strict checks, OpenAPI and strategic merge read.
 
+mod fit;
+mod parse;
+mod path;
+mod protobuf;
+mod scalar;
+mod table;
+#[cfg(test)]
+mod tests;
+mod wire;
+
 use serde_json::Value;
 
 /// A request body as an object, with what strict decoding would complain about.
@@ -18,22 +28,22 @@ pub struct DecodeError(pub String);
 
 /// Parses a JSON or YAML body. Finds duplicate keys; refuses nesting deeper than 100 and trailing bytes.
 pub fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
-    let _ = (body, yaml);
-    todo!()
+    parse::parse(body, yaml)
 }
 
 /// Decodes a protobuf body (`k8s\0` and the envelope) into the JSON object it stands for: absent and zero fields left out, `apiVersion` and `kind` filled in.
 pub fn parse_protobuf(body: &[u8]) -> Result<Value, DecodeError> {
-    let _ = body;
-    todo!()
+    protobuf::parse(body)
 }
 
 /// Fits an object to its schema: reports unknown fields, refuses values of the wrong type in upstream's words
 /// (`json: cannot unmarshal string into Go struct field JobSpec.spec.parallelism of type int32`), drops `null`s where upstream reads them as absent.
 /// Unknown fields stay in the object as upstream drops them: they are removed here, and named.
 pub fn fit(schema: &str, object: &mut Value) -> Result<Vec<String>, DecodeError> {
-    let _ = (schema, object);
-    todo!()
+    let Some(shape) = table::table().by_schema(schema) else {
+        return Err(DecodeError(format!("no schema is known by the name {schema:?}")));
+    };
+    fit::fit(shape, object)
 }
 
 /// A strategic merge patch that cannot be applied (400 or 422).

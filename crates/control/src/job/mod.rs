@@ -1,21 +1,64 @@
-//! The Job controller: what a Job and its pods ask for now.
+//! The Job controller: what a Job and its pods ask for now. Cut into files as upstream's `pkg/controller/job` is.
+//!
+//! It knows neither store nor clock: the executor gives it the objects and the time, commits what the plan wants
+//! in one transaction, and asks again as long as a plan wants something.
+//!
+//! Because a pod's finalizer and the Job's counters change in that one transaction, a finished pod is counted and
+//! released by the same plan: `status.uncountedTerminatedPods` stays `{}`. Pods that another controller left there
+//! are still counted, once. For the same reason there is no slow start of creations: upstream starts with one pod and
+//! doubles so that a refusal (a quota) is met by few requests; here creations are writes of one transaction, and a
+//! refusal refuses them all.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::view::{Job, JobStatus, Pod};
+use crate::view::{Job, JobStatus, Meta, Pod};
+
+mod backoff;
+mod claim;
+mod count;
+mod finish;
+mod indexed;
+mod manage;
+mod orphan;
+mod podspec;
+mod suspend;
+
+pub use backoff::forgettable;
+pub(crate) use finish::finished_condition;
+pub use finish::is_finished;
+pub use orphan::orphans;
+pub use podspec::owner;
+
+/// The finalizer that keeps a pod until it is counted.
+pub const TRACKING_FINALIZER: &str = "batch.kubernetes.io/job-tracking";
+/// Annotation and label of a pod of an Indexed Job: its completion index.
+pub const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
+/// The value of `spec.managedBy` that names this controller.
+pub const CONTROLLER_NAME: &str = "kubernetes.io/job-controller";
+/// Pods created, deleted or counted by one plan at most; the rest is left to the next.
+pub const MAX_PODS_PER_PLAN: usize = 500;
 
 /// What to do for a Job now. The executor commits pods, finalizers and status in one transaction, then asks again.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
-    /// Changes to other objects, in order.
+    /// Changes to other objects, in order; at most one for a pod, and never creations with deletions.
     pub actions: Vec<Action>,
     /// The Job's new status, if it differs from the one it has.
     pub status: Option<JobStatus>,
-    /// Events to record about the Job.
+    /// Events to record about the Job. For every `CreatePod` there is one `SuccessfulCreate`, in the same order and
+    /// with an empty message: the executor writes `Created pod: NAME`, because it makes the name.
     pub events: Vec<Event>,
     /// Look again at this time even if nothing happens.
     pub wake_at: Option<Timestamp>,
+}
+
+impl Plan {
+    /// Whether there is nothing to commit.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.actions.is_empty() && self.status.is_none() && self.events.is_empty()
+    }
 }
 
 /// A change to a pod of the Job.
@@ -32,7 +75,7 @@ pub enum Action {
         name: String,
         /// Its uid.
         uid: String,
-        /// Take the tracking finalizer off in the same write (suspension, surplus: not counted).
+        /// Take the tracking finalizer off in the same write: the pod is counted by this plan, or is not to be counted.
         release: bool,
     },
     /// Take the tracking finalizer off: the pod is counted.
@@ -69,9 +112,110 @@ pub struct Event {
     pub message: String,
 }
 
+impl Event {
+    fn normal(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { warning: false, reason, message: message.into() }
+    }
+
+    fn warning(reason: &'static str, message: impl Into<String>) -> Self {
+        Self { warning: true, reason, message: message.into() }
+    }
+}
+
 /// Decides. `pods` are all pods that the Job controls and those without a controller that match its selector.
+///
+/// Source: upstream `syncJob` in `pkg/controller/job/job_controller.go`.
 #[must_use]
 pub fn plan(job: &Job, pods: &[Pod], now: Timestamp) -> Plan {
-    let _ = (job, pods, now);
-    todo!()
+    if managed_elsewhere(job) || finish::is_finished(&job.status) {
+        return Plan::default();
+    }
+    // The API keeps whole seconds; what is compared later must be what was written.
+    let second = whole_second(now);
+    let claim::Claimed { own, actions } = claim::claim(job, pods);
+    if !actions.is_empty() {
+        // Whose the pods are comes first and alone, so that no pod is counted before it carries the finalizer.
+        return Plan { actions, ..Plan::default() };
+    }
+
+    let mut draft = Draft::new(job, second);
+    let tally = count::tally(job, &own);
+    suspend::start(&mut draft);
+    let verdict = finish::verdict(&mut draft, &tally, &own, now);
+    let managed = match &verdict {
+        Some(_) => manage::end_all(&tally),
+        None if job.metadata.deletion_timestamp.is_some() => manage::Managed::default(),
+        None => manage::manage(job, &tally, &own, now),
+    };
+    draft.wake(managed.wake_at);
+    let verdict = verdict.or_else(|| finish::completed(job, &tally, &managed));
+    if verdict.is_none() && job.metadata.deletion_timestamp.is_none() {
+        suspend::record(&mut draft);
+    }
+    count::account(&mut draft, &tally, &managed, verdict.as_ref());
+    draft.perform(managed);
+    finish::record(&mut draft, verdict);
+    draft.into_plan()
 }
+
+fn managed_elsewhere(job: &Job) -> bool {
+    job.spec.managed_by.as_deref().is_some_and(|name| name != CONTROLLER_NAME)
+}
+
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    job: &'a Job,
+    /// Now, in whole seconds: what is written.
+    second: Timestamp,
+    status: JobStatus,
+    plan: Plan,
+    /// Finished pods that this plan had to leave uncounted, because of the bound.
+    left_over: bool,
+}
+
+impl<'a> Draft<'a> {
+    fn new(job: &'a Job, second: Timestamp) -> Self {
+        Self { job, second, status: job.status.clone(), plan: Plan::default(), left_over: false }
+    }
+
+    fn wake(&mut self, at: Option<Timestamp>) {
+        self.plan.wake_at = match (self.plan.wake_at, at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    fn act(&mut self, action: Action) {
+        self.plan.actions.push(action);
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.plan.events.push(event);
+    }
+
+    /// Turns what was managed into actions and events.
+    fn perform(&mut self, managed: manage::Managed<'_>) {
+        for pod in managed.delete {
+            let Meta { name, uid, .. } = &pod.metadata;
+            self.tell(Event::normal("SuccessfulDelete", format!("Deleted pod: {name}")));
+            self.act(Action::DeletePod { name: name.clone(), uid: uid.clone(), release: true });
+        }
+        for pod in managed.create {
+            self.tell(Event::normal("SuccessfulCreate", ""));
+            self.act(Action::CreatePod { pod });
+        }
+    }
+
+    fn into_plan(self) -> Plan {
+        let mut plan = self.plan;
+        plan.status = (self.status != self.job.status).then_some(self.status);
+        plan
+    }
+}
+
+#[cfg(test)]
+mod tests;

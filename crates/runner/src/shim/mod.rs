@@ -1,10 +1,51 @@
 //! The shim: one small process that starts children, reaps them, owns their pipes, and outlives the engine.
+//!
+//! It is told what to start over a unix socket, writes to its ledger what it starts and how that ends before it
+//! says so, and ends every descendant of a run with the run. It leaves by itself when nobody is connected and
+//! nothing runs: what ended and was not yet heard of is in the ledger, and the next shim says it.
+//!
+//! It knows no pod, no restart policy and no Kubernetes.
+
+mod children;
+mod client;
+mod connection;
+mod descend;
+mod ledger;
+mod link;
+mod output;
+mod procfs;
+mod recover;
+mod run;
+mod server;
+mod setup;
+mod spawn;
+mod wire;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The shim's main function.
-pub fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
-    let _ = args.count();
-    todo!()
+pub use client::{ConnectError, ShimRuntime};
+
+/// The most runs that the shim keeps: running, or ended and not forgotten.
+pub const MAX_RUNS: usize = 100_000;
+
+/// The program. The one argument is the shim's directory, which must exist. What goes wrong before it listens is
+/// said on stdout, as is `ready`.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let mut args = args.into_iter();
+    let (Some(directory), None) = (args.next(), args.next()) else {
+        return ExitCode::from(2);
+    };
+    match setup::prepare(&PathBuf::from(directory)) {
+        Ok(Some(server)) => {
+            server.run();
+            ExitCode::SUCCESS
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            setup::say(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -1,0 +1,116 @@
+//! v1 events.
+//!
+//! Sources: upstream pkg/registry/core/event/strategy.go and printEvent in pkg/printers/internalversion/printers.go.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::kind::{Column, Kind};
+use crate::kinds::common::{NAME, PLAIN, column, wide};
+use crate::kinds::json::{fill_text, int, is_set, object, text};
+use crate::kinds::table;
+
+/// The row.
+pub(super) const KIND: Kind = Kind {
+    kind: "Event",
+    plural: "events",
+    singular: "event",
+    short_names: &["ev"],
+    schema: "io.k8s.api.core.v1.Event",
+    default: fill_defaults,
+    fields,
+    field_names: &[
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ],
+    columns: COLUMNS,
+    cells,
+    ..PLAIN
+};
+
+const COLUMNS: &[Column] = &[
+    column("Last Seen", "How long ago it happened last."),
+    column("Type", "Normal or Warning."),
+    column("Reason", "Why, in one word for machines."),
+    column("Object", "What it is about."),
+    wide("Subobject", "Which part of the object."),
+    wide("Source", "Who reported it."),
+    column("Message", "What happened, for people."),
+    wide("First Seen", "How long ago it happened first."),
+    wide("Count", "How often it happened."),
+    Column { priority: 1, ..NAME },
+];
+
+fn fill_defaults(event: &mut Value) {
+    object(event, "metadata");
+    object(event, "involvedObject");
+    object(event, "source");
+    // Upstream writes both names of the reporter even where they are empty.
+    fill_text(event, "reportingComponent", "");
+    fill_text(event, "reportingInstance", "");
+}
+
+fn fields(event: &Value) -> Vec<(&'static str, String)> {
+    let about = &event["involvedObject"];
+    let of = |key| text(about, key).to_owned();
+    let source = table::or(text(&event["source"], "component"), text(event, "reportingComponent"));
+    vec![
+        ("involvedObject.kind", of("kind")),
+        ("involvedObject.namespace", of("namespace")),
+        ("involvedObject.name", of("name")),
+        ("involvedObject.uid", of("uid")),
+        ("involvedObject.apiVersion", of("apiVersion")),
+        ("involvedObject.resourceVersion", of("resourceVersion")),
+        ("involvedObject.fieldPath", of("fieldPath")),
+        ("reason", text(event, "reason").to_owned()),
+        ("reportingComponent", text(event, "reportingComponent").to_owned()),
+        ("source", source.to_owned()),
+        ("type", text(event, "type").to_owned()),
+    ]
+}
+
+fn cells(event: &Value, now: Timestamp) -> Vec<Value> {
+    let (about, series) = (&event["involvedObject"], &event["series"]);
+    let first = table::time(event, "firstTimestamp").or_else(|| table::time(event, "eventTime"));
+    let mut last = table::time(event, "lastTimestamp").or(first);
+    let mut count = int(event, "count").filter(|c| *c != 0).unwrap_or(1);
+    if is_set(event, "series") {
+        last = table::time(series, "lastObservedTime");
+        count = int(series, "count").unwrap_or(0);
+    }
+    let kind = text(about, "kind").to_lowercase();
+    let object = match text(about, "name") {
+        "" => kind,
+        name => format!("{kind}/{name}"),
+    };
+    vec![
+        table::since(last, now).into(),
+        text(event, "type").into(),
+        text(event, "reason").into(),
+        object.into(),
+        text(about, "fieldPath").into(),
+        source(event).into(),
+        text(event, "message").trim().into(),
+        table::since(first, now).into(),
+        count.into(),
+        table::name(event),
+    ]
+}
+
+fn source(event: &Value) -> String {
+    let source = &event["source"];
+    let component = table::or(text(source, "component"), text(event, "reportingComponent"));
+    match table::or(text(source, "host"), text(event, "reportingInstance")) {
+        "" => component.to_owned(),
+        instance => format!("{component}, {instance}"),
+    }
+}

@@ -1,0 +1,76 @@
+//! Defaults of one container. Source: upstream pkg/apis/core/v1/defaults.go and zz_generated.defaults.go.
+
+use serde_json::Value;
+
+use super::default::round_resources;
+use crate::kinds::json::{fill, fill_text, fill_zero, given, items_mut, object, text};
+
+/// Fills absent fields of a container of any sort.
+pub(super) fn fill_defaults(container: &mut Value) {
+    let pull = if is_latest(text(container, "image")) { "Always" } else { "IfNotPresent" };
+    fill_text(container, "imagePullPolicy", pull);
+    fill_text(container, "terminationMessagePath", "/dev/termination-log");
+    fill_text(container, "terminationMessagePolicy", "File");
+    if let Some(resources) = object(container, "resources") {
+        round_resources(resources);
+    }
+    for port in items_mut(container, "ports") {
+        fill_text(port, "protocol", "TCP");
+    }
+    for from in items_mut(container, "env").filter_map(|e| given(e, "valueFrom")) {
+        fill_env_source(from);
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = given(container, probe) {
+            fill_probe(probe);
+        }
+    }
+    if let Some(lifecycle) = given(container, "lifecycle") {
+        for handler in ["postStart", "preStop"] {
+            if let Some(get) = given(lifecycle, handler).and_then(|h| given(h, "httpGet")) {
+                fill_http_get(get);
+            }
+        }
+    }
+}
+
+fn fill_env_source(from: &mut Value) {
+    if let Some(field) = given(from, "fieldRef") {
+        fill_text(field, "apiVersion", "v1");
+    }
+    if let Some(resource) = given(from, "resourceFieldRef") {
+        fill(resource, "divisor", "0");
+    }
+    if let Some(file) = given(from, "fileKeyRef") {
+        fill(file, "optional", false);
+    }
+}
+
+fn fill_probe(probe: &mut Value) {
+    fill_zero(probe, "timeoutSeconds", 1);
+    fill_zero(probe, "periodSeconds", 10);
+    fill_zero(probe, "successThreshold", 1);
+    fill_zero(probe, "failureThreshold", 3);
+    if let Some(get) = given(probe, "httpGet") {
+        fill_http_get(get);
+    }
+    if let Some(grpc) = given(probe, "grpc") {
+        fill(grpc, "service", "");
+    }
+}
+
+fn fill_http_get(get: &mut Value) {
+    fill_text(get, "path", "/");
+    fill_text(get, "scheme", "HTTP");
+}
+
+/// Whether an image's tag is `latest`, said or meant; a digest without a tag names no tag.
+pub(super) fn is_latest(image: &str) -> bool {
+    let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
+    let last = name.rsplit('/').next().unwrap_or(name);
+    match last.split_once(':') {
+        Some((_, tag)) => tag == "latest",
+        // What upstream cannot parse has no tag: an empty reference is not "latest".
+        None => digest.is_none() && !name.is_empty(),
+    }
+}

@@ -1,0 +1,31 @@
+//! v1 pods, and the pod templates of other kinds.
+
+mod container;
+pub(crate) mod default;
+mod prepare;
+mod qos;
+mod table;
+mod volume;
+
+use crate::kind::{Kind, Subresource};
+use crate::kinds::common::PLAIN;
+
+/// The row.
+pub(super) const KIND: Kind = Kind {
+    kind: "Pod",
+    plural: "pods",
+    singular: "pod",
+    short_names: &["po"],
+    categories: &["all"],
+    subresources: &[Subresource::Status, Subresource::Log, Subresource::Eviction, Subresource::Binding],
+    schema: "io.k8s.api.core.v1.Pod",
+    default: default::fill_pod,
+    prepare_create: prepare::prepare_create,
+    prepare_update: prepare::prepare_update,
+    prepare_status: prepare::prepare_status,
+    fields: prepare::fields,
+    field_names: prepare::FIELD_NAMES,
+    columns: table::COLUMNS,
+    cells: table::cells,
+    ..PLAIN
+};

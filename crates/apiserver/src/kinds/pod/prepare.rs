@@ -1,0 +1,106 @@
+//! What the server makes of a new pod and of an update.
+//!
+//! Sources: upstream pkg/registry/core/pod/strategy.go, and what a cluster's default admission adds
+//! (ServiceAccount, DefaultTolerationSeconds, Priority).
+
+use serde_json::{Value, json};
+
+use super::qos;
+use crate::kinds::common;
+use crate::kinds::json::{fill, fill_text, items, object, put, set, text};
+
+/// A new pod: Pending, with its quality of service; admission's defaults are in its spec.
+pub(crate) fn prepare_create(pod: &mut Value) {
+    if let Some(spec) = object(pod, "spec") {
+        admit(spec);
+    }
+    let qos = qos::class(&pod["spec"]);
+    common::start(pod, json!({"phase": "Pending", "qosClass": qos}));
+    if items(&pod["spec"], "schedulingGates").is_empty() {
+        return;
+    }
+    set(
+        &mut pod["status"],
+        "conditions",
+        json!([{
+            "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+            "message": "Scheduling is blocked due to non-empty scheduling gates",
+        }]),
+    );
+}
+
+/// What a cluster's admission fills in.
+fn admit(spec: &mut Value) {
+    fill_text(spec, "serviceAccountName", "default");
+    let account = spec["serviceAccountName"].clone();
+    set(spec, "serviceAccount", account);
+    fill(spec, "priority", 0);
+    fill(spec, "preemptionPolicy", "PreemptLowerPriority");
+    tolerate(spec, "node.kubernetes.io/not-ready");
+    tolerate(spec, "node.kubernetes.io/unreachable");
+}
+
+/// Adds five minutes of patience with a taint, unless the pod has its own (plugin DefaultTolerationSeconds).
+fn tolerate(spec: &mut Value, taint: &str) {
+    let own = items(spec, "tolerations").iter().any(|t| {
+        matches!(text(t, "key"), "" | "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+            && (text(t, "key").is_empty() || text(t, "key") == taint)
+            && matches!(text(t, "effect"), "" | "NoExecute")
+    });
+    if own {
+        return;
+    }
+    fill(spec, "tolerations", json!([]));
+    if let Some(list) = spec["tolerations"].as_array_mut() {
+        list.push(
+            json!({"key": taint, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}),
+        );
+    }
+}
+
+/// An update of the pod itself: the status stays; a changed spec counts the generation up.
+pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
+    common::keep_status(new, old);
+    common::count_generation(new, old);
+}
+
+/// An update of the status: the spec stays, and the owner too.
+pub(crate) fn prepare_status(new: &mut Value, old: &Value) {
+    common::keep_all_but_status(new, old);
+    if let Some(metadata) = object(new, "metadata") {
+        put(metadata, "ownerReferences", old["metadata"]["ownerReferences"].clone());
+    }
+    if let Some(status) = object(new, "status") {
+        fill_text(status, "qosClass", text(&old["status"], "qosClass"));
+    }
+}
+
+/// The field selectors of pods.
+pub(crate) fn fields(pod: &Value) -> Vec<(&'static str, String)> {
+    let (spec, status) = (&pod["spec"], &pod["status"]);
+    let ips: Vec<&str> = items(status, "podIPs").iter().map(|ip| text(ip, "ip")).collect();
+    vec![
+        ("spec.nodeName", text(spec, "nodeName").to_owned()),
+        ("spec.restartPolicy", text(spec, "restartPolicy").to_owned()),
+        ("spec.schedulerName", text(spec, "schedulerName").to_owned()),
+        ("spec.serviceAccountName", text(spec, "serviceAccountName").to_owned()),
+        ("spec.hostNetwork", crate::kinds::json::flag(spec, "hostNetwork").to_string()),
+        ("status.phase", text(status, "phase").to_owned()),
+        ("status.podIP", ips.first().copied().unwrap_or(text(status, "podIP")).to_owned()),
+        ("status.podIPs", ips.join(",")),
+        ("status.nominatedNodeName", text(status, "nominatedNodeName").to_owned()),
+    ]
+}
+
+/// Their names.
+pub(crate) const FIELD_NAMES: &[&str] = &[
+    "spec.nodeName",
+    "spec.restartPolicy",
+    "spec.schedulerName",
+    "spec.serviceAccountName",
+    "spec.hostNetwork",
+    "status.phase",
+    "status.podIP",
+    "status.podIPs",
+    "status.nominatedNodeName",
+];

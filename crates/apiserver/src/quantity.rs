@@ -1,0 +1,279 @@
+//! Resource quantities (`500m`, `2Gi`, `1e3`): parsing, comparing and the canonical spelling.
+//!
+//! Source of the grammar: apimachinery, pkg/api/resource/quantity.go. Knows nothing of which resources exist.
+
+use serde_json::Value;
+
+/// A quantity, exact to one billionth; beyond 2^63-1 it stays there, as upstream's does.
+#[derive(Clone, Copy, Debug)]
+pub struct Quantity {
+    nanos: i128,
+    family: Family,
+}
+
+/// How a quantity was written, and therefore how it is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Family {
+    Decimal,
+    Binary,
+    Exponent,
+}
+
+/// A text that is no quantity.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum QuantityError {
+    /// Empty, or not of the form `<number><suffix>`.
+    #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
+    Format,
+    /// The number is fine, the suffix unknown.
+    #[error("unable to parse quantity's suffix")]
+    Suffix,
+}
+
+const NANO: i128 = 1_000_000_000;
+const LIMIT: i128 = i64::MAX as i128 * NANO;
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+impl Quantity {
+    /// Parses a quantity. A fraction finer than one billionth is rounded away from zero.
+    pub fn parse(text: &str) -> Result<Quantity, QuantityError> {
+        let (negative, rest) = match text.as_bytes().first() {
+            Some(b'-') => (true, &text[1..]),
+            Some(b'+') => (false, &text[1..]),
+            _ => (false, text),
+        };
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let (number, suffix) = rest.split_at(end);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return Err(QuantityError::Format);
+        }
+        let (family, base, power) = scale(suffix)?;
+        let nanos = magnitude(whole, fraction, base, power);
+        Ok(Quantity { nanos: if negative { -nanos } else { nanos }, family })
+    }
+
+    /// Parses a JSON value: a string, or a number as YAML writers put it.
+    pub fn of(value: &Value) -> Result<Quantity, QuantityError> {
+        match value {
+            Value::String(text) => Quantity::parse(text),
+            Value::Number(number) => Quantity::parse(&number.to_string()),
+            _ => Err(QuantityError::Format),
+        }
+    }
+
+    /// In billionths.
+    #[must_use]
+    pub fn nanos(&self) -> i128 {
+        self.nanos
+    }
+
+    /// In thousandths, rounded up.
+    #[must_use]
+    pub fn millis(&self) -> i128 {
+        div_up(self.nanos, 1_000_000)
+    }
+
+    /// Whether it is a whole number.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.nanos % NANO == 0
+    }
+
+    /// The same, rounded up to thousandths, as resource lists are kept.
+    #[must_use]
+    pub fn rounded_to_milli(self) -> Quantity {
+        Quantity { nanos: div_up(self.nanos, 1_000_000) * 1_000_000, family: self.family }
+    }
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Quantity) -> bool {
+        self.nanos == other.nanos
+    }
+}
+
+impl Eq for Quantity {}
+
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Quantity) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Quantity {
+    fn cmp(&self, other: &Quantity) -> std::cmp::Ordering {
+        self.nanos.cmp(&other.nanos)
+    }
+}
+
+/// The canonical spelling: no fraction, the largest suffix that loses nothing.
+impl std::fmt::Display for Quantity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.nanos == 0 {
+            return f.write_str("0");
+        }
+        let small = self.nanos.abs() < 1024 * NANO;
+        match self.family {
+            Family::Binary if !small && self.is_whole() => {
+                let (mut value, mut steps) = (self.nanos / NANO, 0);
+                while value % 1024 == 0 && steps < BINARY.len() {
+                    value /= 1024;
+                    steps += 1;
+                }
+                let suffix = if steps == 0 { "" } else { BINARY[steps - 1] };
+                write!(f, "{value}{suffix}")
+            }
+            family => {
+                let (mut value, mut step) = (self.nanos, 0);
+                while value % 1000 == 0 && step + 1 < DECIMAL.len() {
+                    value /= 1000;
+                    step += 1;
+                }
+                let (suffix, exponent) = DECIMAL[step];
+                match family {
+                    Family::Exponent if exponent != 0 => write!(f, "{value}e{exponent}"),
+                    _ => write!(f, "{value}{suffix}"),
+                }
+            }
+        }
+    }
+}
+
+/// The family of a suffix, and what it multiplies by: `base` to the `power`.
+fn scale(suffix: &str) -> Result<(Family, i128, i32), QuantityError> {
+    if let Some((_, exponent)) = DECIMAL.iter().find(|(s, _)| *s == suffix) {
+        return Ok((Family::Decimal, 10, *exponent));
+    }
+    if let Some(index) = BINARY.iter().position(|s| *s == suffix) {
+        return Ok((Family::Binary, 1024, i32::try_from(index).unwrap_or(0) + 1));
+    }
+    let well_formed = suffix.trim_start_matches(|c: char| "eEinumkKMGTP".contains(c));
+    let digits = well_formed.strip_prefix(['+', '-']).unwrap_or(well_formed);
+    if !digits.chars().all(|c| c.is_ascii_digit()) {
+        return Err(QuantityError::Format);
+    }
+    let exponent = suffix.strip_prefix(['e', 'E']).and_then(|e| e.parse::<i32>().ok());
+    exponent.map(|e| (Family::Exponent, 10, e)).ok_or(QuantityError::Suffix)
+}
+
+/// `whole.fraction * base^power` in billionths: rounded up, and never more than the limit.
+fn magnitude(whole: &str, fraction: &str, base: i128, power: i32) -> i128 {
+    let digits: String = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let mut exponent = 9 - i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    let mut value: i128 = 0;
+    let (mut dropped, mut seen) = (0i64, false);
+    for digit in digits.bytes().map(|b| i128::from(b - b'0')) {
+        match value.checked_mul(10).filter(|v| *v < 10i128.pow(30)) {
+            Some(next) if dropped == 0 => value = next + digit,
+            _ => {
+                dropped += 1;
+                seen |= digit != 0;
+            }
+        }
+    }
+    exponent += dropped;
+    value += i128::from(seen);
+    if base == 10 {
+        exponent += i64::from(power);
+    } else {
+        for _ in 0..power {
+            match value.checked_mul(base) {
+                Some(next) => value = next,
+                None => return LIMIT,
+            }
+        }
+    }
+    shift(value, exponent).min(LIMIT)
+}
+
+/// `value * 10^exponent`, rounded up, saturating.
+fn shift(value: i128, exponent: i64) -> i128 {
+    if value == 0 {
+        return 0;
+    }
+    let size = u32::try_from(exponent.unsigned_abs()).unwrap_or(u32::MAX);
+    let factor = 10i128.checked_pow(size);
+    match (exponent >= 0, factor) {
+        (true, Some(factor)) => value.checked_mul(factor).unwrap_or(LIMIT),
+        (true, None) => LIMIT,
+        (false, Some(factor)) => div_up(value, factor),
+        (false, None) => 1,
+    }
+}
+
+/// Division that rounds away from zero.
+fn div_up(value: i128, by: i128) -> i128 {
+    let rest = value % by;
+    value / by + if rest == 0 { 0 } else { value.signum() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(input: &str, canonical: &str) {
+        let got = Quantity::parse(input).map_or_else(|e| e.to_string(), |q| q.to_string());
+        assert_eq!(got, canonical, "{input}");
+    }
+
+    #[test]
+    fn quantities_are_printed_as_upstream_prints_them() {
+        for (input, canonical) in [
+            ("0", "0"),
+            ("1000m", "1"),
+            ("0.5", "500m"),
+            (".5", "500m"),
+            ("1.", "1"),
+            ("+3", "3"),
+            ("-250m", "-250m"),
+            ("1500m", "1500m"),
+            ("2000", "2k"),
+            ("1024", "1024"),
+            ("1024Mi", "1Gi"),
+            ("0.5Gi", "512Mi"),
+            ("0.5Ki", "512"),
+            ("100Ki", "100Ki"),
+            ("1e3", "1e3"),
+            ("12E6", "12e6"),
+            ("1E", "1E"),
+            ("1500k", "1500k"),
+            ("1000k", "1M"),
+            ("0.0000000001", "1n"),
+            ("99999999999999999999E", "9223372036854775807"),
+        ] {
+            check(input, canonical);
+        }
+    }
+
+    #[test]
+    fn what_is_no_quantity_is_refused_with_the_rule() {
+        let format = QuantityError::Format.to_string();
+        let suffix = QuantityError::Suffix.to_string();
+        for (input, message) in [
+            ("", &format),
+            ("cpu", &format),
+            ("1 Gi", &format),
+            ("1.2.3", &format),
+            ("--1", &format),
+            ("1mi", &suffix),
+            ("1K", &suffix),
+            ("1KiB", &format),
+        ] {
+            check(input, message);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_canonical_spelling_means_the_same(text in "[+-]?[0-9]{1,12}(\\.[0-9]{0,12})?(n|u|m|k|M|Ki|Mi|Gi|e3|E-2)?") {
+            let first = Quantity::parse(&text).unwrap();
+            let again = Quantity::parse(&first.to_string()).unwrap();
+            proptest::prop_assert_eq!(first, again);
+            proptest::prop_assert_eq!(first.to_string(), again.to_string());
+        }
+    }
+}

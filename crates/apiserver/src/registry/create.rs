@@ -1,0 +1,201 @@
+//! Creating: naming, what the server sets, defaults, checks, and the namespace that must be open for it.
+
+use serde_json::{Value, json};
+use windlass_store::{CommitError, Expect, Op, Revision, Write};
+
+use super::{ATTEMPTS, Registry, at_revision, commit_error, encode, meta, object_of, read_error};
+use crate::error::ApiError;
+use crate::kind::Kind;
+use crate::world;
+
+/// A generated name is cut so that it stays a label with its suffix.
+const GENERATED_PREFIX: usize = 63 - 5;
+/// How many suffixes are tried before a collision is told.
+const NAMES_TRIED: usize = 8;
+
+impl Registry {
+    /// Creates an object: names it, defaults, prepares, validates, stores. `namespace` is the one in the path.
+    pub async fn create(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+        mut object: Value,
+        dry_run: bool,
+    ) -> Result<Value, ApiError> {
+        agree_on_namespace(kind, namespace, &mut object)?;
+        if !meta::text(&object, "resourceVersion").is_empty() {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let named = !meta::text(&object, "name").is_empty() || meta::text(&object, "generateName").is_empty();
+        let mut collisions = 0;
+        loop {
+            let born = self.born(kind, object.clone());
+            let mut errors = meta::validate(kind, &born);
+            errors.extend((kind.validate)(&born));
+            if !errors.is_empty() {
+                return Err(ApiError::invalid(&kind.subject(meta::text(&born, "name")), &errors));
+            }
+            match self.store_new(kind, namespace, born, dry_run).await {
+                Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
+                    collisions += 1
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// What the server makes of an object that the engine wants: named, with identity, defaulted, prepared, not yet
+    /// validated. To be changed further and then given to [`Transaction::insert`](super::Transaction::insert).
+    pub fn prepare(&self, kind: &'static Kind, object: Value) -> Result<Value, ApiError> {
+        if !object.is_object() {
+            return Err(ApiError::bad_request("only an object can be created"));
+        }
+        let object = self.born(kind, object);
+        if meta::text(&object, "name").is_empty() {
+            return Err(ApiError::bad_request(
+                "metadata.name: Required value: name or generateName is required",
+            ));
+        }
+        Ok(object)
+    }
+
+    /// What the server makes of an object that a writer wants: named, with identity, defaulted, prepared.
+    pub(super) fn born(&self, kind: &'static Kind, mut object: Value) -> Value {
+        let world = &*self.world;
+        if let Some(map) = object.as_object_mut() {
+            map.insert("apiVersion".to_owned(), kind.api_version().into());
+            map.insert("kind".to_owned(), kind.kind.into());
+        }
+        let Some(metadata) = meta::fields(&mut object) else { return object };
+        for field in [
+            "selfLink",
+            "managedFields",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "resourceVersion",
+        ] {
+            metadata.remove(field);
+        }
+        metadata.retain(|_, value| !value.is_null());
+        let base = metadata.get("generateName").and_then(Value::as_str).unwrap_or_default();
+        if metadata.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() && !base.is_empty() {
+            let name = format!("{}{}", cut(base, GENERATED_PREFIX), world::suffix(world));
+            metadata.insert("name".to_owned(), name.into());
+        }
+        metadata.insert("uid".to_owned(), world::uid(world).into());
+        metadata.insert("creationTimestamp".to_owned(), meta::time(world.now()).into());
+        metadata.remove("generation");
+        if counts_generations(kind) {
+            metadata.insert("generation".to_owned(), 1.into());
+        }
+        (kind.default)(&mut object);
+        (kind.prepare_create)(&mut object);
+        object
+    }
+
+    async fn store_new(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+        object: Value,
+        dry_run: bool,
+    ) -> Result<Value, ApiError> {
+        let name = meta::text(&object, "name").to_owned();
+        let key = kind.key(namespace, &name);
+        for _ in 0..ATTEMPTS {
+            let mut writes = Vec::with_capacity(2);
+            let op = if dry_run {
+                Op::Check
+            } else {
+                Op::Put { value: encode::template(&object), tags: encode::tags(kind, &object) }
+            };
+            writes.push(Write { key: key.as_str().into(), expect: Expect::Absent, op });
+            if let Some(namespace) = namespace.filter(|_| kind.namespaced) {
+                let (key, revision) = self.open_namespace(kind, namespace, &name)?;
+                writes.push(Write { key: key.into(), expect: Expect::At(revision), op: Op::Check });
+            }
+            match self.store.commit(writes).await {
+                Ok(done) => return Ok(at_revision(object, done.entries.first().and_then(Option::as_ref))),
+                Err(CommitError::Conflict { index: 0, .. }) => {
+                    return Err(ApiError::already_exists(&kind.subject(&name)));
+                }
+                // The namespace changed under us: look again whether it is still open.
+                Err(CommitError::Conflict { .. }) => {}
+                Err(error) => return Err(commit_error(&error)),
+            }
+        }
+        Err(ApiError::conflict(&kind.subject(&name), "its namespace keeps changing; try again"))
+    }
+
+    /// The key and revision of a namespace that takes new objects.
+    fn open_namespace(
+        &self,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(String, Revision), ApiError> {
+        let key = format!("/namespaces/{namespace}");
+        let Some(entry) = self.store.get(&key).map_err(|e| read_error(&e))? else {
+            let mut error = ApiError::new(404, "NotFound", format!("namespaces {namespace:?} not found"));
+            error.details = Some(json!({"name": namespace, "kind": "namespaces"}));
+            return Err(error);
+        };
+        if meta::deleting(&object_of(&entry)?) {
+            return Err(terminating(kind, namespace, name));
+        }
+        Ok((key, entry.modified))
+    }
+}
+
+/// Upstream's answer of the NamespaceLifecycle admission.
+fn terminating(kind: &Kind, namespace: &str, name: &str) -> ApiError {
+    let subject = kind.subject(name);
+    let mut error = ApiError::new(
+        403,
+        "Forbidden",
+        format!(
+            "{} {name:?} is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+            subject.qualified()
+        ),
+    );
+    let cause = json!({
+        "reason": "NamespaceTerminating",
+        "message": format!("namespace {namespace} is being terminated"),
+        "field": "metadata.namespace",
+    });
+    error.details = Some(json!({"name": name, "kind": kind.plural, "causes": [cause]}));
+    if !kind.group.is_empty() {
+        error.details.as_mut().map(|d| d["group"] = kind.group.into());
+    }
+    error
+}
+
+/// The object's namespace is the path's.
+pub(super) fn agree_on_namespace(
+    kind: &Kind,
+    namespace: Option<&str>,
+    object: &mut Value,
+) -> Result<(), ApiError> {
+    if !object.is_object() {
+        return Err(ApiError::bad_request("the body is not an object"));
+    }
+    let Some(namespace) = namespace.filter(|_| kind.namespaced) else { return Ok(()) };
+    let given = meta::text(object, "namespace");
+    if !given.is_empty() && given != namespace {
+        return Err(ApiError::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    meta::set(object, "namespace", namespace.into());
+    Ok(())
+}
+
+/// Whether upstream counts this kind's spec changes in `metadata.generation`.
+pub(super) fn counts_generations(kind: &Kind) -> bool {
+    matches!(kind.group, "batch" | "apps") || (kind.group.is_empty() && kind.kind == "Pod")
+}
+
+/// The start of a text, at most so many bytes, never inside a character.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}

@@ -1,0 +1,163 @@
+//! Objects in the store: what every writer shares, whether it came over HTTP or is the engine itself.
+//!
+//! HTTP handlers use the single-object verbs; the engine's tick composes transactions over many objects.
+//! Knows no HTTP and no selectors; objects are JSON values.
+
+mod create;
+mod delete;
+mod encode;
+pub mod meta;
+mod transaction;
+mod update;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use windlass_store::{CommitError, Entry, ReadError, Store};
+
+use crate::error::ApiError;
+use crate::kind::{Kind, Propagation};
+use crate::world::SharedWorld;
+
+pub use delete::{Mark, mark};
+pub use encode::{head, tags, template, without_type};
+pub use transaction::Transaction;
+
+/// How often a write is tried again when another writer was faster, before it is given up as a conflict.
+const ATTEMPTS: usize = 32;
+
+/// The registry: a cheap handle.
+#[derive(Clone)]
+pub struct Registry {
+    /// The store below.
+    pub store: Store,
+    /// Time and randomness.
+    pub world: SharedWorld,
+}
+
+/// What an update does to the newest version of an object.
+pub type ChangeFn = Arc<dyn Fn(&Value) -> Result<Value, ApiError> + Send + Sync>;
+
+/// Which door an update comes through.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// The object itself.
+    Main,
+    /// `/status`.
+    Status,
+    /// The engine: spec, status, finalizers and owners alike; no validation, generation only if the spec changed.
+    Engine,
+}
+
+/// What a delete asks for (`DeleteOptions`).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeleteOptions {
+    /// Seconds of grace; the pod's own if none.
+    pub grace_period_seconds: Option<i64>,
+    /// What happens to dependents; the kind's default if none.
+    pub propagation: Option<Propagation>,
+    /// The uid the object must have.
+    pub uid: Option<String>,
+    /// The resource version it must have.
+    pub resource_version: Option<String>,
+    /// Say what would happen, do nothing.
+    pub dry_run: bool,
+}
+
+/// What became of a delete.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Deleted {
+    /// The object is gone; this was its last state.
+    Gone(Value),
+    /// It waits for grace or finalizers; this is its present state.
+    Waiting(Value),
+}
+
+impl Deleted {
+    /// The object, gone or not.
+    #[must_use]
+    pub fn object(&self) -> &Value {
+        match self {
+            Deleted::Gone(object) | Deleted::Waiting(object) => object,
+        }
+    }
+}
+
+impl Registry {
+    /// The object, or 404.
+    pub fn get(&self, kind: &'static Kind, namespace: Option<&str>, name: &str) -> Result<Value, ApiError> {
+        object_of(&self.entry(kind, namespace, name)?)
+    }
+
+    /// The object as it is stored, or 404.
+    pub fn entry(&self, kind: &'static Kind, namespace: Option<&str>, name: &str) -> Result<Entry, ApiError> {
+        let found = self.store.get(&kind.key(namespace, name)).map_err(|e| read_error(&e))?;
+        found.ok_or_else(|| ApiError::not_found(&kind.subject(name)))
+    }
+}
+
+/// A stored entry as an object.
+pub fn object_of(entry: &Entry) -> Result<Value, ApiError> {
+    serde_json::from_slice(entry.value.bytes())
+        .map_err(|e| ApiError::internal(format_args!("{}: not a readable object: {e}", entry.key)))
+}
+
+/// What a failed read answers.
+#[must_use]
+pub fn read_error(error: &ReadError) -> ApiError {
+    match error {
+        ReadError::Compacted { asked, oldest } => {
+            ApiError::expired(format!("too old resource version: {} ({})", asked.0, oldest.0))
+        }
+        ReadError::Ahead { asked, newest } => too_large_revision(asked.0, newest.0),
+        other => ApiError::internal(other),
+    }
+}
+
+/// 504: a resource version that has not come yet.
+#[must_use]
+pub fn too_large_revision(asked: u64, newest: u64) -> ApiError {
+    let mut error = ApiError::new(
+        504,
+        "Timeout",
+        format!("Timeout: Too large resource version: {asked}, current: {newest}"),
+    );
+    error.details = Some(serde_json::json!({
+        "retryAfterSeconds": 1,
+        "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+    }));
+    error
+}
+
+/// What a failed commit answers, conflicts apart: those mean something else to each verb.
+#[must_use]
+pub fn commit_error(error: &CommitError) -> ApiError {
+    match error {
+        CommitError::Conflict { .. } => ApiError::new(
+            409,
+            "Conflict",
+            "Operation cannot be fulfilled: other writers were faster each time; try again",
+        ),
+        CommitError::TooLarge { bytes, limit, .. } => ApiError::new(
+            413,
+            "RequestEntityTooLarge",
+            format!("Request entity too large: limit is {limit}, the object has {bytes} bytes"),
+        ),
+        CommitError::Busy(_) => {
+            let mut error =
+                ApiError::new(429, "TooManyRequests", "too much is waiting to be written, try again later");
+            error.details = Some(serde_json::json!({"retryAfterSeconds": 1}));
+            error
+        }
+        CommitError::Closed => ApiError::new(503, "ServiceUnavailable", "the server is shutting down"),
+        other => ApiError::internal(other),
+    }
+}
+
+/// Puts a committed write's resource version into the object that was written.
+fn at_revision(mut object: Value, entry: Option<&Entry>) -> Value {
+    if let Some(entry) = entry {
+        meta::set(&mut object, "resourceVersion", Value::String(entry.modified.0.to_string()));
+    }
+    object
+}

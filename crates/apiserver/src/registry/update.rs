@@ -1,0 +1,139 @@
+//! Updating: who may change what, optimistic concurrency, and the end of objects that were only waiting for it.
+
+use serde_json::Value;
+use windlass_store::{CommitError, Entry, Expect, Op, Write};
+
+use super::create::{agree_on_namespace, counts_generations};
+use super::{ATTEMPTS, ChangeFn, Door, Registry, at_revision, commit_error, encode, meta, object_of};
+use crate::error::ApiError;
+use crate::kind::Kind;
+
+/// Metadata that a writer may leave out and that then stays.
+const KEPT: [&str; 3] = ["uid", "creationTimestamp", "namespace"];
+/// Metadata that only the server sets.
+const SERVERS: [&str; 3] = ["deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
+
+impl Registry {
+    /// Applies `change` to the newest version and stores the result; repeated on conflict when `change` says nothing of the resource version.
+    ///
+    /// A result equal to what is stored writes nothing. A deleting object that has lost its last finalizer is removed.
+    pub async fn update(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+        name: &str,
+        door: Door,
+        dry_run: bool,
+        change: ChangeFn,
+    ) -> Result<Value, ApiError> {
+        for _ in 0..ATTEMPTS {
+            let entry = self.entry(kind, namespace, name)?;
+            let old = object_of(&entry)?;
+            let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
+            if new == old || dry_run {
+                return Ok(new);
+            }
+            match self.store.commit(vec![write(kind, &entry, &new)]).await {
+                Ok(done) => return Ok(at_revision(new, done.entries.first().and_then(Option::as_ref))),
+                Err(CommitError::Conflict { .. }) => {}
+                Err(error) => return Err(commit_error(&error)),
+            }
+        }
+        Err(ApiError::stale(&kind.subject(name)))
+    }
+}
+
+/// The write that stores a new version, or removes the object if that was all it waited for.
+pub(super) fn write(kind: &Kind, entry: &Entry, new: &Value) -> Write {
+    let op = if ends(new) {
+        Op::Delete
+    } else {
+        Op::Put { value: encode::template(new), tags: encode::tags(kind, new) }
+    };
+    Write { key: entry.key.clone(), expect: Expect::At(entry.modified), op }
+}
+
+/// Whether a deleting object has nothing left to wait for: no grace, no finalizer.
+pub(super) fn ends(object: &Value) -> bool {
+    let metadata = &object["metadata"];
+    meta::deleting(object)
+        && meta::finalizers(object).is_empty()
+        && metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+        && (object["kind"] != "Namespace"
+            || object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty))
+}
+
+/// The new version as it may be stored: identity kept, server's fields restored, prepared and checked.
+fn revise(
+    kind: &'static Kind,
+    namespace: Option<&str>,
+    name: &str,
+    door: Door,
+    old: &Value,
+    mut new: Value,
+) -> Result<Value, ApiError> {
+    agree_on_namespace(kind, namespace, &mut new)?;
+    identify(kind, name, old, &mut new)?;
+    for field in SERVERS {
+        meta::set(&mut new, field, old["metadata"][field].clone());
+    }
+    for field in ["selfLink", "managedFields"] {
+        meta::set(&mut new, field, Value::Null);
+    }
+    if let Some(map) = new.as_object_mut() {
+        map.insert("apiVersion".to_owned(), kind.api_version().into());
+        map.insert("kind".to_owned(), kind.kind.into());
+    }
+    match door {
+        Door::Engine => {
+            if counts_generations(kind) && new["spec"] != old["spec"] {
+                let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+                meta::set(&mut new, "generation", generation.into());
+            }
+            return Ok(new);
+        }
+        Door::Main => {
+            (kind.default)(&mut new);
+            (kind.prepare_update)(&mut new, old);
+        }
+        Door::Status => {
+            (kind.default)(&mut new);
+            (kind.prepare_status)(&mut new, old);
+        }
+    }
+    let mut errors = meta::validate_update(&new, old);
+    errors.extend((kind.validate_update)(&new, old, door == Door::Status));
+    if errors.is_empty() { Ok(new) } else { Err(ApiError::invalid(&kind.subject(name), &errors)) }
+}
+
+/// Name, uid and resource version are the old ones, or the update is refused.
+fn identify(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(), ApiError> {
+    let given = meta::text(new, "name");
+    if given.is_empty() {
+        meta::set(new, "name", name.into());
+    } else if given != name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({name})"
+        )));
+    }
+    for field in KEPT {
+        if meta::text(new, field).is_empty() {
+            meta::set(new, field, old["metadata"][field].clone());
+        }
+    }
+    let subject = kind.subject(name);
+    let (given, present) = (meta::text(new, "uid"), meta::text(old, "uid"));
+    if given != present {
+        return Err(ApiError::conflict(
+            &subject,
+            format_args!("Precondition failed: UID in precondition: {given}, UID in object meta: {present}"),
+        ));
+    }
+    let given = meta::text(new, "resourceVersion");
+    if given.is_empty() || given == "0" {
+        meta::set(new, "resourceVersion", old["metadata"]["resourceVersion"].clone());
+    } else if given != meta::text(old, "resourceVersion") {
+        return Err(ApiError::stale(&subject));
+    }
+    Ok(())
+}

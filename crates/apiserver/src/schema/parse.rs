@@ -1,0 +1,139 @@
+//! Reads JSON and YAML bodies, and finds the keys that stand in them twice. It knows no shapes.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::path::Path;
+use super::{DecodeError, Decoded};
+
+/// How deep a body may nest.
+pub(super) const DEPTH: usize = 100;
+/// How many complaints are kept, as upstream.
+pub(super) const COMPLAINTS: usize = 100;
+
+/// Parses a body, see [`super::parse`].
+pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
+    let node: Node = if yaml {
+        let options = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
+        serde_saphyr::from_slice_with_options(body, options)
+            .map_err(|error| DecodeError(format!("error converting YAML to JSON: {error}")))?
+    } else {
+        serde_json::from_slice(body)
+            .map_err(|error| DecodeError(format!("couldn't get version/kind; json parse error: {error}")))?
+    };
+    let mut complaints = Vec::new();
+    let object = node.into_value(&Path::Root, 0, &mut complaints)?;
+    Ok(Decoded { object, complaints })
+}
+
+/// A parsed body that still holds every key.
+enum Node {
+    Leaf(Value),
+    List(Vec<Node>),
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    fn into_value(
+        self,
+        path: &Path<'_>,
+        depth: usize,
+        complaints: &mut Vec<String>,
+    ) -> Result<Value, DecodeError> {
+        if depth > DEPTH {
+            return Err(DecodeError(format!("the body nests deeper than {DEPTH} levels")));
+        }
+        match self {
+            Self::Leaf(value) => Ok(value),
+            Self::List(items) => {
+                let items = items.into_iter().enumerate();
+                items.map(|(at, item)| item.into_value(&path.index(at), depth + 1, complaints)).collect()
+            }
+            Self::Map(entries) => {
+                let mut map = Map::new();
+                for (key, node) in entries {
+                    let place = path.key(&key);
+                    if map.contains_key(&key) {
+                        complain(complaints, format!("duplicate field \"{place}\""));
+                    }
+                    let value = node.into_value(&place, depth + 1, complaints)?;
+                    map.insert(key, value);
+                }
+                Ok(Value::Object(map))
+            }
+        }
+    }
+}
+
+/// Keeps a complaint once, up to the bound.
+pub(super) fn complain(complaints: &mut Vec<String>, complaint: String) {
+    if complaints.len() < COMPLAINTS && !complaints.contains(&complaint) {
+        complaints.push(complaint);
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf(Value::Null))
+    }
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Leaf(Value::Null))
+    }
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        Node::deserialize(deserializer)
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Leaf(value.into()))
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Leaf(value.into()))
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Leaf(value.into()))
+    }
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
+        let number = Number::from_f64(value).ok_or_else(|| E::custom("a number that is not finite"))?;
+        Ok(Node::Leaf(number.into()))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Leaf(value.into()))
+    }
+    fn visit_string<E>(self, value: String) -> Result<Node, E> {
+        Ok(Node::Leaf(value.into()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Node::List(list))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
+        let mut map = Vec::new();
+        while let Some(key) = entries.next_key::<Node>()? {
+            let key = match key {
+                Node::Leaf(Value::String(key)) => key,
+                // YAML's other keys are read as their text, as sigs.k8s.io/yaml does.
+                Node::Leaf(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+                _ => return Err(A::Error::custom("a key is neither text nor a number")),
+            };
+            map.push((key, entries.next_value()?));
+        }
+        Ok(Node::Map(map))
+    }
+}

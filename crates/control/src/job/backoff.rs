@@ -1,0 +1,100 @@
+//! Back-off: when the next pod may be created after failures. A pure function of pods and counters.
+//!
+//! Upstream (`pkg/controller/job/backoff_utils.go`) keeps failures since the last success in memory and loses them
+//! with a restart. Here they are read off the pods that are still there, so a restart changes nothing, and who deletes
+//! a failed pod asks for its replacement now.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::count::{Tally, is_terminal, is_tracked};
+use crate::view::{ContainerStatus, Job, Pod};
+
+/// The wait after the first failure; it doubles with each further one.
+const FIRST_DELAY_S: i64 = 10;
+/// The longest wait.
+const LONGEST_DELAY_S: i64 = 600;
+/// So many failures in a row give the longest wait: the number need not be known beyond.
+const FAILURES_THAT_MATTER: usize = 7;
+
+/// Until when nothing may be created, if that is after `now`.
+pub(super) fn hold_until(job: &Job, own: &[&Pod], tally: &Tally<'_>, now: Timestamp) -> Option<Timestamp> {
+    let last_success =
+        own.iter().filter(|pod| pod.status.phase == "Succeeded").map(|pod| finished_at(pod)).max();
+    let failures = || own.iter().filter(|pod| delays(pod)).map(|pod| finished_at(pod));
+    let since_success = || failures().filter(|&at| last_success.is_none_or(|success| at > success));
+    let last_failure = since_success().max()?;
+    let mut count = since_success().count();
+    if last_success.is_none() && job.status.succeeded == 0 {
+        // Nothing has ever succeeded, so the counter knows of failed pods that are gone.
+        count = count.max(usize::try_from(tally.failed).unwrap_or(0));
+    }
+    last_failure.checked_add(delay(count)).ok().filter(|&until| until > now)
+}
+
+/// The wait after so many failures in a row.
+pub(super) fn delay(failures: usize) -> SignedDuration {
+    let doublings = failures.clamp(1, FAILURES_THAT_MATTER) - 1;
+    SignedDuration::from_secs((FIRST_DELAY_S << doublings).min(LONGEST_DELAY_S))
+}
+
+/// A failed pod holds its replacement back, unless someone wants it gone.
+fn delays(pod: &Pod) -> bool {
+    pod.status.phase == "Failed" && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// When the pod ended: its last container's end, else when it stopped being ready, else when its deletion was asked
+/// for, else its creation.
+pub(super) fn finished_at(pod: &Pod) -> Timestamp {
+    last_end(&pod.status.container_statuses)
+        .or_else(|| {
+            let ready = pod.status.conditions.iter().find(|condition| condition.kind == "Ready")?;
+            (ready.status == "False").then_some(ready.last_transition_time)?
+        })
+        .or_else(|| {
+            let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(0);
+            pod.metadata.deletion_timestamp?.checked_sub(SignedDuration::from_secs(grace)).ok()
+        })
+        .or(pod.metadata.creation_timestamp)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The latest end of all containers, if all have one.
+fn last_end(statuses: &[ContainerStatus]) -> Option<Timestamp> {
+    let ends: Option<Vec<Timestamp>> =
+        statuses.iter().map(|status| status.state.terminated.as_ref()?.finished_at).collect();
+    ends?.into_iter().max()
+}
+
+/// The uids of those pods of a Job that no later plan of it needs to be given.
+///
+/// That is the contract of [`plan`](super::plan): finished pods without the tracking finalizer are in the counters and
+/// in `completedIndexes`, and may be left out, but for what back-off reads: the pod that succeeded last, and the
+/// failed ones since then (the last seven). Leaving the others out changes no plan.
+#[must_use]
+pub fn forgettable<'a>(job: &Job, pods: impl IntoIterator<Item = &'a Pod>) -> Vec<&'a str> {
+    let mut counted: Vec<&Pod> = pods
+        .into_iter()
+        .filter(|pod| is_terminal(pod) && !is_tracked(pod))
+        .filter(|pod| {
+            super::claim::controller(&pod.metadata).is_some_and(|owner| owner.uid == job.metadata.uid)
+        })
+        .collect();
+    counted.sort_by_cached_key(|pod| std::cmp::Reverse(finished_at(pod)));
+    let mut success: Option<Timestamp> = None;
+    let mut failures = 0;
+    counted.retain(|pod| {
+        let needed = match success {
+            Some(_) => false,
+            None if pod.status.phase == "Succeeded" => {
+                success = Some(finished_at(pod));
+                true
+            }
+            None => {
+                failures += usize::from(delays(pod));
+                delays(pod) && failures <= FAILURES_THAT_MATTER
+            }
+        };
+        !needed
+    });
+    counted.into_iter().map(|pod| pod.metadata.uid.as_str()).collect()
+}

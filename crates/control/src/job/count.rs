@@ -1,0 +1,255 @@
+//! Counting: what the pods amount to, and how finished ones enter the Job's counters, each once.
+//!
+//! It decides neither what is created nor whether the Job is over.
+//!
+//! Source: upstream `getNewFinishedPods`, `trackJobStatusAndRemoveFinalizers`, `canRemoveFinalizer`.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::finish::{Target, Verdict};
+use super::indexed::{Indexes, index_of};
+use super::manage::Managed;
+use super::{Action, Draft, MAX_PODS_PER_PLAN, TRACKING_FINALIZER};
+use crate::view::{Job, JobStatus, Pod};
+
+/// What the pods amount to, whether or not this plan gets round to counting them all.
+#[derive(Default)]
+pub(super) struct Tally<'a> {
+    /// Neither finished nor being deleted.
+    pub active: Vec<&'a Pod>,
+    /// Being deleted and not finished.
+    pub terminating: Vec<&'a Pod>,
+    /// Active and ready.
+    pub ready: usize,
+    /// Successes, those of this moment included.
+    pub succeeded: i32,
+    /// Failures, those of this moment included.
+    pub failed: i32,
+    /// For Indexed Jobs: indexes that are done, those of this moment included.
+    pub completed: Indexes,
+    /// Pods that finished (or count as failed) and still hold the finalizer, with what they count as.
+    done: Vec<(&'a Pod, Outcome)>,
+    /// Successes and failures that were counted before, those listed as uncounted included.
+    earlier: (i32, i32),
+    earlier_completed: Indexes,
+}
+
+/// What a pod counts as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Outcome {
+    Success,
+    Index(u32),
+    Failure,
+    /// Nothing: it is in the counters by way of `uncountedTerminatedPods`, or its index is not the Job's.
+    Nothing,
+}
+
+/// Whether the pod has reached its end.
+pub(super) fn is_terminal(pod: &Pod) -> bool {
+    matches!(pod.status.phase.as_str(), "Succeeded" | "Failed")
+}
+
+/// Whether the pod still waits to be counted.
+pub(super) fn is_tracked(pod: &Pod) -> bool {
+    pod.metadata.finalizers.iter().any(|finalizer| finalizer == TRACKING_FINALIZER)
+}
+
+/// Whether the pod counts as failed. A pod that is being deleted does, unless the Job replaces only failed ones.
+pub(super) fn is_failed(pod: &Pod, job: &Job) -> bool {
+    match pod.status.phase.as_str() {
+        "Failed" => true,
+        "Succeeded" => false,
+        _ => pod.metadata.deletion_timestamp.is_some() && !replaces_only_failed(job),
+    }
+}
+
+/// `podReplacementPolicy: Failed`: a pod that is being deleted is replaced only once it has ended.
+pub(super) fn replaces_only_failed(job: &Job) -> bool {
+    job.spec.pod_replacement_policy.as_deref() == Some("Failed")
+}
+
+/// Whether every completion has an index.
+pub(super) fn is_indexed(job: &Job) -> bool {
+    job.spec.completion_mode.as_deref() == Some("Indexed")
+}
+
+/// The number of completions wanted, for Indexed Jobs.
+pub(super) fn index_count(job: &Job) -> u32 {
+    u32::try_from(job.spec.completions.unwrap_or(0)).unwrap_or(0)
+}
+
+/// Whether the pod is ready.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    pod.status.conditions.iter().any(|condition| condition.kind == "Ready" && condition.status == "True")
+}
+
+/// Looks at every pod once.
+pub(super) fn tally<'a>(job: &Job, own: &[&'a Pod]) -> Tally<'a> {
+    let indexed = is_indexed(job);
+    let uncounted = Uncounted::of(&job.status);
+    let mut tally = Tally {
+        earlier: (
+            job.status.succeeded.saturating_add(count_of(uncounted.succeeded.len())),
+            job.status.failed.saturating_add(count_of(uncounted.failed.len())),
+        ),
+        ..Tally::default()
+    };
+    for &pod in own {
+        if !is_terminal(pod) {
+            if pod.metadata.deletion_timestamp.is_some() {
+                tally.terminating.push(pod);
+            } else {
+                tally.ready += usize::from(is_ready(pod));
+                tally.active.push(pod);
+                continue;
+            }
+        }
+        if is_tracked(pod) && (pod.status.phase == "Succeeded" || is_failed(pod, job)) {
+            tally.done.push((pod, outcome(pod, job, indexed, &uncounted)));
+        }
+    }
+    // Pods that are listed as uncounted are in `earlier` at once, so they must be released at once: they go first.
+    tally.done.sort_by_key(|(_, outcome)| *outcome != Outcome::Nothing);
+    if indexed {
+        let text = job.status.completed_indexes.as_deref().unwrap_or_default();
+        tally.earlier_completed = Indexes::parse(text, index_count(job));
+    }
+    let counted = Counted::of(&tally, tally.done.len());
+    tally.succeeded = counted.succeeded;
+    tally.failed = counted.failed;
+    tally.completed = counted.completed;
+    if indexed {
+        tally.succeeded = tally.completed.total();
+    }
+    tally
+}
+
+fn outcome(pod: &Pod, job: &Job, indexed: bool, uncounted: &Uncounted) -> Outcome {
+    let index = index_of(pod).filter(|&index| index < index_count(job));
+    let uid = pod.metadata.uid.as_str();
+    if uncounted.failed.contains(uid) || (indexed && index.is_none()) {
+        return Outcome::Nothing;
+    }
+    match (pod.status.phase.as_str(), index) {
+        ("Succeeded", Some(index)) if indexed => Outcome::Index(index),
+        ("Succeeded", _) if uncounted.succeeded.contains(uid) => Outcome::Nothing,
+        ("Succeeded", _) => Outcome::Success,
+        _ => Outcome::Failure,
+    }
+}
+
+/// The pods that an older or another controller had seen end, but not yet counted.
+struct Uncounted {
+    succeeded: BTreeSet<String>,
+    failed: BTreeSet<String>,
+}
+
+impl Uncounted {
+    fn of(status: &JobStatus) -> Self {
+        let list = |name| {
+            let value = status.uncounted_terminated_pods.as_ref().map_or(&Value::Null, |pods| &pods[name]);
+            value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Self { succeeded: list("succeeded"), failed: list("failed") }
+    }
+}
+
+/// The counters with the first so many of the finished pods in them.
+struct Counted {
+    succeeded: i32,
+    failed: i32,
+    completed: Indexes,
+}
+
+impl Counted {
+    fn of(tally: &Tally<'_>, pods: usize) -> Self {
+        let (mut succeeded, mut failed) = tally.earlier;
+        let mut indexes = BTreeSet::new();
+        for (_, outcome) in tally.done.iter().take(pods) {
+            match outcome {
+                Outcome::Success => succeeded = succeeded.saturating_add(1),
+                Outcome::Failure => failed = failed.saturating_add(1),
+                Outcome::Index(index) => _ = indexes.insert(*index),
+                Outcome::Nothing => {}
+            }
+        }
+        let completed = tally.earlier_completed.union(&Indexes::singles(&indexes));
+        Self { succeeded, failed, completed }
+    }
+}
+
+/// Writes the counters, and releases the pods that are in them.
+pub(super) fn account(
+    draft: &mut Draft<'_>,
+    tally: &Tally<'_>,
+    managed: &Managed<'_>,
+    verdict: Option<&Verdict>,
+) {
+    let listed = tally.done.iter().take_while(|(_, outcome)| *outcome == Outcome::Nothing).count();
+    let bound = listed.max(MAX_PODS_PER_PLAN);
+    draft.left_over = tally.done.len() > bound;
+    let counted = Counted::of(tally, bound);
+    draft.status.failed = counted.failed;
+    if is_indexed(draft.job) {
+        draft.status.succeeded = counted.completed.total();
+        draft.status.completed_indexes = Some(counted.completed.to_string()).filter(|text| !text.is_empty());
+    } else {
+        draft.status.succeeded = counted.succeeded;
+    }
+    for (pod, _) in tally.done.iter().take(bound) {
+        release(draft, pod);
+    }
+    if verdict.is_some() || draft.job.metadata.deletion_timestamp.is_some() {
+        release_unfinished(draft, tally, managed, verdict);
+    }
+    draft.status.active = count_of(tally.active.len() + managed.create.len() - managed.delete.len());
+    let deleted_ready = managed.delete.iter().filter(|pod| is_ready(pod)).count();
+    draft.status.ready = Some(count_of(tally.ready - deleted_ready));
+    draft.status.terminating = Some(count_of(tally.terminating.len() + managed.delete.len()));
+    draft.status.uncounted_terminated_pods = Some(json!({}));
+}
+
+/// A Job that is over waits for no pod: each counts as failed now if the Job fails, and is not counted otherwise.
+fn release_unfinished(
+    draft: &mut Draft<'_>,
+    tally: &Tally<'_>,
+    managed: &Managed<'_>,
+    verdict: Option<&Verdict>,
+) {
+    let fails = verdict.is_some_and(|verdict| verdict.target == Target::Failure);
+    let valid = |pod: &Pod| {
+        !is_indexed(draft.job) || index_of(pod).is_some_and(|index| index < index_count(draft.job))
+    };
+    let deleted: BTreeSet<&str> = managed.delete.iter().map(|pod| pod.metadata.uid.as_str()).collect();
+    let mut counted = 0;
+    let mut released = Vec::new();
+    for pod in tally.active.iter().chain(&tally.terminating).filter(|pod| is_tracked(pod)) {
+        if is_failed(pod, draft.job) {
+            continue; // It is among the finished ones.
+        }
+        let deleted = deleted.contains(pod.metadata.uid.as_str());
+        if !deleted && verdict.is_some() && pod.metadata.deletion_timestamp.is_none() {
+            continue; // Beyond this plan's bound.
+        }
+        counted += i32::from(fails && valid(pod));
+        if !deleted {
+            released.push(*pod);
+        }
+    }
+    draft.status.failed = draft.status.failed.saturating_add(counted);
+    for pod in released {
+        release(draft, pod);
+    }
+}
+
+fn release(draft: &mut Draft<'_>, pod: &Pod) {
+    let (name, uid) = (pod.metadata.name.clone(), pod.metadata.uid.clone());
+    draft.act(Action::Release { name, uid });
+}
+
+/// A number of pods as the API's int32.
+pub(super) fn count_of(pods: usize) -> i32 {
+    i32::try_from(pods).unwrap_or(i32::MAX)
+}

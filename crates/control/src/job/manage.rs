@@ -1,0 +1,135 @@
+//! How many pods a Job is to have: which are created, which deleted. It counts nothing and ends no Job.
+//!
+//! Source: upstream `manageJob`, `activePodsForRemoval`, `firstPendingIndexes`.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::count::{Tally, count_of, index_count, is_indexed, is_ready, replaces_only_failed};
+use super::indexed::{Indexes, index_of};
+use super::suspend::is_suspended;
+use super::{MAX_PODS_PER_PLAN, backoff, podspec};
+use crate::view::{Job, Pod};
+
+/// What is done about the number of pods. Never both creations and deletions.
+#[derive(Default)]
+pub(super) struct Managed<'a> {
+    /// Active pods to delete.
+    pub delete: Vec<&'a Pod>,
+    /// Manifests to create.
+    pub create: Vec<Value>,
+    /// When back-off ends.
+    pub wake_at: Option<Timestamp>,
+}
+
+/// The Job is over: what still runs goes.
+pub(super) fn end_all<'a>(tally: &Tally<'a>) -> Managed<'a> {
+    Managed { delete: tally.active.iter().copied().take(MAX_PODS_PER_PLAN).collect(), ..Managed::default() }
+}
+
+/// Brings the number of active pods to what is wanted.
+pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Timestamp) -> Managed<'a> {
+    if is_suspended(job) {
+        return end_all(tally);
+    }
+    let active = tally.active.len();
+    let wanted = wanted(job, tally);
+    let delete = surplus(job, &tally.active, active.saturating_sub(wanted));
+    if !delete.is_empty() {
+        return Managed { delete, ..Managed::default() };
+    }
+    let held_back = if replaces_only_failed(job) { tally.terminating.len() } else { 0 };
+    let missing = wanted.saturating_sub(held_back + active).min(MAX_PODS_PER_PLAN);
+    if missing == 0 {
+        return Managed::default();
+    }
+    if let Some(until) = backoff::hold_until(job, own, tally, now) {
+        return Managed { wake_at: Some(until), ..Managed::default() };
+    }
+    Managed { create: creations(job, tally, missing), ..Managed::default() }
+}
+
+/// The number of pods that should be active.
+fn wanted(job: &Job, tally: &Tally<'_>) -> usize {
+    let parallelism = job.spec.parallelism.unwrap_or(1);
+    let wanted = match job.spec.completions {
+        // A work queue that has had a success starts nothing more, and lets finish what runs.
+        None if tally.succeeded > 0 => count_of(tally.active.len()),
+        None => parallelism,
+        Some(completions) => completions.saturating_sub(tally.succeeded).min(parallelism),
+    };
+    usize::try_from(wanted).unwrap_or(0)
+}
+
+fn creations(job: &Job, tally: &Tally<'_>, missing: usize) -> Vec<Value> {
+    if !is_indexed(job) {
+        return vec![podspec::pod(job, None); missing];
+    }
+    let mut taken: BTreeSet<u32> = tally.active.iter().filter_map(|pod| index_of(pod)).collect();
+    if replaces_only_failed(job) {
+        taken.extend(tally.terminating.iter().filter_map(|pod| index_of(pod)));
+    }
+    let taken = tally.completed.union(&Indexes::singles(&taken));
+    taken
+        .lowest_free(missing, index_count(job))
+        .into_iter()
+        .map(|index| podspec::pod(job, Some(index)))
+        .collect()
+}
+
+/// At least so many of the active pods, those first whose end loses least; of an Indexed Job also all whose index is
+/// missing, not the Job's, or another's too.
+fn surplus<'a>(job: &Job, active: &[&'a Pod], at_least: usize) -> Vec<&'a Pod> {
+    let (mut surplus, mut left) =
+        if is_indexed(job) { misplaced(active, index_count(job)) } else { (Vec::new(), active.to_vec()) };
+    if surplus.len() < at_least {
+        left.sort_by_cached_key(|pod| worth(pod));
+        let further = at_least - surplus.len();
+        surplus.extend(left.into_iter().take(further));
+    }
+    surplus.truncate(MAX_PODS_PER_PLAN);
+    surplus
+}
+
+/// Splits active pods into those that stand in no place of their own, and the rest.
+fn misplaced<'a>(active: &[&'a Pod], completions: u32) -> (Vec<&'a Pod>, Vec<&'a Pod>) {
+    let mut misplaced = Vec::new();
+    let mut places: BTreeMap<u32, &'a Pod> = BTreeMap::new();
+    for &pod in active {
+        let Some(index) = index_of(pod).filter(|&index| index < completions) else {
+            misplaced.push(pod);
+            continue;
+        };
+        if let Some(other) = places.insert(index, pod) {
+            let (less, more) = if worth(other) <= worth(pod) { (other, pod) } else { (pod, other) };
+            places.insert(index, more);
+            misplaced.push(less);
+        }
+    }
+    (misplaced, places.into_values().collect())
+}
+
+/// What a pod is worth keeping for: scheduled, running, ready (for long), rarely restarted, old. The least goes first.
+/// The name decides between equals, so that a plan is the same whatever the order of the pods.
+fn worth(pod: &Pod) -> impl Ord {
+    let phase = match pod.status.phase.as_str() {
+        "Running" => 2,
+        "Unknown" => 1,
+        _ => 0,
+    };
+    let ready = is_ready(pod);
+    let ready_since = pod.status.conditions.iter().find(|condition| condition.kind == "Ready" && ready);
+    let restarts = pod.status.container_statuses.iter().map(|status| status.restart_count).max();
+    (
+        !pod.spec.node_name.is_empty(),
+        phase,
+        ready,
+        ready_since.and_then(|condition| condition.last_transition_time).map(Reverse),
+        Reverse(restarts.unwrap_or(0)),
+        pod.metadata.creation_timestamp.map(Reverse),
+        pod.metadata.name.clone(),
+    )
+}

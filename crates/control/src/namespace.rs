@@ -1,1 +1,0 @@
-//! The life of a namespace: what it is given, and how it empties itself.

@@ -1,1 +1,0 @@
-//! Retention: when a finished Job is deleted (ttlSecondsAfterFinished).

@@ -1,0 +1,100 @@
+//! What a process of the host can stand in for, and what of a pod it cannot provide.
+//!
+//! It decides from the spec alone. How a process is made is the runner's.
+
+use serde_json::Value;
+
+use super::{Event, HOST_CLASS, Images};
+
+/// What to do with a pod that needs a container.
+const WAY_OUT: &str = "this node runs host processes: set runtimeClassName: windlass-host, \
+                       or start the engine with `windlass up --images=host`";
+
+/// Why the node cannot run the pod; all reasons.
+pub(super) fn refusals(spec: &Value, images: Images) -> Vec<String> {
+    match (class(spec), images) {
+        (HOST_CLASS, _) => unprovided(spec, "a host process"),
+        ("", Images::Wait) => vec![format!("this pod needs a container, and {WAY_OUT}")],
+        ("", Images::Host) => {
+            let mut refusals = unprovided(spec, "an image's command on the host");
+            refusals.extend(identity(spec));
+            refusals
+        }
+        (class, _) => vec![format!("there is no runtime class {class}, and {WAY_OUT}")],
+    }
+}
+
+/// An image's command that runs without its image is worth a word.
+pub(super) fn warning(spec: &Value) -> Option<Event> {
+    let images: Vec<&str> = containers(spec).filter_map(|container| container["image"].as_str()).collect();
+    (class(spec) != HOST_CLASS).then(|| Event {
+        warning: true,
+        reason: "ImageRunOnHost",
+        message: format!(
+            "The engine was started with --images=host: the commands run as processes of this host, without isolation \
+             and without the files of {}",
+            images.join(", ")
+        ),
+    })
+}
+
+fn class(spec: &Value) -> &str {
+    spec["runtimeClassName"].as_str().unwrap_or_default()
+}
+
+fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
+    ["initContainers", "containers"].into_iter().flat_map(|list| spec[list].as_array().into_iter().flatten())
+}
+
+/// What no process of the host has, whatever its class: an entrypoint from an image, a file system of its own.
+fn unprovided(spec: &Value, what: &str) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for container in containers(spec) {
+        let name = container["name"].as_str().unwrap_or_default();
+        let filled = |field: &str| container[field].as_array().is_some_and(|list| !list.is_empty());
+        if !filled("command") {
+            refusals
+                .push(format!("container {name} has no command, and {what} has no image to take one from"));
+        }
+        for (field, path) in [("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")] {
+            for mount in container[field].as_array().into_iter().flatten() {
+                let path = mount[path].as_str().unwrap_or_default();
+                refusals
+                    .push(format!("container {name} mounts {path}, and {what} has the host's files only"));
+            }
+        }
+    }
+    if spec["hostAliases"].as_array().is_some_and(|list| !list.is_empty()) {
+        refusals.push(format!("spec.hostAliases is set, and {what} has the host's names only"));
+    }
+    refusals
+}
+
+/// Another user or more rights than the engine's own. Restrictions (dropped capabilities, a read-only root) are not
+/// refused: the warning says that there is no isolation.
+fn identity(spec: &Value) -> Vec<String> {
+    let mut refusals = Vec::new();
+    let mut check = |place: &str, context: &Value| {
+        for field in ["runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"] {
+            if !context[field].is_null() {
+                refusals.push(format!("{place}.{field} is set, and processes run as the engine's user"));
+            }
+        }
+        if context["privileged"] == true {
+            refusals.push(format!(
+                "{place}.privileged is set, and processes have the rights of the engine's user"
+            ));
+        }
+        if context["capabilities"]["add"].as_array().is_some_and(|list| !list.is_empty()) {
+            refusals.push(format!(
+                "{place}.capabilities.add is set, and processes have the rights of the engine's user"
+            ));
+        }
+    };
+    check("spec.securityContext", &spec["securityContext"]);
+    for container in containers(spec) {
+        let name = container["name"].as_str().unwrap_or_default();
+        check(&format!("securityContext of container {name}"), &container["securityContext"]);
+    }
+    refusals
+}

@@ -1,0 +1,236 @@
+//! Starting and reaping: a few threads that start, one that reaps, and the list of news they leave for the
+//! main loop. They know nothing of clients, ledgers and logs.
+//!
+//! A process is reaped only under the lock, after it was seen there: so a pid that is in the table while the
+//! lock is held cannot have been given to another process.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use nix::sys::eventfd::EventFd;
+
+use super::spawn;
+use crate::runtime::{Ended, Start, StartFailure};
+use crate::world;
+
+/// As measured: two leave a core idle while a child starts, more than four only take turns.
+const SPAWNERS: usize = 3;
+
+/// Something to start.
+pub(crate) struct Job {
+    pub(crate) id: u64,
+    pub(crate) start: Box<Start>,
+}
+
+/// What happened to a child.
+pub(crate) enum News {
+    /// It runs; its output comes through these.
+    Started { id: u64, pid: i32, ticks: u64, at: Timestamp, stdout: OwnedFd, stderr: OwnedFd },
+    /// It could not be started.
+    Failed { id: u64, failure: StartFailure, message: String, at: Timestamp },
+    /// Its first process ended and was reaped, and its process group was killed.
+    Reaped { id: u64, exit: Exit },
+    /// A descendant that had been left to the shim was reaped.
+    OrphanReaped { pid: i32 },
+}
+
+/// How a process ended and what it used.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Exit {
+    pub(crate) ended: Ended,
+    pub(crate) at: Timestamp,
+    pub(crate) cpu_us: u64,
+    pub(crate) peak_bytes: u64,
+}
+
+/// What the threads share.
+pub(crate) struct Children {
+    state: Mutex<State>,
+    /// There may be something to start.
+    work: Condvar,
+    /// A start is over.
+    settled: Condvar,
+    wake: EventFd,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    /// Processes that run, by pid.
+    pids: BTreeMap<i32, u64>,
+    /// Starts that are being made right now.
+    in_flight: BTreeSet<u64>,
+    starts_begun: u64,
+    starts_ended: u64,
+    news: Vec<News>,
+    /// Runs that hold descriptors, and how many may.
+    open: usize,
+    max_open: usize,
+}
+
+impl Children {
+    /// Begins the threads. `wake` is written when there is news; at most `max_open` runs are open at once.
+    pub(crate) fn begin(wake: EventFd, max_open: usize) -> io::Result<Arc<Children>> {
+        let state = State { max_open, ..State::default() };
+        let children = Arc::new(Children {
+            state: Mutex::new(state),
+            work: Condvar::new(),
+            settled: Condvar::new(),
+            wake,
+        });
+        for _ in 0..SPAWNERS {
+            let children = Arc::clone(&children);
+            std::thread::Builder::new().stack_size(256 << 10).spawn(move || children.spawn_forever())?;
+        }
+        let reaper = Arc::clone(&children);
+        std::thread::Builder::new().stack_size(256 << 10).spawn(move || reaper.reap_forever())?;
+        Ok(children)
+    }
+
+    /// The descriptor that becomes readable when there is news.
+    pub(crate) fn wake(&self) -> &EventFd {
+        &self.wake
+    }
+
+    /// Queues starts.
+    pub(crate) fn start(&self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        self.lock().queue.extend(jobs);
+        self.work.notify_all();
+    }
+
+    /// Takes what is queued and not begun back: everything shall end.
+    pub(crate) fn take_queue(&self) -> Vec<Job> {
+        self.lock().queue.drain(..).collect()
+    }
+
+    /// Takes the news.
+    pub(crate) fn take_news(&self) -> Vec<News> {
+        // A read resets the counter; that there was nothing to read is no error here.
+        let _ = self.wake.read();
+        std::mem::take(&mut self.lock().news)
+    }
+
+    /// A run's descriptors were closed.
+    pub(crate) fn closed(&self) {
+        self.lock().open -= 1;
+        self.work.notify_one();
+    }
+
+    /// Calls `act` while nothing is reaped, if `pid` is a child that was not reaped yet.
+    pub(crate) fn while_unreaped(&self, pid: i32, act: impl FnOnce()) {
+        let state = self.lock();
+        if state.pids.contains_key(&pid) {
+            act();
+        }
+    }
+
+    /// Calls `act` while nothing is reaped.
+    pub(crate) fn holding_reaper<R>(&self, act: impl FnOnce() -> R) -> R {
+        let _state = self.lock();
+        act()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while it holds the lock; if it did, the table is still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, state: &mut State, news: News) {
+        if state.news.is_empty() {
+            // Fails only if the counter is full, and then the loop wakes anyway.
+            let _ = self.wake.write(1);
+        }
+        state.news.push(news);
+    }
+
+    fn spawn_forever(&self) {
+        loop {
+            let (job, turn) = self.next_job();
+            let news = spawn_one(job);
+            let mut state = self.lock();
+            state.in_flight.remove(&turn);
+            state.starts_ended += 1;
+            match &news {
+                News::Started { id, pid, .. } => {
+                    state.pids.insert(*pid, *id);
+                }
+                _ => state.open -= 1,
+            }
+            self.tell(&mut state, news);
+            drop(state);
+            self.settled.notify_all();
+        }
+    }
+
+    fn next_job(&self) -> (Job, u64) {
+        let mut state = self.lock();
+        loop {
+            if state.open < state.max_open
+                && let Some(job) = state.queue.pop_front()
+            {
+                state.open += 1;
+                state.starts_begun += 1;
+                let turn = state.starts_begun;
+                state.in_flight.insert(turn);
+                return (job, turn);
+            }
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn reap_forever(&self) {
+        loop {
+            let started = self.lock().starts_ended;
+            match spawn::wait_for_any() {
+                Some(pid) => self.reap(pid),
+                None => {
+                    let mut state = self.lock();
+                    while state.starts_ended == started {
+                        state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    }
+                }
+            }
+        }
+    }
+
+    fn reap(&self, pid: i32) {
+        let mut state = self.lock();
+        let begun = state.starts_begun;
+        // A child may end before the thread that started it has written it down.
+        while !state.pids.contains_key(&pid) && state.in_flight.range(..=begun).next().is_some() {
+            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        let news = match state.pids.remove(&pid) {
+            Some(id) => {
+                spawn::kill_group(pid, libc::SIGKILL);
+                News::Reaped { id, exit: spawn::reap(pid, world::now()) }
+            }
+            None => {
+                spawn::reap(pid, world::now());
+                News::OrphanReaped { pid }
+            }
+        };
+        self.tell(&mut state, news);
+    }
+}
+
+fn spawn_one(job: Job) -> News {
+    let Job { id, start } = job;
+    match spawn::spawn(&start) {
+        Ok(spawned) => News::Started {
+            id,
+            pid: spawned.pid,
+            ticks: spawned.ticks,
+            at: world::now(),
+            stdout: spawned.stdout,
+            stderr: spawned.stderr,
+        },
+        Err((failure, message)) => News::Failed { id, failure, message, at: world::now() },
+    }
+}

@@ -1,0 +1,267 @@
+//! The engine's side of the shim: finds or starts it, speaks to it, and starts a new one when it dies.
+//! It knows no pod; what a dead shim left is the new shim's business.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_core::future::BoxFuture;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use super::MAX_RUNS;
+use super::link::{self, Link};
+use super::wire::{self, MAX_FRAME, Reply, Request};
+use crate::runtime::{Event, Key, Runtime, RuntimeGone, Start, StartFailure};
+use crate::world;
+
+pub use super::link::ConnectError;
+
+/// How many batches of events wait for the engine before the shim is made to wait.
+const BATCHES: usize = 64;
+
+/// The runtime that runs host processes through the shim.
+///
+/// Dropping it closes the connection: what runs goes on, and a later [`ShimRuntime::connect`] hears of it.
+pub struct ShimRuntime {
+    shared: Arc<Shared>,
+    events: tokio::sync::Mutex<mpsc::Receiver<Vec<Event>>>,
+    known: Vec<Event>,
+    pump: JoinHandle<()>,
+}
+
+struct Shared {
+    outbox: Mutex<Outbox>,
+    /// There is something in the outbox.
+    filled: Notify,
+    /// The connection's state: the shim's pid, or why there is none.
+    state: watch::Sender<Result<u32, String>>,
+}
+
+#[derive(Default)]
+struct Outbox {
+    frames: Vec<u8>,
+    /// Starts that nothing was heard of: said again to a new shim.
+    unheard: BTreeMap<Key, Box<Start>>,
+    /// Refused here, told with the next events.
+    refused: Vec<Event>,
+    is_leaving: bool,
+}
+
+impl ShimRuntime {
+    /// Connects to the shim that lives in `directory` (made with mode 0700 if it is not there), or starts one:
+    /// `shim_argv` is its program, by absolute path, and first arguments; the directory is added. What an earlier
+    /// shim left is ended and reported before this returns, so that the first [`Runtime::events`] tells all that is
+    /// known of earlier runs; a run that is not among them is unknown to the shim.
+    pub async fn connect(directory: PathBuf, shim_argv: Vec<OsString>) -> Result<ShimRuntime, ConnectError> {
+        let (link, known) = link::open(&directory, &shim_argv).await?;
+        let shared = Arc::new(Shared {
+            outbox: Mutex::default(),
+            filled: Notify::new(),
+            state: watch::Sender::new(Ok(link.pid)),
+        });
+        let (tell, events) = mpsc::channel(BATCHES);
+        if !known.is_empty() {
+            // The channel is empty and has room.
+            let _ = tell.try_send(known.clone());
+        }
+        let pump = tokio::spawn(pump(Arc::clone(&shared), link, tell, directory, shim_argv));
+        Ok(ShimRuntime { shared, events: tokio::sync::Mutex::new(events), known, pump })
+    }
+
+    /// What the shim knew of earlier runs when the connection was made. The first events repeat it.
+    #[must_use]
+    pub fn known(&self) -> &[Event] {
+        &self.known
+    }
+
+    /// The shim's process id, if there is a shim now.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.shared.state.borrow().as_ref().ok().copied()
+    }
+
+    /// Ends the shim: after killing all runs, or when the last of them has ended by itself. Returns when it is gone.
+    /// How the runs ended stays in the ledger for the next shim to tell.
+    pub async fn shutdown(&self, end_runs: bool) {
+        self.shared.change(|outbox| {
+            outbox.is_leaving = true;
+            let _ = wire::put(&mut outbox.frames, &Request::Shutdown { end_runs });
+        });
+        let mut state = self.shared.state.subscribe();
+        // An error means that the pump is gone, and the connection with it.
+        let _ = state.wait_for(Result::is_err).await;
+    }
+}
+
+impl Drop for ShimRuntime {
+    fn drop(&mut self) {
+        self.pump.abort();
+    }
+}
+
+impl Shared {
+    fn change<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
+        // Nothing panics while it holds the lock.
+        let done = act(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner));
+        self.filled.notify_one();
+        done
+    }
+}
+
+impl Outbox {
+    fn start(&mut self, start: Start) {
+        let before = self.frames.len();
+        let request = Request::Start(Box::new(start));
+        let written = wire::put(&mut self.frames, &request);
+        let Request::Start(start) = request else { return };
+        let message = if written.is_err() || self.frames.len() - before > MAX_FRAME {
+            "its arguments and environment are too long"
+        } else if self.unheard.len() >= MAX_RUNS {
+            "too many containers are being started"
+        } else {
+            self.unheard.insert(start.key.clone(), start);
+            return;
+        };
+        self.frames.truncate(before);
+        let (key, message) = (start.key, message.to_owned());
+        self.refused.push(Event::Failed { key, failure: StartFailure::Other, message, at: world::now() });
+    }
+}
+
+impl Runtime for ShimRuntime {
+    fn start(&self, starts: Vec<Start>) {
+        self.shared.change(|outbox| starts.into_iter().for_each(|start| outbox.start(start)));
+    }
+
+    fn signal(&self, key: &Key, signal: i32) {
+        let request = Request::Signal { key: key.clone(), signal };
+        // Ours always serialise.
+        self.shared.change(|outbox| drop(wire::put(&mut outbox.frames, &request)));
+    }
+
+    fn forget(&self, keys: Vec<Key>) {
+        if !keys.is_empty() {
+            let request = Request::Forget(keys);
+            self.shared.change(|outbox| drop(wire::put(&mut outbox.frames, &request)));
+        }
+    }
+
+    fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>> {
+        Box::pin(async {
+            let mut batches = self.events.lock().await;
+            let Some(mut events) = batches.recv().await else {
+                let state = self.shared.state.borrow();
+                let words = state.as_ref().err().cloned();
+                return Err(RuntimeGone(words.unwrap_or_else(|| "the connection was closed".to_owned())));
+            };
+            while let Ok(more) = batches.try_recv() {
+                events.extend(more);
+            }
+            Ok(events)
+        })
+    }
+}
+
+/// Speaks to one shim after another until the engine leaves or none can be started.
+async fn pump(
+    shared: Arc<Shared>,
+    mut link: Link,
+    tell: mpsc::Sender<Vec<Event>>,
+    directory: PathBuf,
+    argv: Vec<OsString>,
+) {
+    let words = loop {
+        let end = converse(&shared, &mut link, &tell).await;
+        if shared.change(|outbox| outbox.is_leaving) {
+            break "it was shut down".to_owned();
+        }
+        tracing::warn!(error = %end, "the connection to the shim ended");
+        let _ = shared.state.send_replace(Err(end));
+        let known = match link::open(&directory, &argv).await {
+            Ok((new, known)) => {
+                link = new;
+                known
+            }
+            Err(error) => break error.to_string(),
+        };
+        let _ = shared.state.send_replace(Ok(link.pid));
+        shared.say_again(&known);
+        if !known.is_empty() && tell.send(known).await.is_err() {
+            break "nobody listens".to_owned();
+        }
+    };
+    let _ = shared.state.send_replace(Err(words));
+}
+
+impl Shared {
+    /// What a dead shim may not have heard is said to the new one.
+    fn say_again(&self, known: &[Event]) {
+        self.change(|outbox| {
+            outbox.frames.clear();
+            for event in known {
+                outbox.unheard.remove(event.key());
+            }
+            for start in std::mem::take(&mut outbox.unheard).into_values() {
+                outbox.start(*start);
+            }
+        });
+    }
+}
+
+/// Returns why the conversation ended.
+async fn converse(shared: &Shared, link: &mut Link, tell: &mpsc::Sender<Vec<Event>>) -> String {
+    let Link { reader, writer, .. } = link;
+    let sending = async {
+        loop {
+            shared.filled.notified().await;
+            let (frames, refused) = shared.change_quietly(|outbox| {
+                (std::mem::take(&mut outbox.frames), std::mem::take(&mut outbox.refused))
+            });
+            if !refused.is_empty() && tell.send(refused).await.is_err() {
+                return "nobody listens".to_owned();
+            }
+            if let Err(error) = writer.send(&frames).await {
+                return error.to_string();
+            }
+        }
+    };
+    let receiving = async {
+        loop {
+            let events = match reader.receive().await {
+                Ok(replies) => replies.into_iter().filter_map(event_of).collect::<Vec<_>>(),
+                Err(error) => return error.to_string(),
+            };
+            if events.is_empty() {
+                continue;
+            }
+            shared.change_quietly(|outbox| {
+                for event in &events {
+                    outbox.unheard.remove(event.key());
+                }
+            });
+            if tell.send(events).await.is_err() {
+                return "nobody listens".to_owned();
+            }
+        }
+    };
+    tokio::select! {
+        end = sending => end,
+        end = receiving => end,
+    }
+}
+
+impl Shared {
+    /// As `change`, but without waking the sender.
+    fn change_quietly<R>(&self, act: impl FnOnce(&mut Outbox) -> R) -> R {
+        act(&mut self.outbox.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn event_of(reply: Reply) -> Option<Event> {
+    match reply {
+        Reply::Event(event) => Some(event),
+        Reply::Hello { .. } | Reply::Synced => None,
+    }
+}

@@ -1,0 +1,85 @@
+//! One run as the shim's main loop sees it, from queued to over. It knows no client and no ledger.
+
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::children::Exit;
+use super::output::Output;
+use crate::runtime::{Event, Key};
+
+/// A run that is not forgotten.
+pub(crate) struct Run {
+    pub(crate) key: Key,
+    pub(crate) state: State,
+    /// The signals that were sent, one bit each: a signal is sent once.
+    pub(crate) signalled: u64,
+}
+
+/// How far it is.
+pub(crate) enum State {
+    /// To be started; its log will be there.
+    Queued(PathBuf),
+    /// Started and not over.
+    Live(Box<Live>),
+    /// Over: how.
+    Over(Event),
+}
+
+/// A run with a process, or with pipes that are still being read.
+pub(crate) struct Live {
+    pub(crate) pid: i32,
+    pub(crate) at: Timestamp,
+    /// The read ends of its output, stdout and stderr.
+    pub(crate) pipes: [Option<OwnedFd>; 2],
+    pub(crate) output: Output,
+    /// Set when its first process was reaped: from there on it is being finished.
+    pub(crate) ending: Option<Ending>,
+}
+
+/// A run whose first process has ended.
+pub(crate) struct Ending {
+    pub(crate) exit: Exit,
+    /// Descendants that were killed and not reaped yet.
+    pub(crate) leftovers: BTreeSet<i32>,
+    /// When waiting for the pipes' end is given up: something holds them that is no descendant.
+    pub(crate) pipes_until: Instant,
+    /// When waiting for the leftovers is given up: they hang in the kernel.
+    pub(crate) until: Instant,
+}
+
+impl Run {
+    /// What is to be said of it to somebody who knows nothing.
+    pub(crate) fn told(&self) -> Option<Event> {
+        match &self.state {
+            State::Queued(_) => None,
+            State::Live(live) => Some(Event::Started { key: self.key.clone(), pid: live.pid, at: live.at }),
+            State::Over(event) => Some(event.clone()),
+        }
+    }
+
+    /// Whether it needs the shim to live.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Over(_))
+    }
+}
+
+impl Live {
+    /// Whether nothing more can come of it.
+    pub(crate) fn is_done(&self, now: Instant) -> bool {
+        let silent = self.pipes.iter().all(Option::is_none);
+        self.ending
+            .as_ref()
+            .is_some_and(|ending| silent && (ending.leftovers.is_empty() || now >= ending.until))
+    }
+
+    /// The end, once it is done.
+    pub(crate) fn exited(&self, key: &Key) -> Option<Event> {
+        let Exit { ended, at, cpu_us, peak_bytes } = self.ending.as_ref()?.exit;
+        let (key, started_at) = (key.clone(), self.at);
+        Some(Event::Exited { key, ended, started_at, finished_at: at, cpu_us, peak_bytes })
+    }
+}

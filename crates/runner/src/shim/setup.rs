@@ -1,0 +1,124 @@
+//! The shim's first moments: leave the engine's session and descriptors, take the lock, read the ledger, listen.
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::stat::Mode;
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
+
+use super::ledger::{Ledger, Record};
+use super::server::Server;
+use super::{ledger, procfs, recover};
+
+/// Descriptors that are kept for the shim itself.
+const OWN_DESCRIPTORS: u64 = 64;
+/// Two pipes and a log file.
+const DESCRIPTORS_A_RUN: u64 = 3;
+
+/// Makes the shim in `directory`. `None`: another one lives there.
+pub(crate) fn prepare(directory: &Path) -> io::Result<Option<Server>> {
+    leave_the_engine();
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+    let handle = File::open(directory)?;
+    let Some(lock) = lock(directory, &handle)? else {
+        say("ready");
+        return Ok(None);
+    };
+    let notes = notes(directory)?;
+    let boot = procfs::boot_id()?;
+    let path = directory.join("ledger");
+    let (entries, unreadable) = ledger::read(&path)?;
+    let known = recover::recover(entries, &boot);
+    let records = known.iter().cloned().map(Record::Over).collect();
+    let ledger = Ledger::create(&path, &boot, records)?;
+    let socket = socket_path(&handle);
+    match std::fs::remove_file(&socket) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&socket)?;
+    std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
+    let mut server = Server::new(listener, ledger, notes, lock, max_open())?;
+    server.adopt(known);
+    if unreadable > 0 {
+        server.note(&format!("{unreadable} lines of the ledger could not be read"));
+    }
+    say("ready");
+    be_silent();
+    Ok(Some(server))
+}
+
+/// Says a line to whoever started the shim. That nobody listens is no error.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
+}
+
+/// The socket by a name that is short however deep the directory is (108 bytes is all that a socket may have).
+pub(crate) fn socket_path(directory: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/shim.sock", directory.as_raw_fd()))
+}
+
+fn leave_the_engine() {
+    // Fails only for a group's leader: then a terminal's hang-up is caught below all the same.
+    let _ = setsid();
+    // SAFETY: at the begin of main nobody holds descriptors above the standard ones.
+    unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    let _ = std::env::set_current_dir("/");
+    // A handler, not SIG_IGN: what is ignored stays ignored in the children.
+    let action = SigAction::new(SigHandler::Handler(nothing), SaFlags::SA_RESTART, SigSet::empty());
+    for signal in
+        [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2]
+    {
+        // SAFETY: the handler does nothing, which is safe at any point.
+        let _ = unsafe { sigaction(signal, &action) };
+    }
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
+extern "C" fn nothing(_signal: i32) {}
+
+/// The lock says who is the shim here. One that is about to leave is waited for.
+fn lock(directory: &Path, handle: &File) -> io::Result<Option<Flock<File>>> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join("lock"))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((file, nix::errno::Errno::EWOULDBLOCK)) => {
+            if UnixStream::connect(socket_path(handle)).is_ok() {
+                return Ok(None);
+            }
+            let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
+            Ok(Some(lock))
+        }
+        Err((_, error)) => Err(error.into()),
+    }
+}
+
+/// `shim.log`: a few lines about what nobody was there to hear. A large one begins anew.
+fn notes(directory: &Path) -> io::Result<File> {
+    let path = directory.join("shim.log");
+    if path.metadata().is_ok_and(|meta| meta.len() > 1 << 20) {
+        std::fs::remove_file(&path)?;
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
+}
+
+fn be_silent() {
+    let Ok(null) = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) else { return };
+    let _ = dup2_stdin(&null);
+    let _ = dup2_stdout(&null);
+    let _ = dup2_stderr(&null);
+}
+
+fn max_open() -> usize {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let runs = soft.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS_A_RUN;
+    usize::try_from(runs).unwrap_or(usize::MAX).clamp(1, super::MAX_RUNS)
+}

@@ -1,0 +1,97 @@
+//! What the tests with real processes share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use windlass_runner::runtime::{Event, Key, Runtime, Start};
+use windlass_runner::shim::ShimRuntime;
+use windlass_runner::testing::shim_argv;
+
+/// A shim of its own in a directory of its own; both go with it.
+pub(crate) struct Home {
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Home {
+    pub(crate) fn new() -> Home {
+        Home { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn shim(&self) -> PathBuf {
+        self.folder.path().join("shim")
+    }
+
+    pub(crate) async fn connect(&self) -> ShimRuntime {
+        ShimRuntime::connect(self.shim(), shim_argv()).await.unwrap()
+    }
+
+    pub(crate) fn start(&self, container: &str, argv: &[&str]) -> Start {
+        let key = Key { pod: "4e5d".to_owned(), container: container.to_owned(), attempt: 0 };
+        let env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+        let log = self.log(container);
+        Start { key, argv: argv.iter().map(|&word| word.to_owned()).collect(), env, cwd: None, log }
+    }
+
+    pub(crate) fn sh(&self, container: &str, script: &str) -> Start {
+        self.start(container, &["sh", "-c", script])
+    }
+
+    pub(crate) fn log(&self, container: &str) -> PathBuf {
+        self.folder.path().join("logs").join(container).join("0.log")
+    }
+
+    /// A fifo, for a script to wait at or to speak through.
+    pub(crate) fn fifo(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        path
+    }
+}
+
+/// Collects events until each of `count` runs is over.
+pub(crate) async fn ends(runtime: &impl Runtime, count: usize) -> BTreeMap<String, Event> {
+    let mut over = BTreeMap::new();
+    let collect = async {
+        while over.len() < count {
+            for event in runtime.events().await.unwrap() {
+                if !matches!(event, Event::Started { .. }) {
+                    let before = over.insert(event.key().container.clone(), event);
+                    assert_eq!(before, None, "a run ended twice");
+                }
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), collect).await.expect("the runs end in time");
+    over
+}
+
+/// Waits for the first event of a kind.
+pub(crate) async fn next(runtime: &impl Runtime, wanted: impl Fn(&Event) -> bool) -> Event {
+    let find = async {
+        loop {
+            if let Some(event) = runtime.events().await.unwrap().into_iter().find(&wanted) {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), find).await.expect("the event comes in time")
+}
+
+/// Reads a fifo to its end without blocking the test's runtime.
+pub(crate) async fn read_fifo(path: &Path) -> String {
+    let path = path.to_owned();
+    let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path).unwrap());
+    tokio::time::timeout(Duration::from_secs(60), read).await.expect("the fifo ends in time").unwrap()
+}
+
+/// The entries of a log: stream, tag, content.
+pub(crate) fn entries(log: &Path) -> Vec<(String, String, String)> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    text.lines()
+        .map(|line| {
+            let mut parts = line.splitn(4, ' ').skip(1).map(str::to_owned);
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
+        })
+        .collect()
+}

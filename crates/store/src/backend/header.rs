@@ -1,0 +1,155 @@
+//! The store's directory: its lock, and its header with the format and the identity.
+//!
+//! The header is written before the data with `complete` false and after it with true, so that a store whose
+//! making was interrupted is told from one that lost a part.
+
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{OpenError, Options, Revision};
+
+/// The format that this program writes, and the newest it reads.
+const FORMAT: u32 = 1;
+
+/// The folder of the data.
+pub(crate) const DATA: &str = "data";
+const HEADER: &str = "store.json";
+const DRAFT: &str = "store.json.new";
+const LOCK: &str = "lock";
+
+/// What the header says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Header {
+    format: u32,
+    /// The store's identity.
+    pub(crate) store: String,
+    /// Where it began to count.
+    #[serde(with = "number")]
+    pub(crate) first_revision: Revision,
+    complete: bool,
+}
+
+/// A directory that is locked and ready for its data.
+pub(crate) struct Prepared {
+    /// What the header says.
+    pub(crate) header: Header,
+    /// Holds the lock while it is open.
+    pub(crate) lock: File,
+}
+
+/// Makes or finds the directory, locks it and reads its header.
+pub(crate) fn prepare(dir: &Path, options: &Options) -> Result<Prepared, OpenError> {
+    let at_dir = |cause| io_error(dir, cause);
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(at_dir)?;
+    refuse_foreign(dir)?;
+    let lock = lock(dir)?;
+    fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(at_dir)?;
+    let data = dir.join(DATA);
+    let there = data.try_exists().map_err(|cause| io_error(&data, cause))?;
+    match read(dir)? {
+        Some(header) if header.complete && there => return Ok(Prepared { header, lock }),
+        Some(header) if header.complete => return Err(corrupt(&data, "it is missing")),
+        Some(_) if there => fs::remove_dir_all(&data).map_err(|cause| io_error(&data, cause))?,
+        None if there => return Err(corrupt(&dir.join(HEADER), "it is missing")),
+        _ => {}
+    }
+    let Options { first_revision, ref new_id, .. } = *options;
+    let header = Header { format: FORMAT, store: new_id.clone(), first_revision, complete: false };
+    write(dir, &header)?;
+    Ok(Prepared { header, lock })
+}
+
+/// Says that the data is there, if that was not said before.
+pub(crate) fn complete(dir: &Path, prepared: &Prepared) -> Result<(), OpenError> {
+    match prepared.header.complete {
+        true => Ok(()),
+        false => write(dir, &Header { complete: true, ..prepared.header.clone() }),
+    }
+}
+
+/// A directory that was somebody else's stays as it is.
+fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
+    let at_dir = |cause| io_error(dir, cause);
+    for file in fs::read_dir(dir).map_err(at_dir)? {
+        let name = file.map_err(at_dir)?.file_name();
+        if ![DATA, HEADER, DRAFT, LOCK].iter().any(|ours| name == *ours) {
+            let cause = format!("it holds {}, which is no part of a store", name.display());
+            return Err(corrupt(dir, &cause));
+        }
+    }
+    Ok(())
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let place = dir.join(LOCK);
+    let file = File::options().create(true).truncate(false).write(true).open(&place);
+    let file = file.map_err(|cause| io_error(&place, cause))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.display().to_string())),
+        Err(TryLockError::Error(cause)) => Err(io_error(&place, cause)),
+    }
+}
+
+fn read(dir: &Path) -> Result<Option<Header>, OpenError> {
+    /// The one field that every format has.
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let place = dir.join(HEADER);
+    let bytes = match fs::read(&place) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(io_error(&place, cause)),
+    };
+    let unreadable = |error: serde_json::Error| corrupt(&place, &error.to_string());
+    let Format { format } = serde_json::from_slice(&bytes).map_err(unreadable)?;
+    match format {
+        FORMAT => serde_json::from_slice(&bytes).map(Some).map_err(unreadable),
+        0 => Err(corrupt(&place, "there is no format 0")),
+        found => Err(OpenError::Newer { place: place.display().to_string(), found, known: FORMAT }),
+    }
+}
+
+/// Replaces the header whole, and durably.
+fn write(dir: &Path, header: &Header) -> Result<(), OpenError> {
+    let place = dir.join(HEADER);
+    let replace = || -> io::Result<()> {
+        let draft = dir.join(DRAFT);
+        let mut file = File::create(&draft)?;
+        serde_json::to_writer(&file, header)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&draft, &place)?;
+        File::open(dir)?.sync_all()
+    };
+    replace().map_err(|cause| io_error(&place, cause))
+}
+
+fn io_error(place: &Path, cause: io::Error) -> OpenError {
+    OpenError::Io { place: place.display().to_string(), cause }
+}
+
+fn corrupt(place: &Path, cause: &str) -> OpenError {
+    OpenError::Corrupt { place: place.display().to_string(), cause: cause.to_owned() }
+}
+
+/// A revision as a bare number.
+mod number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::types::Revision;
+
+    pub(super) fn serialize<S: Serializer>(revision: &Revision, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u64(revision.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Revision, D::Error> {
+        u64::deserialize(input).map(Revision)
+    }
+}

@@ -1,0 +1,32 @@
+//! What keeps values, and on a disk everything else. One writer writes; anyone reads values.
+
+mod durable;
+
+mod header;
+
+mod memory;
+
+pub(crate) use durable::{Opened, open};
+pub(crate) use memory::Memory;
+
+use std::io;
+
+use crate::staging::Staged;
+use crate::state::Forgotten;
+use crate::types::{Revision, Value};
+
+/// A group of changes, written whole or not at all.
+pub(crate) struct Batch<'a> {
+    /// What is new.
+    pub(crate) staged: &'a [Staged],
+    /// What can go.
+    pub(crate) forgotten: &'a [Forgotten],
+}
+
+/// Keeps what the store is given.
+pub(crate) trait Backend: Send + Sync {
+    /// Writes a batch; when it returns, the batch is as durable as the backend makes it.
+    fn write(&self, batch: &Batch<'_>) -> io::Result<()>;
+    /// The value that was written at a revision, unless it was forgotten.
+    fn value(&self, revision: Revision) -> io::Result<Option<Value>>;
+}

@@ -1,0 +1,62 @@
+//! Reads: one key, or a page of keys at a revision. They run beside the writer and never wait for its disk.
+
+use crate::shared::Shared;
+use crate::state::{State, Version};
+use crate::sync::read;
+use crate::types::{Entry, Key, ListRequest, Page, ReadError, Revision};
+
+/// The newest version of a key.
+pub(crate) fn get(shared: &Shared, key: &str) -> Result<Option<Entry>, ReadError> {
+    let state = read(&shared.state);
+    let Some((key, version)) = state.get(key).map(|(k, v)| (k.clone(), v.clone())) else {
+        return Ok(None);
+    };
+    let _pin = shared.pins.pin(state.revision());
+    drop(state);
+    shared.entry(&key, &version).map(Some).map_err(ReadError::Io)
+}
+
+/// One page of keys, with their values.
+pub(crate) fn list(shared: &Shared, request: &ListRequest<'_>) -> Result<Page, ReadError> {
+    let state = read(&shared.state);
+    let revision = request.at.unwrap_or(state.revision());
+    check(&state, revision)?;
+    let found = page(&state, request, revision);
+    let _pin = shared.pins.pin(revision);
+    drop(state);
+    let entries = found.versions.iter().map(|(key, version)| shared.entry(key, version));
+    let entries = entries.collect::<Result<_, _>>().map_err(ReadError::Io)?;
+    Ok(Page { entries, revision, more: found.more, remaining: found.remaining })
+}
+
+fn check(state: &State, asked: Revision) -> Result<(), ReadError> {
+    let (oldest, newest) = (state.floor(), state.revision());
+    if asked > newest {
+        return Err(ReadError::Ahead { asked, newest });
+    }
+    if asked < oldest {
+        return Err(ReadError::Compacted { asked, oldest });
+    }
+    Ok(())
+}
+
+/// A page without its values.
+struct Found {
+    versions: Vec<(Key, Version)>,
+    more: bool,
+    remaining: Option<usize>,
+}
+
+fn page(state: &State, request: &ListRequest<'_>, at: Revision) -> Found {
+    let passes = |version: &Version| request.filter.is_none_or(|filter| filter(&version.tags));
+    let mut keys = state.keys_at(at, request.prefix, request.after_key).filter(|(_, v)| passes(v));
+    let limit = request.limit.unwrap_or(usize::MAX);
+    let versions = keys.by_ref().take(limit).map(|(k, v)| (k.clone(), v.clone())).collect();
+    match request.filter {
+        Some(_) => Found { versions, more: keys.next().is_some(), remaining: None },
+        None => {
+            let remaining = keys.count();
+            Found { versions, more: remaining > 0, remaining: Some(remaining) }
+        }
+    }
+}

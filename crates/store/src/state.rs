@@ -1,0 +1,174 @@
+//! What memory holds: the keys with what is known of their newest version, and the ring of recent changes.
+//! It knows no values, no disk and no threads.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::types::{Key, Revision, Tags};
+
+/// What is known of a version without its value.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Version {
+    /// The revision that made the key.
+    pub(crate) created: Revision,
+    /// The revision of this version; its value is kept under it.
+    pub(crate) modified: Revision,
+    /// The bytes of the value.
+    pub(crate) size: u32,
+    /// What the indexes know.
+    pub(crate) tags: Arc<Tags>,
+}
+
+/// One change of the log.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Logged {
+    /// When it was committed, in milliseconds since the epoch.
+    pub(crate) at_ms: u64,
+    /// The key.
+    pub(crate) key: Key,
+    /// The version before, if there was one.
+    pub(crate) before: Option<Version>,
+    /// The version after, unless the key was removed.
+    pub(crate) after: Option<Version>,
+}
+
+impl Logged {
+    /// What the change weighs against the log's bound: the old value it keeps, and itself.
+    fn weight(&self) -> u64 {
+        let tags = |v: &Option<Version>| v.as_ref().map_or(0, |v| v.tags.bytes());
+        let old = self.before.as_ref().map_or(0, |v| u64::from(v.size));
+        old + (std::mem::size_of::<Logged>() + self.key.len() + tags(&self.before) + tags(&self.after)) as u64
+    }
+}
+
+/// A change that left the log: its record can go, and with it the value that only the log still needed.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Forgotten {
+    /// The change's revision.
+    pub(crate) revision: Revision,
+    /// The revision of the superseded value.
+    pub(crate) value: Option<Revision>,
+}
+
+/// How far the log may be cut now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    /// Bytes that may stay.
+    pub(crate) bytes: u64,
+    /// Changes from before this time are too old, in milliseconds since the epoch.
+    pub(crate) before_ms: u64,
+    /// Readers still need what is after this revision.
+    pub(crate) pinned: Revision,
+    /// At most so many changes at a time.
+    pub(crate) budget: usize,
+}
+
+/// The keys and the log at one revision.
+#[derive(Default, Debug)]
+pub(crate) struct State {
+    revision: Revision,
+    index: BTreeMap<Key, Version>,
+    log: VecDeque<Logged>,
+    log_bytes: u64,
+}
+
+impl State {
+    /// The state that a store is opened with: the log's last change is at `revision`.
+    pub(crate) fn new(
+        revision: Revision,
+        index: BTreeMap<Key, Version>,
+        log: impl IntoIterator<Item = Logged>,
+    ) -> State {
+        let log: VecDeque<Logged> = log.into_iter().collect();
+        let log_bytes = log.iter().map(Logged::weight).sum();
+        State { revision, index, log, log_bytes }
+    }
+
+    /// The newest revision.
+    pub(crate) fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    /// The oldest revision that can be listed or watched from. Every write has a revision of its own, so the
+    /// log has no holes.
+    pub(crate) fn floor(&self) -> Revision {
+        Revision(self.revision.0 - self.log.len() as u64)
+    }
+
+    /// The newest version of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<(&Key, &Version)> {
+        self.index.get_key_value(key)
+    }
+
+    /// Adds the next change.
+    pub(crate) fn apply(&mut self, change: Logged) {
+        self.revision = Revision(self.revision.0 + 1);
+        match &change.after {
+            Some(version) => self.index.insert(change.key.clone(), version.clone()),
+            None => self.index.remove(&change.key),
+        };
+        self.log_bytes += change.weight();
+        self.log.push_back(change);
+    }
+
+    /// Forgets the oldest changes. The last change always stays: it tells the revision after a restart.
+    pub(crate) fn forget(&mut self, cut: &Cut) -> Vec<Forgotten> {
+        let mut gone = Vec::new();
+        while gone.len() < cut.budget && self.log.len() > 1 && self.floor() < cut.pinned {
+            let Some(oldest) = self.log.front() else { break };
+            if self.log_bytes <= cut.bytes && oldest.at_ms >= cut.before_ms {
+                break;
+            }
+            let revision = Revision(self.floor().0 + 1);
+            self.log_bytes -= oldest.weight();
+            gone.push(Forgotten { revision, value: oldest.before.as_ref().map(|v| v.modified) });
+            self.log.pop_front();
+        }
+        gone
+    }
+
+    /// The changes after a revision that is not below the floor, oldest first, each with its revision.
+    pub(crate) fn changes(&self, after: Revision) -> impl Iterator<Item = (Revision, &Logged)> {
+        let skip = after.0.saturating_sub(self.floor().0) as usize;
+        let range = self.log.range(skip.min(self.log.len())..);
+        (after.0 + 1..).map(Revision).zip(range)
+    }
+
+    /// The keys below a prefix and after a key, in order, as they were at a revision not below the floor:
+    /// the index of now, undone by the changes since.
+    pub(crate) fn keys_at<'a>(
+        &'a self,
+        at: Revision,
+        prefix: &'a str,
+        after_key: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Version)> {
+        let start = match after_key {
+            Some(key) if key >= prefix => Bound::Excluded(key),
+            _ => Bound::Included(prefix),
+        };
+        let range = (start, Bound::Unbounded);
+        let mut old: BTreeMap<&str, (&Key, Option<&Version>)> = BTreeMap::new();
+        for (_, change) in self.changes(at).filter(|(_, c)| c.key.starts_with(prefix)) {
+            old.entry(&change.key).or_insert((&change.key, change.before.as_ref()));
+        }
+        let is_after = move |key: &str| after_key.is_none_or(|a| key > a);
+        let mut old = old.into_values().skip_while(move |(key, _)| !is_after(key)).peekable();
+        let mut now = self
+            .index
+            .range::<str, _>(range)
+            .take_while(move |(key, _)| key.starts_with(prefix))
+            .map(|(key, version)| (key, Some(version)))
+            .peekable();
+        let merged = std::iter::from_fn(move || match (now.peek(), old.peek()) {
+            (Some((n, _)), Some((o, _))) if n == o => {
+                now.next();
+                old.next()
+            }
+            (Some((n, _)), Some((o, _))) if n < o => now.next(),
+            (_, Some(_)) => old.next(),
+            _ => now.next(),
+        });
+        merged.filter_map(|(key, version)| Some((key, version?)))
+    }
+}

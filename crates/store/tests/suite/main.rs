@@ -1,0 +1,28 @@
+//! One suite of situations for every backend: what holds in memory holds on disk.
+
+mod kit;
+
+mod commit;
+
+mod list;
+
+mod watch;
+
+/// Runs each situation once a backend.
+macro_rules! on_both {
+    ($($situation:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test]
+            async fn $situation() {
+                super::$situation(crate::kit::On::Memory).await;
+            })*
+        }
+        mod disk {
+            $(#[tokio::test]
+            async fn $situation() {
+                super::$situation(crate::kit::On::Disk).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;

@@ -1,0 +1,97 @@
+//! Reads the struct declarations of a `types.go`. It knows as much of Go as those files use.
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+
+/// The declarations of all packages read, by short name (`core.v1.Pod`).
+#[derive(Default)]
+pub(crate) struct Types {
+    all: BTreeMap<String, Declaration>,
+}
+
+/// A declared type.
+pub(crate) enum Declaration {
+    /// `type X struct {...}`.
+    Struct(Vec<Field>),
+    /// `type X other`, as written.
+    Named(String),
+}
+
+/// A field of a struct that has a JSON tag.
+pub(crate) struct Field {
+    /// The JSON name; empty for an embedded struct whose fields appear in the outer object.
+    pub(crate) json: String,
+    /// Whether JSON leaves the zero value out.
+    pub(crate) omitempty: bool,
+    /// The number on the wire; none for what protobuf does not carry.
+    pub(crate) number: Option<u32>,
+    /// The Go type as written.
+    pub(crate) go: String,
+    /// `patchMergeKey`.
+    pub(crate) merge_key: Option<String>,
+    /// `patchStrategy`.
+    pub(crate) strategy: Option<String>,
+}
+
+impl Types {
+    /// Adds the declarations of one file.
+    pub(crate) fn read(&mut self, package: &str, path: &Path) -> anyhow::Result<()> {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            let Some(rest) = line.strip_prefix("type ") else { continue };
+            let (name, rest) = rest.split_once(' ').context("a type without a body")?;
+            let declaration = match rest.trim() {
+                "struct {" => {
+                    let body = lines.by_ref().take_while(|line| *line != "}");
+                    let fields: anyhow::Result<Vec<_>> =
+                        body.filter_map(|line| field(line.trim()).transpose()).collect();
+                    Declaration::Struct(fields.with_context(|| format!("in {package}.{name}"))?)
+                }
+                // An interface or an empty struct carries no data.
+                body if body.ends_with('{') || body.ends_with("{}") => continue,
+                body => Declaration::Named(body.trim_start_matches("= ").to_owned()),
+            };
+            self.all.insert(format!("{package}.{name}"), declaration);
+        }
+        Ok(())
+    }
+
+    /// The declaration of a short name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Declaration> {
+        self.all.get(name)
+    }
+}
+
+/// A field from its line, if the line holds one.
+fn field(line: &str) -> anyhow::Result<Option<Field>> {
+    if line.starts_with("//") {
+        return Ok(None);
+    }
+    let Some((head, tags)) = line.split_once('`') else { return Ok(None) };
+    let Some(json) = tag(tags, "json") else { return Ok(None) };
+    let mut json = json.split(',');
+    let name = json.next().unwrap_or_default().to_owned();
+    if name == "-" {
+        return Ok(None);
+    }
+    let wire = tag(tags, "protobuf").filter(|wire| *wire != "-");
+    let number = wire.map(|wire| wire.split(',').nth(1).unwrap_or_default().parse()).transpose();
+    let Some(go) = head.split_whitespace().last() else { bail!("a tag without a type: {line}") };
+    Ok(Some(Field {
+        json: name,
+        omitempty: json.any(|option| option == "omitempty"),
+        number: number.with_context(|| format!("no wire number: {line}"))?,
+        go: go.to_owned(),
+        merge_key: tag(tags, "patchMergeKey").map(str::to_owned),
+        strategy: tag(tags, "patchStrategy").map(str::to_owned),
+    }))
+}
+
+/// The value of one key of a struct tag.
+fn tag<'a>(tags: &'a str, key: &str) -> Option<&'a str> {
+    let start = tags.find(&format!("{key}:\""))? + key.len() + 2;
+    tags[start..].split('"').next()
+}
