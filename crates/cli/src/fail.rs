@@ -22,6 +22,11 @@ impl Failure {
         Failure { place: place.into(), cause: cause.to_string(), way_out: None, exit: Exit::FAILED }
     }
 
+    /// A failure whose cause names its place itself.
+    pub(crate) fn bare(cause: impl fmt::Display) -> Failure {
+        Failure::new("", cause)
+    }
+
     /// The reader of stdout went away. Says nothing: the user asked for it.
     pub(crate) fn reader_gone() -> Failure {
         Failure { place: String::new(), cause: String::new(), way_out: None, exit: Exit::READER_GONE }
@@ -52,7 +57,8 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "windlass: {}: {}", self.place, self.cause.trim_end())?;
+        let separator = if self.place.is_empty() { "" } else { ": " };
+        write!(f, "windlass: {}{separator}{}", self.place, self.cause.trim_end().replace('\n', "\n  "))?;
         match &self.way_out {
             Some(text) => write!(f, "\n  {}", text.replace('\n', "\n  ")),
             None => Ok(()),

@@ -4,7 +4,9 @@
 pub(crate) fn ours(verb: &str) -> Option<&'static str> {
     Some(match verb {
         "describe" | "inspect" | "info" | "scontrol" | "explain" | "why" => "windlass show JOB",
-        "get" | "ls" | "jobs" | "squeue" | "qstat" | "sacct" | "top" | "bjobs" | "condor_q" => "windlass list",
+        "get" | "ls" | "jobs" | "squeue" | "qstat" | "sacct" | "top" | "bjobs" | "condor_q" => {
+            "windlass list"
+        }
         "stop" | "kill" | "scancel" | "qdel" | "bkill" | "abort" | "terminate" | "interrupt" => {
             "windlass cancel JOB"
         }

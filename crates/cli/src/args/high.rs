@@ -106,7 +106,7 @@ pub(crate) struct SubmitOptions {
 }
 
 /// What `logs` does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct LogsOptions {
     /// The job as it was typed.
     pub job: String,
@@ -224,9 +224,9 @@ fn up(args: low::Up) -> Result<UpOptions, Usage> {
 /// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.
 fn loopback(text: &str) -> Result<SocketAddr, Usage> {
     let way_out = "for example --listen 127.0.0.1:6443";
-    let address: SocketAddr = text.parse().map_err(|_| {
-        Usage::mistake("up", &format!("--listen: {text:?} is not ADDRESS:PORT"), way_out)
-    })?;
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| Usage::mistake("up", &format!("--listen: {text:?} is not ADDRESS:PORT"), way_out))?;
     if address.ip().is_loopback() {
         return Ok(address);
     }

@@ -114,12 +114,7 @@ fn working_dir(args: &JobArgs, env: &Env, problems: &mut Problems) -> Option<Str
 }
 
 /// `--export`, then `--env` over it. `command`: whether there is a default for host processes.
-fn variables(
-    args: &JobArgs,
-    env: &Env,
-    command: bool,
-    problems: &mut Problems,
-) -> BTreeMap<String, String> {
+fn variables(args: &JobArgs, env: &Env, command: bool, problems: &mut Problems) -> BTreeMap<String, String> {
     let default = if command && args.image.is_none() { None } else { Some("NONE") };
     let mut variables = exported(args.export.as_deref().or(default), env, problems);
     for word in &args.env {
@@ -143,7 +138,9 @@ fn exported(what: Option<&str>, env: &Env, problems: &mut Problems) -> BTreeMap<
     match what {
         None => EXPORTED.into_iter().filter_map(named).collect(),
         Some("NONE") => BTreeMap::new(),
-        Some("ALL") => env.vars.iter().filter(|(name, _)| *name != "_").map(|(k, v)| (k.clone(), v.clone())).collect(),
+        Some("ALL") => {
+            env.vars.iter().filter(|(name, _)| *name != "_").map(|(k, v)| (k.clone(), v.clone())).collect()
+        }
         Some(list) => {
             let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
             let mut variables = BTreeMap::new();

@@ -89,7 +89,7 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
 }
 
 /// The files that `KUBECONFIG` names, in its order.
-fn variable_files(env: &Env) -> Vec<PathBuf> {
+pub(crate) fn variable_files(env: &Env) -> Vec<PathBuf> {
     let names = env.get("KUBECONFIG").unwrap_or_default();
     std::env::split_paths(names)
         .filter(|path| !path.as_os_str().is_empty())
@@ -99,7 +99,8 @@ fn variable_files(env: &Env) -> Vec<PathBuf> {
 
 /// A context, unless it is the engine's own.
 fn context(kubeconfig: Vec<PathBuf>, name: Option<String>, own: &Path) -> Cluster {
-    let ours = kubeconfig.len() == 1 && kubeconfig[0] == own && name.as_deref().is_none_or(|n| n == "windlass");
+    let ours =
+        kubeconfig.len() == 1 && kubeconfig[0] == own && name.as_deref().is_none_or(|n| n == "windlass");
     if ours { Cluster::Local } else { Cluster::Context { kubeconfig, name } }
 }
 

@@ -13,10 +13,7 @@ fn env(vars: &[(&str, &str)]) -> Env {
 }
 
 fn named(files: &[&str], name: Option<&str>) -> Cluster {
-    Cluster::Context {
-        kubeconfig: files.iter().map(PathBuf::from).collect(),
-        name: name.map(str::to_owned),
-    }
+    Cluster::Context { kubeconfig: files.iter().map(PathBuf::from).collect(), name: name.map(str::to_owned) }
 }
 
 fn flags(context: Option<&str>, kubeconfig: Option<&str>, local: bool) -> Flags {
