@@ -8,6 +8,8 @@ mod cancel;
 pub mod connect;
 mod delete;
 mod error;
+mod transport;
+mod limits;
 mod find;
 mod follow;
 mod logs;

@@ -4,15 +4,24 @@
 //! [`observe()`] is the only place where Kubernetes' status becomes ours. Our labels and annotations are the
 //! table in [`marks`]. Pure: it knows no cluster, no client, no clock.
 
+mod apply;
+mod cause;
 pub mod edit;
+mod cancel;
+mod facts;
+mod generate;
 pub mod make;
 pub mod marks;
 pub mod observe;
+mod obstacle;
 pub mod read;
 pub mod status;
+mod verdict;
 
+pub use cancel::{CancelPlan, cancel};
 pub use edit::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
-pub use make::{Manifest, make};
+pub use generate::CONTAINER;
+pub use make::{Manifest, Naming, make};
 pub use observe::{Seen, observe};
 pub use read::{Document, ReadError, read_documents};
 pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Verdict};

@@ -2,7 +2,7 @@
 //!
 //! | mark | where | what |
 //! |---|---|---|
-//! | `app.kubernetes.io/managed-by` = `windlass` | label of job and pods | the ownership mark: bulk deletion and retention touch such objects only |
+//! | `windlass.dev/managed-by` = `windlass` | label of job and pods | the ownership mark: bulk deletion and retention touch such objects only |
 //! | `windlass.dev/submission` | label of job and pods | the submission's id |
 //! | `windlass.dev/content` | annotation of the job | digest of the content, for telling a repetition from a conflict |
 //! | `windlass.dev/submitter` | annotation of the job | who submitted it |
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Label: the ownership mark's key.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub const MANAGED_BY: &str = "windlass.dev/managed-by";
 /// The ownership mark's value.
 pub const WINDLASS: &str = "windlass";
 /// Label: the submission's id.
@@ -38,4 +38,12 @@ pub struct Cancellation {
     /// Free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+}
+
+/// Every mark that a submission makes anew; a manifest that was exported from a cluster may carry old ones.
+pub const OURS: [&str; 5] = [MANAGED_BY, SUBMISSION, CONTENT, SUBMITTER, CANCEL];
+
+/// The label selector of all jobs that Windlass submitted.
+pub fn selector() -> String {
+    format!("{MANAGED_BY}={WINDLASS}")
 }

@@ -166,14 +166,18 @@ pub enum Cause {
     },
     /// The command could not be started: not found, or not executable.
     NotStarted {
-        /// 126, 127 or 128, as the runtime reported it.
+        /// 127 if it was not found, 126 if it could not be executed, else the runtime's own code.
         code: i32,
         /// The runtime's words.
         message: String,
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
     },
     /// The job's deadline passed.
     DeadlineExceeded,
-    /// Cancelled.
+    /// Somebody cancelled it.
     Cancelled {
         /// By whom, when and why.
         by: Cancellation,
@@ -199,6 +203,15 @@ impl JobStatus {
 impl Cause {
     /// The row of the exit-code table.
     pub fn exit(&self) -> ExitCode {
-        todo!()
+        match self {
+            Cause::Succeeded => ExitCode::Success,
+            Cause::Exited { code, .. } => ExitCode::of_container(*code),
+            Cause::Signalled { signal, .. } => ExitCode::Signal(*signal),
+            Cause::NotStarted { code: 127, .. } => ExitCode::NotFound,
+            Cause::NotStarted { code: 126, .. } => ExitCode::CannotExecute,
+            Cause::NotStarted { .. } | Cause::Deleted | Cause::Failed { .. } => ExitCode::Windlass,
+            Cause::DeadlineExceeded => ExitCode::TimedOut,
+            Cause::Cancelled { .. } => ExitCode::Cancelled,
+        }
     }
 }

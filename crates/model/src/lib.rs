@@ -6,6 +6,7 @@
 pub mod digest;
 pub mod duration;
 pub mod exit;
+pub mod label;
 pub mod name;
 pub mod problem;
 pub mod quantity;

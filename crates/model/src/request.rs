@@ -5,7 +5,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::{Problem, Problems, name};
+use crate::{JobName, Problems, label, quantity};
+
+/// The most pods at a time of an Indexed job (upstream `pkg/apis/batch/validation`).
+pub const MAX_INDEXED_PARALLELISM: u32 = 100_000;
 
 /// What `run` and `submit` ask for. Everything but the command has a default: see [`JobRequest::new`].
 #[derive(Clone, Debug, PartialEq)]
@@ -95,9 +98,88 @@ impl JobRequest {
     /// Everything that is wrong with the request, each with its path.
     ///
     /// # Errors
-    /// All [`Problems`] found: an empty command, NUL bytes, a bad name, bad labels, zero counts.
+    /// All [`Problems`] found: an empty command, NUL bytes, a bad name, bad labels, impossible counts.
     pub fn check(&self) -> Result<(), Problems> {
-        let _ = (Problem::new("", ""), name::MAX_LEN);
-        todo!()
+        let mut found = Problems::new();
+        self.check_command(&mut found);
+        self.check_place(&mut found);
+        if let Some(name) = &self.name {
+            found.keep(JobName::parse(name));
+        }
+        for (key, value) in &self.labels {
+            label::check(&format!("labels[{key}]"), key, value, &mut found);
+        }
+        self.check_counts(&mut found);
+        for (path, text) in [("cpu", &self.cpu), ("memory", &self.memory)] {
+            if let Some(Err(problem)) = text.as_deref().map(quantity::check) {
+                found.add(path, problem.message);
+            }
+        }
+        found.or(())
+    }
+
+    fn check_command(&self, found: &mut Problems) {
+        if self.command.first().is_none_or(String::is_empty) {
+            found.add("command", "is empty; write the program and its arguments");
+        }
+        for (index, word) in self.command.iter().enumerate() {
+            if word.contains('\0') {
+                found.add(format!("command[{index}]"), "holds a NUL byte, which no argument can");
+            }
+        }
+        for (name, value) in &self.env {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                found.add(format!("env[{name}]"), "is no name of an environment variable");
+            } else if value.contains('\0') {
+                found.add(format!("env[{name}]"), "holds a NUL byte, which no environment variable can");
+            }
+        }
+    }
+
+    fn check_place(&self, found: &mut Problems) {
+        if let Place::Image(image) = &self.place
+            && (image.is_empty() || image.contains(char::is_whitespace))
+        {
+            found.add("image", format!("{image:?} is no image's name"));
+        }
+        if let Some(dir) = &self.working_dir {
+            if self.place == Place::Host && !dir.starts_with('/') {
+                found.add(
+                    "workingDir",
+                    format!("{dir:?} is not an absolute path, which a host process needs"),
+                );
+            } else if dir.is_empty() || dir.contains('\0') {
+                found.add("workingDir", "is no path");
+            }
+        }
+    }
+
+    fn check_counts(&self, found: &mut Problems) {
+        let indexed = self.completion_mode == Some(CompletionMode::Indexed);
+        if indexed && self.completions.is_none() {
+            found.add("completions", "is missing; an Indexed job needs the number of its indexes");
+        }
+        if indexed && self.parallelism.is_some_and(|wanted| wanted > MAX_INDEXED_PARALLELISM) {
+            found.add(
+                "parallelism",
+                format!("is more than {MAX_INDEXED_PARALLELISM}, the most of an Indexed job"),
+            );
+        }
+        let counts = [
+            ("retries", Some(self.retries)),
+            ("parallelism", self.parallelism),
+            ("completions", self.completions),
+        ];
+        for (path, count) in counts {
+            if count.is_some_and(|count| count > i32::MAX as u32) {
+                found.add(path, format!("is more than {}", i32::MAX));
+            }
+        }
+        if self.deadline.is_some_and(|deadline| deadline.is_zero()) {
+            found.add("deadline", "is 0, which would end the job before it starts");
+        }
+        if self.ttl.is_some_and(|ttl| ttl.as_secs() > i32::MAX as u64) {
+            found.add("ttl", format!("is more than {} seconds", i32::MAX));
+        }
     }
 }

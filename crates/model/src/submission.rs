@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Problem;
+use crate::{Problem, digest, label};
 
 /// Who submits twice with one id means one job. A valid label value of 1 to 63 characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -11,7 +11,7 @@ pub struct SubmissionId(String);
 impl SubmissionId {
     /// Makes an id of 16 random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
-        todo!("{bytes:?}")
+        SubmissionId(digest::hex(&bytes))
     }
 
     /// Takes an id that the submitter chose.
@@ -19,7 +19,16 @@ impl SubmissionId {
     /// # Errors
     /// A [`Problem`] when it could not be a label's value.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        todo!("{text}")
+        if text.is_empty() || !label::is_value(text) {
+            return Err(Problem::new(
+                "id",
+                format!(
+                    "submission id {text:?} must be 1 to 63 letters, digits, '-', '_' or '.', and begin and end \
+                     with a letter or digit"
+                ),
+            ));
+        }
+        Ok(SubmissionId(text.to_owned()))
     }
 
     /// The id as text.
