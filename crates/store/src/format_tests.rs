@@ -61,7 +61,7 @@ proptest! {
         let _ = read_version(&bytes);
         let _ = read_change(&bytes);
         if let Ok(value) = read_value(&bytes) {
-            value.at_revision(Revision(1));
+            let _ = value.at_revision(Revision(1));
         }
     }
 }

@@ -180,3 +180,6 @@ impl Drop for WriterThread {
         }
     }
 }
+
+#[cfg(test)]
+mod fault_tests;

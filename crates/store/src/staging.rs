@@ -155,7 +155,10 @@ pub(crate) fn entry(key: &Key, version: &Version, value: Value) -> Entry {
 pub(crate) fn measure(writes: &[Write], value_bytes: usize) -> Result<usize, CommitError> {
     let mut keys = BTreeSet::new();
     let mut total = 0;
-    for Write { key, op, .. } in writes {
+    for (index, Write { key, op, .. }) in writes.iter().enumerate() {
+        if key.is_empty() {
+            return Err(CommitError::NoKey { index });
+        }
         if !keys.insert(&**key) {
             return Err(CommitError::Twice(key.clone()));
         }

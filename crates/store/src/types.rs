@@ -322,6 +322,12 @@ pub enum CommitError {
         /// The bound.
         limit: usize,
     },
+    /// A key is empty.
+    #[error("write {index} has an empty key")]
+    NoKey {
+        /// Which write, counted from 0.
+        index: usize,
+    },
     /// A template's hole is outside its bytes.
     #[error("{key}: the revision is to be put at byte {at} of {bytes}")]
     Hole {

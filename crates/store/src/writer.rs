@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tracing::error;
@@ -41,7 +42,18 @@ struct Waiting {
     /// Bytes that wait or are being written.
     bytes: usize,
     closed: bool,
+    /// With how many transactions the writer wants to be woken.
+    wanted: usize,
+    /// How many were under way when the writer last looked.
+    busy: usize,
 }
+
+/// The longest that the writer waits for those who just had an answer to come back. It waits only while many
+/// write at once: then one sync more costs all of them more than this.
+const REGROUP: Duration = Duration::from_micros(300);
+
+/// From so many writers on, waiting for them pays.
+const REGROUP_FROM: usize = 4;
 
 impl Queue {
     /// An empty queue that holds at most `limit` bytes. A single transaction may be larger.
@@ -60,7 +72,9 @@ impl Queue {
         }
         waiting.bytes += pending.bytes;
         waiting.pending.push_back(pending);
-        self.arrived.notify_one();
+        if waiting.pending.len() >= waiting.wanted {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
@@ -70,18 +84,30 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Everything that waits, when something does; nothing when the queue is closed and empty.
+    /// Everything that waits, when something does; nothing when the queue is closed and empty. While many
+    /// write at once, it waits a moment for most of them: who was answered together asks again together.
     fn take(&self) -> Option<VecDeque<Pending>> {
         let mut waiting = lock(&self.waiting);
         while waiting.pending.is_empty() && !waiting.closed {
-            waiting = self.arrived.wait(waiting).unwrap_or_else(std::sync::PoisonError::into_inner);
+            waiting.wanted = 1;
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+        let most = waiting.busy - waiting.busy / 4;
+        if waiting.busy >= REGROUP_FROM && waiting.pending.len() < most && !waiting.closed {
+            waiting.wanted = most;
+            let enough = |waiting: &mut Waiting| waiting.pending.len() < waiting.wanted && !waiting.closed;
+            let woken = self.arrived.wait_timeout_while(waiting, REGROUP, enough);
+            (waiting, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
         let group = std::mem::take(&mut waiting.pending);
+        waiting.busy = group.len();
         (!group.is_empty()).then_some(group)
     }
 
     fn done(&self, bytes: usize) {
-        lock(&self.waiting).bytes -= bytes;
+        let mut waiting = lock(&self.waiting);
+        waiting.bytes -= bytes;
+        waiting.busy += waiting.pending.len();
     }
 
     /// Ends the queue for good: what still waits is told so by the loss of its reply.

@@ -19,7 +19,7 @@ const BLOCK_CACHE_BYTES: u64 = 16 << 20;
 /// Bytes that each part gathers in memory before it writes a sorted file.
 const MEMTABLE_BYTES: u64 = 16 << 20;
 /// Bytes of journal after which the parts are made to write their files: bounds what an open replays.
-const JOURNAL_BYTES: u64 = 128 << 20;
+const JOURNAL_BYTES: u64 = 64 << 20;
 /// Threads that write and merge files; two, so that a long merge does not hold up a flush.
 const WORKERS: usize = 2;
 

@@ -18,7 +18,7 @@ crate::on_both!(
     value_at_the_limit_passes_and_over_it_fails,
     key_twice_in_a_transaction_is_refused,
     hole_outside_the_value_is_refused,
-    overlong_key_is_refused,
+    overlong_or_empty_key_is_refused,
     value_without_a_hole_is_kept_as_it_is,
     closed_store_refuses_writes_and_serves_reads,
     queue_over_its_bound_refuses,
@@ -171,10 +171,13 @@ async fn hole_outside_the_value_is_refused(on: On) {
     bench.put("a", "still alive").await;
 }
 
-async fn overlong_key_is_refused(on: On) {
+async fn overlong_or_empty_key_is_refused(on: On) {
     let bench = Bench::new(on);
     let error = bench.store.commit(vec![put(&"k".repeat(70_000), "1")]).await.unwrap_err();
     assert!(matches!(error, CommitError::TooLarge { bytes: 70_000, .. }), "{error}");
+    let error = bench.store.commit(vec![put("a", "1"), put("", "1")]).await.unwrap_err();
+    assert!(matches!(error, CommitError::NoKey { index: 1 }), "{error}");
+    assert_eq!(bench.store.revision(), FIRST);
 }
 
 async fn value_without_a_hole_is_kept_as_it_is(on: On) {

@@ -8,6 +8,10 @@ mod list;
 
 mod watch;
 
+mod reopen;
+
+mod model;
+
 /// Runs each situation once a backend.
 macro_rules! on_both {
     ($($situation:ident),* $(,)?) => {
