@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::table::human_duration;
-use super::{all, by_kind, by_resource, prepare_finalize};
+use super::{all, by_kind, by_resource};
 use crate::field::Errors;
 use crate::kind::{Kind, Served};
 
@@ -281,10 +281,6 @@ fn namespaces_are_active_and_carry_their_name_as_a_label() {
     new["status"]["phase"] = "Terminating".into();
     (kind.prepare_update)(&mut new, &namespace);
     assert_eq!(new, namespace);
-    let mut done = json!({"spec": {"finalizers": []}});
-    prepare_finalize(&mut done, &namespace);
-    assert_eq!(done["spec"]["finalizers"], json!([]));
-    assert_eq!(done["metadata"], namespace["metadata"]);
     check(
         "Namespace",
         json!({"spec": {"finalizers": ["mine"]}}),
