@@ -30,7 +30,7 @@ pub(super) fn check_base64(text: &str) -> Result<(), DecodeError> {
         Err(base64::DecodeError::InvalidByte(at, _) | base64::DecodeError::InvalidLastSymbol(at, _)) => {
             Err(DecodeError(format!("illegal base64 data at input byte {at}")))
         }
-        Err(_) => Err(DecodeError(format!("illegal base64 data at input byte {}", text.len()))),
+        Err(_) => Err(DecodeError(format!("illegal base64 data at input byte {}", text.len() / 4 * 4))),
     }
 }
 
