@@ -15,8 +15,13 @@ mod secret;
 mod service_account;
 
 mod common;
+mod data;
 mod json;
+mod rules;
+mod selector;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::kind::Kind;
 

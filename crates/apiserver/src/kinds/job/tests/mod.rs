@@ -1,5 +1,9 @@
 //! Situations of Jobs: what they become, what is refused and in which words, how they are shown.
 
+mod refused;
+mod status;
+mod updates;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -30,6 +34,17 @@ fn job(extra: Value) -> Value {
         base[key] = value.clone();
     }
     named(spec(base))
+}
+
+/// The whole texts of what is refused.
+fn shown(errors: &crate::field::Errors) -> Vec<String> {
+    errors.iter().map(ToString::to_string).collect()
+}
+
+/// Sets a value at a JSON pointer, whose parents must be there.
+fn put(object: &mut Value, pointer: &str, value: Value) {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    object.pointer_mut(parent).unwrap()[key] = value;
 }
 
 #[test]
