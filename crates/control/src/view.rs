@@ -89,10 +89,83 @@ pub struct JobSpec {
     pub managed_by: Option<String>,
     /// `TerminatingOrFailed` or `Failed`.
     pub pod_replacement_policy: Option<String>,
+    /// Failures allowed for each index; then that index has failed.
+    pub backoff_limit_per_index: Option<i32>,
+    /// Failed indexes allowed.
+    pub max_failed_indexes: Option<i32>,
+    /// What a failed pod means.
+    pub pod_failure_policy: Option<PodFailurePolicy>,
+    /// When an Indexed Job has enough.
+    pub success_policy: Option<SuccessPolicy>,
     /// Which pods are its own.
     pub selector: Option<Selector>,
     /// The pods' template, as it stands: copied, never interpreted beyond `restartPolicy`.
     pub template: Arc<Value>,
+}
+
+/// What a failed pod means: the first rule that matches it decides.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PodFailurePolicy {
+    /// In order.
+    pub rules: Vec<PodFailureRule>,
+}
+
+/// One rule of a pod failure policy; it has exit codes or conditions.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodFailureRule {
+    /// `FailJob`, `FailIndex`, `Ignore`, `Count`.
+    pub action: String,
+    /// The containers' exit codes that it is for.
+    pub on_exit_codes: Option<OnExitCodes>,
+    /// The pod's conditions that it is for; one is enough.
+    pub on_pod_conditions: Vec<OnPodCondition>,
+}
+
+/// Exit codes that a rule is for; 0 never is.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OnExitCodes {
+    /// The only container that is looked at, if set.
+    pub container_name: Option<String>,
+    /// `In` or `NotIn`.
+    pub operator: String,
+    /// The codes.
+    pub values: Vec<i32>,
+}
+
+/// A pod's condition that a rule is for.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+pub struct OnPodCondition {
+    /// e.g. `DisruptionTarget`.
+    #[serde(rename = "type", default)]
+    pub kind: String,
+    /// Defaulted to `True`.
+    #[serde(default = "yes")]
+    pub status: String,
+}
+
+fn yes() -> String {
+    "True".to_owned()
+}
+
+/// When an Indexed Job has enough: one rule that is met suffices.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct SuccessPolicy {
+    /// In order.
+    pub rules: Vec<SuccessRule>,
+}
+
+/// One rule of a success policy.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SuccessRule {
+    /// The indexes that matter, `0,2-4`; none for all.
+    pub succeeded_indexes: Option<String>,
+    /// How many of them suffice; none for all.
+    pub succeeded_count: Option<i32>,
 }
 
 /// A label selector.
@@ -148,6 +221,9 @@ pub struct JobStatus {
     /// Indexes that are done, `1,3-5`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_indexes: Option<String>,
+    /// Indexes that failed for good, `1,3-5`; only with `backoffLimitPerIndex`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_indexes: Option<String>,
     /// Pods that ended and are not yet in the counters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uncounted_terminated_pods: Option<Value>,

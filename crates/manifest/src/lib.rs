@@ -22,6 +22,6 @@ pub use cancel::{CancelPlan, cancel};
 pub use edit::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
 pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};
-pub use observe::{Seen, observe};
+pub use observe::{Seen, observe, observe_gone};
 pub use read::{Document, ReadError, read_documents};
 pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Verdict};

@@ -6,6 +6,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::claim;
 use super::count::{Tally, is_terminal, is_tracked};
 use crate::view::{ContainerStatus, Job, Pod};
 
@@ -18,9 +19,10 @@ const FAILURES_THAT_MATTER: usize = 7;
 
 /// Until when nothing may be created, if that is after `now`.
 pub(super) fn hold_until(job: &Job, own: &[&Pod], tally: &Tally<'_>, now: Timestamp) -> Option<Timestamp> {
+    let failures = || own.iter().filter(|pod| delays(pod)).map(|pod| finished_at(pod));
+    failures().next()?;
     let last_success =
         own.iter().filter(|pod| pod.status.phase == "Succeeded").map(|pod| finished_at(pod)).max();
-    let failures = || own.iter().filter(|pod| delays(pod)).map(|pod| finished_at(pod));
     let since_success = || failures().filter(|&at| last_success.is_none_or(|success| at > success));
     let last_failure = since_success().max()?;
     let mut count = since_success().count();
@@ -60,24 +62,22 @@ pub(super) fn finished_at(pod: &Pod) -> Timestamp {
 
 /// The latest end of all containers, if all have one.
 fn last_end(statuses: &[ContainerStatus]) -> Option<Timestamp> {
-    let ends: Option<Vec<Timestamp>> =
-        statuses.iter().map(|status| status.state.terminated.as_ref()?.finished_at).collect();
-    ends?.into_iter().max()
+    let ends = statuses.iter().map(|status| status.state.terminated.as_ref()?.finished_at);
+    ends.reduce(|latest, end| Some(latest?.max(end?))).flatten()
 }
 
 /// The uids of those pods of a Job that no later plan of it needs to be given.
 ///
 /// That is the contract of [`plan`](super::plan): finished pods without the tracking finalizer are in the counters and
 /// in `completedIndexes`, and may be left out, but for what back-off reads: the pod that succeeded last, and the
-/// failed ones since then (the last seven). Leaving the others out changes no plan.
+/// failed ones since then (the last seven). Leaving the others out changes no plan, until they change themselves (a
+/// label that no longer matches is still acted upon).
 #[must_use]
 pub fn forgettable<'a>(job: &Job, pods: impl IntoIterator<Item = &'a Pod>) -> Vec<&'a str> {
     let mut counted: Vec<&Pod> = pods
         .into_iter()
         .filter(|pod| is_terminal(pod) && !is_tracked(pod))
-        .filter(|pod| {
-            super::claim::controller(&pod.metadata).is_some_and(|owner| owner.uid == job.metadata.uid)
-        })
+        .filter(|pod| claim::is_own(job, pod))
         .collect();
     counted.sort_by_cached_key(|pod| std::cmp::Reverse(finished_at(pod)));
     let mut success: Option<Timestamp> = None;

@@ -47,6 +47,12 @@ pub(crate) fn controller(meta: &Meta) -> Option<&Owner> {
     meta.owner_references.iter().find(|owner| owner.controller)
 }
 
+/// Whether the Job controls the pod and keeps it.
+pub(super) fn is_own(job: &Job, pod: &Pod) -> bool {
+    controller(&pod.metadata).is_some_and(|owner| owner.uid == job.metadata.uid)
+        && keeps(job.spec.selector.as_ref(), &pod.metadata.labels)
+}
+
 /// A Job without a selector keeps the pods that name it; the API always gives it one.
 fn keeps(selector: Option<&Selector>, labels: &BTreeMap<String, String>) -> bool {
     selector.is_none_or(|selector| matches(selector, labels))

@@ -10,18 +10,21 @@
 //! refusal refuses them all.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::view::{Job, JobStatus, Meta, Pod};
 
 mod backoff;
 mod claim;
 mod count;
+mod failure_policy;
 mod finish;
 mod indexed;
 mod manage;
 mod orphan;
+mod per_index;
 mod podspec;
+mod success_policy;
 mod suspend;
 
 pub use backoff::forgettable;
@@ -130,6 +133,9 @@ pub fn plan(job: &Job, pods: &[Pod], now: Timestamp) -> Plan {
     if managed_elsewhere(job) || finish::is_finished(&job.status) {
         return Plan::default();
     }
+    if !matches!(job.spec.completion_mode.as_deref(), None | Some("NonIndexed" | "Indexed")) {
+        return unknown_mode(job);
+    }
     // The API keeps whole seconds; what is compared later must be what was written.
     let second = whole_second(now);
     let claim::Claimed { own, actions } = claim::claim(job, pods);
@@ -160,6 +166,17 @@ pub fn plan(job: &Job, pods: &[Pod], now: Timestamp) -> Plan {
 
 fn managed_elsewhere(job: &Job) -> bool {
     job.spec.managed_by.as_deref().is_some_and(|name| name != CONTROLLER_NAME)
+}
+
+/// The API refuses such a Job; one that got past it is told about once, and left alone.
+fn unknown_mode(job: &Job) -> Plan {
+    if job.status.uncounted_terminated_pods.is_some() {
+        return Plan::default();
+    }
+    let status = JobStatus { uncounted_terminated_pods: Some(json!({})), ..job.status.clone() };
+    let message = "Skipped Job sync because completion mode is unknown";
+    let events = vec![Event::warning("UnknownCompletionMode", message)];
+    Plan { status: Some(status), events, ..Plan::default() }
 }
 
 fn whole_second(at: Timestamp) -> Timestamp {
@@ -217,5 +234,9 @@ impl<'a> Draft<'a> {
     }
 }
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;

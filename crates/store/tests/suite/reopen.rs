@@ -154,8 +154,11 @@ async fn interrupted_making_begins_again() {
     let dir = left.path().join("store");
     fs::create_dir_all(dir.join("data")).unwrap();
     fs::write(dir.join("data/0.jnl"), "half").unwrap();
-    fs::write(dir.join("store.json"), r#"{"format":1,"store":"x","first_revision":9,"complete":false}"#)
-        .unwrap();
+    fs::write(
+        dir.join("store.json"),
+        r#"{"format":1,"store":"x","first_revision":9,"reached":9,"complete":false}"#,
+    )
+    .unwrap();
     let store = open(&dir).unwrap();
     assert_eq!((store.revision(), &*store.id()), (Revision(5), "another"));
     store.commit(vec![put("a", "1"), delete("b")]).await.unwrap();
@@ -179,4 +182,24 @@ fn place_that_is_a_file_is_an_error_with_its_path() {
     fs::write(&file, "").unwrap();
     let error = refused(&file);
     assert!(matches!(error, OpenError::Io { .. }) && error.to_string().contains("file"), "{error}");
+}
+
+#[tokio::test]
+async fn damaged_store_is_refused_or_whole() {
+    let left = left_behind().await;
+    let dir = left.path().join("store");
+    let journal = dir.join("data/0.jnl");
+    let good = fs::read(&journal).unwrap();
+    for at in [0, 1, 7, 13, 30, 60, 100] {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        fs::write(&journal, bad).unwrap();
+        match open(&dir) {
+            Ok(store) => assert_eq!((store.revision(), store.count("")), (Revision(1001), 1), "byte {at}"),
+            Err(OpenError::Corrupt { .. }) => {}
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+    fs::write(&journal, good).unwrap();
+    assert_eq!(open(&dir).unwrap().revision(), Revision(1001));
 }
