@@ -1,13 +1,24 @@
 //! Chores of the project that are no part of the product: `cargo xtask <chore>`.
+
+mod bench;
 mod schema;
+mod tidy;
 
-use anyhow::bail;
+use std::path::Path;
 
-fn main() -> anyhow::Result<()> {
+use anyhow::{Context, Result, bail};
+
+const CHORES: &str = "tidy (checks of the house), schema (the table of served types, from upstream's facts), \
+                      bench [--quick] (figures beside their yardsticks)";
+
+fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     match arguments.next().as_deref() {
+        Some("tidy") => tidy::tidy(root),
         Some("schema") => schema::run(),
-        Some(other) => bail!("no chore {other:?}; there is: schema"),
-        None => bail!("name a chore: schema"),
+        Some("bench") => bench::bench(root, arguments),
+        Some(other) => bail!("no chore {other:?}; there is: {CHORES}"),
+        None => bail!("name a chore: {CHORES}"),
     }
 }

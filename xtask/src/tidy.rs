@@ -39,7 +39,6 @@ struct Metadata {
 
 #[derive(Deserialize)]
 struct Package {
-    name: String,
     manifest_path: PathBuf,
     dependencies: Vec<Dependency>,
 }
@@ -82,7 +81,10 @@ fn dependencies(root: &Path, findings: &mut Vec<String>) -> Result<()> {
                 ));
             }
             if row.never.contains(&dependency.name) {
-                findings.push(format!("{folder} uses {}: the table in ARCHITECTURE.md forbids it", dependency.name));
+                findings.push(format!(
+                    "{folder} uses {}: the table in ARCHITECTURE.md forbids it",
+                    dependency.name
+                ));
             }
         }
     }
@@ -93,7 +95,10 @@ fn dependencies(root: &Path, findings: &mut Vec<String>) -> Result<()> {
 fn table(map: &str) -> BTreeMap<String, Row> {
     let section = map.split("## Who may use whom").nth(1).unwrap_or_default();
     let list = |cell: &str| -> Vec<String> {
-        cell.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty() && word != "–").collect()
+        cell.split(',')
+            .map(|word| word.trim().to_owned())
+            .filter(|word| !word.is_empty() && word != "–")
+            .collect()
     };
     section
         .lines()
@@ -172,7 +177,9 @@ mod tests {
 
     #[test]
     fn a_row_without_crates_allows_none() {
-        let rows = table("## Who may use whom\n| crate | of ours it may use | never sees |\n|---|---|---|\n| store | – | kube |\n");
+        let rows = table(
+            "## Who may use whom\n| crate | of ours it may use | never sees |\n|---|---|---|\n| store | – | kube |\n",
+        );
         assert!(rows["store"].may.is_empty());
         assert_eq!(rows["store"].never, ["kube"]);
     }

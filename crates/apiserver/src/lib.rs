@@ -12,4 +12,5 @@ pub mod names;
 pub mod quantity;
 pub mod registry;
 pub mod schema;
+pub mod selectors;
 pub mod world;

@@ -1,167 +1,231 @@
-//! The forms that Kubernetes demands of names, label keys and label values.
+//! Names, labels, annotations and the rest of metadata: what upstream allows, in upstream's words.
 //!
-//! Rules and texts follow apimachinery (api/validate/content). Every function returns what is wrong, nothing if all is well.
+//! Sources: apimachinery, pkg/api/validate/content, pkg/util/validation and pkg/api/validation/objectmeta.go.
+//! Each check of a text returns what is wrong with it, and nothing if it is fine.
+
+mod metadata;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub use metadata::{annotations, labels, metadata, metadata_update};
 
 use crate::kind::NameRule;
 
-const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
-const SUBDOMAIN: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*";
-const KEY: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
+/// The longest DNS label, in bytes.
+pub const LABEL_MAX: usize = 63;
+/// The longest DNS subdomain, in bytes.
+pub const SUBDOMAIN_MAX: usize = 253;
 
-/// What is wrong with an object's name.
+/// One DNS label (RFC 1123): at most 63 of `a-z0-9-`, no dash at either end.
 #[must_use]
-pub fn check(rule: NameRule, name: &str) -> Vec<String> {
-    match rule {
-        NameRule::Subdomain => subdomain(name),
-        NameRule::Label => label(name),
-        NameRule::PathSegment => path_segment(name),
-    }
-}
-
-/// A DNS label (RFC 1123).
-#[must_use]
-pub fn label(value: &str) -> Vec<String> {
-    let mut wrong = too_long(value, 63);
-    if !is_label(value) {
-        wrong.push(if is_subdomain(value) {
-            "must not contain dots".to_owned()
-        } else {
-            format!(
-                "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start \
-                 and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '{LABEL}')"
-            )
-        });
-    }
-    wrong
-}
-
-/// DNS labels joined by dots (RFC 1123).
-#[must_use]
-pub fn subdomain(value: &str) -> Vec<String> {
-    let mut wrong = too_long(value, 253);
-    if !is_subdomain(value) {
-        wrong.push(format!(
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must \
-             start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{SUBDOMAIN}')"
-        ));
-    }
-    wrong
-}
-
-/// Anything that is one segment of a path.
-#[must_use]
-pub fn path_segment(value: &str) -> Vec<String> {
-    if value == "." || value == ".." {
-        return vec![format!("may not be '{value}'")];
-    }
-    ["/", "%"]
-        .iter()
-        .filter(|bad| value.contains(**bad))
-        .map(|bad| format!("may not contain '{bad}'"))
-        .collect()
-}
-
-/// A label key, also the form of finalizers and (in any case of letters) of annotation keys.
-#[must_use]
-pub fn qualified(value: &str) -> Vec<String> {
+pub fn dns_label(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
-    let mut parts = value.split('/');
-    let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
-    let name = match (second, third) {
-        (None, _) => first,
-        (Some(name), None) => {
-            if first.is_empty() {
-                wrong.push("prefix part must be non-empty".to_owned());
+    if text.len() > LABEL_MAX {
+        wrong.push(words::max_len(LABEL_MAX));
+    }
+    if !is_label(text) {
+        wrong.push(if is_subdomain(text) { words::NO_DOTS.to_owned() } else { words::label() });
+    }
+    wrong
+}
+
+/// A DNS subdomain (RFC 1123): labels joined by dots, at most 253 bytes.
+#[must_use]
+pub fn dns_subdomain(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        wrong.push(words::max_len(SUBDOMAIN_MAX));
+    }
+    if !is_subdomain(text) {
+        wrong.push(words::subdomain());
+    }
+    wrong
+}
+
+/// A name that may stand in a path.
+#[must_use]
+pub fn path_segment(text: &str) -> Vec<String> {
+    if matches!(text, "." | "..") {
+        return vec![format!("may not be '{text}'")];
+    }
+    ["/", "%"].iter().filter(|c| text.contains(**c)).map(|c| format!("may not contain '{c}'")).collect()
+}
+
+/// A label key: a name of at most 63 bytes, after an optional DNS subdomain and a slash.
+#[must_use]
+pub fn qualified_name(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let parts: Vec<&str> = text.split('/').collect();
+    let name = match parts.as_slice() {
+        [name] => *name,
+        [prefix, name] => {
+            if prefix.is_empty() {
+                wrong.push(format!("prefix part {}", words::EMPTY));
             } else {
-                wrong.extend(subdomain(first).into_iter().map(|text| format!("prefix part {text}")));
+                wrong.extend(dns_subdomain(prefix).into_iter().map(|w| format!("prefix part {w}")));
             }
-            name
+            *name
         }
-        (Some(_), Some(_)) => {
-            return vec![format!(
-                "a valid label key {} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
-                key_rule()
-            )];
-        }
+        _ => return vec![words::label_key_with_prefix()],
     };
     if name.is_empty() {
-        wrong.push("name part must be non-empty".to_owned());
+        wrong.push(format!("name part {}", words::EMPTY));
+    } else if name.len() > LABEL_MAX {
+        wrong.push(format!("name part {}", words::max_len(LABEL_MAX)));
     }
-    wrong.extend(too_long(name, 63).into_iter().map(|text| format!("name part {text}")));
-    if !is_key(name) {
-        wrong.push(format!("name part {}", key_rule()));
+    if !is_word(name) {
+        wrong.push(format!("name part {}", words::label_key()));
     }
     wrong
 }
 
-/// A label's value.
+/// A label's value: empty, or at most 63 of letters, digits, `-`, `_` and `.`, with a letter or digit at both ends.
 #[must_use]
-pub fn label_value(value: &str) -> Vec<String> {
-    let mut wrong = too_long(value, 63);
-    if !value.is_empty() && !is_key(value) {
-        wrong.push(format!(
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must \
-             start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for \
-             validation is '({KEY})?')"
-        ));
+pub fn label_value(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > LABEL_MAX {
+        wrong.push(words::max_len(LABEL_MAX));
+    }
+    if !text.is_empty() && !is_word(text) {
+        wrong.push(words::label_value());
     }
     wrong
 }
 
-fn key_rule() -> String {
-    format!(
-        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric \
-         character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{KEY}')"
-    )
-}
-
-fn too_long(value: &str, limit: usize) -> Vec<String> {
-    if value.len() > limit { vec![format!("must be no more than {limit} bytes")] } else { Vec::new() }
-}
-
-fn is_label(value: &str) -> bool {
-    let edge = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let bytes = value.as_bytes();
-    edge(bytes.first())
-        && edge(bytes.last())
-        && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
-}
-
-fn is_subdomain(value: &str) -> bool {
-    value.split('.').all(is_label)
-}
-
-fn is_key(value: &str) -> bool {
-    let bytes = value.as_bytes();
-    bytes.first().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.last().is_some_and(u8::is_ascii_alphanumeric)
-        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_the_usual_forms_are_accepted() {
-        for name in ["a", "a-b", "0", "a.b-c.d"] {
-            assert!(subdomain(name).is_empty(), "{name}");
-        }
-        for key in ["a", "app.kubernetes.io/name", "A_b.c", "batch.kubernetes.io/job-tracking"] {
-            assert!(qualified(key).is_empty(), "{key}");
-        }
-        assert!(label_value("").is_empty());
+/// A key of a config map or secret, which becomes a file's name.
+#[must_use]
+pub fn data_key(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        wrong.push(words::max_len(SUBDOMAIN_MAX));
     }
-
-    #[test]
-    fn malformed_names_are_refused_with_the_rule() {
-        for name in ["", "A", "-a", "a-", "a..b", "a_b", "ä"] {
-            assert_eq!(subdomain(name).len(), 1, "{name}");
-        }
-        assert_eq!(label("a.b"), ["must not contain dots"]);
-        assert_eq!(path_segment(".."), ["may not be '..'"]);
-        assert_eq!(qualified("/a")[0], "prefix part must be non-empty");
-        assert_eq!(qualified("a/b/c").len(), 1);
-        assert_eq!(label_value(&"a".repeat(64)), ["must be no more than 63 bytes"]);
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        wrong.push(words::data_key());
     }
+    wrong.extend(hidden_directory(text));
+    wrong
+}
+
+/// The name of an environment variable: printable ASCII without `=` (upstream's relaxed rule, the default since 1.32).
+#[must_use]
+pub fn env_name(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.is_empty() {
+        wrong.push(format!("environment variable name {}", words::EMPTY));
+    }
+    if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'=') {
+        wrong.push(words::ENV_NAME.to_owned());
+    }
+    wrong
+}
+
+/// The name of a port: at most 15 of `a-z0-9-`, with a letter, no dash at either end and no two in a row.
+#[must_use]
+pub fn port_name(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > 15 {
+        wrong.push(words::max_len(15));
+    }
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if text.is_empty() || !text.bytes().all(allowed) {
+        wrong.push(words::PORT_CHARACTERS.to_owned());
+    }
+    if !text.bytes().any(|b| b.is_ascii_lowercase()) {
+        wrong.push(words::PORT_LETTER.to_owned());
+    }
+    if text.contains("--") {
+        wrong.push(words::PORT_DASHES.to_owned());
+    }
+    if text.starts_with('-') || text.ends_with('-') {
+        wrong.push(words::PORT_ENDS.to_owned());
+    }
+    wrong
+}
+
+/// A number of a port.
+#[must_use]
+pub fn port_number(number: i64) -> Vec<String> {
+    in_range(number, 1, 65535)
+}
+
+/// A number within bounds, both included.
+#[must_use]
+pub fn in_range(number: i64, least: i64, most: i64) -> Vec<String> {
+    if (least..=most).contains(&number) {
+        Vec::new()
+    } else {
+        vec![format!("must be between {least} and {most}, inclusive")]
+    }
+}
+
+/// The name of an HTTP header.
+#[must_use]
+pub fn http_header(text: &str) -> Vec<String> {
+    let fine = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if fine { Vec::new() } else { vec![words::http_header()] }
+}
+
+/// A path after a domain, as in `acme.io/foo`: what is wrong with which part.
+#[must_use]
+pub fn domain_prefixed_path(text: &str) -> Vec<(String, String)> {
+    let (host, path) = match text.split_once('/') {
+        Some((host, path)) if !host.is_empty() && !path.is_empty() => (host, path),
+        _ => return vec![(text.to_owned(), words::DOMAIN_PREFIX.to_owned())],
+    };
+    let mut wrong: Vec<_> = dns_subdomain(host).into_iter().map(|w| (host.to_owned(), w)).collect();
+    if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b)) {
+        wrong.push((path.to_owned(), words::http_path()));
+    }
+    wrong
+}
+
+/// A name by its kind's rule; of a `generateName` the last dash does not count.
+#[must_use]
+pub fn by_rule(rule: NameRule, text: &str, prefix: bool) -> Vec<String> {
+    let masked = match text.strip_suffix('-') {
+        // The last two bytes become one letter, as upstream masks them.
+        Some(rest) if prefix && !rest.is_empty() => format!("{}a", &rest[..floor(rest, rest.len() - 1)]),
+        _ => text.to_owned(),
+    };
+    match rule {
+        NameRule::Subdomain => dns_subdomain(&masked),
+        NameRule::Label => dns_label(&masked),
+        NameRule::PathSegment => path_segment(text),
+    }
+}
+
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Names that would lead out of a directory.
+fn hidden_directory(text: &str) -> Option<String> {
+    match text {
+        "." => Some("must not be '.'".to_owned()),
+        ".." => Some("must not be '..'".to_owned()),
+        _ if text.starts_with("..") => Some("must not start with '..'".to_owned()),
+        _ => None,
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let edge = |b: Option<&u8>| b.is_some_and(|b| *b != b'-');
+    let bytes = text.as_bytes();
+    bytes.iter().all(|b| inner(*b)) && edge(bytes.first()) && edge(bytes.last())
+}
+
+fn is_subdomain(text: &str) -> bool {
+    text.split('.').all(is_label)
+}
+
+fn is_word(text: &str) -> bool {
+    let inner = |b: &u8| b.is_ascii_alphanumeric() || b"-_.".contains(b);
+    let edge = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.iter().all(inner) && edge(bytes.first()) && edge(bytes.last())
 }

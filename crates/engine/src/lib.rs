@@ -4,10 +4,23 @@
 //! [`Engine::start`] gives a running Kubernetes with a [`kube::Client`]; any other client finds it through the
 //! kubeconfig in its [`Home`]. This crate knows nothing of the product that uses it.
 
+mod bootstrap;
+mod cache;
 mod config;
+mod draft;
+mod events;
+mod facts;
+mod garbage;
 mod home;
 mod identity;
+mod jobs;
+mod logs;
+mod namespaces;
+mod notes;
+mod pods;
 mod start;
+mod tick;
+mod timers;
 mod world;
 
 pub use config::{Config, Images, StoreKind};

@@ -1,10 +1,32 @@
 //! Starting and stopping an engine.
 
+use std::fs::File;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
-use crate::config::Config;
-use crate::home::HomeError;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use windlass_apiserver::error::ApiError;
+use windlass_apiserver::http::{self, Limits, Server};
+use windlass_apiserver::registry::Registry;
+use windlass_control::schedule;
+use windlass_runner::process::Host;
+use windlass_runner::runtime::{Event, Runtime};
+use windlass_runner::shim::{ConnectError, ShimRuntime};
+use windlass_store::{Bounds, ListRequest, OpenError, Options, ReadError, Revision, Store, WatchError};
+
+use crate::bootstrap::{self, Machine};
+use crate::cache::Cache;
+use crate::config::{Config, Images, StoreKind};
+use crate::events::Recorder;
+use crate::facts::Runs;
+use crate::home::{Home, HomeError, Running};
+use crate::identity::{Identity, IdentityError};
+use crate::logs::{Hub, Logs};
+use crate::tick::Tick;
+use crate::timers::Timers;
+use crate::world::{hex, millis, rfc3339};
 
 /// What a stopping engine does with running pods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,34 +44,264 @@ pub enum StartError {
     /// The home.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The credentials.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The address is no loopback address.
+    #[error("{0}: the engine listens on loopback only (127.0.0.1 or [::1])")]
+    NotLoopback(SocketAddr),
+    /// The address cannot be listened on.
+    #[error("{address}: {cause}{}", way_out(.cause))]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Reading what the store holds.
+    #[error("reading the store: {0}")]
+    Read(#[from] ReadError),
+    /// Following what the store holds.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+    /// The shim.
+    #[error(transparent)]
+    Shim(#[from] ConnectError),
+    /// The objects every engine has.
+    #[error("making the engine's own objects: {0}")]
+    Bootstrap(#[from] ApiError),
+    /// The server.
+    #[error("serving: {0}")]
+    Serve(std::io::Error),
+}
+
+fn way_out(cause: &std::io::Error) -> &'static str {
+    match cause.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            "; another program listens there: choose another port, or none for a free one"
+        }
+        _ => "",
+    }
 }
 
 /// A running Kubernetes.
-pub struct Engine {}
+pub struct Engine {
+    server: Server,
+    stop: watch::Sender<Option<StopPods>>,
+    ended: watch::Receiver<Option<String>>,
+    tick: JoinHandle<()>,
+    store: Store,
+    home: Home,
+    _lock: File,
+}
 
 impl Engine {
     /// Starts an engine; it serves when this returns.
     pub async fn start(config: Config) -> Result<Engine, StartError> {
-        let _ = config;
-        todo!()
+        config.home.make()?;
+        let lock = config.home.lock()?;
+        let runtime = ShimRuntime::connect(config.home.shim(), config.shim.clone()).await?;
+        let known = runtime.known().to_vec();
+        Engine::assemble(config, lock, Arc::new(runtime), known).await
     }
+
+    /// Starts an engine on a runtime of the caller's: a scripted one, in tests.
+    pub async fn start_on(config: Config, runtime: Arc<dyn Runtime>) -> Result<Engine, StartError> {
+        config.home.make()?;
+        let lock = config.home.lock()?;
+        Engine::assemble(config, lock, runtime, Vec::new()).await
+    }
+
+    async fn assemble(
+        config: Config,
+        lock: File,
+        runtime: Arc<dyn Runtime>,
+        known: Vec<Event>,
+    ) -> Result<Engine, StartError> {
+        let mut identity = Identity::load_or_make(&config.home, &*config.world)?;
+        let listener = listen(config.listen, identity.port)?;
+        let address = listener.local_addr().map_err(StartError::Serve)?;
+        let store = open(&config)?;
+        let registry = Registry { store: store.clone(), world: config.world.clone() };
+        let machine = Machine::read();
+        bootstrap::ensure(&registry, &config.node, &machine).await?;
+
+        let hub = Hub::default();
+        let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
+        let revision = load(&store, &mut tick)?;
+        tick.adopt(known);
+        let changes = store.watch("/", revision, None)?;
+        let server = http::start(
+            registry,
+            http::Config {
+                listener,
+                tls: identity.tls(&config.home)?,
+                admin_token: identity.token.clone(),
+                logs: Arc::new(Logs { home: config.home.clone(), hub }),
+                git_version: concat!("v1.36.0+windlass-", env!("CARGO_PKG_VERSION")).to_owned(),
+                limits: Limits::default(),
+            },
+        )
+        .map_err(StartError::Serve)?;
+
+        let (stop, stopping) = watch::channel(None);
+        let (tell_ended, ended) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            let cause = match tick.run(changes, stopping).await {
+                Ok(()) => "it was told to stop".to_owned(),
+                Err(cause) => cause.to_string(),
+            };
+            tell_ended.send_replace(Some(cause));
+        });
+        identity.port = Some(address.port());
+        publish(&config, &identity, address)?;
+        Ok(Engine { server, stop, ended, tick: task, store, home: config.home, _lock: lock })
+    }
+
     /// A client with all rights, without a network between.
     #[must_use]
     pub fn client(&self) -> kube::Client {
-        todo!()
+        kube::Client::new(self.server.service(), "default")
     }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        todo!()
+        self.server.address()
     }
+
     /// Stops it; returns when everything is on disk and the lock is free.
     pub async fn stop(self, pods: StopPods) {
-        let _ = pods;
-        todo!()
+        self.stop.send_replace(Some(pods));
+        if let Err(cause) = self.tick.await {
+            tracing::error!(%cause, "the tick did not end well");
+        }
+        self.server.stop().await;
+        self.store.close().await;
+        if let Err(cause) = std::fs::remove_file(self.home.state()) {
+            tracing::warn!(%cause, "the engine's state file stays behind");
+        }
     }
+
     /// Resolves if the engine ends by itself, with the cause.
     pub fn stopped(&self) -> impl Future<Output = String> + Send + 'static {
-        std::future::pending()
+        let mut ended = self.ended.clone();
+        async move {
+            match ended.wait_for(Option::is_some).await {
+                Ok(cause) => cause.clone().unwrap_or_default(),
+                Err(_) => "its controllers ended".to_owned(),
+            }
+        }
     }
+}
+
+fn open(config: &Config) -> Result<Store, StartError> {
+    let world = config.world.clone();
+    let now = world.now();
+    let options = Options {
+        bounds: Bounds::default(),
+        // Microseconds since the epoch: no earlier store in this place can have come so far.
+        first_revision: Revision(u64::try_from(now.as_microsecond()).unwrap_or(1)),
+        new_id: hex(&*world, 8),
+        now_ms: Arc::new(move || millis(world.now())),
+    };
+    match config.store {
+        StoreKind::Durable => Ok(Store::open(&config.home.store(), options)?),
+        StoreKind::Memory => Ok(Store::memory(options)),
+    }
+}
+
+fn listen(asked: Option<SocketAddr>, last: Option<u16>) -> Result<TcpListener, StartError> {
+    if let Some(address) = asked {
+        if !address.ip().is_loopback() {
+            return Err(StartError::NotLoopback(address));
+        }
+        return TcpListener::bind(address).map_err(|cause| StartError::Listen { address, cause });
+    }
+    let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    if let Some(listener) = last.and_then(|port| TcpListener::bind(at(port)).ok()) {
+        return Ok(listener);
+    }
+    TcpListener::bind(at(0)).map_err(|cause| StartError::Listen { address: at(0), cause })
+}
+
+fn tick(
+    config: &Config,
+    registry: &Registry,
+    runtime: Arc<dyn Runtime>,
+    hub: &Hub,
+    machine: &Machine,
+    authority: String,
+) -> Tick {
+    Tick {
+        registry: registry.clone(),
+        runtime,
+        world: config.world.clone(),
+        home: config.home.clone(),
+        hub: hub.clone(),
+        node: schedule::Node {
+            name: config.node.clone(),
+            labels: bootstrap::labels(&config.node),
+            unschedulable: false,
+            images: match config.images {
+                Images::Refuse => schedule::Images::Wait,
+                Images::Host => schedule::Images::Host,
+            },
+        },
+        authority,
+        host: Host {
+            env: config.environment.clone(),
+            allocatable: machine.allocatable(),
+            uid: nix::unistd::getuid().as_raw(),
+        },
+        cache: Cache::new(),
+        runs: Runs::default(),
+        recorder: Recorder::new(config.world.now()),
+        timers: Timers::default(),
+        dirty: Default::default(),
+        garbage: Default::default(),
+        blocked: Default::default(),
+        draining: None,
+        drain_until: None,
+    }
+}
+
+/// Fills the tick's cache; returns the revision that it then shows.
+fn load(store: &Store, tick: &mut Tick) -> Result<Revision, StartError> {
+    let mut at = None;
+    let mut after: Option<windlass_store::Key> = None;
+    loop {
+        let page = store.list(&ListRequest {
+            prefix: "/",
+            after_key: after.as_deref(),
+            limit: Some(1000),
+            at,
+            filter: None,
+        })?;
+        at = Some(page.revision);
+        after = page.entries.last().map(|entry| entry.key.clone());
+        tick.load(page.entries);
+        if !page.more {
+            return Ok(page.revision);
+        }
+    }
+}
+
+/// Tells clients where the engine is: the kubeconfig, and the state file that says it is ready.
+fn publish(config: &Config, identity: &Identity, address: SocketAddr) -> Result<(), HomeError> {
+    let home = &config.home;
+    identity.save(home)?;
+    home.write_private(&home.kubeconfig(), identity.kubeconfig(address).as_bytes())?;
+    let state = Running {
+        pid: std::process::id().cast_signed(),
+        address,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        images: config.images,
+        started: rfc3339(config.world.now()),
+    };
+    // A struct of plain fields always has a JSON form.
+    home.write_private(&home.state(), &serde_json::to_vec_pretty(&state).unwrap_or_default())
 }

@@ -36,3 +36,21 @@ pub(crate) fn hex(world: &dyn World, count: usize) -> String {
     world.random(&mut bytes);
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
+
+/// Waits until a time of the world's clock; for ever if there is none.
+pub(crate) async fn sleep_until(world: &dyn World, at: Option<Timestamp>) {
+    match at {
+        // A long sleep is cut, so that a clock that was set forward is noticed.
+        Some(at) => {
+            let wait = at.duration_since(world.now()).unsigned_abs();
+            let wait = if at <= world.now() { std::time::Duration::ZERO } else { wait };
+            tokio::time::sleep(wait.min(std::time::Duration::from_secs(30))).await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits.
+pub(crate) async fn pause(wait: std::time::Duration) {
+    tokio::time::sleep(wait).await;
+}

@@ -1,1 +1,27 @@
-//! windlass-manifest
+//! Between our nouns and Kubernetes' objects.
+//!
+//! Every way of writing a job becomes a [`Base`] and a list of [`Edit`]s; [`make()`] makes the Job of them.
+//! [`observe()`] is the only place where Kubernetes' status becomes ours. Our labels and annotations are the
+//! table in [`marks`]. Pure: it knows no cluster, no client, no clock.
+
+mod apply;
+mod cancel;
+mod cause;
+pub mod edit;
+mod facts;
+mod generate;
+pub mod make;
+pub mod marks;
+pub mod observe;
+mod obstacle;
+pub mod read;
+pub mod status;
+mod verdict;
+
+pub use cancel::{CancelPlan, cancel};
+pub use edit::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
+pub use generate::CONTAINER;
+pub use make::{Manifest, Naming, make};
+pub use observe::{Seen, observe, observe_gone};
+pub use read::{Document, ReadError, read_documents};
+pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Verdict};

@@ -1,7 +1,27 @@
 //! The HTTP side: TLS, credentials, paths, verbs, lists, watches, tables, discovery.
 
+mod auth;
+mod body;
+mod delete;
+mod discovery;
+mod dispatch;
+mod get;
+mod info;
+mod list;
+mod patch;
+mod pod;
+mod request;
+mod respond;
+mod route;
+mod serve;
+mod table;
+mod watch;
+mod write;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch as signal};
 
 use crate::logs::LogSource;
 use crate::registry::Registry;
@@ -51,27 +71,64 @@ impl Default for Limits {
 
 /// A running server: a cheap handle.
 #[derive(Clone)]
-pub struct Server {}
+pub struct Server {
+    app: Arc<App>,
+    stop: Arc<signal::Sender<bool>>,
+    connections: Arc<Semaphore>,
+}
 
 impl Server {
     /// The router as a service, without TLS or credentials: what an in-process client is built on.
-    #[must_use]
     pub fn service(&self) -> axum::Router {
-        todo!()
+        dispatch::router(Arc::clone(&self.app))
     }
     /// The address it listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        todo!()
+        self.app.address
     }
     /// Refuses new requests, ends watches cleanly, waits for the rest (at most a few seconds).
     pub async fn stop(&self) {
-        todo!()
+        // Only fails when nobody listens any more, and then there is nothing to stop.
+        let _ = self.stop.send(true);
+        serve::drained(&self.connections, self.app.limits.connections).await;
     }
 }
 
-/// Starts serving.
+/// What every handler sees.
+struct App {
+    registry: Registry,
+    logs: Arc<dyn LogSource>,
+    git_version: String,
+    limits: Limits,
+    address: SocketAddr,
+    /// Becomes true when the server stops.
+    stop: signal::Receiver<bool>,
+    /// One permit a watch or followed log.
+    watches: Arc<Semaphore>,
+    openapi: info::OpenApi,
+}
+
+/// Starts serving. Needs a tokio runtime around it.
 pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
-    let _ = (registry, config);
-    todo!()
+    let Config { listener, tls, admin_token, logs, git_version, limits } = config;
+    listener.set_nonblocking(true)?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let (stop, stopped) = signal::channel(false);
+    let app = Arc::new(App {
+        registry,
+        logs,
+        git_version,
+        address: listener.local_addr()?,
+        stop: stopped,
+        watches: Arc::new(Semaphore::new(limits.watches)),
+        limits,
+        openapi: info::OpenApi::default(),
+    });
+    let connections = Arc::new(Semaphore::new(app.limits.connections));
+    let server =
+        Server { app: Arc::clone(&app), stop: Arc::new(stop), connections: Arc::clone(&connections) };
+    let service = auth::protect(dispatch::router(Arc::clone(&app)), admin_token);
+    tokio::spawn(serve::accept(listener, tls, service, app, connections));
+    Ok(server)
 }

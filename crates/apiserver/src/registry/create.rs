@@ -6,7 +6,7 @@ use windlass_store::{CommitError, Expect, Op, Revision, Write};
 use super::{ATTEMPTS, Registry, at_revision, commit_error, encode, meta, object_of, read_error};
 use crate::error::ApiError;
 use crate::kind::Kind;
-use crate::world;
+use crate::{names, world};
 
 /// A generated name is cut so that it stays a label with its suffix.
 const GENERATED_PREFIX: usize = 63 - 5;
@@ -30,14 +30,14 @@ impl Registry {
         let mut collisions = 0;
         loop {
             let born = self.born(kind, object.clone());
-            let mut errors = meta::validate(kind, &born);
+            let mut errors = names::metadata(&born, kind.name_rule, kind.namespaced);
             errors.extend((kind.validate)(&born));
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&kind.subject(meta::text(&born, "name")), &errors));
             }
             match self.store_new(kind, namespace, born, dry_run).await {
                 Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
-                    collisions += 1
+                    collisions += 1;
                 }
                 result => return result,
             }
@@ -165,7 +165,9 @@ fn terminating(kind: &Kind, namespace: &str, name: &str) -> ApiError {
     });
     error.details = Some(json!({"name": name, "kind": kind.plural, "causes": [cause]}));
     if !kind.group.is_empty() {
-        error.details.as_mut().map(|d| d["group"] = kind.group.into());
+        if let Some(details) = &mut error.details {
+            details["group"] = kind.group.into();
+        }
     }
     error
 }

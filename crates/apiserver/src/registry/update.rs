@@ -7,6 +7,7 @@ use super::create::{agree_on_namespace, counts_generations};
 use super::{ATTEMPTS, ChangeFn, Door, Registry, at_revision, commit_error, encode, meta, object_of};
 use crate::error::ApiError;
 use crate::kind::Kind;
+use crate::names;
 
 /// Metadata that a writer may leave out and that then stays.
 const KEPT: [&str; 3] = ["uid", "creationTimestamp", "namespace"];
@@ -101,7 +102,7 @@ fn revise(
             (kind.prepare_status)(&mut new, old);
         }
     }
-    let mut errors = meta::validate_update(&new, old);
+    let mut errors = names::metadata_update(&new, old);
     errors.extend((kind.validate_update)(&new, old, door == Door::Status));
     if errors.is_empty() { Ok(new) } else { Err(ApiError::invalid(&kind.subject(name), &errors)) }
 }

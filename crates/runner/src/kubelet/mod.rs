@@ -1,8 +1,26 @@
 //! The kubelet's decisions, pure: (pod, what is known of its runs, now) -> plan.
+//!
+//! A plan is in four steps, a file each: where every container stands, what is wished for it, what the status says
+//! of it, and what that makes of the pod. It knows no process and no store, and it remembers nothing: what must
+//! not be lost between two plans is in the status. Signals may be asked for again and again; the runtime sends
+//! each once. Probes, hooks and volumes are not its business yet.
+
+mod backoff;
+mod conditions;
+mod phase;
+mod shown;
+mod standing;
+mod view;
+mod wish;
+
+#[cfg(test)]
+mod tests;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::phase::Phase;
+use self::view::PodView;
 use crate::runtime::{Ended, StartFailure};
 
 /// What is known of one container's runs, newest last. The engine keeps it from runtime events; the plan reads it.
@@ -110,8 +128,48 @@ pub enum Action {
 }
 
 /// Decides. `pod` is the whole object as stored; `host_ip` and the like come with it in its status.
+///
+/// The facts must be complete before the first plan: a container that the status says runs, and that the facts do not
+/// know, is lost.
 #[must_use]
 pub fn plan(pod: &Value, facts: &Facts, now: Timestamp) -> Plan {
-    let _ = (pod, facts, now);
-    todo!()
+    let view = PodView { pod };
+    if !view.is_scheduled() {
+        return Plan { actions: removal(view), ..Plan::default() };
+    }
+    if view.is_terminal() {
+        return plan_terminal(view, facts);
+    }
+    let wishes = wish::of(view, facts, now);
+    let shown = shown::of(view, facts, &wishes);
+    let phase = phase::of(view, &wishes, &shown);
+    let status = conditions::status(view, &wishes, &shown, phase, now);
+    let mut actions = wishes.actions(facts);
+    if matches!(phase, Phase::Succeeded | Phase::Failed) {
+        actions.extend(removal(view));
+    }
+    let status = Some(status).filter(|status| pod.get("status") != Some(status));
+    Plan { status, actions, events: shown::events(view, &wishes, &shown), wake_at: wishes.wake_at }
+}
+
+fn removal(view: PodView<'_>) -> Vec<Action> {
+    let is_deleted = view.time("/metadata/deletionTimestamp").is_some();
+    if is_deleted && !view.has_finalizers() { vec![Action::Remove] } else { Vec::new() }
+}
+
+/// A pod whose phase is final, by its own end or because somebody wrote it: nothing of it may run on.
+fn plan_terminal(view: PodView<'_>, facts: &Facts) -> Plan {
+    let alive =
+        facts.runs.iter().filter(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
+    let mut actions: Vec<Action> = alive
+        .map(|run| Action::Signal {
+            container: run.container.clone(),
+            attempt: run.attempt,
+            signal: wish::SIGKILL,
+        })
+        .collect();
+    if actions.is_empty() {
+        actions = removal(view);
+    }
+    Plan { actions, ..Plan::default() }
 }

@@ -1,0 +1,119 @@
+//! Request bodies: read within a bound, decoded by content type, fitted to the kind's schema.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::Value;
+
+use super::request::{FieldValidation, media};
+use crate::error::ApiError;
+use crate::kind::Kind;
+use crate::schema;
+
+/// The media type of Kubernetes' protobuf envelope.
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
+/// Reads a body of at most `limit` bytes.
+pub(crate) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(cause) if cause.is::<LengthLimitError>() => Err(too_large(limit)),
+        Err(cause) => Err(ApiError::bad_request(format!("reading the body: {cause}"))),
+    }
+}
+
+fn too_large(limit: usize) -> ApiError {
+    ApiError::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
+}
+
+/// A body as a JSON value, with strict decoding's complaints, whatever it was sent as. Nothing is expected of its kind.
+pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<(Value, Vec<String>), ApiError> {
+    let header = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
+    let fault = |e: schema::DecodeError| ApiError::bad_request(e.to_string());
+    match media(header).0.as_str() {
+        "application/json" | "" => {
+            schema::parse(body, false).map(|d| (d.object, d.complaints)).map_err(fault)
+        }
+        "application/yaml" => schema::parse(body, true).map(|d| (d.object, d.complaints)).map_err(fault),
+        PROTOBUF => schema::parse_protobuf(body).map(|object| (object, Vec::new())).map_err(fault),
+        _ => Err(unsupported(&["application/json", "application/yaml", PROTOBUF])),
+    }
+}
+
+/// 415, naming what is accepted.
+pub(crate) fn unsupported(accepted: &[&str]) -> ApiError {
+    ApiError::new(
+        415,
+        "UnsupportedMediaType",
+        format!(
+            "the body of the request was in an unknown format - accepted media types include: {}",
+            accepted.join(", ")
+        ),
+    )
+}
+
+/// A body as an object of `kind`, fitted to its schema. What the schema does not know is refused, or named in the warnings.
+pub(crate) fn object(
+    kind: &Kind,
+    headers: &HeaderMap,
+    body: &[u8],
+    validation: FieldValidation,
+) -> Result<(Value, Vec<String>), ApiError> {
+    let (mut object, mut complaints) = decode(headers, body)?;
+    if !object.is_object() {
+        return Err(ApiError::bad_request(format!(
+            "{} in version {:?} cannot be handled as a {}: the body is not an object",
+            kind.kind, kind.version, kind.kind
+        )));
+    }
+    check_type(&object, &kind.api_version(), kind.kind)?;
+    complaints.extend(fit(kind, &mut object)?);
+    let warnings = judge(kind, complaints, validation)?;
+    Ok((object, warnings))
+}
+
+/// Fits an object to its kind's schema; a value of the wrong type is a 400.
+pub(crate) fn fit(kind: &Kind, object: &mut Value) -> Result<Vec<String>, ApiError> {
+    schema::fit(kind.schema, object).map_err(|e| cannot_be_handled(kind, &e.to_string()))
+}
+
+/// What becomes of strict decoding's complaints: an error, warnings, or nothing.
+pub(crate) fn judge(
+    kind: &Kind,
+    complaints: Vec<String>,
+    validation: FieldValidation,
+) -> Result<Vec<String>, ApiError> {
+    match validation {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Strict if !complaints.is_empty() => {
+            Err(cannot_be_handled(kind, &format!("strict decoding error: {}", complaints.join(", "))))
+        }
+        FieldValidation::Strict | FieldValidation::Warn => Ok(complaints),
+    }
+}
+
+fn cannot_be_handled(kind: &Kind, cause: &str) -> ApiError {
+    ApiError::bad_request(format!(
+        "{} in version {:?} cannot be handled as a {}: {cause}",
+        kind.kind, kind.version, kind.kind
+    ))
+}
+
+/// An object may leave its type out; if it has one, it is the path's.
+pub(crate) fn check_type(object: &Value, api_version: &str, kind: &str) -> Result<(), ApiError> {
+    let given = object["apiVersion"].as_str().unwrap_or_default();
+    if !given.is_empty() && given != api_version {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({given}) does not match the expected API version ({api_version})"
+        )));
+    }
+    let given = object["kind"].as_str().unwrap_or_default();
+    if !given.is_empty() && given != kind {
+        return Err(ApiError::bad_request(format!(
+            "the kind in the data ({given}) does not match the expected kind ({kind})"
+        )));
+    }
+    Ok(())
+}

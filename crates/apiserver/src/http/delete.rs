@@ -1,0 +1,172 @@
+//! Deleting one object or a collection, with options from the body or the query.
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::body;
+use super::dispatch::Call;
+use super::list::Pages;
+use super::request::{Query, invalid_options};
+use super::respond::{self, Answer};
+use crate::error::ApiError;
+use crate::field::FieldError;
+use crate::kind::{Kind, Propagation};
+use crate::registry::{DeleteOptions, Deleted, meta, object_of};
+
+/// Deletes of a collection that are under way at once; the store commits them in groups.
+const AT_ONCE: usize = 32;
+/// Objects of a collection looked at in one go.
+const PAGE: usize = 500;
+
+/// Upstream's warning for `DELETE` of a batch/v1 Job that says nothing of its pods (pkg/registry/batch/job/storage).
+const CHILDREN_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
+                             remove them or set propagationPolicy=Orphan to suppress this warning";
+
+/// `DELETE` of an object.
+pub(super) async fn delete(mut call: Call) -> Answer {
+    let bytes = call.body().await?;
+    let options = options(&call.headers, &bytes, &call.query)?;
+    let deleted = call.app.registry.delete(call.kind, call.namespace(), &call.name, &options).await?;
+    let mut response = match deleted {
+        Deleted::Gone(object) => respond::success(StatusCode::OK, Some(details(call.kind, &object))),
+        Deleted::Waiting(object) => call.answer(StatusCode::OK, object)?,
+    };
+    respond::warn(response.headers_mut(), &warnings(call.kind, &options));
+    Ok(response)
+}
+
+/// `DELETE` of a collection: each object by itself, as upstream does; the answer lists them.
+pub(super) async fn delete_collection(mut call: Call) -> Answer {
+    let bytes = call.body().await?;
+    let options = options(&call.headers, &bytes, &call.query)?;
+    let mut pages = Pages::all(&call)?;
+    pages.limit(PAGE);
+    let mut items = Vec::new();
+    let revision = loop {
+        let found = pages.next()?;
+        let objects = found.entries.iter().map(object_of).collect::<Result<Vec<_>, _>>()?;
+        for object in delete_each(&call, &options, objects).await? {
+            items.push(object);
+        }
+        if found.last.is_none() {
+            break found.revision;
+        }
+    };
+    let items: Vec<Value> = items.into_iter().map(without_type).collect();
+    let list = json!({
+        "kind": format!("{}List", call.kind.kind),
+        "apiVersion": call.kind.api_version(),
+        "metadata": {"resourceVersion": revision.0.to_string()},
+        "items": items,
+    });
+    let mut response = respond::json(StatusCode::OK, &list);
+    respond::warn(response.headers_mut(), &warnings(call.kind, &options));
+    Ok(response)
+}
+
+async fn delete_each(
+    call: &Call,
+    options: &DeleteOptions,
+    objects: Vec<Value>,
+) -> Result<Vec<Value>, ApiError> {
+    let deletes = objects.into_iter().map(|object| async move {
+        let (namespace, name) = (meta::text(&object, "namespace"), meta::text(&object, "name"));
+        let namespace = Some(namespace).filter(|n| !n.is_empty());
+        match call.app.registry.delete(call.kind, namespace, name, options).await {
+            // Gone already: what was wanted.
+            Err(error) if error.code != 404 => Err(error),
+            _ => Ok(object),
+        }
+    });
+    let done: Vec<Result<Value, ApiError>> = stream::iter(deletes).buffered(AT_ONCE).collect().await;
+    done.into_iter().collect()
+}
+
+fn without_type(mut object: Value) -> Value {
+    if let Some(map) = object.as_object_mut() {
+        map.remove("apiVersion");
+        map.remove("kind");
+    }
+    object
+}
+
+fn details(kind: &Kind, object: &Value) -> Value {
+    let mut details = json!({
+        "name": meta::text(object, "name"),
+        "kind": kind.plural,
+        "uid": meta::text(object, "uid"),
+    });
+    if !kind.group.is_empty() {
+        details["group"] = kind.group.into();
+    }
+    details
+}
+
+fn warnings(kind: &Kind, options: &DeleteOptions) -> Vec<String> {
+    let silent = options.propagation.is_none() && kind.group == "batch" && kind.kind == "Job";
+    if silent { vec![CHILDREN_STAY.to_owned()] } else { Vec::new() }
+}
+
+/// Reads `DeleteOptions` from the body; what it does not say, from the query.
+pub(super) fn options(headers: &HeaderMap, bytes: &Bytes, query: &Query) -> Result<DeleteOptions, ApiError> {
+    let (sent, _) = if bytes.is_empty() { (json!({}), Vec::new()) } else { body::decode(headers, bytes)? };
+    read_options(&sent, query)
+}
+
+/// Reads `DeleteOptions` from a value (an Eviction carries one); what it does not say, from the query.
+pub(super) fn read_options(sent: &Value, query: &Query) -> Result<DeleteOptions, ApiError> {
+    let kind = sent["kind"].as_str().unwrap_or("DeleteOptions");
+    if !sent.is_object() || kind != "DeleteOptions" {
+        return Err(ApiError::bad_request(format!("the body is not a DeleteOptions but a {kind}")));
+    }
+    let policy = sent["propagationPolicy"].as_str().or_else(|| query.get("propagationPolicy"));
+    let orphan = match sent["orphanDependents"].as_bool() {
+        Some(orphan) => Some(orphan),
+        None => query.flag("orphanDependents")?,
+    };
+    let grace = match &sent["gracePeriodSeconds"] {
+        Value::Null => query.number("gracePeriodSeconds")?,
+        number => Some(number.as_i64().ok_or_else(|| {
+            ApiError::bad_request("DeleteOptions.gracePeriodSeconds: a whole number is expected")
+        })?),
+    };
+    let precondition = |field: &str| sent["preconditions"][field].as_str().map(ToOwned::to_owned);
+    Ok(DeleteOptions {
+        grace_period_seconds: grace,
+        propagation: propagation(policy, orphan)?,
+        uid: precondition("uid"),
+        resource_version: precondition("resourceVersion"),
+        dry_run: dry_run(sent, query)?,
+    })
+}
+
+fn dry_run(sent: &Value, query: &Query) -> Result<bool, ApiError> {
+    for value in sent["dryRun"].as_array().into_iter().flatten() {
+        if value != "All" {
+            let error = FieldError::not_supported("dryRun", value.clone(), &["All"]);
+            return Err(invalid_options("DeleteOptions", error));
+        }
+    }
+    let asked = sent["dryRun"].as_array().is_some_and(|list| !list.is_empty());
+    Ok(asked || query.dry_run("DeleteOptions")?)
+}
+
+fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, ApiError> {
+    let path = "propagationPolicy";
+    match (policy, orphan) {
+        (Some(policy), Some(_)) => {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            Err(invalid_options("DeleteOptions", FieldError::invalid(path, policy, detail)))
+        }
+        (None, None) => Ok(None),
+        (None, Some(true)) | (Some("Orphan"), None) => Ok(Some(Propagation::Orphan)),
+        (None, Some(false)) | (Some("Background"), None) => Ok(Some(Propagation::Background)),
+        (Some("Foreground"), None) => Ok(Some(Propagation::Foreground)),
+        (Some(other), None) => {
+            let supported = ["Foreground", "Background", "Orphan", "nil"];
+            Err(invalid_options("DeleteOptions", FieldError::not_supported(path, other, &supported)))
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! From a request to its handler: one router, one table of methods.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use futures::FutureExt;
+use http::{HeaderMap, Method, StatusCode};
+use tracing::Instrument;
+
+use super::request::{Query, Shape, accepted};
+use super::respond::{self, Answer};
+use super::route::{self, Route, Target};
+use super::{App, body, delete, discovery, get, info, list, patch, pod, table, watch, write};
+use crate::error::ApiError;
+use crate::kind::{Kind, Served, Subresource};
+use crate::registry::Door;
+
+/// The whole API as one router, without credentials.
+pub(super) fn router(app: Arc<App>) -> Router {
+    Router::new().fallback(handle).with_state(app)
+}
+
+/// A request on objects of a kind.
+pub(super) struct Call {
+    pub(super) app: Arc<App>,
+    pub(super) kind: &'static Kind,
+    pub(super) namespace: Option<String>,
+    pub(super) name: String,
+    pub(super) query: Query,
+    pub(super) headers: HeaderMap,
+    /// Behind a lock only so that a call can be shared between threads while it is read.
+    body: Mutex<Body>,
+}
+
+impl Call {
+    /// The namespace of the path.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+    /// The body, read within the bound. A second reading is empty.
+    pub(super) async fn body(&mut self) -> Result<bytes::Bytes, ApiError> {
+        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
+        body::read(body, self.app.limits.body_bytes).await
+    }
+    /// The shape that the answer is wanted in.
+    pub(super) fn shape(&self) -> Result<Shape, ApiError> {
+        accepted(&self.headers)
+    }
+    /// What Tables in the answer depend on.
+    pub(super) fn table(&self) -> Result<table::Settings, ApiError> {
+        table::Settings::read(&self.query, self.app.registry.world.now())
+    }
+    /// An object as the answer.
+    pub(super) fn answer(&self, code: StatusCode, object: serde_json::Value) -> Answer {
+        Ok(respond::object(code, self.kind, self.shape()?, object, &self.table()?))
+    }
+}
+
+async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let method = parts.method;
+    let span = tracing::debug_span!("request", %method, path = parts.uri.path());
+    let query = Query::parse(parts.uri.query().unwrap_or_default());
+    let route = route::parse(parts.uri.path());
+    async move {
+        let head = method == Method::HEAD;
+        let method = if head { Method::GET } else { method };
+        let answer = dispatch(app, method, route, query, parts.headers, body);
+        // A fault of ours is this request's alone. It cannot leave state half changed: only the store has any.
+        let answer = AssertUnwindSafe(answer).catch_unwind().await;
+        let answer =
+            answer.unwrap_or_else(|_| Err(ApiError::internal("a fault in the server; its log says where")));
+        let mut response = answer.unwrap_or_else(|e| respond::error(&e));
+        tracing::debug!(code = response.status().as_u16(), "answered");
+        if head {
+            *response.body_mut() = Body::empty();
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn dispatch(
+    app: Arc<App>,
+    method: Method,
+    route: Route,
+    query: Query,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    if let Route::Objects(target) = route {
+        let Target { kind, namespace, name, part } = target;
+        let named = name.is_some();
+        let name = name.unwrap_or_default();
+        let call = Call { app, kind, namespace, name, query, headers, body: Mutex::new(body) };
+        return match part {
+            Some(part) => on_part(&method, call, &part).await,
+            None if named => on_object(&method, call).await,
+            None => on_collection(&method, call).await,
+        };
+    }
+    if method != Method::GET {
+        return Err(method_not_allowed());
+    }
+    match route {
+        Route::Root => Ok(discovery::root()),
+        Route::CoreVersions => Ok(discovery::core_versions(&headers, app.address)),
+        Route::Groups => Ok(discovery::groups(&headers)),
+        Route::Group(group) => Ok(discovery::group(&group)),
+        Route::Resources(group, version) => Ok(discovery::resources(&group, &version)),
+        Route::Version => Ok(info::version(&app.git_version)),
+        Route::Health(path) => Ok(info::health(&path, &query, *app.stop.borrow())),
+        Route::OpenApiV2 => Ok(info::openapi_v2(&headers)),
+        Route::OpenApiIndex => Ok(app.openapi.index()),
+        Route::OpenApiDocument(path) => Ok(app.openapi.document(&path, &query)),
+        Route::Objects(_) | Route::Unknown => Ok(respond::unknown_path()),
+    }
+}
+
+async fn on_collection(method: &Method, call: Call) -> Answer {
+    match *method {
+        Method::GET if call.query.is("watch")? => watch::watch(&call),
+        Method::GET => list::list(&call),
+        _ if call.kind.namespaced && call.namespace.is_none() => Err(method_not_allowed()),
+        Method::POST => write::create(writable(call)?).await,
+        Method::DELETE => delete::delete_collection(writable(call)?).await,
+        _ => Err(method_not_allowed()),
+    }
+}
+
+async fn on_object(method: &Method, call: Call) -> Answer {
+    match *method {
+        Method::GET if call.query.is("watch")? => watch::watch(&call),
+        Method::GET => get::get(&call),
+        Method::PUT => write::replace(writable(call)?, Door::Main).await,
+        Method::PATCH => patch::patch(writable(call)?, Door::Main).await,
+        Method::DELETE => delete::delete(writable(call)?).await,
+        _ => Err(method_not_allowed()),
+    }
+}
+
+async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
+    let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
+        return Ok(respond::unknown_path());
+    };
+    match (part, method) {
+        (Subresource::Status, &Method::GET) => get::get(&call),
+        (Subresource::Status, &Method::PUT) => write::replace(writable(call)?, Door::Status).await,
+        (Subresource::Status, &Method::PATCH) => patch::patch(writable(call)?, Door::Status).await,
+        (Subresource::Log, &Method::GET) => pod::log(&call).await,
+        (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
+        (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
+        (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
+        _ => Err(method_not_allowed()),
+    }
+}
+
+/// Kinds that are only listed answer writes with their sentence.
+fn writable(call: Call) -> Result<Call, ApiError> {
+    match call.kind.served {
+        Served::Full => Ok(call),
+        Served::Empty(sentence) => Err(ApiError::new(405, "MethodNotAllowed", sentence)),
+    }
+}
+
+fn method_not_allowed() -> ApiError {
+    ApiError::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+}

@@ -1,0 +1,28 @@
+//! Reading one object.
+
+use axum::response::Response;
+use http::StatusCode;
+
+use super::dispatch::Call;
+use super::request::Shape;
+use super::respond::{self, Answer};
+use crate::error::ApiError;
+use crate::kind::Served;
+use crate::registry::object_of;
+
+/// `GET` of an object, or of its `/status`.
+pub(super) fn get(call: &Call) -> Answer {
+    if call.kind.served != Served::Full {
+        return Err(ApiError::not_found(&call.kind.subject(&call.name)));
+    }
+    let entry = call.app.registry.entry(call.kind, call.namespace(), &call.name)?;
+    match call.shape()? {
+        Shape::Object => Ok(as_stored(entry.value.bytes().clone())),
+        _ => call.answer(StatusCode::OK, object_of(&entry)?),
+    }
+}
+
+/// What is stored is what is answered: no byte is parsed.
+fn as_stored(bytes: bytes::Bytes) -> Response {
+    respond::bytes(StatusCode::OK, "application/json", bytes)
+}

@@ -1,0 +1,134 @@
+//! Patches: JSON Patch, merge patch, strategic merge patch.
+//!
+//! A patch is applied to the newest version again whenever another writer was faster; it fails on the resource version
+//! only if it names one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use super::dispatch::Call;
+use super::request::{FieldValidation, media};
+use super::respond::Answer;
+use super::{body, write};
+use crate::error::ApiError;
+use crate::kind::Kind;
+use crate::registry::{ChangeFn, Door};
+use crate::schema;
+
+/// Operations in one JSON Patch (upstream's bound).
+const OPERATIONS: usize = 10_000;
+
+const JSON_PATCH: &str = "application/json-patch+json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";
+
+/// A patch, read.
+enum Patch {
+    Json(json_patch::Patch),
+    Merge(Value),
+    Strategic(Value),
+}
+
+/// `PATCH` of an object or of its status.
+pub(super) async fn patch(mut call: Call, door: Door) -> Answer {
+    let dry_run = call.query.dry_run("PatchOptions")?;
+    let validation = call.query.field_validation("PatchOptions")?;
+    let bytes = call.body().await?;
+    let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let (patch, mut warnings) = Patch::read(call.kind, &media(header).0, &bytes, validation)?;
+    let unknown: Arc<Mutex<Vec<String>>> = Arc::default();
+    let change = change(call.kind, patch, validation, Arc::clone(&unknown));
+    let stored =
+        call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
+    warnings.append(&mut unknown.lock().unwrap_or_else(PoisonError::into_inner));
+    if door == Door::Main {
+        warnings.extend((call.kind.warnings)(&stored));
+    }
+    write::answer(&call, StatusCode::OK, stored, &warnings)
+}
+
+fn change(
+    kind: &'static Kind,
+    patch: Patch,
+    validation: FieldValidation,
+    unknown: Arc<Mutex<Vec<String>>>,
+) -> ChangeFn {
+    Arc::new(move |old| {
+        let mut new = patch.apply(kind, old)?;
+        if !new.is_object() {
+            return Err(ApiError::bad_request("the patch does not leave an object"));
+        }
+        body::check_type(&new, &kind.api_version(), kind.kind)?;
+        let complaints = body::fit(kind, &mut new)?;
+        // The last application counts: earlier ones were on versions that lost.
+        *unknown.lock().unwrap_or_else(PoisonError::into_inner) = body::judge(kind, complaints, validation)?;
+        Ok(new)
+    })
+}
+
+impl Patch {
+    /// Reads a patch by its media type. Duplicate keys are told like a body's.
+    fn read(
+        kind: &Kind,
+        media: &str,
+        body: &Bytes,
+        validation: FieldValidation,
+    ) -> Result<(Patch, Vec<String>), ApiError> {
+        let parsed = || {
+            let decoded = schema::parse(body, false).map_err(|e| ApiError::bad_request(e.to_string()))?;
+            let warnings = body::judge(kind, decoded.complaints, validation)?;
+            Ok::<_, ApiError>((decoded.object, warnings))
+        };
+        match media {
+            JSON_PATCH => {
+                let (value, warnings) = parsed()?;
+                let patch: json_patch::Patch = serde_json::from_value(value)
+                    .map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
+                if patch.0.len() > OPERATIONS {
+                    return Err(ApiError::new(
+                        413,
+                        "RequestEntityTooLarge",
+                        format!(
+                            "The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
+                            patch.0.len()
+                        ),
+                    ));
+                }
+                Ok((Patch::Json(patch), warnings))
+            }
+            MERGE_PATCH => parsed().map(|(value, warnings)| (Patch::Merge(value), warnings)),
+            STRATEGIC => parsed().map(|(value, warnings)| (Patch::Strategic(value), warnings)),
+            APPLY => Err(ApiError::new(
+                415,
+                "UnsupportedMediaType",
+                "server-side apply is not served yet; use client-side apply (kubectl apply without --server-side) or another kind of patch",
+            )),
+            _ => Err(body::unsupported(&[JSON_PATCH, MERGE_PATCH, STRATEGIC])),
+        }
+    }
+
+    fn apply(&self, kind: &Kind, old: &Value) -> Result<Value, ApiError> {
+        match self {
+            Patch::Json(patch) => {
+                let mut new = old.clone();
+                json_patch::patch(&mut new, patch).map_err(|e| {
+                    let text = "the server rejected our request due to an error in our request";
+                    ApiError::new(422, "Invalid", format!("{text}: {e}"))
+                })?;
+                Ok(new)
+            }
+            Patch::Merge(patch) => {
+                let mut new = old.clone();
+                json_patch::merge(&mut new, patch);
+                Ok(new)
+            }
+            Patch::Strategic(patch) => schema::strategic_merge(kind.schema, old, patch)
+                .map_err(|e| ApiError::bad_request(e.to_string())),
+        }
+    }
+}

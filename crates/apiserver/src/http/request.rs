@@ -1,0 +1,207 @@
+//! What a request asks, read once: query parameters, and the shape of answer that its `Accept` header wants.
+
+use http::HeaderMap;
+use percent_encoding::percent_decode_str;
+
+use crate::error::{ApiError, Subject};
+use crate::field::FieldError;
+
+/// The query's parameters in order; names may repeat.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Reads a query string (`application/x-www-form-urlencoded`).
+    pub(crate) fn parse(text: &str) -> Query {
+        let decode =
+            |part: &str| percent_decode_str(&part.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let pairs = text.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        });
+        Query(pairs.collect())
+    }
+
+    /// The first value of a parameter; empty ones count as absent.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+    }
+
+    /// A parameter's value, or the empty text.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.get(name).unwrap_or_default()
+    }
+
+    /// A boolean in any spelling that Go's ParseBool reads; present without a value means true.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
+        let Some((_, value)) = self.0.iter().find(|(n, _)| n == name) else { return Ok(None) };
+        match value.as_str() {
+            "" | "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
+            other => Err(ApiError::bad_request(format!(
+                "strconv.ParseBool: parsing {other:?}: invalid syntax (parameter {name})"
+            ))),
+        }
+    }
+
+    /// Whether a boolean is there and true.
+    pub(crate) fn is(&self, name: &str) -> Result<bool, ApiError> {
+        Ok(self.flag(name)?.unwrap_or(false))
+    }
+
+    /// A whole number.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
+        let parse = |text: &str| {
+            text.parse().map_err(|_| {
+                ApiError::bad_request(format!(
+                    "strconv.ParseInt: parsing {text:?}: invalid syntax (parameter {name})"
+                ))
+            })
+        };
+        self.get(name).map(parse).transpose()
+    }
+
+    /// Whether the write is only tried (`dryRun=All`).
+    pub(crate) fn dry_run(&self, options: &'static str) -> Result<bool, ApiError> {
+        match self.get("dryRun") {
+            None => Ok(false),
+            Some("All") => Ok(true),
+            Some(other) => {
+                Err(invalid_options(options, FieldError::not_supported("dryRun", other, &["All"])))
+            }
+        }
+    }
+
+    /// How fields that no schema knows are treated.
+    pub(crate) fn field_validation(&self, options: &'static str) -> Result<FieldValidation, ApiError> {
+        match self.get("fieldValidation") {
+            None | Some("Warn") => Ok(FieldValidation::Warn),
+            Some("Strict") => Ok(FieldValidation::Strict),
+            Some("Ignore") => Ok(FieldValidation::Ignore),
+            Some(other) => {
+                let supported = ["", "Ignore", "Strict", "Warn"];
+                Err(invalid_options(options, FieldError::not_supported("fieldValidation", other, &supported)))
+            }
+        }
+    }
+}
+
+/// How fields that no schema knows are treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum FieldValidation {
+    /// Refused.
+    Strict,
+    /// Dropped, with a warning.
+    Warn,
+    /// Dropped.
+    Ignore,
+}
+
+/// 422 for the request's options, e.g. `ListOptions`.
+pub(crate) fn invalid_options(kind: &'static str, error: FieldError) -> ApiError {
+    let subject = Subject { group: "meta.k8s.io", resource: "", kind, name: String::new() };
+    ApiError::invalid(&subject, &vec![error])
+}
+
+/// The shape in which objects are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shape {
+    /// As they are.
+    Object,
+    /// As a Table of `meta.k8s.io` in this version.
+    Table(&'static str),
+    /// Their metadata alone, in this version of `meta.k8s.io`.
+    Metadata(&'static str),
+}
+
+/// The first shape of the `Accept` header that can be served; 406 if there is none.
+pub(crate) fn accepted(headers: &HeaderMap) -> Result<Shape, ApiError> {
+    let Some(accept) = headers.get(http::header::ACCEPT).and_then(|v| v.to_str().ok()) else {
+        return Ok(Shape::Object);
+    };
+    if accept.trim().is_empty() {
+        return Ok(Shape::Object);
+    }
+    accept.split(',').find_map(shape).ok_or_else(not_acceptable)
+}
+
+fn shape(clause: &str) -> Option<Shape> {
+    let (media, parameters) = media(clause);
+    if !matches!(media.as_str(), "application/json" | "application/yaml" | "application/*" | "*/*") {
+        return None;
+    }
+    let value = |name: &str| parameters.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
+    let Some(wanted) = value("as") else { return Some(Shape::Object) };
+    let version = match (value("g"), value("v")) {
+        (Some("meta.k8s.io"), Some("v1")) => "v1",
+        (Some("meta.k8s.io"), Some("v1beta1")) => "v1beta1",
+        _ => return None,
+    };
+    match wanted {
+        "Table" => Some(Shape::Table(version)),
+        "PartialObjectMetadata" | "PartialObjectMetadataList" => Some(Shape::Metadata(version)),
+        _ => None,
+    }
+}
+
+/// A media type in lower case and its parameters.
+pub(crate) fn media(clause: &str) -> (String, Vec<(&str, &str)>) {
+    let mut parts = clause.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let parameters =
+        parts.filter_map(|p| p.split_once('=')).map(|(n, v)| (n.trim(), v.trim().trim_matches('"')));
+    (media, parameters.collect())
+}
+
+fn not_acceptable() -> ApiError {
+    ApiError::new(
+        406,
+        "NotAcceptable",
+        "only the following media types are accepted: application/json, application/json;as=Table;g=meta.k8s.io;v=v1, \
+         application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape_of(accept: &str) -> Result<Shape, u16> {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::ACCEPT, accept.parse().unwrap());
+        accepted(&headers).map_err(|e| e.code)
+    }
+
+    #[test]
+    fn the_accept_headers_of_real_clients_are_understood() {
+        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        assert_eq!(shape_of(kubectl), Ok(Shape::Table("v1")));
+        assert_eq!(shape_of("application/vnd.kubernetes.protobuf,application/json"), Ok(Shape::Object));
+        assert_eq!(shape_of("*/*"), Ok(Shape::Object));
+        assert_eq!(
+            shape_of("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"),
+            Ok(Shape::Metadata("v1"))
+        );
+        assert_eq!(shape_of("application/vnd.kubernetes.protobuf"), Err(406));
+        assert_eq!(shape_of("text/html"), Err(406));
+    }
+
+    #[test]
+    fn booleans_are_read_in_every_spelling_of_go() {
+        for text in ["watch=true", "watch=True", "watch=1", "watch=t", "watch"] {
+            assert!(Query::parse(text).is("watch").unwrap(), "{text}");
+        }
+        for text in ["watch=false", "watch=0", "watch=False", "x=1", ""] {
+            assert!(!Query::parse(text).is("watch").unwrap(), "{text}");
+        }
+        assert_eq!(Query::parse("watch=maybe").is("watch").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn queries_are_decoded() {
+        let query = Query::parse("labelSelector=a%3Db%2Cc&x=1+2&x=3");
+        assert_eq!(query.get("labelSelector"), Some("a=b,c"));
+        assert_eq!(query.get("x"), Some("1 2"));
+        assert_eq!(query.number("x").unwrap_err().code, 400);
+    }
+}

@@ -1,0 +1,136 @@
+//! Connections: accepted within a bound, wrapped in TLS, served as HTTP/1.1 or HTTP/2, ended gracefully.
+//!
+//! Knows no paths and no credentials.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::{App, Limits};
+
+/// How long a stop waits for requests that are under way.
+const DRAIN: Duration = Duration::from_secs(5);
+/// The pause after a failed accept (most often: out of file descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// HTTP/2 requests at once on one connection; watches are many.
+const STREAMS: u32 = 1024;
+/// How often a silent HTTP/2 peer is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// Accepts until the server stops.
+pub(super) async fn accept(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    service: Router,
+    app: Arc<App>,
+    connections: Arc<Semaphore>,
+) {
+    let acceptor = TlsAcceptor::from(tls);
+    let mut stop = app.stop.clone();
+    loop {
+        // A permit first: connections above the bound wait in the kernel's queue.
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                tracing::debug!(%peer, "connection");
+                let connection = Connection {
+                    acceptor: acceptor.clone(),
+                    service: service.clone(),
+                    limits: app.limits.clone(),
+                    stop: app.stop.clone(),
+                    permit,
+                };
+                tokio::spawn(connection.run(stream));
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Waits until all connections have ended, or for a few seconds.
+pub(super) async fn drained(connections: &Semaphore, limit: usize) {
+    let all = u32::try_from(limit).unwrap_or(u32::MAX);
+    if timeout(DRAIN, connections.acquire_many(all)).await.is_err() {
+        tracing::warn!("connections were still open when the server stopped");
+    }
+    connections.close();
+}
+
+/// Resolves when the server stops.
+pub(super) async fn stopped(stop: &mut signal::Receiver<bool>) {
+    // An error means that the server is gone, which is a stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+struct Connection {
+    acceptor: TlsAcceptor,
+    service: Router,
+    limits: Limits,
+    stop: signal::Receiver<bool>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    async fn run(mut self, stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
+        let patience = Duration::from_secs(self.limits.header_timeout_s);
+        let stream = tokio::select! {
+            stream = timeout(patience, self.acceptor.accept(stream)) => stream,
+            () = stopped(&mut self.stop) => return,
+        };
+        let stream = match stream {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(cause)) => return tracing::debug!(%cause, "TLS handshake failed"),
+            Err(_) => return tracing::debug!("TLS handshake took too long"),
+        };
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let builder = self.builder(http2);
+        let service = TowerToHyperService::new(self.service);
+        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+        let result = tokio::select! {
+            result = serving.as_mut() => result,
+            () = stopped(&mut self.stop) => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(cause) = result {
+            tracing::debug!(%cause, "connection ended");
+        }
+        drop(self.permit);
+    }
+
+    /// The protocol is what ALPN chose, so that nothing waits for a first byte without a limit.
+    fn builder(&self, http2: bool) -> Builder<TokioExecutor> {
+        let builder = Builder::new(TokioExecutor::new());
+        let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_secs(self.limits.header_timeout_s))
+            .max_buf_size(self.limits.header_bytes.max(8192));
+        builder
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
+            .keep_alive_interval(KEEP_ALIVE);
+        builder
+    }
+}

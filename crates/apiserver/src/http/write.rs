@@ -1,0 +1,70 @@
+//! Creating and replacing objects, and finalizing namespaces.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::body;
+use super::dispatch::Call;
+use super::respond::{self, Answer};
+use crate::registry::{ChangeFn, Door};
+
+/// `POST` of a new object.
+pub(super) async fn create(mut call: Call) -> Answer {
+    let dry_run = call.query.dry_run("CreateOptions")?;
+    let validation = call.query.field_validation("CreateOptions")?;
+    let bytes = call.body().await?;
+    let (object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let created = call.app.registry.create(call.kind, call.namespace(), object, dry_run).await?;
+    warnings.extend((call.kind.warnings)(&created));
+    answer(&call, StatusCode::CREATED, created, &warnings)
+}
+
+/// `PUT` of an object or of its status.
+pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
+    let dry_run = call.query.dry_run("UpdateOptions")?;
+    let validation = call.query.field_validation("UpdateOptions")?;
+    let bytes = call.body().await?;
+    let (object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let change: ChangeFn = Arc::new(move |_| Ok(object.clone()));
+    let stored =
+        call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
+    if door == Door::Main {
+        warnings.extend((call.kind.warnings)(&stored));
+    }
+    answer(&call, StatusCode::OK, stored, &warnings)
+}
+
+/// `PUT` of a namespace's `/finalize`: `spec.finalizers` and nothing else is taken from the body.
+pub(super) async fn finalize(mut call: Call) -> Answer {
+    let dry_run = call.query.dry_run("UpdateOptions")?;
+    let validation = call.query.field_validation("UpdateOptions")?;
+    let bytes = call.body().await?;
+    let (object, warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let change: ChangeFn = Arc::new(move |old| {
+        let mut new = old.clone();
+        for field in ["name", "uid", "resourceVersion"] {
+            let given = &object["metadata"][field];
+            if given.as_str().is_some_and(|text| !text.is_empty()) {
+                new["metadata"][field] = given.clone();
+            }
+        }
+        let finalizers = object["spec"]["finalizers"].as_array().cloned().unwrap_or_default();
+        if let Some(spec) = new["spec"].as_object_mut() {
+            spec.insert("finalizers".to_owned(), Value::Array(finalizers));
+        }
+        Ok(new)
+    });
+    let registry = &call.app.registry;
+    let stored =
+        registry.update(call.kind, call.namespace(), &call.name, Door::Engine, dry_run, change).await?;
+    answer(&call, StatusCode::OK, stored, &warnings)
+}
+
+/// An object with warnings.
+pub(super) fn answer(call: &Call, code: StatusCode, object: Value, warnings: &[String]) -> Answer {
+    let mut response = call.answer(code, object)?;
+    respond::warn(response.headers_mut(), warnings);
+    Ok(response)
+}

@@ -1,0 +1,186 @@
+//! The metadata of any object. Source: apimachinery, pkg/api/validation/objectmeta.go.
+
+use serde_json::{Map, Value};
+
+use super::{by_rule, dns_label, label_value, qualified_name};
+use crate::field::{Errors, FieldError};
+use crate::kind::NameRule;
+
+/// All annotations of an object together, keys and values, in bytes.
+const ANNOTATIONS_MAX: usize = 256 * 1024;
+
+/// Every problem of a new object's metadata, paths under `metadata`.
+#[must_use]
+pub fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Errors {
+    let meta = &object["metadata"];
+    let mut errors = Errors::new();
+    let generate = text(meta, "generateName");
+    errors.extend(all("metadata.generateName", generate, by_rule(rule, generate, true), generate.is_empty()));
+    let name = text(meta, "name");
+    if name.is_empty() {
+        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+    }
+    errors.extend(all("metadata.name", name, by_rule(rule, name, false), name.is_empty()));
+    let namespace = text(meta, "namespace");
+    match (namespaced, namespace) {
+        (true, "") => errors.push(FieldError::required("metadata.namespace", "")),
+        (true, name) => errors.extend(all("metadata.namespace", name, dns_label(name), false)),
+        (false, "") => {}
+        (false, _) => errors.push(FieldError::forbidden("metadata.namespace", "not allowed on this type")),
+    }
+    if let Some(generation) = meta["generation"].as_i64().filter(|g| *g < 0) {
+        errors.push(FieldError::invalid(
+            "metadata.generation",
+            generation,
+            "must be greater than or equal to 0",
+        ));
+    }
+    errors.extend(common(meta));
+    errors.extend(finalizers(meta));
+    errors
+}
+
+/// Every problem of a change of metadata. The caller has filled in what an update may leave out (resource version).
+#[must_use]
+pub fn metadata_update(new: &Value, old: &Value) -> Errors {
+    let (new, old) = (&new["metadata"], &old["metadata"]);
+    let mut errors = Errors::new();
+    if !old["deletionTimestamp"].is_null() {
+        errors.extend(no_new_finalizers(new, old));
+    }
+    let (after, before) = (new["generation"].as_i64().unwrap_or(0), old["generation"].as_i64().unwrap_or(0));
+    if after < before {
+        errors.push(FieldError::invalid("metadata.generation", after, "must not be decremented"));
+    }
+    for key in
+        ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
+    {
+        if new[key] != old[key] {
+            let path = format!("metadata.{key}");
+            errors.push(FieldError::invalid(path, new[key].clone(), "field is immutable"));
+        }
+    }
+    errors.extend(common(new));
+    errors
+}
+
+fn common(meta: &Value) -> Errors {
+    let mut errors = labels(&meta["labels"], "metadata.labels");
+    errors.extend(annotations(&meta["annotations"], "metadata.annotations"));
+    errors.extend(owners(meta));
+    errors
+}
+
+/// Every problem of a map of labels.
+#[must_use]
+pub fn labels(labels: &Value, path: &str) -> Errors {
+    let mut errors = Errors::new();
+    for (key, value) in map(labels) {
+        errors.extend(all(path, key, qualified_name(key), false));
+        let value = value.as_str().unwrap_or("");
+        errors.extend(all(path, value, label_value(value), false));
+    }
+    errors
+}
+
+/// Every problem of a map of annotations.
+#[must_use]
+pub fn annotations(annotations: &Value, path: &str) -> Errors {
+    let mut errors = Errors::new();
+    let mut size = 0;
+    for (key, value) in map(annotations) {
+        errors.extend(all(path, key, qualified_name(&key.to_lowercase()), false));
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > ANNOTATIONS_MAX {
+        errors.push(FieldError::too_long(path, ANNOTATIONS_MAX));
+    }
+    errors
+}
+
+fn owners(meta: &Value) -> Errors {
+    let path = "metadata.ownerReferences";
+    let mut errors = Errors::new();
+    let mut controller: Option<String> = None;
+    for owner in list(meta, "ownerReferences") {
+        let api_version = text(owner, "apiVersion");
+        if api_version.rsplit('/').next().is_none_or(str::is_empty) {
+            let place = format!("{path}.apiVersion");
+            errors.push(FieldError::invalid(place, api_version, "version must not be empty"));
+        }
+        for key in ["kind", "name", "uid"] {
+            if text(owner, key).is_empty() {
+                errors.push(FieldError::invalid(format!("{path}.{key}"), "", "must not be empty"));
+            }
+        }
+        if api_version == "v1" && text(owner, "kind") == "Event" {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            errors.push(FieldError::invalid(path, owner.clone(), detail));
+        }
+        if owner["controller"] == true {
+            let this = format!("{}/{}", text(owner, "kind"), text(owner, "name"));
+            match &controller {
+                None => controller = Some(this),
+                Some(first) => errors.push(FieldError::invalid(
+                    path,
+                    meta["ownerReferences"].clone(),
+                    format!(
+                        "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
+                    ),
+                )),
+            }
+        }
+    }
+    errors
+}
+
+fn finalizers(meta: &Value) -> Errors {
+    let path = "metadata.finalizers";
+    let mut errors = Errors::new();
+    let names: Vec<&str> = list(meta, "finalizers").iter().filter_map(Value::as_str).collect();
+    for name in &names {
+        errors.extend(all(path, name, qualified_name(name), false));
+    }
+    if names.contains(&"orphan") && names.contains(&"foregroundDeletion") {
+        errors.push(FieldError::invalid(
+            path,
+            meta["finalizers"].clone(),
+            "finalizer orphan and foregroundDeletion cannot be both set",
+        ));
+    }
+    errors
+}
+
+fn no_new_finalizers(new: &Value, old: &Value) -> Option<FieldError> {
+    let before = list(old, "finalizers");
+    let mut extra: Vec<&str> =
+        list(new, "finalizers").iter().filter(|f| !before.contains(f)).filter_map(Value::as_str).collect();
+    extra.sort_unstable();
+    let shown: Vec<String> = extra.iter().map(|f| format!("{f:?}")).collect();
+    (!extra.is_empty()).then(|| {
+        FieldError::forbidden(
+            "metadata.finalizers",
+            format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                shown.join(", ")
+            ),
+        )
+    })
+}
+
+/// One error for each thing that is wrong with a text.
+fn all(path: &str, value: &str, wrong: Vec<String>, skip: bool) -> impl Iterator<Item = FieldError> {
+    wrong.into_iter().filter(move |_| !skip).map(move |w| FieldError::invalid(path, value, w))
+}
+
+fn text<'a>(parent: &'a Value, key: &str) -> &'a str {
+    parent[key].as_str().unwrap_or("")
+}
+
+fn list<'a>(parent: &'a Value, key: &str) -> &'a [Value] {
+    parent[key].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn map(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flat_map(Map::iter)
+}

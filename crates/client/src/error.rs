@@ -1,0 +1,137 @@
+//! What can go wrong with jobs. Each message says the place, the cause and the way out.
+
+use windlass_model::{ExitCode, Problem, Problems};
+
+/// The result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The cluster does not answer.
+    #[error("{context} does not answer: {message}; check that it runs, or choose another cluster")]
+    Unreachable {
+        /// The cluster's name.
+        context: String,
+        /// What the connection said.
+        message: String,
+    },
+    /// The cluster does not know who asks.
+    #[error("{context} does not accept the credentials: {message}; log in again, or choose another context")]
+    Unauthorized {
+        /// The cluster's name.
+        context: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The user may not do it.
+    #[error("not allowed on {context}: {message}; ask for this right, or choose another namespace")]
+    Forbidden {
+        /// The cluster's name.
+        context: String,
+        /// What the server said, which names the verb and the resource.
+        message: String,
+    },
+    /// There is no such job.
+    #[error("there is no job {job:?} in namespace {namespace:?}; `windlass list` shows those that are there")]
+    NotFound {
+        /// What was asked for.
+        job: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// The namespace does not exist.
+    #[error("there is no namespace {namespace:?} on {context}; create it, or choose another with -n")]
+    NoNamespace {
+        /// What was asked for.
+        namespace: String,
+        /// The cluster's name.
+        context: String,
+    },
+    /// A prefix that fits several jobs.
+    #[error("{prefix:?} is the beginning of several jobs: {}; write more of the name", .jobs.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        prefix: String,
+        /// Some of the jobs that fit.
+        jobs: Vec<String>,
+    },
+    /// A job of this name, or of this submission id, exists with other content.
+    #[error(
+        "job {job:?} exists already {difference}; choose another name or submission id, or delete it first"
+    )]
+    Conflict {
+        /// The job that exists.
+        job: String,
+        /// How it differs: `with other content`, `and is not of this submission`.
+        difference: &'static str,
+    },
+    /// The server refused the object.
+    #[error("the server refused job {job:?}: {message}")]
+    Invalid {
+        /// The job's name.
+        job: String,
+        /// What the server said, which names the fields.
+        message: String,
+    },
+    /// A limit of the cluster is reached (quota).
+    #[error("{context} has no room for job {job:?}: {message}")]
+    OverQuota {
+        /// The cluster's name.
+        context: String,
+        /// The job's name.
+        job: String,
+        /// What the server said.
+        message: String,
+    },
+    /// The cluster cannot run host processes.
+    #[error(
+        "{context} cannot run a command as a process of the host: it has no runtime class \"windlass-host\"; \
+         name an image (--image), or use the embedded engine (--local)"
+    )]
+    NoHostClass {
+        /// The cluster's name.
+        context: String,
+    },
+    /// The job was deleted while it was waited for.
+    #[error("job {job:?} was deleted before it ended")]
+    Gone {
+        /// The job's name.
+        job: String,
+    },
+    /// The time to wait is over; the job goes on.
+    #[error("job {job:?} has not ended in {}", windlass_model::duration::format(*.after))]
+    TimedOut {
+        /// The job's name.
+        job: String,
+        /// How long it was waited for.
+        after: std::time::Duration,
+    },
+    /// An argument is wrong.
+    #[error(transparent)]
+    Argument(#[from] Problem),
+    /// Several things are wrong with the job.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// The server failed, or answered what cannot be understood.
+    #[error("{context} failed: {message}")]
+    Server {
+        /// The cluster's name.
+        context: String,
+        /// What it said.
+        message: String,
+        /// The HTTP status; 0 if there was none.
+        status: u16,
+    },
+}
+
+impl Error {
+    /// The exit code of a command that ends with this error: 124 for `TimedOut`, otherwise 125.
+    pub fn exit(&self) -> ExitCode {
+        match self {
+            Error::TimedOut { .. } => ExitCode::TimedOut,
+            _ => ExitCode::Windlass,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The handle: a client, a namespace, and what its messages call the cluster.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kube::Client;
+use tokio::sync::OnceCell;
+
+use crate::connect::Connection;
+use crate::world::World;
+
+/// Everything that can be done with jobs in one namespace of one cluster. Cheap to clone.
+///
+/// Dropping a future or a stream of it stops the watching, never the job.
+#[derive(Clone)]
+pub struct JobManager {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) context: String,
+    pub(crate) world: Arc<dyn World>,
+    pub(crate) memo: Arc<Memo>,
+}
+
+/// What has been learnt of the cluster and will not change while somebody waits.
+#[derive(Default)]
+pub(crate) struct Memo {
+    /// Whether the server's version knows how to tell stdout and stderr apart.
+    pub(crate) splits: OnceCell<bool>,
+    refuses_streams: AtomicBool,
+    has_host_class: AtomicBool,
+}
+
+impl Memo {
+    pub(crate) fn refuses_streams(&self) -> bool {
+        self.refuses_streams.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_refuses_streams(&self) {
+        self.refuses_streams.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_host_class(&self) -> bool {
+        self.has_host_class.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_has_host_class(&self) {
+        self.has_host_class.store(true, Ordering::Relaxed);
+    }
+}
+
+impl JobManager {
+    /// A manager over any client.
+    pub fn new(client: Client, namespace: impl Into<String>) -> Self {
+        JobManager {
+            client,
+            namespace: namespace.into(),
+            context: "the cluster".to_owned(),
+            world: Arc::new(crate::world::Real),
+            memo: Arc::default(),
+        }
+    }
+
+    /// A manager of a connection, in the connection's namespace; its errors name the context.
+    pub fn of(connection: &Connection) -> Self {
+        JobManager::new(connection.client.clone(), connection.namespace.clone()).named(&connection.context)
+    }
+
+    /// The same, in another namespace.
+    pub fn in_namespace(&self, namespace: impl Into<String>) -> Self {
+        JobManager { namespace: namespace.into(), ..self.clone() }
+    }
+
+    /// The same, with the words by which errors name the cluster.
+    pub fn named(&self, context: impl Into<String>) -> Self {
+        JobManager { context: context.into(), ..self.clone() }
+    }
+
+    /// The same, with another clock, sleep and source of randomness.
+    pub fn in_world(&self, world: Arc<dyn World>) -> Self {
+        JobManager { world, ..self.clone() }
+    }
+
+    /// The namespace in which it acts.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The client that it uses.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}

@@ -1,0 +1,168 @@
+//! Submit: one submission is one job, however often it is sent.
+
+use http::Method;
+use k8s_openapi::api::batch::v1::Job;
+use serde_json::Value;
+use windlass_manifest::{Manifest, Naming, marks};
+use windlass_model::SubmissionId;
+
+use crate::transport::{Answer, Call, Fault};
+use crate::{Error, JobManager, Result, limits};
+
+/// How to submit.
+#[derive(Clone, Debug, Default)]
+pub struct SubmitOptions {
+    /// The submission's id; `None` makes a new one.
+    pub id: Option<SubmissionId>,
+    /// Who submits, for the record.
+    pub submitter: Option<String>,
+    /// The server checks and defaults the job, and keeps nothing.
+    pub dry_run: bool,
+}
+
+/// A submission that the cluster has accepted.
+#[derive(Clone, Debug)]
+pub struct Submitted {
+    /// Name of the job.
+    pub name: String,
+    /// Namespace of the job.
+    pub namespace: String,
+    /// The submission's id.
+    pub id: SubmissionId,
+    /// Whether this call made it; false when it was there already, with the same content.
+    pub created: bool,
+    /// The job as the server has it.
+    pub job: Job,
+    /// What the server warned of.
+    pub warnings: Vec<String>,
+}
+
+impl JobManager {
+    /// Creates the job of a manifest, in the manifest's own namespace if it names one, else in the manager's.
+    /// Sent again with the same id and the same content it finds the job that is there.
+    ///
+    /// # Errors
+    /// `NoHostClass`, `Conflict`, `Invalid`, `OverQuota`, and what every call may answer.
+    pub async fn submit(&self, manifest: &Manifest, options: &SubmitOptions) -> Result<Submitted> {
+        let there = match manifest.namespace() {
+            Some(namespace) if namespace != self.namespace => self.in_namespace(namespace),
+            _ => self.clone(),
+        };
+        if manifest.is_host() {
+            there.check_host_class().await?;
+        }
+        let id = match &options.id {
+            Some(id) => {
+                if let Some(found) = there.find_submission(manifest, id).await? {
+                    return Ok(found);
+                }
+                id.clone()
+            }
+            None => there.new_id(),
+        };
+        there.create(manifest, &id, options).await
+    }
+
+    fn new_id(&self) -> SubmissionId {
+        let mut bytes = [0; 16];
+        self.world.random(&mut bytes);
+        SubmissionId::from_random(bytes)
+    }
+
+    /// A chosen id may have been sent before, with content that gives another name: only its label finds it then.
+    async fn find_submission(&self, manifest: &Manifest, id: &SubmissionId) -> Result<Option<Submitted>> {
+        let selector = format!("{}={id}", marks::SUBMISSION);
+        let call = Call::get(self.jobs_path()).query("labelSelector", &selector).query("limit", "1");
+        let list: Answer<kube::api::ObjectList<Job>> =
+            self.ask(call).await.map_err(|fault| self.error("", fault))?;
+        let Some(job) = list.value.items.into_iter().next() else { return Ok(None) };
+        let name = job.metadata.name.clone().unwrap_or_default();
+        self.recognise(manifest, id, job, &name).map(Some)
+    }
+
+    async fn create(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        options: &SubmitOptions,
+    ) -> Result<Submitted> {
+        for attempt in 0..limits::NAMES {
+            let object = manifest.sealed(id, options.submitter.as_deref(), attempt);
+            let name = manifest.name_for(id, attempt);
+            let name = name.as_str();
+            let fault = match self.post(&object, options.dry_run).await {
+                Ok(answer) => {
+                    let Answer { value: job, warnings } = answer;
+                    return Ok(self.submitted(id, job, true, warnings));
+                }
+                Err(fault) => fault,
+            };
+            if !fault.is_already_exists() {
+                return Err(self.error(name, fault));
+            }
+            let job = self.ask(Call::get(self.job_path(name))).await;
+            let job: Job = match job {
+                Ok(answer) => answer.value,
+                Err(fault) if fault.is_not_found() => continue,
+                Err(fault) => return Err(self.error(name, fault)),
+            };
+            let is_ours = label(&job, marks::SUBMISSION) == Some(id.as_str());
+            if is_ours || matches!(manifest.naming(), Naming::Exact(_)) {
+                return self.recognise(manifest, id, job, name);
+            }
+        }
+        let name = manifest.name_for(id, 0).to_string();
+        Err(Error::Conflict {
+            job: name,
+            difference: "and so do the other names that this submission could take",
+        })
+    }
+
+    async fn post(&self, object: &Value, dry_run: bool) -> Result<Answer<Job>, Fault> {
+        let call = Call::new(Method::POST, self.jobs_path())
+            .query("fieldManager", marks::WINDLASS)
+            .query("fieldValidation", "Strict")
+            .query_if("dryRun", dry_run.then_some("All"))
+            .json(object);
+        self.ask(call).await
+    }
+
+    /// A job that is there already: the same submission with the same content is no error.
+    fn recognise(&self, manifest: &Manifest, id: &SubmissionId, job: Job, name: &str) -> Result<Submitted> {
+        let conflict = |difference| Err(Error::Conflict { job: name.to_owned(), difference });
+        if label(&job, marks::SUBMISSION) != Some(id.as_str()) {
+            return conflict("and is another submission's");
+        }
+        let content =
+            job.metadata.annotations.as_ref().and_then(|annotations| annotations.get(marks::CONTENT));
+        if content != Some(&manifest.content_hash()) {
+            return conflict("with other content");
+        }
+        Ok(self.submitted(id, job, false, Vec::new()))
+    }
+
+    fn submitted(&self, id: &SubmissionId, job: Job, created: bool, warnings: Vec<String>) -> Submitted {
+        let name = job.metadata.name.clone().unwrap_or_default();
+        Submitted { name, namespace: self.namespace.clone(), id: id.clone(), created, job, warnings }
+    }
+
+    /// Host processes exist where the cluster says so; anywhere else the pod would wait for ever.
+    async fn check_host_class(&self) -> Result<()> {
+        if self.memo.has_host_class() {
+            return Ok(());
+        }
+        let path = format!("/apis/node.k8s.io/v1/runtimeclasses/{}", marks::HOST_CLASS);
+        match self.ask::<Value>(Call::get(path)).await {
+            Ok(_) => {
+                self.memo.set_has_host_class();
+                Ok(())
+            }
+            Err(fault) if fault.is_not_found() => Err(Error::NoHostClass { context: self.context.clone() }),
+            Err(fault) => Err(self.error("", fault)),
+        }
+    }
+}
+
+fn label<'a>(job: &'a Job, key: &str) -> Option<&'a str> {
+    job.metadata.labels.as_ref()?.get(key).map(String::as_str)
+}

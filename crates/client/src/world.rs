@@ -1,0 +1,39 @@
+//! The one place where this crate meets clock, sleep and randomness.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+
+/// What is not a function of the arguments. Tests give their own.
+pub trait World: Send + Sync {
+    /// The wall clock.
+    fn now(&self) -> Timestamp;
+    /// Ends after this long.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
+    /// Fills the buffer with random bytes.
+    fn random(&self, buffer: &mut [u8]);
+}
+
+/// The machine's own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Real;
+
+impl World for Real {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that takes randomness")]
+    fn random(&self, buffer: &mut [u8]) {
+        if let Err(error) = getrandom::fill(buffer) {
+            // Linux gives randomness since 3.17; what has none cannot speak TLS either.
+            panic!("the operating system gives no randomness: {error}");
+        }
+    }
+}

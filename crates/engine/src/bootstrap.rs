@@ -1,0 +1,124 @@
+//! The objects that an engine has from its first moment: its namespaces, its node, the class of host processes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use windlass_apiserver::error::ApiError;
+use windlass_apiserver::kinds;
+use windlass_apiserver::registry::{Door, Registry};
+
+use crate::world::rfc3339;
+
+/// What the machine offers.
+pub(crate) struct Machine {
+    pub(crate) cpus: usize,
+    pub(crate) memory_bytes: u64,
+    pub(crate) hostname: String,
+    pub(crate) kernel: String,
+    pub(crate) os: String,
+    pub(crate) boot_id: String,
+}
+
+impl Machine {
+    /// Reads what the machine says of itself; what it does not say is left empty.
+    pub(crate) fn read() -> Machine {
+        let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let memory = text("/proc/meminfo");
+        let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+        let kib =
+            kib.and_then(|rest| rest.trim().strip_suffix(" kB")).and_then(|n| n.trim().parse::<u64>().ok());
+        let release = text("/etc/os-release");
+        let os = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+        Machine {
+            cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            memory_bytes: kib.unwrap_or(0) * 1024,
+            hostname: text("/proc/sys/kernel/hostname").trim().to_owned(),
+            kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
+            os: os.unwrap_or("Linux").trim_matches('"').to_owned(),
+            boot_id: text("/proc/sys/kernel/random/boot_id").trim().to_owned(),
+        }
+    }
+}
+
+impl Machine {
+    /// What pods may use of it: all there is.
+    pub(crate) fn allocatable(&self) -> BTreeMap<String, String> {
+        let memory = format!("{}Ki", self.memory_bytes / 1024);
+        [("cpu", self.cpus.to_string()), ("memory", memory), ("pods", "1000".to_owned())]
+            .map(|(name, amount)| (name.to_owned(), amount))
+            .into()
+    }
+}
+
+/// Makes what is missing and brings the node up to date.
+pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -> Result<(), ApiError> {
+    for name in ["default", "kube-system", "kube-public"] {
+        create(registry, "v1", "Namespace", json!({"metadata": {"name": name}})).await?;
+    }
+    let class = json!({"metadata": {"name": "windlass-host"}, "handler": "windlass-host"});
+    create(registry, "node.k8s.io/v1", "RuntimeClass", class).await?;
+    let labels = labels(node);
+    create(registry, "v1", "Node", json!({"metadata": {"name": node, "labels": labels}})).await?;
+    let status = status(node, machine, registry.world.now());
+    let Some(kind) = kinds::by_kind("v1", "Node") else { return Ok(()) };
+    let change = move |old: &Value| {
+        let mut new = old.clone();
+        new["status"] = status.clone();
+        Ok(new)
+    };
+    registry.update(kind, None, node, Door::Engine, false, std::sync::Arc::new(change)).await?;
+    Ok(())
+}
+
+async fn create(registry: &Registry, api_version: &str, kind: &str, object: Value) -> Result<(), ApiError> {
+    let Some(kind) = kinds::by_kind(api_version, kind) else {
+        return Err(ApiError::internal(format_args!("{api_version} {kind} is not served")));
+    };
+    match registry.create(kind, None, object, false).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.reason == "AlreadyExists" => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The node's labels.
+pub(crate) fn labels(node: &str) -> BTreeMap<String, String> {
+    [("hostname", node), ("os", "linux"), ("arch", architecture())]
+        .map(|(name, value)| (format!("kubernetes.io/{name}"), value.to_owned()))
+        .into()
+}
+
+/// The architecture by its name in Go, as Kubernetes has it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn status(node: &str, machine: &Machine, now: Timestamp) -> Value {
+    let resources = machine.allocatable();
+    json!({
+        "capacity": resources,
+        "allocatable": resources,
+        "addresses": [
+            {"type": "InternalIP", "address": "127.0.0.1"},
+            {"type": "Hostname", "address": machine.hostname},
+        ],
+        "conditions": [{
+            "type": "Ready", "status": "True", "reason": "EngineReady",
+            "message": format!("{node} runs host processes"),
+            "lastHeartbeatTime": rfc3339(now), "lastTransitionTime": rfc3339(now),
+        }],
+        "nodeInfo": {
+            "architecture": architecture(), "operatingSystem": "linux", "osImage": machine.os,
+            "kernelVersion": machine.kernel, "kubeletVersion": concat!("v1.36.0+windlass-", env!("CARGO_PKG_VERSION")),
+            "containerRuntimeVersion": concat!("windlass://", env!("CARGO_PKG_VERSION")),
+            "bootID": machine.boot_id, "machineID": "", "systemUUID": "", "kubeProxyVersion": "",
+        },
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
+        "images": [],
+    })
+}

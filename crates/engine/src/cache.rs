@@ -1,0 +1,256 @@
+//! What the tick knows of the objects: those that may still need something, and who owns whom.
+//!
+//! Fed by the store's changes and by the tick's own commits; never asks the store itself.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use windlass_apiserver::kind::Kind;
+use windlass_apiserver::kinds;
+use windlass_control::view::{Job, Meta, Pod};
+use windlass_store::{Key, Revision};
+
+/// An object that may still need something.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub(crate) kind: &'static Kind,
+    pub(crate) value: Arc<Value>,
+    pub(crate) revision: Revision,
+    pub(crate) view: View,
+}
+
+/// What controllers read of it.
+#[derive(Clone)]
+pub(crate) enum View {
+    Job(Arc<Job>),
+    Pod(Arc<Pod>),
+    Other(Arc<Meta>),
+}
+
+/// Everything the tick knows.
+pub(crate) struct Cache {
+    kinds: HashMap<String, &'static Kind>,
+    held: HashMap<Key, Held>,
+    /// Pods that are held, by the uid of their controller; those without one under the empty uid.
+    pods: HashMap<String, BTreeSet<Key>>,
+    /// All objects but events, by uid.
+    live: HashMap<String, Key>,
+    /// The uid and the owners' uids of each object but events.
+    nodes: HashMap<Key, Node>,
+    /// Dependents by the uid of an owner.
+    dependents: HashMap<String, BTreeSet<Key>>,
+    /// Events by when they were last seen.
+    events: BTreeSet<(Timestamp, Key)>,
+    event_times: HashMap<Key, Timestamp>,
+}
+
+struct Node {
+    uid: String,
+    owners: Vec<String>,
+    revision: Revision,
+}
+
+/// What an object's arrival or departure changed for others.
+#[derive(Default, Debug, PartialEq)]
+pub(crate) struct Ripple {
+    /// Look at these again.
+    pub(crate) dirty: Vec<Key>,
+    /// Ask garbage collection about these.
+    pub(crate) garbage: Vec<Key>,
+}
+
+impl Cache {
+    pub(crate) fn new() -> Cache {
+        let kinds = kinds::all().iter().map(|k| (segment(&k.prefix(None)).to_owned(), k)).collect();
+        Cache {
+            kinds,
+            held: HashMap::new(),
+            pods: HashMap::new(),
+            live: HashMap::new(),
+            nodes: HashMap::new(),
+            dependents: HashMap::new(),
+            events: BTreeSet::new(),
+            event_times: HashMap::new(),
+        }
+    }
+
+    /// The kind of the object under a key.
+    pub(crate) fn kind_of(&self, key: &str) -> Option<&'static Kind> {
+        self.kinds.get(segment(key)).copied()
+    }
+
+    pub(crate) fn held(&self, key: &str) -> Option<&Held> {
+        self.held.get(key)
+    }
+
+    pub(crate) fn key_of(&self, uid: &str) -> Option<&Key> {
+        self.live.get(uid)
+    }
+
+    /// The held pods that a controller owns.
+    pub(crate) fn pods_of(&self, uid: &str) -> impl Iterator<Item = &Key> {
+        self.pods.get(uid).into_iter().flatten()
+    }
+
+    pub(crate) fn dependents_of(&self, uid: &str) -> Vec<Key> {
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// Events, the one not seen for longest first.
+    pub(crate) fn oldest_events(&self) -> impl Iterator<Item = &(Timestamp, Key)> {
+        self.events.iter()
+    }
+
+    /// All held objects of a kind.
+    pub(crate) fn held_of<'a>(&'a self, kind: &'static str) -> impl Iterator<Item = (&'a Key, &'a Held)> {
+        self.held.iter().filter(move |(_, h)| h.kind.kind == kind)
+    }
+
+    /// Takes in the newest state of an object.
+    pub(crate) fn put(&mut self, key: &Key, revision: Revision, value: Arc<Value>) -> Ripple {
+        let Some(kind) = self.kind_of(key) else { return Ripple::default() };
+        if kind.kind == "Event" {
+            self.put_event(key, &value);
+            return Ripple::default();
+        }
+        if self.nodes.get(key).is_some_and(|n| n.revision >= revision) {
+            return Ripple::default();
+        }
+        let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
+        self.unindex(key);
+        let view = view(kind, &value);
+        let meta = view.meta().clone();
+        self.link(key, revision, &meta, &mut ripple);
+        if let View::Pod(pod) = &view {
+            ripple.dirty.extend(self.controller_key(&pod.metadata));
+            if keep_pod(pod) {
+                self.pods.entry(controller_uid(&pod.metadata)).or_default().insert(key.clone());
+                self.held.insert(key.clone(), Held { kind, value, revision, view });
+            }
+        } else if keep(&view, kind) {
+            self.held.insert(key.clone(), Held { kind, value, revision, view });
+        }
+        ripple
+    }
+
+    /// Forgets an object that left the store.
+    pub(crate) fn remove(&mut self, key: &Key, revision: Revision) -> Ripple {
+        if let Some(old) = self.event_times.remove(key) {
+            self.events.remove(&(old, key.clone()));
+            return Ripple::default();
+        }
+        if self.nodes.get(key).is_none_or(|n| n.revision > revision) {
+            return Ripple::default();
+        }
+        let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
+        if let Some(node) = self.nodes.get(key) {
+            ripple.dirty.extend(node.owners.iter().filter_map(|o| self.live.get(o)).cloned());
+            ripple.garbage = self.dependents_of(&node.uid);
+            // Owners that wait for their dependents are asked again.
+            ripple.garbage.extend(node.owners.iter().filter_map(|o| self.live.get(o)).cloned());
+        }
+        self.unindex(key);
+        ripple
+    }
+
+    fn link(&mut self, key: &Key, revision: Revision, meta: &Meta, ripple: &mut Ripple) {
+        let owners: Vec<String> = meta.owner_references.iter().map(|o| o.uid.clone()).collect();
+        for owner in &owners {
+            self.dependents.entry(owner.clone()).or_default().insert(key.clone());
+        }
+        let orphaned = !owners.is_empty() && owners.iter().any(|o| !self.live.contains_key(o));
+        let waits = meta.finalizers.iter().any(|f| f == "foregroundDeletion" || f == "orphan");
+        if orphaned || (meta.deletion_timestamp.is_some() && waits) {
+            ripple.garbage.push(key.clone());
+        }
+        if meta.deletion_timestamp.is_some() && waits {
+            ripple.garbage.extend(self.dependents_of(&meta.uid));
+        }
+        self.live.insert(meta.uid.clone(), key.clone());
+        self.nodes.insert(key.clone(), Node { uid: meta.uid.clone(), owners, revision });
+    }
+
+    fn unindex(&mut self, key: &Key) {
+        if let Some(held) = self.held.remove(key)
+            && let View::Pod(pod) = &held.view
+        {
+            forget(&mut self.pods, &controller_uid(&pod.metadata), key);
+        }
+        if let Some(node) = self.nodes.remove(key) {
+            self.live.remove(&node.uid);
+            for owner in &node.owners {
+                forget(&mut self.dependents, owner, key);
+            }
+        }
+    }
+
+    fn controller_key(&self, meta: &Meta) -> Option<Key> {
+        self.live.get(&controller_uid(meta)).cloned()
+    }
+
+    fn put_event(&mut self, key: &Key, event: &Value) {
+        let seen = ["lastTimestamp", "eventTime"].iter().find_map(|field| event[*field].as_str());
+        let seen = seen.or_else(|| event["metadata"]["creationTimestamp"].as_str());
+        let seen = seen.and_then(|text| text.parse().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+        if let Some(old) = self.event_times.insert(key.clone(), seen) {
+            self.events.remove(&(old, key.clone()));
+        }
+        self.events.insert((seen, key.clone()));
+    }
+}
+
+impl View {
+    pub(crate) fn meta(&self) -> &Meta {
+        match self {
+            View::Job(job) => &job.metadata,
+            View::Pod(pod) => &pod.metadata,
+            View::Other(meta) => meta,
+        }
+    }
+}
+
+/// Reads an object as controllers see it. A stored object always reads: validation saw to it.
+pub(crate) fn view(kind: &Kind, value: &Value) -> View {
+    match kind.kind {
+        "Job" => View::Job(Arc::new(Job::deserialize(value).unwrap_or_default())),
+        "Pod" => View::Pod(Arc::new(Pod::deserialize(value).unwrap_or_default())),
+        _ => View::Other(Arc::new(Meta::deserialize(&value["metadata"]).unwrap_or_default())),
+    }
+}
+
+/// The uid of an object's controller; empty if it has none.
+pub(crate) fn controller_uid(meta: &Meta) -> String {
+    meta.owner_references.iter().find(|o| o.controller).map(|o| o.uid.clone()).unwrap_or_default()
+}
+
+/// Whether a pod may still need something: it runs or may run, is not yet counted, or is being deleted.
+fn keep_pod(pod: &Pod) -> bool {
+    let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+    !ended || !pod.metadata.finalizers.is_empty() || pod.metadata.deletion_timestamp.is_some()
+}
+
+/// Jobs and namespaces are held for ever; of the rest, what is being deleted.
+fn keep(view: &View, kind: &Kind) -> bool {
+    matches!(kind.kind, "Job" | "Namespace" | "Node" | "RuntimeClass")
+        || view.meta().deletion_timestamp.is_some()
+}
+
+fn forget(index: &mut HashMap<String, BTreeSet<Key>>, name: &str, key: &Key) {
+    if let Some(keys) = index.get_mut(name) {
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(name);
+        }
+    }
+}
+
+/// `/jobs.batch/` of `/jobs.batch/default/x`.
+fn segment(key: &str) -> &str {
+    match key.get(1..).and_then(|rest| rest.find('/')) {
+        Some(at) => &key[..at + 2],
+        None => key,
+    }
+}

@@ -1,0 +1,161 @@
+//! Events about objects: made, aggregated and bounded as upstream's recorder does it.
+//!
+//! The same event again counts up the one that is there; many alike about one object become one;
+//! Normal events about pods have a budget, so that ten thousand short pods do not cost three writes more each.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use windlass_apiserver::world::World;
+
+use crate::world::{hex, rfc3339};
+
+/// Alike events about one object before they become one (upstream: 10 in 10 minutes).
+const ALIKE: u32 = 10;
+/// Normal events about pods that may come at once, and how many come back each second.
+const POD_BURST: f64 = 600.0;
+const PODS_PER_SECOND: f64 = 10.0;
+/// Remembered events; beyond that the memory is emptied, and a repeated event is a new one.
+const MEMORY: usize = 10_000;
+
+/// An event somebody wants recorded.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Note {
+    pub(crate) warning: bool,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    /// e.g. `job-controller`.
+    pub(crate) component: &'static str,
+}
+
+/// What the recorder remembers.
+pub(crate) struct Recorder {
+    known: HashMap<(String, String, String), Known>,
+    alike: HashMap<(String, String), u32>,
+    tokens: f64,
+    refilled: Timestamp,
+    /// Normal pod events that were not recorded since the start.
+    pub(crate) unrecorded: u64,
+}
+
+struct Known {
+    name: String,
+    first: String,
+    count: u32,
+}
+
+/// What to write.
+pub(crate) enum Record {
+    New(Value),
+    /// The event of this name in the object's namespace, now counted so often, last seen now.
+    Again {
+        name: String,
+        object: Value,
+    },
+}
+
+impl Recorder {
+    pub(crate) fn new(now: Timestamp) -> Recorder {
+        Recorder {
+            known: HashMap::new(),
+            alike: HashMap::new(),
+            tokens: POD_BURST,
+            refilled: now,
+            unrecorded: 0,
+        }
+    }
+
+    /// Decides what is written for a note about an object; nothing if the budget is used up.
+    pub(crate) fn record(&mut self, about: &Value, note: &Note, world: &dyn World) -> Option<Record> {
+        let now = world.now();
+        if !note.warning && about["kind"] == "Pod" && !self.afford(now) {
+            self.unrecorded += 1;
+            return None;
+        }
+        self.bound();
+        let uid = about["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let message = self.combine(&uid, note);
+        let key = (uid, note.reason.clone(), message.clone());
+        if let Some(known) = self.known.get_mut(&key) {
+            known.count += 1;
+            let object = event(about, note, &message, known, now);
+            return Some(Record::Again { name: known.name.clone(), object });
+        }
+        let name = format!("{}.{}", about["metadata"]["name"].as_str().unwrap_or_default(), hex(world, 8));
+        let known = Known { name, first: rfc3339(now), count: 1 };
+        let object = event(about, note, &message, &known, now);
+        self.known.insert(key, known);
+        Some(Record::New(object))
+    }
+
+    /// An event left the store: it is not counted up again.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.known.retain(|_, known| known.name != name);
+    }
+
+    fn combine(&mut self, uid: &str, note: &Note) -> String {
+        let seen = self.alike.entry((uid.to_owned(), note.reason.clone())).or_insert(0);
+        *seen += 1;
+        if *seen <= ALIKE {
+            return note.message.clone();
+        }
+        // One text for all that follow, so that they count up one event.
+        format!("(combined from similar events): {}", note.reason)
+    }
+
+    fn afford(&mut self, now: Timestamp) -> bool {
+        let seconds = now.duration_since(self.refilled).as_secs_f64().max(0.0);
+        self.tokens = (self.tokens + seconds * PODS_PER_SECOND).min(POD_BURST);
+        self.refilled = now;
+        if self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+
+    fn bound(&mut self) {
+        if self.known.len() >= MEMORY || self.alike.len() >= MEMORY {
+            self.known.clear();
+            self.alike.clear();
+        }
+    }
+}
+
+fn event(about: &Value, note: &Note, message: &str, known: &Known, now: Timestamp) -> Value {
+    let meta = &about["metadata"];
+    let namespace = meta["namespace"].as_str().unwrap_or("default");
+    let mut object = json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": known.name, "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": about["apiVersion"],
+            "kind": about["kind"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+            "resourceVersion": meta["resourceVersion"],
+        },
+        "type": if note.warning { "Warning" } else { "Normal" },
+        "reason": note.reason,
+        "message": message,
+        "source": {"component": note.component},
+        "reportingComponent": note.component,
+        "reportingInstance": "",
+        "firstTimestamp": known.first,
+        "lastTimestamp": rfc3339(now),
+        "eventTime": null,
+        "count": known.count,
+    });
+    if let Some(involved) = object["involvedObject"].as_object_mut() {
+        if meta["namespace"].is_string() {
+            involved.insert("namespace".to_owned(), meta["namespace"].clone());
+        }
+        involved.retain(|_, v| !v.is_null());
+    }
+    object
+}
+
+/// How long an event is kept (upstream's default).
+pub(crate) const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);

@@ -1,0 +1,183 @@
+//! Carries out garbage collection: dependents of owners that are gone, owners that wait for their dependents,
+//! and tracking finalizers that no Job will take off.
+
+use serde::Deserialize;
+use serde_json::Value;
+use windlass_apiserver::kind::{Kind, Propagation};
+use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
+use windlass_control::garbage::{self, Action, Node, OwnerState};
+use windlass_control::job;
+use windlass_control::view::Meta;
+use windlass_store::Key;
+
+use crate::cache::{View, controller_uid};
+use crate::draft::Draft;
+use crate::jobs::drop_finalizer;
+use crate::pods::is_deleting;
+use crate::tick::Tick;
+
+impl Tick {
+    /// Asks about what the last changes left behind, until the draft holds `limit` objects.
+    pub(crate) fn collect_garbage(&mut self, draft: &mut Draft, asked: &mut Vec<Key>, limit: usize) {
+        while draft.len() < limit {
+            let Some(key) = self.garbage.pop_first() else { return };
+            if draft.touches(&key) {
+                // Asked again when what the draft does to it has come back.
+                asked.push(key);
+                continue;
+            }
+            self.collect(draft, &key);
+        }
+    }
+
+    fn collect(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(kind) = self.cache.kind_of(key) else { return };
+        let Some(object) = self.stored(key) else { return };
+        let node = node(&object);
+        let dependents = self.dependents(&node);
+        if is_deleting(&object) {
+            self.owner(draft, kind, key, &object, &node, &dependents);
+            return;
+        }
+        let nodes: Vec<Node> = dependents.into_iter().map(|(_, _, node)| node).collect();
+        let action = garbage::dependent(&node, &nodes, |owner| {
+            let held = self.cache.held(self.cache.key_of(&owner.uid)?);
+            Some(held.map_or(OwnerState::Solid, |held| OwnerState::of(held.view.meta())))
+        });
+        if let Some(action) = action {
+            self.carry_out(draft, kind, key, object, &action);
+        }
+    }
+
+    /// An object that is being deleted and perhaps waits for its dependents.
+    fn owner(
+        &mut self,
+        draft: &mut Draft,
+        kind: &'static Kind,
+        key: &Key,
+        object: &Value,
+        node: &Node,
+        dependents: &[(Key, Value, Node)],
+    ) {
+        let nodes: Vec<Node> = dependents.iter().map(|(_, _, node)| node.clone()).collect();
+        let plan = garbage::owner(node, &nodes);
+        let find = |uid: &str| dependents.iter().find(|(_, _, node)| node.meta.uid == uid);
+        for (uid, action) in &plan.edits {
+            let Some((dependent, value, _)) = find(uid) else { continue };
+            let Some(dependent_kind) = self.cache.kind_of(dependent) else { continue };
+            if draft.touches(dependent) {
+                self.garbage.insert(key.clone());
+                return;
+            }
+            self.carry_out(draft, dependent_kind, dependent, value.clone(), action);
+        }
+        self.garbage.extend(plan.visit.iter().filter_map(|uid| find(uid)).map(|(key, _, _)| key.clone()));
+        if let Some(finalizers) = plan.finalizers {
+            let after = edit(object, &object["metadata"]["ownerReferences"], &finalizers);
+            draft.replace(kind, key, object.clone(), after);
+        }
+    }
+
+    fn dependents(&self, owner: &Node) -> Vec<(Key, Value, Node)> {
+        let keys = self.cache.dependents_of(&owner.meta.uid).into_iter();
+        keys.filter_map(|key| {
+            let value = self.stored(&key)?;
+            let node = node(&value);
+            Some((key, value, node))
+        })
+        .collect()
+    }
+
+    fn carry_out(
+        &mut self,
+        draft: &mut Draft,
+        kind: &'static Kind,
+        key: &Key,
+        object: Value,
+        action: &Action,
+    ) {
+        match action {
+            Action::Delete { foreground } => {
+                let how = if *foreground { Propagation::Foreground } else { Propagation::Background };
+                self.delete_object(draft, kind, key, object, how);
+            }
+            Action::Edit { owner_references, finalizers } => {
+                let edited = edit(&object, &Value::from(owner_references.clone()), finalizers);
+                draft.replace(kind, key, object, edited);
+            }
+        }
+    }
+
+    /// Deletes an object as a client would.
+    pub(crate) fn delete_object(
+        &mut self,
+        draft: &mut Draft,
+        kind: &'static Kind,
+        key: &Key,
+        object: Value,
+        propagation: Propagation,
+    ) {
+        let options = DeleteOptions { propagation: Some(propagation), ..DeleteOptions::default() };
+        match mark(kind, &object, &options, self.world.now()) {
+            Mark::Gone => draft.remove_value(kind, key, object),
+            Mark::Stays(marked) => draft.replace(kind, key, object, *marked),
+        }
+    }
+
+    /// Deletes a held object, its dependents first.
+    pub(crate) fn delete_foreground(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(held) = self.cache.held(key).cloned() else { return };
+        if !draft.touches(key) {
+            self.delete_object(draft, held.kind, key, (*held.value).clone(), Propagation::Foreground);
+        }
+    }
+
+    /// Takes the tracking finalizer off a pod whose Job is gone or finished; true if the draft now does.
+    pub(crate) fn sweep_tracking(&mut self, draft: &mut Draft, key: &Key) -> bool {
+        let Some(pod) = self.pod_view(draft, key) else { return false };
+        let owner = controller_uid(&pod.metadata);
+        let held = self.cache.key_of(&owner).and_then(|key| self.cache.held(key));
+        let job = held.and_then(|held| match &held.view {
+            View::Job(job) => Some(&**job),
+            _ => None,
+        });
+        if job::orphans([&*pod], |_| job).is_empty() {
+            return false;
+        }
+        draft.edit(&self.cache, key, |pod| drop_finalizer(pod, job::TRACKING_FINALIZER));
+        // What it then still needs (its removal, say) is asked when the write has come back.
+        true
+    }
+
+    /// An object as the store has it now.
+    pub(crate) fn stored(&self, key: &str) -> Option<Value> {
+        let entry = self.registry.store.get(key).ok()??;
+        serde_json::from_slice(entry.value.bytes()).ok()
+    }
+}
+
+fn node(object: &Value) -> Node {
+    Node {
+        api_version: object["apiVersion"].as_str().unwrap_or_default().to_owned(),
+        kind: object["kind"].as_str().unwrap_or_default().to_owned(),
+        meta: Meta::deserialize(&object["metadata"]).unwrap_or_default(),
+    }
+}
+
+fn edit(object: &Value, owner_references: &Value, finalizers: &[String]) -> Value {
+    let mut after = object.clone();
+    if let Some(meta) = after["metadata"].as_object_mut() {
+        match owner_references {
+            Value::Array(owners) if !owners.is_empty() => {
+                meta.insert("ownerReferences".to_owned(), owner_references.clone());
+            }
+            _ => drop(meta.remove("ownerReferences")),
+        }
+        if finalizers.is_empty() {
+            meta.remove("finalizers");
+        } else {
+            meta.insert("finalizers".to_owned(), finalizers.into());
+        }
+    }
+    after
+}

@@ -1,0 +1,121 @@
+//! Carries out the life of a namespace: gives it what every namespace has, and empties it when it is deleted.
+
+use jiff::SignedDuration;
+use serde_json::Value;
+use windlass_apiserver::kind::{Kind, Propagation};
+use windlass_apiserver::kinds;
+use windlass_control::namespace::{self, Remaining};
+use windlass_store::{Key, ListRequest};
+
+use crate::draft::Draft;
+use crate::pods::is_deleting;
+use crate::tick::Tick;
+
+/// Objects of a terminating namespace that one transaction deletes.
+const EMPTIED_AT_ONCE: usize = 200;
+/// When to look again at a namespace that is not yet empty: its pods may need their grace.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(250);
+
+impl Tick {
+    /// One look at a namespace.
+    pub(crate) fn namespace(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(namespace) = draft.current(&self.cache, key) else { return };
+        let name = namespace["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if is_deleting(namespace) {
+            self.empty(draft, key, &name);
+        } else {
+            self.furnish(draft, &name);
+        }
+    }
+
+    fn furnish(&mut self, draft: &mut Draft, name: &str) {
+        for object in namespace::given(name, &self.authority) {
+            self.ensure(draft, object);
+        }
+    }
+
+    fn ensure(&mut self, draft: &mut Draft, object: Value) {
+        let named = kinds::by_kind("v1", object["kind"].as_str().unwrap_or_default());
+        let Some(kind) = named else { return };
+        let meta = &object["metadata"];
+        let key = kind.key(meta["namespace"].as_str(), meta["name"].as_str().unwrap_or_default());
+        if draft.touches(&key) || self.stored(&key).is_some() {
+            return;
+        }
+        match self.registry.prepare(kind, object) {
+            Ok(object) => {
+                draft.insert(kind, object);
+            }
+            Err(cause) => tracing::error!(%cause, %key, "a namespace's own object cannot be made"),
+        }
+    }
+
+    /// Deletes what is in the namespace; when nothing is left, lets it go.
+    fn empty(&mut self, draft: &mut Draft, key: &Key, name: &str) {
+        let Some(held) = self.cache.held(key).cloned() else { return };
+        let left: Vec<(Remaining, &'static Kind, Vec<(Key, Value)>)> =
+            kinds::all().iter().filter(|k| k.namespaced).map(|kind| self.remaining(kind, name)).collect();
+        let remaining: Vec<Remaining> = left.iter().map(|(remaining, _, _)| remaining.clone()).collect();
+        let plan = namespace::plan(held.view.meta(), &held.value, &remaining, self.world.now());
+        for (remaining, kind, objects) in left {
+            if !plan.delete.contains(&(remaining.resource.clone(), remaining.group.clone())) {
+                continue;
+            }
+            for (object_key, object) in objects {
+                if !draft.touches(&object_key) && !is_deleting(&object) {
+                    self.delete_object(draft, kind, &object_key, object, Propagation::Background);
+                }
+            }
+        }
+        if let Some(status) = plan.status {
+            draft.edit(&self.cache, key, |namespace| namespace["status"] = status);
+        }
+        if plan.finalize {
+            draft.edit(&self.cache, key, drop_finalizer);
+        } else {
+            self.timers.set(key, self.world.now().checked_add(LOOK_AGAIN).ok());
+        }
+    }
+
+    /// What is left of a kind in a namespace; of the objects themselves a batch.
+    fn remaining(&self, kind: &'static Kind, name: &str) -> (Remaining, &'static Kind, Vec<(Key, Value)>) {
+        let prefix = kind.prefix(Some(name));
+        let request = ListRequest {
+            prefix: &prefix,
+            after_key: None,
+            limit: Some(EMPTIED_AT_ONCE),
+            at: None,
+            filter: None,
+        };
+        let entries = self.registry.store.list(&request).map(|page| page.entries).unwrap_or_default();
+        let objects: Vec<(Key, Value)> = entries
+            .into_iter()
+            .filter_map(|entry| Some((entry.key, serde_json::from_slice(entry.value.bytes()).ok()?)))
+            .collect();
+        let mut remaining = Remaining {
+            resource: kind.plural.to_owned(),
+            group: kind.group.to_owned(),
+            objects: self.registry.store.count(&prefix),
+            untouched: objects.iter().filter(|(_, object)| !is_deleting(object)).count(),
+            ..Remaining::default()
+        };
+        for (_, object) in &objects {
+            for finalizer in object["metadata"]["finalizers"].as_array().into_iter().flatten() {
+                *remaining
+                    .finalizers
+                    .entry(finalizer.as_str().unwrap_or_default().to_owned())
+                    .or_default() += 1;
+            }
+        }
+        (remaining, kind, objects)
+    }
+}
+
+/// Takes `kubernetes` off `spec.finalizers`: the namespace is empty.
+fn drop_finalizer(namespace: &mut Value) {
+    if let Some(Value::Array(finalizers)) =
+        namespace["spec"].as_object_mut().and_then(|s| s.get_mut("finalizers"))
+    {
+        finalizers.retain(|finalizer| finalizer != namespace::FINALIZER);
+    }
+}

@@ -1,0 +1,285 @@
+//! Carries out what scheduling and the kubelet plan for a pod: binding, status, processes, removal.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
+use windlass_control::schedule::{self, Decision};
+use windlass_runner::kubelet::{self, Action, EventType, Facts};
+use windlass_runner::process::{Lookup, Process, process};
+use windlass_runner::runtime::{Event, Key as RunKey, Start};
+use windlass_store::Key;
+
+use crate::draft::Draft;
+use crate::events::Note;
+use crate::tick::Tick;
+
+/// How long a draining engine lets containers end by themselves.
+pub(crate) const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
+
+impl Tick {
+    /// One look at a pod.
+    pub(crate) fn pod(&mut self, draft: &mut Draft, key: &Key) {
+        if self.sweep_tracking(draft, key) {
+            return;
+        }
+        let Some(pod) = draft.current(&self.cache, key) else { return };
+        if !is_deleting(pod) && !is_ended(pod) {
+            self.place(draft, key);
+        }
+        self.kubelet(draft, key);
+    }
+
+    /// Adds a pod that a controller wants: named, placed and given its first status in one write.
+    pub(crate) fn create_pod(&mut self, draft: &mut Draft, manifest: Value) -> Option<String> {
+        let kind = self.cache.kind_of("/pods/")?;
+        let pod = match self.registry.prepare(kind, manifest) {
+            Ok(pod) => pod,
+            Err(cause) => {
+                tracing::error!(%cause, "a pod cannot be made from its template");
+                return None;
+            }
+        };
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let key = draft.insert(kind, pod);
+        self.place(draft, &key);
+        self.kubelet(draft, &key);
+        Some(name)
+    }
+
+    /// Binds a pod to the node, or says why it waits.
+    fn place(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(pod) = draft.current(&self.cache, key) else { return };
+        let Some(plan) = schedule::plan(pod, &self.node, self.world.now()) else { return };
+        let about = self.about(draft, key);
+        draft.edit(&self.cache, key, |pod| {
+            if let Decision::Bind { node } = &plan.decision {
+                pod["spec"]["nodeName"] = node.as_str().into();
+            }
+            set_condition(&mut pod["status"], plan.condition);
+        });
+        for event in plan.events {
+            let note = Note {
+                warning: event.warning,
+                reason: event.reason.to_owned(),
+                message: event.message,
+                component: "default-scheduler",
+            };
+            self.note(draft, &about, &note);
+        }
+    }
+
+    /// Asks the kubelet about a bound pod and carries out its plan.
+    fn kubelet(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(pod) = draft.current(&self.cache, key) else { return };
+        let pod = pod.clone();
+        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let now = self.world.now();
+        let mut facts = self.runs.of(&uid);
+        facts.blocked.clear();
+        let mut plan = kubelet::plan(&pod, &facts, now);
+        let (starts, blocked) = self.processes(&pod, &plan.actions);
+        if !blocked.is_empty() {
+            facts.blocked = blocked;
+            plan = kubelet::plan(&pod, &facts, now);
+            let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+            self.blocked.entry(namespace).or_default().insert(key.clone());
+        }
+        self.timers.set(key, plan.wake_at);
+        for (kind, reason, message) in plan.events {
+            let warning = kind == EventType::Warning;
+            let note = Note { warning, reason: reason.to_owned(), message, component: "kubelet" };
+            self.note(draft, &pod, &note);
+        }
+        if let Some(status) = plan.status {
+            draft.edit(&self.cache, key, |pod| pod["status"] = status);
+        }
+        self.effects(draft, key, &uid, &plan.actions, starts);
+        self.settle_runs(draft, key, &uid, &facts);
+    }
+
+    fn effects(&mut self, draft: &mut Draft, key: &Key, uid: &str, actions: &[Action], starts: Vec<Start>) {
+        let mut starts = starts;
+        for action in actions {
+            match action {
+                Action::Start { container, attempt } => {
+                    let wanted = |s: &Start| s.key.container == *container && s.key.attempt == *attempt;
+                    if let Some(at) = starts.iter().position(wanted)
+                        && self.draining.is_none()
+                    {
+                        draft.starts.push(starts.swap_remove(at));
+                    }
+                }
+                Action::Signal { container, attempt, signal } => {
+                    let run = RunKey { pod: uid.to_owned(), container: container.clone(), attempt: *attempt };
+                    self.signal(draft, run, *signal);
+                }
+                Action::Remove => draft.remove(&self.cache, key),
+            }
+        }
+        if self.draining.is_some() {
+            self.end_drained(draft, uid);
+        }
+    }
+
+    fn signal(&mut self, draft: &mut Draft, run: RunKey, signal: i32) {
+        if self.runs.first_signal(&run, signal) {
+            draft.signals.push((run, signal));
+        }
+    }
+
+    /// While draining: what still runs after the grace is killed.
+    fn end_drained(&mut self, draft: &mut Draft, uid: &str) {
+        for run in self.runs.alive(uid) {
+            self.signal(draft, run, libc::SIGTERM);
+        }
+        if self.drain_until.is_some_and(|at| at <= self.world.now()) {
+            for run in self.runs.all_alive() {
+                self.signal(draft, run, libc::SIGKILL);
+            }
+        }
+    }
+
+    /// Once a pod's end is in the draft, the runtime may forget its runs.
+    fn settle_runs(&mut self, draft: &mut Draft, key: &Key, uid: &str, facts: &Facts) {
+        let ended = match draft.current(&self.cache, key) {
+            Some(pod) => is_ended(pod),
+            None => true,
+        };
+        if ended && !facts.runs.is_empty() && self.runs.alive(uid).is_empty() {
+            draft.settled.push(uid.to_owned());
+        }
+    }
+
+    /// The processes behind the plan's starts, and what keeps containers from having one.
+    fn processes(
+        &self,
+        pod: &Value,
+        actions: &[Action],
+    ) -> (Vec<Start>, Vec<(String, &'static str, String)>) {
+        let (mut starts, mut blocked) = (Vec::new(), Vec::new());
+        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+        let lookup = Objects { tick: self, namespace };
+        for action in actions {
+            let Action::Start { container, attempt } = action else { continue };
+            match process(pod, container, &lookup, &self.host) {
+                Ok(process) => starts.push(self.start_of(pod, container, *attempt, process)),
+                Err(cause) => {
+                    blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()))
+                }
+            }
+        }
+        (starts, blocked)
+    }
+
+    fn start_of(&self, pod: &Value, container: &str, attempt: u32, process: Process) -> Start {
+        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+        Start {
+            key: RunKey { pod: uid.to_owned(), container: container.to_owned(), attempt },
+            argv: process.argv,
+            env: process.env,
+            cwd: process.cwd,
+            log: self.home.container_log(uid, container, attempt),
+        }
+    }
+
+    /// Deletes a pod by the API's rules.
+    pub(crate) fn delete_pod(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(pod) = draft.current(&self.cache, key) else { return };
+        let Some(kind) = self.cache.kind_of("/pods/") else { return };
+        match mark(kind, pod, &DeleteOptions::default(), self.world.now()) {
+            Mark::Gone => draft.remove(&self.cache, key),
+            Mark::Stays(marked) => draft.edit(&self.cache, key, |pod| *pod = *marked),
+        }
+        self.kubelet(draft, key);
+    }
+
+    /// A pod left the store: whatever of it still runs is ended, and its logs go.
+    pub(crate) fn pod_left(&mut self, key: &Key) {
+        let Some(held) = self.cache.held(key) else { return };
+        let uid = held.view.meta().uid.clone();
+        for run in self.runs.alive(&uid) {
+            self.runtime.signal(&run, libc::SIGKILL);
+        }
+        if self.runs.alive(&uid).is_empty() {
+            let runs = self.runs.settle(&uid);
+            if !runs.is_empty() {
+                self.runtime.forget(runs);
+            }
+        }
+    }
+
+    /// An event of a run whose pod is gone or has ended: nothing of it may run, and nothing of it is remembered.
+    pub(crate) fn stray(&mut self, event: Event) {
+        let run = event.key().clone();
+        match event {
+            Event::Started { .. } => self.runtime.signal(&run, libc::SIGKILL),
+            Event::Failed { .. } | Event::Exited { .. } | Event::Lost { .. } => {
+                self.runs.settle(&run.pod);
+                self.runtime.forget(vec![run]);
+            }
+        }
+    }
+
+    /// A ConfigMap or Secret came: the pods of its namespace that waited are looked at again.
+    pub(crate) fn unblock(&mut self, key: &Key) {
+        let namespace = key.split('/').nth(2).unwrap_or_default();
+        if let Some(pods) = self.blocked.remove(namespace) {
+            self.dirty.extend(pods);
+        }
+    }
+}
+
+/// The ConfigMaps and Secrets that a pod's environment names, as they are now.
+struct Objects<'a> {
+    tick: &'a Tick,
+    namespace: &'a str,
+}
+
+impl Lookup for Objects<'_> {
+    fn config_map(&self, name: &str) -> Option<Value> {
+        self.tick.stored(&format!("/configmaps/{}/{name}", self.namespace))
+    }
+    fn secret(&self, name: &str) -> Option<Value> {
+        self.tick.stored(&format!("/secrets/{}/{name}", self.namespace))
+    }
+}
+
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string()
+}
+
+pub(crate) fn is_ended(pod: &Value) -> bool {
+    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+}
+
+/// The runs of a pod that its status shows as running.
+pub(crate) fn begun(pod: &Value) -> Vec<RunKey> {
+    let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+    let lists = ["containerStatuses", "initContainerStatuses"];
+    let statuses = lists.iter().filter_map(|list| pod["status"][*list].as_array()).flatten();
+    statuses
+        .filter(|status| status["state"]["running"].is_object())
+        .map(|status| RunKey {
+            pod: uid.to_owned(),
+            container: status["name"].as_str().unwrap_or_default().to_owned(),
+            attempt: u32::try_from(status["restartCount"].as_u64().unwrap_or(0)).unwrap_or(0),
+        })
+        .collect()
+}
+
+/// Replaces a condition of its type, or adds it.
+pub(crate) fn set_condition(status: &mut Value, condition: Value) {
+    let conditions = &mut status["conditions"];
+    match conditions {
+        Value::Array(list) => match list.iter_mut().find(|c| c["type"] == condition["type"]) {
+            Some(known) => *known = condition,
+            None => list.push(condition),
+        },
+        _ => *conditions = Value::Array(vec![condition]),
+    }
+}
+
+/// When a draining engine stops waiting.
+pub(crate) fn drain_deadline(now: Timestamp) -> Timestamp {
+    now.saturating_add(DRAIN_GRACE).unwrap_or(now)
+}

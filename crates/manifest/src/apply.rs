@@ -1,0 +1,175 @@
+//! Performs one edit on a Job. What the edit does not name stays as it is.
+
+use serde_json::{Map, Value, json};
+use windlass_model::{Problems, label, quantity};
+
+use crate::generate::{variable, whole_seconds, words};
+use crate::{ContainerEdit, Edit, JobEdit, PodEdit};
+
+/// Performs an edit; what is wrong with it, or with the place that it names, is added to the problems.
+pub(crate) fn edit(job: &mut Value, edit: &Edit, problems: &mut Problems) {
+    match edit {
+        Edit::Job(change) => job_edit(job, change, problems),
+        Edit::Pod(change) => pod_edit(job, change, problems),
+        Edit::FirstContainer(change) => containers(job, change, 1, problems),
+        Edit::AllContainers(change) => containers(job, change, usize::MAX, problems),
+    }
+}
+
+fn job_edit(job: &mut Value, change: &JobEdit, problems: &mut Problems) {
+    let (field, value): (&str, Value) = match change {
+        JobEdit::Name(name) => {
+            return with(job, "metadata", problems, |metadata| {
+                metadata.remove("generateName");
+                metadata.insert("name".into(), name.as_str().into());
+            });
+        }
+        JobEdit::Namespace(name) => return set(job, "metadata", "namespace", name.as_str().into(), problems),
+        JobEdit::Label(key, value) => return mark(job, "metadata.labels", key, value, problems),
+        JobEdit::Annotation(key, value) => return mark(job, "metadata.annotations", key, value, problems),
+        JobEdit::Retries(count) => ("backoffLimit", (*count).into()),
+        JobEdit::Deadline(time) => ("activeDeadlineSeconds", whole_seconds(*time).into()),
+        JobEdit::Parallelism(count) => ("parallelism", (*count).into()),
+        JobEdit::Completions(count) => ("completions", (*count).into()),
+        JobEdit::CompletionMode(mode) => ("completionMode", mode.as_str().into()),
+        JobEdit::Ttl(time) => ("ttlSecondsAfterFinished", whole_seconds(*time).into()),
+        JobEdit::Suspend(suspend) => ("suspend", (*suspend).into()),
+    };
+    set(job, "spec", field, value, problems);
+}
+
+fn pod_edit(job: &mut Value, change: &PodEdit, problems: &mut Problems) {
+    const POD: &str = "spec.template.spec";
+    match change {
+        PodEdit::Label(key, value) => mark(job, "spec.template.metadata.labels", key, value, problems),
+        PodEdit::Annotation(key, value) => {
+            mark(job, "spec.template.metadata.annotations", key, value, problems)
+        }
+        PodEdit::RuntimeClass(name) => set(job, POD, "runtimeClassName", name.as_str().into(), problems),
+        PodEdit::ServiceAccount(name) => set(job, POD, "serviceAccountName", name.as_str().into(), problems),
+        PodEdit::NodeSelector(key, value) => {
+            set(job, "spec.template.spec.nodeSelector", key, value.as_str().into(), problems);
+        }
+        PodEdit::Grace(time) => {
+            set(job, POD, "terminationGracePeriodSeconds", whole_seconds(*time).into(), problems);
+        }
+    }
+}
+
+fn containers(job: &mut Value, change: &ContainerEdit, most: usize, problems: &mut Problems) {
+    const PATH: &str = "spec.template.spec.containers";
+    let Some(Value::Array(containers)) = job.pointer_mut("/spec/template/spec/containers") else {
+        return problems.add(PATH, "is missing; there is no container to change");
+    };
+    if containers.is_empty() {
+        return problems.add(PATH, "is empty; there is no container to change");
+    }
+    for (index, container) in containers.iter_mut().take(most).enumerate() {
+        let path = format!("{PATH}[{index}]");
+        match container {
+            Value::Object(container) => container_edit(container, change, &path, problems),
+            _ => problems.add(path, "must be a mapping"),
+        }
+    }
+}
+
+fn container_edit(
+    container: &mut Map<String, Value>,
+    change: &ContainerEdit,
+    path: &str,
+    problems: &mut Problems,
+) {
+    let mut put = |field: &str, value: Value| {
+        container.insert(field.to_owned(), value);
+    };
+    match change {
+        ContainerEdit::Image(image) => put("image", image.as_str().into()),
+        ContainerEdit::Command(command) => {
+            put("command", words(command));
+            container.remove("args");
+        }
+        ContainerEdit::Args(args) => put("args", words(args)),
+        ContainerEdit::WorkingDir(dir) => put("workingDir", dir.as_str().into()),
+        ContainerEdit::Env(name, value) => env(container, name, value, path, problems),
+        ContainerEdit::Request(name, value) => resource(container, "requests", (name, value), path, problems),
+        ContainerEdit::Limit(name, value) => resource(container, "limits", (name, value), path, problems),
+    }
+}
+
+/// Replaces the variable where it stands, or adds it at the end: the order decides what `$(NAME)` can refer to.
+fn env(container: &mut Map<String, Value>, name: &str, value: &str, path: &str, problems: &mut Problems) {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return problems
+            .add(format!("{path}.env"), format!("{name:?} is no name of an environment variable"));
+    }
+    let list = container.entry("env").or_insert(Value::Null);
+    if list.is_null() {
+        *list = json!([]);
+    }
+    let Value::Array(list) = list else {
+        return problems.add(format!("{path}.env"), "must be a list");
+    };
+    match list.iter_mut().find(|entry| entry["name"] == name) {
+        Some(entry) => *entry = variable(name, value),
+        None => list.push(variable(name, value)),
+    }
+}
+
+fn resource(
+    container: &mut Map<String, Value>,
+    kind: &str,
+    (name, value): (&String, &String),
+    path: &str,
+    problems: &mut Problems,
+) {
+    let path = format!("{path}.resources.{kind}.{name}");
+    if let Err(problem) = quantity::check(value) {
+        return problems.add(path, problem.message);
+    }
+    let inner = mapping(container.entry("resources").or_insert(Value::Null))
+        .and_then(|resources| mapping(resources.entry(kind).or_insert(Value::Null)));
+    match inner {
+        Some(amounts) => {
+            amounts.insert(name.clone(), value.as_str().into());
+        }
+        None => problems.add(path, "stands under something that is no mapping"),
+    }
+}
+
+fn mark(job: &mut Value, path: &str, key: &str, value: &str, problems: &mut Problems) {
+    let place = format!("{path}[{key}]");
+    if path.ends_with("labels") {
+        label::check(&place, key, value, problems);
+    } else {
+        label::check_key(&place, key, problems);
+    }
+    set(job, path, key, value.into(), problems);
+}
+
+fn set(job: &mut Value, path: &str, field: &str, value: Value, problems: &mut Problems) {
+    with(job, path, problems, |map| {
+        map.insert(field.to_owned(), value);
+    });
+}
+
+/// Changes the mapping at a path of plain names; missing ones on the way are made.
+fn with(job: &mut Value, path: &str, problems: &mut Problems, change: impl FnOnce(&mut Map<String, Value>)) {
+    let mut place = job;
+    for name in path.split('.') {
+        let Some(map) = mapping(place) else {
+            return problems.add(path, "stands under something that is no mapping");
+        };
+        place = map.entry(name).or_insert(Value::Null);
+    }
+    match mapping(place) {
+        Some(map) => change(map),
+        None => problems.add(path, "must be a mapping"),
+    }
+}
+
+fn mapping(value: &mut Value) -> Option<&mut Map<String, Value>> {
+    if value.is_null() {
+        *value = json!({});
+    }
+    value.as_object_mut()
+}

@@ -1,0 +1,122 @@
+//! How a job ended, read from its conditions and pods.
+
+use k8s_openapi::api::batch::v1::{Job, JobCondition};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+
+use crate::Cause;
+use crate::facts::{self, condition};
+use crate::marks::Cancellation;
+
+/// How the job ended; `None` while it has not.
+pub(crate) fn of_job(job: &Job, pods: &[Pod]) -> Option<Cause> {
+    if condition(job, "Complete").is_some() {
+        return Some(Cause::Succeeded);
+    }
+    let cancelled = facts::cancellation(job);
+    if let Some(failed) = condition(job, "Failed") {
+        return Some(match cancelled {
+            Some(by) if is_by_cancel(failed, &by) => Cause::Cancelled { by },
+            _ => of_failure(job, failed, pods),
+        });
+    }
+    cancelled.filter(|_| never_starts(job)).map(|by| Cause::Cancelled { by })
+}
+
+/// Why the job fails, in the time between the decision and the end of its last pod.
+pub(crate) fn of_failure(job: &Job, failed: &JobCondition, pods: &[Pod]) -> Cause {
+    let reason = failed.reason.clone().unwrap_or_default();
+    if reason == "DeadlineExceeded" {
+        return Cause::DeadlineExceeded;
+    }
+    let of_pod = deciding_pod(job, pods).and_then(of_pod);
+    of_pod.unwrap_or_else(|| Cause::Failed { reason, message: failed.message.clone().unwrap_or_default() })
+}
+
+/// Cancelling sets a deadline of one second: that deadline is the cancellation, and so is whatever fails after it.
+/// The times of conditions are whole seconds.
+fn is_by_cancel(failed: &JobCondition, by: &Cancellation) -> bool {
+    let after = facts::since(failed).is_some_and(|time| time.as_second() >= by.when.as_second());
+    failed.reason.as_deref() == Some("DeadlineExceeded") || after
+}
+
+/// Whether a cancelled job is one that had not started: suspended, no pods to run even when it is resumed.
+fn never_starts(job: &Job) -> bool {
+    let Some(spec) = facts::spec(job) else { return false };
+    let active = facts::status(job).and_then(|status| status.active).unwrap_or(0);
+    spec.suspend == Some(true) && spec.parallelism == Some(0) && active == 0
+}
+
+/// The pod whose end is the job's: of the first failed index, the last attempt.
+pub(crate) fn deciding_pod<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
+    let failed = || pods.iter().filter(|pod| facts::phase(pod) == "Failed");
+    let completed =
+        facts::status(job).and_then(|status| status.completed_indexes.as_deref()).unwrap_or_default();
+    let first = failed().filter_map(facts::index).filter(|index| !contains(completed, *index)).min();
+    failed()
+        .filter(|pod| first.is_none() || facts::index(pod) == first)
+        .max_by_key(|pod| (facts::ended(pod), pod.metadata.creation_timestamp.clone().map(|time| time.0)))
+}
+
+/// Whether an index is in Kubernetes' list of indexes: `1,3-5,7`.
+fn contains(indexes: &str, index: u32) -> bool {
+    indexes.split(',').any(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        match (first.parse::<u32>(), last.parse::<u32>()) {
+            (Ok(first), Ok(last)) => (first..=last).contains(&index),
+            _ => false,
+        }
+    })
+}
+
+/// How a failed pod ended: its first container that did not end well, else the pod's own reason.
+pub(crate) fn of_pod(pod: &Pod) -> Option<Cause> {
+    let bad =
+        |container: &&ContainerStatus| facts::terminated(container).is_some_and(|end| end.exit_code != 0);
+    let first = facts::containers(pod).filter(bad).min_by_key(|container| {
+        facts::terminated(container).and_then(|end| Some(end.finished_at.as_ref()?.0))
+    });
+    if let Some((container, end)) = first.and_then(|first| Some((first, facts::terminated(first)?))) {
+        return Some(of_container(pod, &container.name, end));
+    }
+    let status = facts::pod_status(pod)?;
+    let reason = status.reason.clone()?;
+    Some(Cause::Failed { reason, message: status.message.clone().unwrap_or_default() })
+}
+
+fn of_container(pod: &Pod, container: &str, end: &ContainerStateTerminated) -> Cause {
+    let (pod, container) = (facts::pod_name(pod).to_owned(), container.to_owned());
+    let message = end.message.clone().unwrap_or_default();
+    match end.reason.as_deref() {
+        Some("StartError" | "ContainerCannotRun" | "RunContainerError") => {
+            Cause::NotStarted { code: start_code(end.exit_code, &message), message, pod, container }
+        }
+        Some("ContainerStatusUnknown") => {
+            Cause::Failed { reason: "ContainerStatusUnknown".to_owned(), message }
+        }
+        Some("OOMKilled") => Cause::Signalled { signal: 9, pod, container, out_of_memory: true },
+        _ => match signal(end) {
+            Some(signal) => Cause::Signalled { signal, pod, container, out_of_memory: false },
+            None => Cause::Exited { code: end.exit_code, pod, container },
+        },
+    }
+}
+
+/// A signal as runtimes report it: by its own field, or as 128+n. A program may itself end with 128+n, as shells
+/// do for their children; the exit code is the same.
+fn signal(end: &ContainerStateTerminated) -> Option<u8> {
+    let by_field = end.signal.filter(|signal| (1..=64).contains(signal));
+    let by_code = (129..=192).contains(&end.exit_code).then(|| end.exit_code - 128);
+    by_field.or(by_code).and_then(|signal| u8::try_from(signal).ok())
+}
+
+/// A shell's code for a command that did not start; containerd reports 128 for all of them, with runc's words.
+fn start_code(code: i32, message: &str) -> i32 {
+    let message = message.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match code {
+        126 | 127 => code,
+        _ if says(&["not found", "no such file"]) => 127,
+        _ if says(&["permission denied", "exec format error", "is a directory"]) => 126,
+        _ => code,
+    }
+}

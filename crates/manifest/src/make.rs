@@ -1,0 +1,191 @@
+//! The one function that makes a Job: a base, then the edits in their order.
+
+use serde_json::{Map, Value};
+use windlass_model::{JobName, Problems, Stem, SubmissionId, digest};
+
+use crate::{Base, Edit, apply, generate, marks};
+
+/// A Job before it has the name and the marks of a submission. The same content is the same value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    job: Value,
+    naming: Naming,
+}
+
+/// Where the job's name comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Naming {
+    /// Somebody chose it.
+    Exact(JobName),
+    /// Derived from a readable stem and the submission's id.
+    Derived(Stem),
+}
+
+/// Makes the Job of a base and edits. Deterministic; what no edit names stays untouched.
+///
+/// Marks that an earlier submission left in a manifest are no content and are dropped.
+///
+/// # Errors
+/// Every problem of base and edits, with its path.
+pub fn make(base: &Base, edits: &[Edit]) -> Result<Manifest, Problems> {
+    let mut problems = Problems::new();
+    let mut job = match base {
+        Base::Request(request) => {
+            problems.extend(request.check().err().into_iter().flatten());
+            generate::job(request)
+        }
+        Base::Manifest(job) => job.clone(),
+    };
+    check_kind(&job, &mut problems);
+    for edit in edits {
+        apply::edit(&mut job, edit, &mut problems);
+    }
+    drop_old_marks(&mut job);
+    match naming(&job, &mut problems) {
+        Some(naming) if problems.is_empty() => Ok(Manifest { job, naming }),
+        _ => Err(problems),
+    }
+}
+
+impl Manifest {
+    /// The Job as JSON, without name (unless it was chosen) and without the marks of a submission.
+    pub fn job(&self) -> &Value {
+        &self.job
+    }
+
+    /// The namespace that the manifest itself names.
+    pub fn namespace(&self) -> Option<&str> {
+        self.job.pointer("/metadata/namespace").and_then(Value::as_str).filter(|name| !name.is_empty())
+    }
+
+    /// Where the name comes from.
+    pub fn naming(&self) -> &Naming {
+        &self.naming
+    }
+
+    /// Whether its pods are processes of the host (runtime class `windlass-host`).
+    pub fn is_host(&self) -> bool {
+        let class = self.job.pointer("/spec/template/spec/runtimeClassName");
+        class.and_then(Value::as_str) == Some(marks::HOST_CLASS)
+    }
+
+    /// Digest of the content: the same for the same base and edits, whatever the submission.
+    pub fn content_hash(&self) -> String {
+        digest::short(self.job.to_string().as_bytes())
+    }
+
+    /// The name under which this submission's job is created. `attempt` counts from 0; a chosen name is the same
+    /// for every attempt.
+    pub fn name_for(&self, id: &SubmissionId, attempt: u32) -> JobName {
+        match &self.naming {
+            Naming::Exact(name) => name.clone(),
+            Naming::Derived(stem) => stem.name(id, attempt),
+        }
+    }
+
+    /// The Job to create: name and the marks of this submission added.
+    pub fn sealed(&self, id: &SubmissionId, submitter: Option<&str>, attempt: u32) -> Value {
+        let mut job = self.job.clone();
+        let metadata = entry(&mut job, "metadata");
+        metadata.remove("generateName");
+        metadata.insert("name".to_owned(), self.name_for(id, attempt).as_str().into());
+        let annotations = child(metadata, "annotations");
+        annotations.insert(marks::CONTENT.to_owned(), self.content_hash().into());
+        if let Some(submitter) = submitter {
+            annotations.insert(marks::SUBMITTER.to_owned(), submitter.into());
+        }
+        sign(metadata, id);
+        let template = child(entry(&mut job, "spec"), "template");
+        sign(child(template, "metadata"), id);
+        job
+    }
+}
+
+fn sign(metadata: &mut Map<String, Value>, id: &SubmissionId) {
+    let labels = child(metadata, "labels");
+    labels.insert(marks::MANAGED_BY.to_owned(), marks::WINDLASS.into());
+    labels.insert(marks::SUBMISSION.to_owned(), id.as_str().into());
+}
+
+/// The mapping under a key; a missing one, or one that is `null`, is made. [`check_kind`] has refused any other.
+fn child<'a>(parent: &'a mut Map<String, Value>, key: &str) -> &'a mut Map<String, Value> {
+    let value = parent.entry(key).or_insert(Value::Null);
+    as_map(value)
+}
+
+fn entry<'a>(job: &'a mut Value, key: &str) -> &'a mut Map<String, Value> {
+    child(as_map(job), key)
+}
+
+fn as_map(value: &mut Value) -> &mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    match value {
+        Value::Object(map) => map,
+        _ => unreachable!("it was made a mapping above"),
+    }
+}
+
+fn check_kind(job: &Value, problems: &mut Problems) {
+    if !job.is_object() {
+        problems.add("", "is not a mapping; a Job begins with apiVersion: batch/v1, kind: Job");
+        return;
+    }
+    for (field, wanted) in [("apiVersion", "batch/v1"), ("kind", "Job")] {
+        if job[field].as_str() != Some(wanted) {
+            problems.add(field, format!("must be {wanted}"));
+        }
+    }
+    let mappings = [
+        "metadata",
+        "metadata.labels",
+        "metadata.annotations",
+        "spec",
+        "spec.template",
+        "spec.template.metadata",
+        "spec.template.metadata.labels",
+        "spec.template.metadata.annotations",
+        "spec.template.spec",
+    ];
+    for path in mappings {
+        let value = job.pointer(&format!("/{}", path.replace('.', "/")));
+        if value.is_some_and(|value| !value.is_object() && !value.is_null()) {
+            problems.add(path, "must be a mapping");
+        }
+    }
+    if job["spec"]["template"]["spec"].is_null() {
+        problems.add("spec.template.spec", "is missing; it says what the job's pods run");
+    }
+}
+
+fn drop_old_marks(job: &mut Value) {
+    for metadata in ["/metadata", "/spec/template/metadata"] {
+        for kind in ["labels", "annotations"] {
+            let Some(Value::Object(marked)) = job.pointer_mut(&format!("{metadata}/{kind}")) else {
+                continue;
+            };
+            let before = marked.len();
+            marked.retain(|key, _| !marks::OURS.contains(&key.as_str()));
+            if marked.is_empty()
+                && before > 0
+                && let Some(Value::Object(parent)) = job.pointer_mut(metadata)
+            {
+                parent.remove(kind);
+            }
+        }
+    }
+}
+
+fn naming(job: &Value, problems: &mut Problems) -> Option<Naming> {
+    let text = |pointer: &str| job.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
+    if let Some(name) = text("/metadata/name") {
+        return problems.keep(JobName::parse(name)).map(Naming::Exact);
+    }
+    let container = "/spec/template/spec/containers/0";
+    let stem = text("/metadata/generateName")
+        .or_else(|| text(&format!("{container}/command/0")))
+        .or_else(|| text(&format!("{container}/name")))
+        .unwrap_or("job");
+    Some(Naming::Derived(Stem::of(stem)))
+}

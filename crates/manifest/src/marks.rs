@@ -1,0 +1,49 @@
+//! Our labels and annotations: one table, all under `windlass.dev/`.
+//!
+//! | mark | where | what |
+//! |---|---|---|
+//! | `windlass.dev/managed-by` = `windlass` | label of job and pods | the ownership mark: bulk deletion and retention touch such objects only |
+//! | `windlass.dev/submission` | label of job and pods | the submission's id |
+//! | `windlass.dev/content` | annotation of the job | digest of the content, for telling a repetition from a conflict |
+//! | `windlass.dev/submitter` | annotation of the job | who submitted it |
+//! | `windlass.dev/cancel` | annotation of the job | who cancelled it, when and why, as JSON |
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Label: the ownership mark's key.
+pub const MANAGED_BY: &str = "windlass.dev/managed-by";
+/// The ownership mark's value.
+pub const WINDLASS: &str = "windlass";
+/// Label: the submission's id.
+pub const SUBMISSION: &str = "windlass.dev/submission";
+/// Annotation: the digest of the content.
+pub const CONTENT: &str = "windlass.dev/content";
+/// Annotation: who submitted it.
+pub const SUBMITTER: &str = "windlass.dev/submitter";
+/// Annotation: the [`Cancellation`] as JSON.
+pub const CANCEL: &str = "windlass.dev/cancel";
+/// The runtime class of host processes.
+pub const HOST_CLASS: &str = "windlass-host";
+/// The image of host processes: only a label for people.
+pub const HOST_IMAGE: &str = "host";
+
+/// Who cancelled a job, when, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cancellation {
+    /// The person or program, as it calls itself.
+    pub who: String,
+    /// When it was asked for.
+    pub when: Timestamp,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// Every mark that a submission makes anew; a manifest that was exported from a cluster may carry old ones.
+pub const OURS: [&str; 5] = [MANAGED_BY, SUBMISSION, CONTENT, SUBMITTER, CANCEL];
+
+/// The label selector of all jobs that Windlass submitted.
+pub fn selector() -> String {
+    format!("{MANAGED_BY}={WINDLASS}")
+}

@@ -1,0 +1,167 @@
+//! Reads files of Kubernetes manifests: YAML or JSON, one document or several.
+//!
+//! Only what makes a document something else than a Job is refused here. Unknown and misplaced fields are found by
+//! the server, which validates strictly and knows its own version.
+
+use serde_json::Value;
+use serde_saphyr::Spanned;
+
+/// The longest file that is read, in bytes: no object that a server takes is longer than 3 MiB.
+pub const MAX_FILE: usize = 16 << 20;
+
+/// One document of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The file it came from, as the user named it (`-` is standard input).
+    pub file: String,
+    /// The line in which the document starts, from 1.
+    pub line: u64,
+    /// The Job: a mapping of `apiVersion: batch/v1`, `kind: Job`.
+    pub job: Value,
+}
+
+/// Why a file is not a list of Jobs. The message names file, line and column, and the field where there is one.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ReadError {
+    /// The text is neither YAML nor JSON.
+    #[error("{file}:{line}:{column}: {message}")]
+    Syntax {
+        /// The file as the user named it.
+        file: String,
+        /// From 1; 0 if the parser does not know.
+        line: u64,
+        /// From 1; 0 if the parser does not know.
+        column: u64,
+        /// What is wrong.
+        message: String,
+    },
+    /// A document is something else than a Job.
+    #[error("{file}:{line}: {path}{message}")]
+    NotAJob {
+        /// The file as the user named it.
+        file: String,
+        /// Where the document starts, from 1.
+        line: u64,
+        /// The field and `: `, or empty.
+        path: String,
+        /// What is wrong and what is accepted.
+        message: String,
+    },
+    /// There is no document in it.
+    #[error("{file}: holds no document; expected a Kubernetes Job (apiVersion: batch/v1, kind: Job)")]
+    Empty {
+        /// The file as the user named it.
+        file: String,
+    },
+    /// The file is longer than is read.
+    #[error("{file}: is longer than {limit} bytes")]
+    TooLong {
+        /// The file as the user named it.
+        file: String,
+        /// Bytes.
+        limit: usize,
+    },
+}
+
+/// Reads every Job of a file's text. `kind: List` and `kind: JobList` are opened; empty documents are skipped.
+///
+/// # Errors
+/// All that is wrong: at most one error for each document, or one for text that cannot be parsed.
+pub fn read_documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<ReadError>> {
+    if text.len() > MAX_FILE {
+        return Err(vec![ReadError::TooLong { file: file.to_owned(), limit: MAX_FILE }]);
+    }
+    let documents: Vec<Spanned<Value>> =
+        serde_saphyr::from_multiple(text).map_err(|error| vec![syntax(file, &error)])?;
+    let (mut jobs, mut errors) = (Vec::new(), Vec::new());
+    for document in documents {
+        if !document.value.is_null() {
+            let line = document.referenced.line().max(1);
+            sort(file, line, "", document.value, &mut jobs, &mut errors);
+        }
+    }
+    if jobs.is_empty() && errors.is_empty() {
+        errors.push(ReadError::Empty { file: file.to_owned() });
+    }
+    if errors.is_empty() { Ok(jobs) } else { Err(errors) }
+}
+
+fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
+    let place = error.location();
+    ReadError::Syntax {
+        file: file.to_owned(),
+        line: place.map_or(0, |place| place.line()),
+        column: place.map_or(0, |place| place.column()),
+        message: error.without_snippet().to_string(),
+    }
+}
+
+/// Puts a document among the jobs or the errors; opens lists.
+fn sort(
+    file: &str,
+    line: u64,
+    path: &str,
+    mut document: Value,
+    jobs: &mut Vec<Document>,
+    errors: &mut Vec<ReadError>,
+) {
+    let is_list = matches!(document["kind"].as_str(), Some("List" | "JobList"));
+    if is_list && let Some(Value::Array(items)) = document.get_mut("items").map(Value::take) {
+        for (index, item) in items.into_iter().enumerate() {
+            sort(file, line, &format!("{path}items[{index}]."), item, jobs, errors);
+        }
+        return;
+    }
+    match check(&document) {
+        Ok(()) => jobs.push(Document { file: file.to_owned(), line, job: document }),
+        Err((field, message)) => {
+            let path = format!("{path}{field}");
+            let path = path.trim_end_matches('.');
+            let path = if path.is_empty() { String::new() } else { format!("{path}: ") };
+            errors.push(ReadError::NotAJob { file: file.to_owned(), line, path, message });
+        }
+    }
+}
+
+fn check(document: &Value) -> Result<(), (&'static str, String)> {
+    const ACCEPTED: &str =
+        "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), or a List of Jobs";
+    if !document.is_object() {
+        return Err(("", format!("is {}, not a mapping; {ACCEPTED}", noun(document))));
+    }
+    let text = |field: &'static str| match &document[field] {
+        Value::String(text) if !text.is_empty() => Ok(text.as_str()),
+        Value::Null | Value::String(_) => Err((field, format!("is missing; {ACCEPTED}"))),
+        other => Err((field, format!("is {}, not a text; {ACCEPTED}", noun(other)))),
+    };
+    let (kind, version) = (text("kind")?, text("apiVersion")?);
+    if kind != "Job" {
+        return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}", hint(kind))));
+    }
+    match version {
+        "batch/v1" => Ok(()),
+        "batch/v1beta1" | "batch/v2alpha1" | "extensions/v1beta1" => {
+            Err(("apiVersion", format!("{version:?} was removed from Kubernetes; write batch/v1")))
+        }
+        _ => Err(("apiVersion", format!("{version:?} has no kind Job; write batch/v1"))),
+    }
+}
+
+fn hint(kind: &str) -> &'static str {
+    match kind {
+        "job" | "jobs" | "JOB" => "; kinds begin with a capital letter: Job",
+        "Pod" => "; write the Pod's metadata and spec as spec.template of a Job",
+        _ => "",
+    }
+}
+
+fn noun(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "empty",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+    }
+}

@@ -1,0 +1,217 @@
+//! A job's status in our words: what CLI, library, server and dashboard show.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use windlass_model::ExitCode;
+
+use crate::marks::Cancellation;
+
+/// The one projection of a Job, its pods and its events. Serialised form is frozen.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStatus {
+    /// Name of the Job.
+    pub name: String,
+    /// Namespace of the Job.
+    pub namespace: String,
+    /// UID of the Job.
+    pub uid: String,
+    /// The submission's id, on jobs of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submission: Option<String>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// How many pods are where.
+    pub counts: Counts,
+    /// When what happened.
+    pub times: Times,
+    /// Why it stands there, in plain words.
+    pub verdict: Verdict,
+    /// How it ended; `None` while it has not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// The exit code for whoever waits for it; `None` while it has not ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<u8>,
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Phase {
+    /// Accepted; no container runs yet.
+    Pending,
+    /// Suspended before or while it ran.
+    Suspended,
+    /// At least one pod has started.
+    Running,
+    /// Its end is decided (failed, cancelled, or deleted); its pods are still being ended.
+    Ending,
+    /// Ended well.
+    Succeeded,
+    /// Ended badly.
+    Failed,
+    /// Ended because somebody cancelled it.
+    Cancelled,
+}
+
+impl Phase {
+    /// Whether nothing more will happen to the job.
+    pub fn is_final(self) -> bool {
+        matches!(self, Phase::Succeeded | Phase::Failed | Phase::Cancelled)
+    }
+}
+
+/// Pods of a job by state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// Pods that are pending or running.
+    pub active: u32,
+    /// Active pods that are ready.
+    pub ready: u32,
+    /// Pods that succeeded.
+    pub succeeded: u32,
+    /// Pods that failed.
+    pub failed: u32,
+    /// Pods that are being ended.
+    pub terminating: u32,
+    /// Successes that the job needs; `None` when any success ends it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<u32>,
+}
+
+/// When what happened to a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Times {
+    /// Created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created: Option<Timestamp>,
+    /// First taken up by the controller.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// Ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished: Option<Timestamp>,
+    /// Asked to be deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Timestamp>,
+}
+
+/// Why a job stands where it stands, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// One sentence in plain words: `waiting for ...`, `blocked by ...`, `failed because ...`.
+    pub text: String,
+    /// What will come of it without anybody's doing.
+    pub outlook: Outlook,
+    /// What a person can do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_step: Option<String>,
+    /// What could not be looked at; the sentence may be shorter for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<Right>,
+}
+
+/// What will come of a job's state without anybody's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outlook {
+    /// It goes on.
+    Proceeds,
+    /// It waits for something that may come by itself.
+    ResolvesItself,
+    /// It waits for something that never comes unless somebody acts.
+    NeedsAction,
+    /// It has ended.
+    Final,
+}
+
+/// A right to read that the user lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Right {
+    /// To list pods.
+    Pods,
+    /// To list events.
+    Events,
+}
+
+/// How a job ended. The closed set of reasons, each with its exit code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Cause {
+    /// All that it needed succeeded.
+    Succeeded,
+    /// The command ended with a code other than 0.
+    Exited {
+        /// The code, 1 to 255.
+        code: i32,
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+    },
+    /// A signal ended the command.
+    Signalled {
+        /// The signal's number.
+        signal: u8,
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+        /// Whether the kernel ended it for lack of memory.
+        out_of_memory: bool,
+    },
+    /// The command could not be started: not found, or not executable.
+    NotStarted {
+        /// 127 if it was not found, 126 if it could not be executed, else the runtime's own code.
+        code: i32,
+        /// The runtime's words.
+        message: String,
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+    },
+    /// The job's deadline passed.
+    DeadlineExceeded,
+    /// Somebody cancelled it.
+    Cancelled {
+        /// By whom, when and why.
+        by: Cancellation,
+    },
+    /// It was deleted before it ended.
+    Deleted,
+    /// Any other reason of the Job's Failed condition.
+    Failed {
+        /// The condition's reason: `PodFailurePolicy`, `BackoffLimitExceeded`...
+        reason: String,
+        /// The condition's message.
+        message: String,
+    },
+}
+
+impl JobStatus {
+    /// The exit code for whoever waits; `None` while the job has not ended.
+    pub fn exit(&self) -> Option<ExitCode> {
+        self.cause.as_ref().map(Cause::exit)
+    }
+}
+
+impl Cause {
+    /// The row of the exit-code table.
+    pub fn exit(&self) -> ExitCode {
+        match self {
+            Cause::Succeeded => ExitCode::Success,
+            Cause::Exited { code, .. } => ExitCode::of_container(*code),
+            Cause::Signalled { signal, .. } => ExitCode::Signal(*signal),
+            Cause::NotStarted { code: 127, .. } => ExitCode::NotFound,
+            Cause::NotStarted { code: 126, .. } => ExitCode::CannotExecute,
+            Cause::NotStarted { .. } | Cause::Deleted | Cause::Failed { .. } => ExitCode::Windlass,
+            Cause::DeadlineExceeded => ExitCode::TimedOut,
+            Cause::Cancelled { .. } => ExitCode::Cancelled,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What the pod's status says of each container, and the events that this makes.
+
+use serde_json::{Value, json};
+
+use super::standing::{Standing, attempt_of, container_id, time};
+use super::view::{Kind, PodView};
+use super::wish::{Wish, Wished, Wishes};
+use super::{EventType, Facts, backoff};
+
+const GONE: &str = "The container could not be located when the pod was terminated";
+
+/// One container's status, and what it counts as.
+pub(super) struct Shown {
+    /// The entry of `containerStatuses` or `initContainerStatuses`.
+    pub(super) status: Value,
+    pub(super) state: State,
+}
+
+/// What the container counts as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    Waiting,
+    Running,
+    /// Ended with this code; whether it waits for its next attempt.
+    Stopped {
+        exit_code: i32,
+        restarts: bool,
+    },
+}
+
+/// The statuses of all containers, in the wishes' order.
+pub(super) fn of(view: PodView<'_>, facts: &Facts, wishes: &Wishes<'_>) -> Vec<Shown> {
+    let is_leaving = wishes.stop.is_some() && !wishes.is_anything_alive();
+    wishes.all.iter().map(|wished| show(view, facts, wishes, wished, is_leaving)).collect()
+}
+
+fn show(
+    view: PodView<'_>,
+    facts: &Facts,
+    wishes: &Wishes<'_>,
+    wished: &Wished<'_>,
+    is_leaving: bool,
+) -> Shown {
+    let Wished { container, standing, earlier, wish } = wished;
+    let id = |attempt| Some(json!(container_id(view.uid(), container.name, attempt)));
+    let earlier_code =
+        earlier.as_ref().and_then(|end| end["exitCode"].as_i64()).and_then(|code| i32::try_from(code).ok());
+    let waiting = || json!({"waiting": waiting(wishes, wished, facts)});
+    let running = |since| json!({"running": {"startedAt": time(since)}});
+    let (state, json, last, attempt, id) = match (standing, wish) {
+        (Standing::Running { attempt, since }, _) => {
+            (State::Running, running(*since), earlier.clone(), *attempt, id(*attempt))
+        }
+        (Standing::Ended(end), Wish::Start(next)) => {
+            let state = State::Stopped { exit_code: end.exit_code, restarts: true };
+            (state, waiting(), Some(end.terminated.clone()), *next, id(end.attempt))
+        }
+        (Standing::Ended(end), Wish::BackOff(_)) => {
+            let state = State::Stopped { exit_code: end.exit_code, restarts: true };
+            let seconds = go_seconds(backoff::wait(end).as_secs());
+            let message = format!(
+                "back-off {seconds} restarting failed container={} pod={}",
+                container.name,
+                view.full_name()
+            );
+            let json = json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}});
+            (state, json, Some(end.terminated.clone()), end.attempt, id(end.attempt))
+        }
+        (Standing::Ended(end), _) => {
+            let state = State::Stopped { exit_code: end.exit_code, restarts: false };
+            (state, json!({"terminated": end.terminated}), earlier.clone(), end.attempt, id(end.attempt))
+        }
+        // The start of a further attempt was decided, and is not made any more.
+        (Standing::Due { attempt }, _) if wishes.stop.is_some() && earlier.is_some() => {
+            let state = State::Stopped { exit_code: earlier_code.unwrap_or(137), restarts: false };
+            let id = earlier.as_ref().and_then(|end| end.get("containerID").cloned());
+            (state, json!({"terminated": earlier}), None, *attempt, id)
+        }
+        (Standing::Due { attempt }, _)
+            if is_leaving && wishes.is_initialized && container.kind == Kind::App =>
+        {
+            let json =
+                json!({"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": GONE}});
+            (State::Stopped { exit_code: 137, restarts: false }, json, None, *attempt, None)
+        }
+        (Standing::Due { attempt } | Standing::Asked { attempt }, _) => {
+            let state = match earlier_code {
+                Some(exit_code) => State::Stopped { exit_code, restarts: true },
+                None => State::Waiting,
+            };
+            let id = earlier.as_ref().and_then(|end| end.get("containerID").cloned());
+            (state, waiting(), earlier.clone(), *attempt, id)
+        }
+    };
+    let is_ready = match state {
+        State::Running => container.kind != Kind::Init,
+        State::Stopped { exit_code, .. } => container.kind == Kind::Init && exit_code == 0,
+        State::Waiting => false,
+    };
+    let mut status = json!({
+        "name": container.name,
+        "image": container.spec["image"].as_str().unwrap_or(""),
+        "imageID": "",
+        "ready": is_ready,
+        "restartCount": attempt,
+        "started": state == State::Running,
+        "state": json,
+        "lastState": last.map_or(json!({}), |last| json!({"terminated": last})),
+    });
+    if let Some(id) = id {
+        status["containerID"] = id;
+    }
+    Shown { status, state }
+}
+
+fn waiting(wishes: &Wishes<'_>, wished: &Wished<'_>, facts: &Facts) -> Value {
+    let is_blockable = matches!(wished.wish, Wish::Start(_));
+    let blocked = facts.blocked.iter().find(|(name, ..)| is_blockable && name == wished.container.name);
+    if let Some((_, reason, message)) = blocked {
+        return json!({"reason": reason, "message": message});
+    }
+    let has_inits = wishes.all.iter().any(|wished| wished.container.kind != Kind::App);
+    let is_initializing = has_inits && (!wishes.is_initialized || wished.container.kind != Kind::App);
+    json!({"reason": if is_initializing { "PodInitializing" } else { "ContainerCreating" }})
+}
+
+/// A number of seconds as Go writes a duration: `1m20s`.
+fn go_seconds(seconds: i64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
+    }
+}
+
+/// The events of what changed since the last status.
+pub(super) fn events(
+    view: PodView<'_>,
+    wishes: &Wishes<'_>,
+    shown: &[Shown],
+) -> Vec<(EventType, &'static str, String)> {
+    let mut events = Vec::new();
+    for (wished, shown) in wishes.all.iter().zip(shown) {
+        let name = wished.container.name;
+        let (told, new) = (&wished.container.told["state"], &shown.status["state"]);
+        if has_begun(wished) && attempt_begun(wished.container.told) < Some(wished.standing.attempt()) {
+            events.push((EventType::Normal, "Created", format!("Created container {name}")));
+            events.push((EventType::Normal, "Started", format!("Started container {name}")));
+        }
+        if let Standing::Ended(end) = &wished.standing
+            && !end.has_run
+            && attempt_ended(wished.container.told) < Some(end.attempt)
+        {
+            let message = end.terminated["message"].as_str().unwrap_or_default();
+            events.push((EventType::Warning, "Failed", format!("Error: {message}")));
+        }
+        if wishes.stop.is_some() && told["running"].is_object() && new["terminated"].is_object() {
+            events.push((EventType::Normal, "Killing", format!("Stopping container {name}")));
+        }
+        let (told, new) = (&told["waiting"], &new["waiting"]);
+        if told == new {
+            continue;
+        }
+        match new["reason"].as_str() {
+            Some("CrashLoopBackOff") => {
+                let message =
+                    format!("Back-off restarting failed container {name} in pod {}", view.full_name());
+                events.push((EventType::Warning, "BackOff", message));
+            }
+            Some("ContainerCreating" | "PodInitializing") | None => {}
+            Some(_) => {
+                let message = new["message"].as_str().unwrap_or_default();
+                events.push((EventType::Warning, "Failed", format!("Error: {message}")));
+            }
+        }
+    }
+    events
+}
+
+fn has_begun(wished: &Wished<'_>) -> bool {
+    match &wished.standing {
+        Standing::Running { .. } => true,
+        Standing::Ended(end) => end.has_run,
+        Standing::Due { .. } | Standing::Asked { .. } => false,
+    }
+}
+
+/// The newest attempt of which the status says that it began.
+fn attempt_begun(told: &Value) -> Option<u32> {
+    attempt_of(told)
+}
+
+/// The newest attempt of which the status says that it ended.
+fn attempt_ended(told: &Value) -> Option<u32> {
+    attempt_of(&told["state"]["terminated"]).or_else(|| attempt_of(&told["lastState"]["terminated"]))
+}

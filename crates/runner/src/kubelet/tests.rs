@@ -1,0 +1,468 @@
+//! Situations, then the laws that every history keeps.
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::new(1_800_000_000 + seconds, 0).unwrap()
+}
+
+fn pod(spec: Value) -> Value {
+    let mut pod = json!({
+        "metadata": {"name": "p", "namespace": "default", "uid": "u1", "generation": 1},
+        "spec": {"nodeName": "here", "restartPolicy": "Never", "containers": [{"name": "main", "image": "host"}]},
+        "status": {"phase": "Pending", "qosClass": "BestEffort"},
+    });
+    for (name, value) in spec.as_object().unwrap() {
+        pod["spec"][name] = value.clone();
+    }
+    pod
+}
+
+fn running(container: &str, attempt: u32, since: i64) -> Run {
+    let state = RunState::Running { pid: 7, started_at: at(since) };
+    Run { container: container.to_owned(), attempt, state }
+}
+
+fn ended(container: &str, attempt: u32, code: i32, from: i64, to: i64) -> Run {
+    let ended = if code > 128 { Ended::Signal(code - 128) } else { Ended::Code(code) };
+    let state = RunState::Ended { ended, started_at: at(from), finished_at: at(to) };
+    Run { container: container.to_owned(), attempt, state }
+}
+
+fn facts(runs: Vec<Run>) -> Facts {
+    Facts { runs, blocked: Vec::new() }
+}
+
+fn start(container: &str, attempt: u32) -> Action {
+    Action::Start { container: container.to_owned(), attempt }
+}
+
+fn signal(container: &str, attempt: u32, signal: i32) -> Action {
+    Action::Signal { container: container.to_owned(), attempt, signal }
+}
+
+/// Plans and applies the status.
+fn step(pod: &mut Value, facts: &Facts, now: i64) -> Plan {
+    let made = plan(pod, facts, at(now));
+    if let Some(status) = &made.status {
+        pod["status"] = status.clone();
+    }
+    let again = plan(pod, facts, at(now));
+    assert_eq!(again.status, None, "a plan applied twice changes nothing the second time");
+    assert_eq!(again.actions, made.actions);
+    assert_eq!(again.events, []);
+    made
+}
+
+fn condition<'a>(pod: &'a Value, kind: &str) -> &'a Value {
+    let conditions = pod["status"]["conditions"].as_array().unwrap();
+    conditions.iter().find(|condition| condition["type"] == kind).unwrap_or(&Value::Null)
+}
+
+fn state(pod: &Value) -> &Value {
+    &pod["status"]["containerStatuses"][0]["state"]
+}
+
+#[test]
+fn unscheduled_pod_is_left_alone() {
+    let mut pod = pod(json!({}));
+    pod["spec"].as_object_mut().unwrap().remove("nodeName");
+    assert_eq!(plan(&pod, &Facts::default(), at(0)), Plan::default());
+}
+
+#[test]
+fn new_pod_is_started_and_waits_for_its_containers() {
+    let mut pod = pod(json!({}));
+    let made = step(&mut pod, &Facts::default(), 0);
+    assert_eq!(made.actions, [start("main", 0)]);
+    assert_eq!(pod["status"]["phase"], "Pending");
+    assert_eq!(pod["status"]["qosClass"], "BestEffort");
+    assert_eq!(pod["status"]["hostIP"], "127.0.0.1");
+    assert_eq!(state(&pod), &json!({"waiting": {"reason": "ContainerCreating"}}));
+    assert_eq!(condition(&pod, "Initialized")["status"], "True");
+    assert_eq!(condition(&pod, "Ready")["message"], "containers with unready status: [main]");
+}
+
+#[test]
+fn start_that_was_not_heard_of_is_not_asked_for_again() {
+    let mut pod = pod(json!({}));
+    let asked = Run { container: "main".to_owned(), attempt: 0, state: RunState::Starting };
+    assert_eq!(step(&mut pod, &facts(vec![asked]), 0).actions, []);
+}
+
+#[test]
+fn running_container_makes_the_pod_ready() {
+    let mut pod = pod(json!({}));
+    step(&mut pod, &Facts::default(), 0);
+    let made = step(&mut pod, &facts(vec![running("main", 0, 1)]), 1);
+    assert_eq!(pod["status"]["phase"], "Running");
+    assert_eq!(pod["status"]["containerStatuses"][0]["containerID"], "windlass://u1/main/0");
+    assert_eq!(condition(&pod, "Ready")["status"], "True");
+    let reasons: Vec<_> = made.events.iter().map(|event| event.1).collect();
+    assert_eq!(reasons, ["Created", "Started"]);
+}
+
+#[test]
+fn container_that_ended_well_completes_the_pod() {
+    let mut pod = pod(json!({}));
+    let made = step(&mut pod, &facts(vec![ended("main", 0, 0, 1, 2)]), 2);
+    assert_eq!(pod["status"]["phase"], "Succeeded");
+    assert_eq!(state(&pod)["terminated"]["reason"], "Completed");
+    assert_eq!(condition(&pod, "Ready")["reason"], "PodCompleted");
+    assert_eq!(condition(&pod, "Initialized")["reason"], "PodCompleted");
+    assert_eq!((made.actions, made.wake_at), (vec![], None));
+}
+
+#[test]
+fn signal_counts_as_128_and_its_number() {
+    let mut pod = pod(json!({}));
+    step(&mut pod, &facts(vec![ended("main", 0, 143, 1, 2)]), 2);
+    assert_eq!(pod["status"]["phase"], "Failed");
+    assert_eq!(state(&pod)["terminated"]["exitCode"], 143);
+    assert_eq!(state(&pod)["terminated"]["signal"], 15);
+    assert_eq!(condition(&pod, "Ready")["reason"], "PodFailed");
+}
+
+#[test]
+fn pod_runs_until_its_last_container_has_ended() {
+    let mut pod = pod(json!({"containers": [{"name": "a"}, {"name": "b"}]}));
+    step(&mut pod, &facts(vec![ended("a", 0, 1, 1, 2), running("b", 0, 1)]), 2);
+    assert_eq!(pod["status"]["phase"], "Running");
+    step(&mut pod, &facts(vec![ended("a", 0, 1, 1, 2), ended("b", 0, 0, 1, 3)]), 3);
+    assert_eq!(pod["status"]["phase"], "Failed");
+}
+
+#[test]
+fn failed_container_restarts_at_once_then_backs_off_from_ten_seconds_to_three_hundred() {
+    let mut pod = pod(json!({"restartPolicy": "OnFailure"}));
+    let made = step(&mut pod, &facts(vec![ended("main", 0, 1, 0, 1)]), 1);
+    assert_eq!(made.actions, [start("main", 1)]);
+    assert_eq!(pod["status"]["phase"], "Running");
+    assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 1);
+    assert_eq!(pod["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"], 1);
+
+    let mut now = 1;
+    for (attempt, wait) in [(1, 10), (2, 20), (3, 40), (4, 80), (5, 160), (6, 300), (7, 300)] {
+        let facts = facts(vec![ended("main", attempt, 1, now, now + 1)]);
+        now += 1;
+        let made = step(&mut pod, &facts, now);
+        assert_eq!((made.actions.as_slice(), made.wake_at), (&[][..], Some(at(now + wait))));
+        assert_eq!(state(&pod)["waiting"]["reason"], "CrashLoopBackOff");
+        assert_eq!(made.events.iter().filter(|event| event.1 == "BackOff").count(), 1);
+        now += wait;
+        assert_eq!(step(&mut pod, &facts, now).actions, [start("main", attempt + 1)]);
+    }
+}
+
+#[test]
+fn back_off_message_names_container_and_pod() {
+    let mut pod = pod(json!({"restartPolicy": "Always"}));
+    step(&mut pod, &facts(vec![ended("main", 4, 0, 0, 1)]), 1);
+    let message = "back-off 1m20s restarting failed container=main pod=p_default(u1)";
+    assert_eq!(state(&pod)["waiting"]["message"], message);
+}
+
+#[test]
+fn long_run_forgives_earlier_crashes() {
+    let mut pod = pod(json!({"restartPolicy": "Always"}));
+    let made = step(&mut pod, &facts(vec![ended("main", 6, 1, 0, 600)]), 600);
+    assert_eq!(made.actions, [start("main", 7)]);
+}
+
+#[test]
+fn program_that_is_missing_is_a_start_error_of_127() {
+    let mut pod = pod(json!({}));
+    let state = RunState::Failed {
+        failure: StartFailure::NotFound,
+        message: "exec: \"x\": not found".to_owned(),
+        at: at(1),
+    };
+    let run = Run { container: "main".to_owned(), attempt: 0, state };
+    let made = step(&mut pod, &facts(vec![run]), 1);
+    assert_eq!(pod["status"]["phase"], "Failed");
+    let terminated = &self::state(&pod)["terminated"];
+    assert_eq!((&terminated["exitCode"], &terminated["reason"]), (&json!(127), &json!("StartError")));
+    assert_eq!(made.events, [(EventType::Warning, "Failed", "Error: exec: \"x\": not found".to_owned())]);
+}
+
+#[test]
+fn lost_container_is_of_unknown_status_never_a_guess() {
+    let mut pod = pod(json!({}));
+    step(&mut pod, &facts(vec![running("main", 0, 1)]), 1);
+    let state = RunState::Lost { message: "the machine was restarted".to_owned(), at: at(9) };
+    step(&mut pod, &facts(vec![Run { container: "main".to_owned(), attempt: 0, state }]), 9);
+    let terminated = &self::state(&pod)["terminated"];
+    assert_eq!(
+        (&terminated["exitCode"], &terminated["reason"]),
+        (&json!(137), &json!("ContainerStatusUnknown"))
+    );
+    assert_eq!(terminated["startedAt"], super::standing::time(at(1)));
+    assert_eq!(pod["status"]["phase"], "Failed");
+}
+
+#[test]
+fn container_that_runs_by_the_status_alone_is_lost() {
+    let mut pod = pod(json!({}));
+    step(&mut pod, &facts(vec![running("main", 0, 1)]), 1);
+    step(&mut pod, &Facts::default(), 5);
+    assert_eq!(state(&pod)["terminated"]["reason"], "ContainerStatusUnknown");
+    assert_eq!(pod["status"]["phase"], "Failed");
+}
+
+#[test]
+fn restart_that_was_decided_before_the_engine_died_keeps_its_attempt() {
+    let mut pod = pod(json!({"restartPolicy": "OnFailure"}));
+    step(&mut pod, &facts(vec![ended("main", 0, 1, 0, 1)]), 1);
+    assert_eq!(step(&mut pod, &Facts::default(), 2).actions, [start("main", 1)]);
+    assert_eq!(step(&mut pod, &facts(vec![running("main", 1, 2)]), 3).actions, []);
+    assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 1);
+}
+
+#[test]
+fn deleted_pod_is_terminated_then_killed_then_removed() {
+    let mut pod = pod(json!({"restartPolicy": "Always"}));
+    let alive = facts(vec![running("main", 0, 0)]);
+    step(&mut pod, &alive, 0);
+    pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(40)));
+    let made = step(&mut pod, &alive, 10);
+    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(40))));
+    assert_eq!(pod["status"]["phase"], "Running");
+    let made = step(&mut pod, &alive, 40);
+    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 9)], None));
+    let made = step(&mut pod, &facts(vec![ended("main", 0, 137, 0, 41)]), 41);
+    assert_eq!(made.actions, [Action::Remove]);
+    assert_eq!(made.events, [(EventType::Normal, "Killing", "Stopping container main".to_owned())]);
+    assert_eq!(pod["status"]["phase"], "Failed");
+}
+
+impl Plan {
+    fn is_nothing(&self) -> bool {
+        *self == Plan::default()
+    }
+}
+
+#[test]
+fn deleted_pod_with_finalizers_becomes_terminal_and_stays() {
+    let mut pod = pod(json!({}));
+    pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(0)));
+    pod["metadata"]["finalizers"] = json!(["batch.kubernetes.io/job-tracking"]);
+    assert_eq!(step(&mut pod, &Facts::default(), 1).actions, []);
+    assert_eq!(pod["status"]["phase"], "Failed");
+    assert_eq!(state(&pod)["terminated"]["reason"], "ContainerStatusUnknown");
+    assert!(plan(&pod, &Facts::default(), at(2)).is_nothing());
+    pod["metadata"]["finalizers"] = json!([]);
+    assert_eq!(plan(&pod, &Facts::default(), at(3)).actions, [Action::Remove]);
+}
+
+#[test]
+fn pod_that_ended_well_while_it_was_deleted_succeeded() {
+    let mut pod = pod(json!({}));
+    pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(30)));
+    step(&mut pod, &facts(vec![ended("main", 0, 0, 0, 1)]), 1);
+    assert_eq!(pod["status"]["phase"], "Succeeded");
+}
+
+#[test]
+fn pod_beyond_its_deadline_is_stopped_and_failed() {
+    let mut pod = pod(json!({"activeDeadlineSeconds": 60, "terminationGracePeriodSeconds": 5}));
+    let alive = facts(vec![running("main", 0, 0)]);
+    assert_eq!(step(&mut pod, &alive, 0).wake_at, Some(at(60)));
+    let made = step(&mut pod, &alive, 60);
+    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(65))));
+    assert_eq!(pod["status"]["reason"], Value::Null);
+    assert_eq!(step(&mut pod, &alive, 65).actions, [signal("main", 0, 9)]);
+    step(&mut pod, &facts(vec![ended("main", 0, 0, 0, 66)]), 66);
+    assert_eq!(
+        (&pod["status"]["phase"], &pod["status"]["reason"]),
+        (&json!("Failed"), &json!("DeadlineExceeded"))
+    );
+}
+
+#[test]
+fn init_containers_run_one_after_the_other() {
+    let mut pod = pod(json!({"initContainers": [{"name": "a"}, {"name": "b"}]}));
+    assert_eq!(step(&mut pod, &Facts::default(), 0).actions, [start("a", 0)]);
+    assert_eq!(state(&pod)["waiting"]["reason"], "PodInitializing");
+    assert_eq!(condition(&pod, "Initialized")["message"], "containers with incomplete status: [a b]");
+    let mut runs = vec![ended("a", 0, 0, 0, 1)];
+    assert_eq!(step(&mut pod, &facts(runs.clone()), 1).actions, [start("b", 0)]);
+    runs.push(ended("b", 0, 0, 1, 2));
+    assert_eq!(step(&mut pod, &facts(runs), 2).actions, [start("main", 0)]);
+    assert_eq!(pod["status"]["phase"], "Pending");
+    assert_eq!(condition(&pod, "Initialized")["status"], "True");
+    assert_eq!(pod["status"]["initContainerStatuses"][0]["ready"], true);
+}
+
+#[test]
+fn failed_init_container_fails_a_pod_that_never_restarts() {
+    let mut pod = pod(json!({"initContainers": [{"name": "a"}]}));
+    assert_eq!(step(&mut pod, &facts(vec![ended("a", 0, 3, 0, 1)]), 1).actions, []);
+    assert_eq!(pod["status"]["phase"], "Failed");
+    assert_eq!(state(&pod)["waiting"]["reason"], "PodInitializing");
+}
+
+#[test]
+fn sidecar_runs_beside_and_is_stopped_after_the_others() {
+    let mut pod = pod(json!({"initContainers": [{"name": "s", "restartPolicy": "Always"}]}));
+    assert_eq!(step(&mut pod, &Facts::default(), 0).actions, [start("s", 0)]);
+    assert_eq!(step(&mut pod, &facts(vec![running("s", 0, 0)]), 1).actions, [start("main", 0)]);
+    let made = step(&mut pod, &facts(vec![running("s", 0, 0), ended("main", 0, 0, 1, 5)]), 5);
+    assert_eq!((made.actions, made.wake_at), (vec![signal("s", 0, 15)], Some(at(35))));
+    assert_eq!(pod["status"]["phase"], "Running");
+    step(&mut pod, &facts(vec![ended("s", 0, 143, 0, 6), ended("main", 0, 0, 1, 5)]), 6);
+    assert_eq!(pod["status"]["phase"], "Succeeded");
+}
+
+#[test]
+fn blocked_container_waits_with_the_reason_and_is_not_started() {
+    let mut pod = pod(json!({}));
+    let mut blocked = Facts::default();
+    blocked.blocked.push((
+        "main".to_owned(),
+        "CreateContainerConfigError",
+        "configmap \"x\" not found".to_owned(),
+    ));
+    let made = step(&mut pod, &blocked, 0);
+    assert_eq!(made.actions, []);
+    assert_eq!(state(&pod)["waiting"]["message"], "configmap \"x\" not found");
+    assert_eq!(made.events, [(EventType::Warning, "Failed", "Error: configmap \"x\" not found".to_owned())]);
+    assert_eq!(step(&mut pod, &Facts::default(), 1).actions, [start("main", 0)]);
+}
+
+#[test]
+fn restart_rules_of_the_container_come_before_the_pods_policy() {
+    let rules = json!([{"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}]);
+    let main = json!({"name": "main", "restartPolicy": "Never", "restartPolicyRules": rules});
+    let mut pod = pod(json!({"containers": [main]}));
+    assert_eq!(step(&mut pod, &facts(vec![ended("main", 0, 42, 0, 1)]), 1).actions, [start("main", 1)]);
+    step(&mut pod, &facts(vec![ended("main", 1, 1, 1, 2)]), 2);
+    assert_eq!(pod["status"]["phase"], "Failed");
+}
+
+#[test]
+fn conditions_of_others_are_kept() {
+    let mut pod = pod(json!({}));
+    let theirs = json!({"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"});
+    pod["status"]["conditions"] = json!([theirs]);
+    step(&mut pod, &Facts::default(), 0);
+    assert_eq!(condition(&pod, "DisruptionTarget"), &theirs);
+}
+
+#[test]
+fn pod_that_was_failed_by_another_hand_is_killed() {
+    let mut pod = pod(json!({}));
+    pod["status"]["phase"] = json!("Failed");
+    let made = plan(&pod, &facts(vec![running("main", 0, 0)]), at(1));
+    assert_eq!((made.status, made.actions), (None, vec![signal("main", 0, 9)]));
+}
+
+/// What may happen to a pod between two plans.
+#[derive(Clone, Debug)]
+enum Happening {
+    Heard,
+    Exits(i32),
+    Fails,
+    Lost,
+    EngineRestarts,
+    Deleted,
+    Waits(i64),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        4 => Just(Happening::Heard),
+        4 => (0..3).prop_map(Happening::Exits),
+        1 => Just(Happening::Fails),
+        1 => Just(Happening::Lost),
+        1 => Just(Happening::EngineRestarts),
+        1 => Just(Happening::Deleted),
+        3 => (0..400_i64).prop_map(Happening::Waits),
+    ]
+}
+
+fn shape() -> impl Strategy<Value = Value> {
+    let policy = prop_oneof![Just("Always"), Just("OnFailure"), Just("Never")];
+    let init = prop_oneof![Just(json!({"name": "i"})), Just(json!({"name": "s", "restartPolicy": "Always"}))];
+    (policy, proptest::collection::vec(init, 0..2), 1..3_usize, proptest::option::of(1..500_i64)).prop_map(
+        |(policy, inits, apps, deadline)| {
+            let apps: Vec<Value> = (0..apps).map(|n| json!({"name": format!("c{n}")})).collect();
+            let mut spec = json!({"restartPolicy": policy, "initContainers": inits, "containers": apps});
+            if let Some(deadline) = deadline {
+                spec["activeDeadlineSeconds"] = json!(deadline);
+            }
+            spec
+        },
+    )
+}
+
+fn happen(happening: &Happening, pod: &mut Value, facts: &mut Facts, now: &mut i64) {
+    let alive =
+        facts.runs.iter_mut().find(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
+    match (happening, alive) {
+        (Happening::Heard, Some(run)) if run.state == RunState::Starting => {
+            run.state = RunState::Running { pid: 1, started_at: at(*now) };
+        }
+        (Happening::Exits(code), Some(run)) => {
+            run.state =
+                RunState::Ended { ended: Ended::Code(*code), started_at: at(*now), finished_at: at(*now) };
+        }
+        (Happening::Fails, Some(run)) if run.state == RunState::Starting => {
+            run.state =
+                RunState::Failed { failure: StartFailure::Other, message: String::new(), at: at(*now) };
+        }
+        (Happening::Lost, Some(run)) => run.state = RunState::Lost { message: String::new(), at: at(*now) },
+        (Happening::EngineRestarts, _) => {
+            // The ledger forgets only runs whose end the status tells.
+            facts.runs.retain(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
+        }
+        (Happening::Deleted, _) if pod["metadata"]["deletionTimestamp"].is_null() => {
+            pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(*now + 30)));
+        }
+        (Happening::Waits(seconds), _) => *now += seconds,
+        _ => {}
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_history_keeps_the_laws(spec in shape(), happenings in proptest::collection::vec(happening(), 1..60)) {
+        let (mut pod, mut facts, mut now) = (pod(spec), Facts::default(), 0);
+        let mut started = std::collections::BTreeSet::new();
+        for happening in &happenings {
+            let old_phase = pod["status"]["phase"].as_str().unwrap().to_owned();
+            let old_counts = counts(&pod);
+            let made = step(&mut pod, &facts, now);
+            let is_final = |phase: &str| matches!(phase, "Succeeded" | "Failed");
+            let phase = pod["status"]["phase"].as_str().unwrap();
+            prop_assert!(!is_final(&old_phase) || phase == old_phase);
+            for (old, new) in old_counts.iter().zip(counts(&pod)) {
+                prop_assert!(*old <= new, "an attempt went back");
+            }
+            let is_alive = |run: &Run| matches!(run.state, RunState::Starting | RunState::Running { .. });
+            prop_assert!(!is_final(phase) || !facts.runs.iter().any(is_alive));
+            for action in made.actions {
+                if let Action::Start { container, attempt } = action {
+                    prop_assert!(!is_final(phase) && pod["metadata"]["deletionTimestamp"].is_null());
+                    prop_assert!(!facts.runs.iter().any(|run| run.container == container && is_alive(run)));
+                    prop_assert!(started.insert((container.clone(), attempt)), "a run was started twice");
+                    facts.runs.push(Run { container, attempt, state: RunState::Starting });
+                } else if action == Action::Remove {
+                    prop_assert!(!facts.runs.iter().any(is_alive));
+                }
+            }
+            prop_assert!(made.wake_at.is_none_or(|wake| wake > at(now)));
+            happen(happening, &mut pod, &mut facts, &mut now);
+            now += SignedDuration::from_secs(1).as_secs();
+        }
+    }
+}
+
+fn counts(pod: &Value) -> Vec<u64> {
+    let of = |name: &str| pod["status"][name].as_array().cloned().unwrap_or_default();
+    let all = of("initContainerStatuses").into_iter().chain(of("containerStatuses"));
+    all.map(|status| status["restartCount"].as_u64().unwrap()).collect()
+}

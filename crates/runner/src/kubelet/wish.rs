@@ -1,0 +1,241 @@
+//! What is wished for each container: start it, wait, stop it, or leave it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::standing::{self, End, Standing};
+use super::view::{ContainerView, Kind, PodView};
+use super::{Action, Facts, backoff};
+
+pub(super) const SIGTERM: i32 = 15;
+pub(super) const SIGKILL: i32 = 9;
+/// As the API's default.
+const GRACE_S: i64 = 30;
+
+/// What is wished for the containers of a pod.
+pub(super) struct Wishes<'a> {
+    pub(super) all: Vec<Wished<'a>>,
+    /// Why everything is being stopped, if it is.
+    pub(super) stop: Option<Cause>,
+    /// Whether all init containers are done, or were once.
+    pub(super) is_initialized: bool,
+    /// Look again then.
+    pub(super) wake_at: Option<Timestamp>,
+}
+
+/// A container, where it stands, and what is wished for it.
+pub(super) struct Wished<'a> {
+    pub(super) container: ContainerView<'a>,
+    pub(super) standing: Standing,
+    /// The end before, as `lastState.terminated` has it.
+    pub(super) earlier: Option<serde_json::Value>,
+    pub(super) wish: Wish,
+}
+
+/// What is wished for a container.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    /// As it is.
+    Leave,
+    /// Start this attempt.
+    Start(u32),
+    /// Start again, not before this time.
+    BackOff(Timestamp),
+    /// Its turn has not come.
+    Wait,
+    /// End it by this signal.
+    Stop(i32),
+}
+
+/// Why everything is being stopped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cause {
+    /// The pod is being deleted.
+    Deleted,
+    /// It was active for longer than it may.
+    Deadline,
+}
+
+/// Decides for all containers.
+pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes<'a> {
+    let mut all: Vec<Wished<'_>> = view
+        .containers()
+        .into_iter()
+        .map(|container| {
+            let (standing, earlier) = standing::of(&container, view.uid(), facts, now);
+            Wished { container, standing, earlier, wish: Wish::Leave }
+        })
+        .collect();
+    let has_begun = |wished: &Wished<'_>| {
+        wished.container.kind == Kind::App && wished.standing != Standing::Due { attempt: 0 }
+    };
+    let is_initialized = all.iter().any(has_begun)
+        || all.iter().all(|wished| {
+            wished.container.kind == Kind::App || wished.standing.lets_next_begin(wished.container.kind)
+        });
+    let is_over = is_over(&all, is_initialized);
+    let mut wake_at = None;
+    let stop = match stopping(view, now) {
+        // What was over before its deadline is not late.
+        Ok((Cause::Deadline, _)) if is_over && last_end(&all) < deadline(view, now) => None,
+        Ok(stop) => Some(stop),
+        Err(deadline) => {
+            sooner(&mut wake_at, deadline.filter(|_| !is_over));
+            None
+        }
+    };
+    match stop {
+        Some((_, kill_at)) => stop_all(&mut all, kill_at, now, &mut wake_at),
+        None if is_over => {
+            let kill_at = add(last_end(&all).unwrap_or(now), grace_s(view));
+            stop_sidecars(&mut all, kill_at, now, &mut wake_at);
+        }
+        None => proceed(&mut all, is_initialized, now, &mut wake_at),
+    }
+    Wishes { all, stop: stop.map(|(cause, _)| cause), is_initialized, wake_at }
+}
+
+impl Wishes<'_> {
+    /// Whether a process of the pod may exist.
+    pub(super) fn is_anything_alive(&self) -> bool {
+        self.all.iter().any(|wished| wished.standing.is_alive())
+    }
+
+    /// The effects. A container whose process cannot be made is not started.
+    pub(super) fn actions(&self, facts: &Facts) -> Vec<Action> {
+        let action = |wished: &Wished<'_>| {
+            let container = wished.container.name.to_owned();
+            match wished.wish {
+                Wish::Start(_) if facts.blocked.iter().any(|(name, ..)| *name == container) => None,
+                Wish::Start(attempt) => Some(Action::Start { container, attempt }),
+                Wish::Stop(signal) => {
+                    Some(Action::Signal { container, attempt: wished.standing.attempt(), signal })
+                }
+                Wish::Leave | Wish::BackOff(_) | Wish::Wait => None,
+            }
+        };
+        self.all.iter().filter_map(action).collect()
+    }
+}
+
+/// Nothing will be started any more: an init container failed for good, or all app containers ended for good.
+fn is_over(all: &[Wished<'_>], is_initialized: bool) -> bool {
+    let for_good = |wished: &Wished<'_>| match &wished.standing {
+        Standing::Ended(end) => !wished.container.restarts_after(end.exit_code),
+        _ => false,
+    };
+    let of = |kind| all.iter().filter(move |wished| wished.container.kind == kind);
+    let init_failed = !is_initialized
+        && of(Kind::Init).any(|wished| {
+            for_good(wished) && !matches!(&wished.standing, Standing::Ended(End { exit_code: 0, .. }))
+        });
+    init_failed || of(Kind::App).all(for_good)
+}
+
+/// Why all must stop and when it is killed, or when the deadline will be.
+fn stopping(view: PodView<'_>, now: Timestamp) -> Result<(Cause, Timestamp), Option<Timestamp>> {
+    let deleted = view.time("/metadata/deletionTimestamp");
+    match (deadline(view, now), deleted) {
+        (Some(deadline), deleted) if deadline <= now => {
+            let kill_at = add(deadline, grace_s(view));
+            Ok((Cause::Deadline, deleted.map_or(kill_at, |deleted| deleted.min(kill_at))))
+        }
+        (_, Some(deleted)) => Ok((Cause::Deleted, deleted)),
+        (deadline, None) => Err(deadline),
+    }
+}
+
+fn deadline(view: PodView<'_>, now: Timestamp) -> Option<Timestamp> {
+    let started = view.time("/status/startTime").unwrap_or(now);
+    view.seconds("/spec/activeDeadlineSeconds").map(|seconds| add(started, seconds))
+}
+
+fn grace_s(view: PodView<'_>) -> i64 {
+    view.seconds("/spec/terminationGracePeriodSeconds").unwrap_or(GRACE_S)
+}
+
+fn stop_all(all: &mut [Wished<'_>], kill_at: Timestamp, now: Timestamp, wake_at: &mut Option<Timestamp>) {
+    for wished in all.iter_mut().filter(|wished| wished.standing.is_alive()) {
+        wished.wish = Wish::Stop(signal(&wished.container, kill_at, now));
+        sooner(wake_at, (kill_at > now).then_some(kill_at));
+    }
+}
+
+/// The last one that still runs is next, until the time is over.
+fn stop_sidecars(
+    all: &mut [Wished<'_>],
+    kill_at: Timestamp,
+    now: Timestamp,
+    wake_at: &mut Option<Timestamp>,
+) {
+    let alive = all.iter_mut().rev().filter(|wished| wished.standing.is_alive());
+    for (place, wished) in alive.enumerate() {
+        if place == 0 || now >= kill_at {
+            wished.wish = Wish::Stop(signal(&wished.container, kill_at, now));
+        }
+        sooner(wake_at, (kill_at > now).then_some(kill_at));
+    }
+}
+
+fn signal(container: &ContainerView<'_>, kill_at: Timestamp, now: Timestamp) -> i32 {
+    if now >= kill_at {
+        return SIGKILL;
+    }
+    match container.spec["lifecycle"]["stopSignal"].as_str() {
+        Some("SIGHUP") => 1,
+        Some("SIGINT") => 2,
+        Some("SIGQUIT") => 3,
+        Some("SIGKILL") => SIGKILL,
+        Some("SIGUSR1") => 10,
+        Some("SIGUSR2") => 12,
+        _ => SIGTERM,
+    }
+}
+
+/// Starts what may start: init containers one after the other, then the others.
+fn proceed(all: &mut [Wished<'_>], is_initialized: bool, now: Timestamp, wake_at: &mut Option<Timestamp>) {
+    let mut may_begin = true;
+    for wished in all {
+        let kind = wished.container.kind;
+        if kind != Kind::Init || !is_initialized {
+            wished.wish = next(wished, may_begin, now, wake_at);
+        }
+        may_begin =
+            may_begin && (is_initialized || kind == Kind::App || wished.standing.lets_next_begin(kind));
+    }
+}
+
+fn next(wished: &Wished<'_>, may_begin: bool, now: Timestamp, wake_at: &mut Option<Timestamp>) -> Wish {
+    match &wished.standing {
+        Standing::Due { attempt } if may_begin => Wish::Start(*attempt),
+        Standing::Due { .. } => Wish::Wait,
+        Standing::Ended(end) if wished.container.restarts_after(end.exit_code) => {
+            let until = backoff::until(end);
+            if until <= now {
+                return Wish::Start(end.attempt + 1);
+            }
+            sooner(wake_at, Some(until));
+            Wish::BackOff(until)
+        }
+        Standing::Asked { .. } | Standing::Running { .. } | Standing::Ended(_) => Wish::Leave,
+    }
+}
+
+fn last_end(all: &[Wished<'_>]) -> Option<Timestamp> {
+    let end = |wished: &Wished<'_>| match &wished.standing {
+        Standing::Ended(end) if wished.container.kind != Kind::Sidecar => Some(end.finished_at),
+        _ => None,
+    };
+    all.iter().filter_map(end).max()
+}
+
+fn sooner(wake_at: &mut Option<Timestamp>, at: Option<Timestamp>) {
+    *wake_at = match (*wake_at, at) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+}
+
+fn add(at: Timestamp, seconds: i64) -> Timestamp {
+    // Saturates: a deadline in ten thousand years is none.
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
