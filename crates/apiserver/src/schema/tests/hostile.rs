@@ -84,6 +84,13 @@ fn broken_text_is_refused() {
 }
 
 #[test]
+fn aliases_that_multiply_are_refused() {
+    let levels = (1..12).map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9)));
+    let body = std::iter::once("a0: &a0 [1,1]\n".to_owned()).chain(levels).collect::<String>();
+    assert!(parse(body.as_bytes(), true).is_err());
+}
+
+#[test]
 fn complaints_are_bounded() {
     let mut object: Value = (0..1000).map(|n| (format!("f{n}"), json!(1))).collect();
     let complaints = fit("io.k8s.api.core.v1.Pod", &mut object).expect("fits");

@@ -242,3 +242,53 @@ fn strict_decoding_says_what_upstream_says() {
         assert_eq!(sorted(&said), sorted(expected), "{body}");
     }
 }
+
+/// What kubectl 1.33 sends for `create job`, `create secret`, `create namespace`, `create token` and `auth can-i`.
+#[test]
+fn bodies_of_typed_clients_hold_only_what_they_mean() {
+    let decoded = |name: &str| parse_protobuf(&fixture(&format!("typed/{name}.pb"))).expect("decodes");
+    let container = json!({"name": "crunch", "image": "host", "command": ["sh", "-c", "echo 1"]});
+    let pod = json!({"restartPolicy": "Never", "containers": [container]});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "crunch"},
+        "spec": {"template": {"spec": pod}}});
+    assert_eq!(decoded("job"), job);
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}});
+    assert_eq!(decoded("secret"), secret);
+    assert_eq!(
+        decoded("namespace"),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    );
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        "spec": {}, "status": {"token": ""}});
+    assert_eq!(decoded("tokenrequest")["kind"], request["kind"]);
+    let review = decoded("accessreview");
+    assert_eq!(review["spec"]["resourceAttributes"]["resource"], "jobs");
+}
+
+#[test]
+fn times_take_their_canonical_form() {
+    for (written, seconds, micros) in [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z"),
+        ("2026-01-02T03:04:05.9999999Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.999999Z"),
+        ("2026-01-02T03:04:05.5-01:30", "2026-01-02T04:34:05Z", "2026-01-02T04:34:05.500000Z"),
+    ] {
+        assert_eq!(scalar::time(written, false), Ok(json!(seconds)));
+        assert_eq!(scalar::time(written, true), Ok(json!(micros)));
+    }
+    assert_eq!(scalar::time("0001-01-01T00:00:00Z", false), Ok(Value::Null), "Go's zero time is no time");
+    for wrong in [
+        "",
+        "2026-01-02",
+        "2026-01-02T03:04:05",
+        "2026-01-02 03:04:05Z",
+        "20260102T030405Z",
+        "2026-13-02T03:04:05Z",
+        "2026-01-02T03:04:05Z[Europe/Berlin]",
+        "2026-01-02T03:04:05+0100",
+        "\u{e4}026-01-02T03:04:05Z",
+        "2026-01-02t03:04:05z",
+    ] {
+        assert!(scalar::time(wrong, false).is_err(), "{wrong}");
+    }
+}
