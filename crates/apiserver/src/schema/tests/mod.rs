@@ -103,6 +103,11 @@ fn keys_given_twice_are_named_in_json_and_yaml() {
     let decoded = parse(br#"{"spec":{"a":1,"a":2},"l":[{"b":1,"b":1}]}"#, false).expect("parses");
     assert_eq!(decoded.complaints, ["duplicate field \"spec.a\"", "duplicate field \"l[0].b\""]);
     assert_eq!(decoded.object["spec"]["a"], 2);
+    let decoded = parse(b"{\"spec\": {\"a\": 1, \"a\": 2}}", true).expect("parses");
+    assert_eq!(decoded.complaints, ["duplicate field \"spec.a\""]);
+    let decoded = parse(b"{spec: {a: 1}, b: on, c: 1e3, d: ~, e: 012, 5: x}", true).expect("parses");
+    assert_eq!(decoded.object["spec"]["a"], 1);
+    assert_eq!(decoded.object["5"], "x");
     let decoded = parse(b"spec:\n  a: 1\n  a: 2\n", true).expect("parses");
     assert_eq!(decoded.complaints, ["duplicate field \"spec.a\""]);
     assert_eq!(decoded.object["spec"]["a"], 2);
