@@ -28,7 +28,8 @@ impl JobManager {
     /// # Errors
     /// `NotFound`, and what every call may answer.
     pub async fn cancel(&self, name: &str, who: &str, why: Option<&str>) -> Result<CancelEffect> {
-        let record = Cancellation { who: who.to_owned(), when: self.world.now(), why: why.map(str::to_owned) };
+        let record =
+            Cancellation { who: who.to_owned(), when: self.world.now(), why: why.map(str::to_owned) };
         let mut tries = 0;
         loop {
             let (patch, effect) = match cancel(&self.job(name).await?, &record) {
@@ -62,7 +63,11 @@ impl JobManager {
             if over(pod.status.as_ref().and_then(|status| status.phase.as_deref())) {
                 continue;
             }
-            let path = format!("{}/{}", self.core_path("pods"), segment(pod.metadata.name.as_deref().unwrap_or_default()));
+            let path = format!(
+                "{}/{}",
+                self.core_path("pods"),
+                segment(pod.metadata.name.as_deref().unwrap_or_default())
+            );
             let options = json!({ "gracePeriodSeconds": 0, "preconditions": { "uid": pod.metadata.uid } });
             match self.ask::<Value>(Call::new(Method::DELETE, path).json(&options)).await {
                 Ok(_) => {}

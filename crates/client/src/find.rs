@@ -39,7 +39,8 @@ impl JobManager {
     async fn last(&self) -> Result<Option<String>> {
         let mut last = None;
         self.each_page(ListFilter { only_ours: true, ..ListFilter::default() }, |page| {
-            let newest = page.jobs.iter().filter_map(|(job, status)| Some((status.times.created?, name(job)?))).max();
+            let newest =
+                page.jobs.iter().filter_map(|(job, status)| Some((status.times.created?, name(job)?))).max();
             last = last.take().max(newest);
             true
         })

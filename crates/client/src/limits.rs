@@ -34,3 +34,6 @@ pub(crate) const LOG_LINE: usize = 1 << 20;
 pub(crate) const LOG_CHUNK: usize = 64 << 10;
 /// How long a log may stay open and silent after its container has ended.
 pub(crate) const LOG_DRAIN: Duration = Duration::from_secs(10);
+/// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace and
+/// some more.
+pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(40);

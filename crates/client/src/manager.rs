@@ -1,8 +1,10 @@
 //! The handle: a client, a namespace, and what its messages call the cluster.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kube::Client;
+use tokio::sync::OnceCell;
 
 use crate::connect::Connection;
 use crate::world::World;
@@ -16,6 +18,34 @@ pub struct JobManager {
     pub(crate) namespace: String,
     pub(crate) context: String,
     pub(crate) world: Arc<dyn World>,
+    pub(crate) memo: Arc<Memo>,
+}
+
+/// What has been learnt of the cluster and will not change while somebody waits.
+#[derive(Default)]
+pub(crate) struct Memo {
+    /// Whether the server's version knows how to tell stdout and stderr apart.
+    pub(crate) splits: OnceCell<bool>,
+    refuses_streams: AtomicBool,
+    has_host_class: AtomicBool,
+}
+
+impl Memo {
+    pub(crate) fn refuses_streams(&self) -> bool {
+        self.refuses_streams.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_refuses_streams(&self) {
+        self.refuses_streams.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_host_class(&self) -> bool {
+        self.has_host_class.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_has_host_class(&self) {
+        self.has_host_class.store(true, Ordering::Relaxed);
+    }
 }
 
 impl JobManager {
@@ -26,6 +56,7 @@ impl JobManager {
             namespace: namespace.into(),
             context: "the cluster".to_owned(),
             world: Arc::new(crate::world::Real),
+            memo: Arc::default(),
         }
     }
 

@@ -73,13 +73,19 @@ impl JobManager {
     async fn find_submission(&self, manifest: &Manifest, id: &SubmissionId) -> Result<Option<Submitted>> {
         let selector = format!("{}={id}", marks::SUBMISSION);
         let call = Call::get(self.jobs_path()).query("labelSelector", &selector).query("limit", "1");
-        let list: Answer<kube::api::ObjectList<Job>> = self.ask(call).await.map_err(|fault| self.error("", fault))?;
+        let list: Answer<kube::api::ObjectList<Job>> =
+            self.ask(call).await.map_err(|fault| self.error("", fault))?;
         let Some(job) = list.value.items.into_iter().next() else { return Ok(None) };
         let name = job.metadata.name.clone().unwrap_or_default();
         self.recognise(manifest, id, job, &name).map(Some)
     }
 
-    async fn create(&self, manifest: &Manifest, id: &SubmissionId, options: &SubmitOptions) -> Result<Submitted> {
+    async fn create(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        options: &SubmitOptions,
+    ) -> Result<Submitted> {
         for attempt in 0..limits::NAMES {
             let object = manifest.sealed(id, options.submitter.as_deref(), attempt);
             let name = manifest.name_for(id, attempt);
@@ -106,7 +112,10 @@ impl JobManager {
             }
         }
         let name = manifest.name_for(id, 0).to_string();
-        Err(Error::Conflict { job: name, difference: "and so do the other names that this submission could take" })
+        Err(Error::Conflict {
+            job: name,
+            difference: "and so do the other names that this submission could take",
+        })
     }
 
     async fn post(&self, object: &Value, dry_run: bool) -> Result<Answer<Job>, Fault> {
@@ -124,7 +133,8 @@ impl JobManager {
         if label(&job, marks::SUBMISSION) != Some(id.as_str()) {
             return conflict("and is another submission's");
         }
-        let content = job.metadata.annotations.as_ref().and_then(|annotations| annotations.get(marks::CONTENT));
+        let content =
+            job.metadata.annotations.as_ref().and_then(|annotations| annotations.get(marks::CONTENT));
         if content != Some(&manifest.content_hash()) {
             return conflict("with other content");
         }
@@ -138,9 +148,15 @@ impl JobManager {
 
     /// Host processes exist where the cluster says so; anywhere else the pod would wait for ever.
     async fn check_host_class(&self) -> Result<()> {
+        if self.memo.has_host_class() {
+            return Ok(());
+        }
         let path = format!("/apis/node.k8s.io/v1/runtimeclasses/{}", marks::HOST_CLASS);
         match self.ask::<Value>(Call::get(path)).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.memo.set_has_host_class();
+                Ok(())
+            }
             Err(fault) if fault.is_not_found() => Err(Error::NoHostClass { context: self.context.clone() }),
             Err(fault) => Err(self.error("", fault)),
         }

@@ -81,7 +81,7 @@ impl Call {
 }
 
 impl Fault {
-    fn silent(message: impl ToString) -> Self {
+    pub(crate) fn silent(message: impl ToString) -> Self {
         Fault { code: 0, reason: String::new(), message: message.to_string() }
     }
 
@@ -117,6 +117,12 @@ impl Fault {
     /// Whether the same request may be answered later: no answer, too much to do, or a server's own failure.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self.code, 0 | 408 | 429 | 500..)
+    }
+}
+
+impl From<&kube::Error> for Fault {
+    fn from(error: &kube::Error) -> Self {
+        silent(error)
     }
 }
 
@@ -166,7 +172,8 @@ impl JobManager {
         if status.is_success() {
             return Ok(response);
         }
-        let body = Limited::new(response.into_body(), limits::ANSWER).collect().await.map_err(Fault::silent)?;
+        let body =
+            Limited::new(response.into_body(), limits::ANSWER).collect().await.map_err(Fault::silent)?;
         Err(Fault::of_body(status.as_u16(), &body.to_bytes()))
     }
 

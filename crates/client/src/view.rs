@@ -81,7 +81,11 @@ impl JobManager {
             .query_if("labelSelector", Some(selector.as_str()).filter(|text| !text.is_empty()))
             .query_if("continue", filter.continue_token.as_deref());
         let page: Answer<ObjectList<Job>> = self.ask(call).await.map_err(|fault| self.error("", fault))?;
-        let pods = if filter.with_pods { self.pods_of_all(filter, &page.value.items).await? } else { Pods::NotAsked };
+        let pods = if filter.with_pods {
+            self.pods_of_all(filter, &page.value.items).await?
+        } else {
+            Pods::NotAsked
+        };
         let observed = |job: Job| {
             let status = observe(&job, pods.of(&job), Seen::NotAsked);
             (job, status)
@@ -115,7 +119,8 @@ impl JobManager {
         let mut events: Vec<Event> = self.all(&path, ("fieldSelector", &of("Job", name))).await?;
         events.retain(|event| event.involved_object.uid == job.metadata.uid);
         // The pods whose events say something: those that have not started yet, a few of them.
-        let waiting = |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Pending");
+        let waiting =
+            |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Pending");
         for pod in pods.unwrap_or_default().iter().filter(waiting).take(limits::CANDIDATES) {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
             let mut more: Vec<Event> = self.all(&path, ("fieldSelector", &of("Pod", name))).await?;
@@ -137,7 +142,8 @@ impl JobManager {
             0..=20 => format!("batch.kubernetes.io/controller-uid in ({})", listed.join(",")),
             _ => "batch.kubernetes.io/controller-uid".to_owned(),
         };
-        let Some(pods) = self.readable(self.all::<Pod>(&path, ("labelSelector", &selector)).await, "")? else {
+        let Some(pods) = self.readable(self.all::<Pod>(&path, ("labelSelector", &selector)).await, "")?
+        else {
             return Ok(Pods::Forbidden);
         };
         let mut by_job: BTreeMap<String, Vec<Pod>> = BTreeMap::new();
@@ -209,6 +215,13 @@ pub(crate) fn seen<T>(list: Option<&[T]>) -> Seen<'_, T> {
 pub(crate) fn owner(pod: &Pod) -> Option<&str> {
     let owners = pod.metadata.owner_references.as_ref()?;
     owners.iter().find(|owner| owner.controller == Some(true)).map(|owner| owner.uid.as_str())
+}
+
+/// A pod's completion index.
+pub(crate) fn index(pod: &Pod) -> Option<u32> {
+    const INDEX: &str = "batch.kubernetes.io/job-completion-index";
+    let marks = [&pod.metadata.labels, &pod.metadata.annotations];
+    marks.into_iter().flatten().find_map(|marks| marks.get(INDEX)?.parse().ok())
 }
 
 /// The selector of a Job's pods as text, from the Job itself: older clusters use other labels.

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use futures::stream::BoxStream;
+use futures::StreamExt;
+use futures::future::{self, Either};
+use futures::stream::{self, BoxStream};
 use windlass_manifest::{Cause, JobStatus};
 use windlass_model::ExitCode;
 
-use crate::{JobManager, Result};
+use crate::feed::{Feed, Sight};
+use crate::{Error, JobManager, Result};
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,11 +24,21 @@ pub struct Outcome {
     pub status: JobStatus,
 }
 
+impl Outcome {
+    /// The outcome of a final status.
+    pub(crate) fn of(status: JobStatus) -> Option<Self> {
+        let (cause, exit) = (status.cause.clone()?, status.exit()?);
+        Some(Outcome { name: status.name.clone(), cause, exit, status })
+    }
+}
+
 impl JobManager {
     /// The job's status, and again whenever it changed, until it has ended or is gone. The last item of a stream
     /// without error is final. Lost connections are made again; only what no retry mends is an error.
     pub fn watch(&self, name: &str) -> BoxStream<'static, Result<JobStatus>> {
-        todo!("{name}")
+        let (manager, name) = (self.clone(), name.to_owned());
+        let feed = async move { Feed::open(&manager, &name, true).await };
+        stream::once(feed).flat_map(statuses).boxed()
     }
 
     /// Waits until the job has ended. Right also when it ended before, or is deleted meanwhile
@@ -34,6 +47,46 @@ impl JobManager {
     /// # Errors
     /// `NotFound` if it is not there at the beginning, `TimedOut` after `timeout`, and what every call may answer.
     pub async fn wait(&self, name: &str, timeout: Option<Duration>) -> Result<Outcome> {
-        todo!("{name} {timeout:?}")
+        let ends = std::pin::pin!(self.ends(name));
+        let Some(after) = timeout else { return ends.await };
+        match future::select(ends, self.world.sleep(after)).await {
+            Either::Left((outcome, _)) => outcome,
+            Either::Right(_) => Err(Error::TimedOut { job: name.to_owned(), after }),
+        }
     }
+
+    async fn ends(&self, name: &str) -> Result<Outcome> {
+        let mut feed = Feed::open(self, name, false).await?;
+        loop {
+            if let Sight::Status(status) = feed.next().await?
+                && let Some(outcome) = Outcome::of(*status)
+            {
+                return Ok(outcome);
+            }
+        }
+    }
+}
+
+/// Every status of a feed that differs from the one before, to the final one or an error.
+fn statuses(feed: Result<Feed>) -> BoxStream<'static, Result<JobStatus>> {
+    let feed = match feed {
+        Ok(feed) => feed,
+        Err(error) => return stream::iter([Err(error)]).boxed(),
+    };
+    stream::unfold(Some((feed, None)), |state| async move {
+        let (mut feed, mut last): (Feed, Option<JobStatus>) = state?;
+        loop {
+            match feed.next().await {
+                Err(error) => return Some((Err(error), None)),
+                Ok(Sight::Status(status)) if last.as_ref() != Some(&*status) => {
+                    let status = *status;
+                    let rest =
+                        (!status.phase.is_final()).then(|| (feed, last.insert(status.clone()).clone()));
+                    return Some((Ok(status), rest.map(|(feed, last)| (feed, Some(last)))));
+                }
+                Ok(_) => {}
+            }
+        }
+    })
+    .boxed()
 }

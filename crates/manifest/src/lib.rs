@@ -5,9 +5,9 @@
 //! table in [`marks`]. Pure: it knows no cluster, no client, no clock.
 
 mod apply;
+mod cancel;
 mod cause;
 pub mod edit;
-mod cancel;
 mod facts;
 mod generate;
 pub mod make;
@@ -22,6 +22,6 @@ pub use cancel::{CancelPlan, cancel};
 pub use edit::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
 pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};
-pub use observe::{Seen, observe};
+pub use observe::{Seen, observe, observe_gone};
 pub use read::{Document, ReadError, read_documents};
 pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Verdict};

@@ -57,6 +57,27 @@ pub fn observe(job: &Job, pods: Seen<'_, Pod>, events: Seen<'_, Event>) -> JobSt
     }
 }
 
+/// The status of a job that is no longer there: `job` is what was last seen of it.
+///
+/// One that had ended keeps its end, one that was being cancelled is cancelled; any other was deleted.
+pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
+    let mut status = observe(job, pods, Seen::NotAsked);
+    if status.cause.is_some() {
+        return status;
+    }
+    let (phase, cause) = match facts::cancellation(job) {
+        Some(by) => (Phase::Cancelled, Cause::Cancelled { by }),
+        None => (Phase::Failed, Cause::Deleted),
+    };
+    let scene =
+        Scene { job, pods, events: Seen::NotAsked, phase, counts: &status.counts, cause: Some(&cause) };
+    status.verdict = verdict::of(&scene);
+    status.phase = phase;
+    status.exit_code = Some(cause.exit().code());
+    status.cause = Some(cause);
+    status
+}
+
 fn phase(job: &Job, pods: Seen<'_, Pod>, cause: Option<&Cause>) -> Phase {
     match cause {
         Some(Cause::Succeeded) => return Phase::Succeeded,

@@ -1,0 +1,153 @@
+//! Cuts a log that the server sends with timestamps into lines, and knows how to go on after a lost connection.
+//!
+//! Pure: bytes in, pieces out. A line is `TIME SPACE BYTES NEWLINE`; the time is the server's, in RFC 3339.
+
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use crate::limits;
+
+/// How far a log was handed out: up to the `lines`-th line of a time, and `bytes` of the line after it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    at: Option<Timestamp>,
+    lines: u64,
+    bytes: usize,
+}
+
+impl Cursor {
+    /// From when to ask for more: the whole second, which is what a server understands. `None` is the beginning.
+    pub(crate) fn since(&self) -> Option<String> {
+        let second = Timestamp::from_second(self.at?.as_second()).ok()?;
+        Some(format!("{second:.0}"))
+    }
+}
+
+/// Cuts one connection's bytes.
+pub(crate) struct Cutter {
+    cursor: Cursor,
+    /// What was handed out before this connection and comes again; `None` once it is past.
+    again: Option<Cursor>,
+    /// Lines of the cursor's time that have come again.
+    seen_again: u64,
+    /// The beginning of a line, or what follows the part of it that was cut off.
+    buffer: Vec<u8>,
+    /// The line whose beginning was cut off because it is too long to keep.
+    part: Option<Part>,
+    keep_times: bool,
+}
+
+/// A line that is being handed out.
+#[derive(Clone, Copy)]
+struct Part {
+    time: Option<Timestamp>,
+    /// Whether a former connection handed it out.
+    is_old: bool,
+    /// How many of its bytes this connection has brought.
+    bytes: usize,
+}
+
+impl Cutter {
+    /// A cutter that goes on at a cursor.
+    pub(crate) fn new(cursor: Cursor, keep_times: bool) -> Self {
+        let again = (cursor != Cursor::default()).then(|| cursor.clone());
+        Cutter { cursor, again, seen_again: 0, buffer: Vec::new(), part: None, keep_times }
+    }
+
+    /// Takes bytes, hands out whole lines. A line that is longer than the limit comes in pieces.
+    pub(crate) fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let mut rest = bytes;
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let (line, after) = rest.split_at(end + 1);
+            if self.buffer.is_empty() {
+                self.line(line, out);
+            } else {
+                let mut whole = std::mem::take(&mut self.buffer);
+                whole.extend_from_slice(line);
+                self.line(&whole, out);
+            }
+            rest = after;
+        }
+        self.buffer.extend_from_slice(rest);
+        if self.buffer.len() > limits::LOG_LINE {
+            let piece = std::mem::take(&mut self.buffer);
+            let part = self.piece(&piece, out);
+            self.part = Some(part);
+        }
+    }
+
+    /// The log has ended for good: what is left is a line without an end.
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) -> Cursor {
+        let rest = std::mem::take(&mut self.buffer);
+        if !rest.is_empty() {
+            self.line(&rest, out);
+        }
+        self.cursor
+    }
+
+    /// The connection is lost: what is left comes again.
+    pub(crate) fn lost(self) -> Cursor {
+        self.cursor
+    }
+
+    fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
+        let part = self.piece(line, out);
+        if part.is_old {
+            return;
+        }
+        self.cursor.bytes = 0;
+        let Some(time) = part.time else { return };
+        if self.cursor.at == Some(time) {
+            self.cursor.lines += 1;
+        } else {
+            (self.cursor.at, self.cursor.lines) = (Some(time), 1);
+        }
+    }
+
+    /// Hands out what is new of the beginning of a line, or of what follows the part that was cut off.
+    fn piece(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Part {
+        let (mut part, content) = match self.part.take() {
+            Some(part) => (part, piece),
+            None => {
+                let (time, prefix) = split(piece);
+                let is_old = self.skips(time);
+                if self.keep_times && !is_old && self.cursor.bytes == 0 {
+                    out.extend_from_slice(&piece[..prefix]);
+                }
+                (Part { time, is_old, bytes: 0 }, &piece[prefix..])
+            }
+        };
+        let given = self.cursor.bytes.saturating_sub(part.bytes).min(content.len());
+        part.bytes += content.len();
+        if !part.is_old {
+            out.extend_from_slice(&content[given..]);
+            self.cursor.bytes = self.cursor.bytes.max(part.bytes);
+        }
+        part
+    }
+
+    /// Whether a line was handed out before this connection. A server's own words between such lines were, too.
+    fn skips(&mut self, time: Option<Timestamp>) -> bool {
+        let Some(Cursor { at: Some(at), lines, .. }) = self.again else { return false };
+        match time {
+            None => true,
+            Some(time) if time < at => true,
+            Some(time) if time == at && self.seen_again < lines => {
+                self.seen_again += 1;
+                true
+            }
+            Some(_) => {
+                self.again = None;
+                false
+            }
+        }
+    }
+}
+
+/// A line's time, and how long it is with the space after it. A line without one is a server's own words.
+fn split(line: &[u8]) -> (Option<Timestamp>, usize) {
+    let Some(space) = line.iter().take(64).position(|byte| *byte == b' ') else { return (None, 0) };
+    let time = std::str::from_utf8(&line[..space]).ok().and_then(|text| Timestamp::from_str(text).ok());
+    (time, if time.is_some() { space + 1 } else { 0 })
+}

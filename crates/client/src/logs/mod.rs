@@ -1,0 +1,131 @@
+//! Logs as a record: every container and attempt of a job, from the first byte, without loss or repetition.
+
+mod line;
+mod pump;
+mod reader;
+mod state;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+
+use crate::transport::Call;
+use crate::{FollowEvent, JobManager, Result};
+
+pub(crate) use pump::Pump;
+
+/// Which logs to read.
+#[derive(Clone, Debug, Default)]
+pub struct LogOptions {
+    /// Goes on until the job has ended; otherwise what there is now.
+    pub follow: bool,
+    /// Only this container.
+    pub container: Option<String>,
+    /// Only the pod of this completion index.
+    pub index: Option<u32>,
+    /// Only the last lines of each container.
+    pub tail: Option<u32>,
+    /// Only what is younger than this.
+    pub since: Option<Duration>,
+    /// Each line begins with its time.
+    pub timestamps: bool,
+}
+
+/// Which of a process's two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogStream {
+    /// Standard output; also everything, where the server cannot tell the two apart.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Whole lines of one container's stream (the last may lack its line end when the container ended so).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogChunk {
+    /// Name of the pod.
+    pub pod: String,
+    /// The pod's completion index, of an Indexed job.
+    pub index: Option<u32>,
+    /// Name of the container.
+    pub container: String,
+    /// The container's attempt inside this pod, from 0 (its restart count).
+    pub attempt: u32,
+    /// Which stream.
+    pub stream: LogStream,
+    /// The bytes as the process wrote them.
+    pub bytes: Vec<u8>,
+}
+
+/// What reading logs gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogEvent {
+    /// Bytes.
+    Chunk(LogChunk),
+    /// Something is missing here, and why. Never a reason for the job's result.
+    Gap {
+        /// Name of the pod.
+        pod: String,
+        /// Name of the container.
+        container: String,
+        /// Why.
+        reason: String,
+    },
+    /// Said once: the server does not tell stdout and stderr apart, all goes to stdout.
+    StreamsMerged,
+}
+
+impl JobManager {
+    /// The logs of all pods of a job, from the first byte. The stream ends when all is read; with `follow`, when
+    /// the job has ended and all is read.
+    ///
+    /// A user who may not list the job's pods gets one gap.
+    pub fn logs(&self, name: &str, options: LogOptions) -> BoxStream<'static, Result<LogEvent>> {
+        if options.follow {
+            let only_logs = |event| async move {
+                match event {
+                    Ok(FollowEvent::Log(event)) => Some(Ok(event)),
+                    Ok(FollowEvent::Status(_) | FollowEvent::Ended(_)) => None,
+                    Err(error) => Some(Err(error)),
+                }
+            };
+            return self.follow(name, options).filter_map(only_logs).boxed();
+        }
+        let (manager, name) = (self.clone(), name.to_owned());
+        let all = async move { manager.read_logs(&name, options).await };
+        stream::once(all)
+            .flat_map(|events| events.unwrap_or_else(|error| stream::iter([Err(error)]).boxed()))
+            .boxed()
+    }
+
+    async fn read_logs(
+        &self,
+        name: &str,
+        options: LogOptions,
+    ) -> Result<BoxStream<'static, Result<LogEvent>>> {
+        let job = self.job(name).await?;
+        let Some(pods) = self.readable(self.pods_of(&job).await, name)? else {
+            let reason = "the pods of the job may not be read".to_owned();
+            let gap = LogEvent::Gap { pod: String::new(), container: String::new(), reason };
+            return Ok(stream::iter([Ok(gap)]).boxed());
+        };
+        let mut pump = Pump::new(self, options);
+        pump.see(pods.iter());
+        Ok(stream::unfold(pump, |mut pump| async move { Some((Ok(pump.next().await?), pump)) }).boxed())
+    }
+
+    /// Whether the server can tell stdout and stderr apart, as far as its version says: one before 1.32 takes the
+    /// question for no question and answers with both (KEP 3288).
+    pub(crate) async fn splits_streams(&self) -> bool {
+        let asked = self.memo.splits.get_or_try_init(|| async {
+            let version: serde_json::Value = self.ask(Call::get("/version")).await?.value;
+            let number = |field: &str| -> u32 {
+                let text = version[field].as_str().unwrap_or_default();
+                text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
+            };
+            Ok::<bool, crate::transport::Fault>((number("major"), number("minor")) >= (1, 32))
+        });
+        asked.await.copied().unwrap_or(false) && !self.memo.refuses_streams()
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads the logs of all containers of a job at the same time, a bounded number of them, into one queue.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Pod;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::reader::{Ended, Reader, Target};
+use super::state::{self, ContainerState};
+use super::{LogEvent, LogOptions, LogStream};
+use crate::{JobManager, limits};
+
+/// The logs of one job. Dropping it ends the reading.
+pub(crate) struct Pump {
+    manager: JobManager,
+    options: LogOptions,
+    sender: mpsc::Sender<LogEvent>,
+    events: mpsc::Receiver<LogEvent>,
+    tasks: JoinSet<()>,
+    /// By pod uid and container.
+    containers: BTreeMap<(String, String), watch::Sender<ContainerState>>,
+    turns: Arc<Semaphore>,
+    is_merged_said: bool,
+}
+
+impl Pump {
+    pub(crate) fn new(manager: &JobManager, options: LogOptions) -> Self {
+        let (sender, events) = mpsc::channel(limits::LOG_QUEUE);
+        Pump {
+            manager: manager.clone(),
+            options,
+            sender,
+            events,
+            tasks: JoinSet::new(),
+            containers: BTreeMap::new(),
+            turns: Arc::new(Semaphore::new(limits::LOG_READERS)),
+            is_merged_said: false,
+        }
+    }
+
+    /// Takes notice of pods: starts to read what has started, tells the readers what has ended.
+    pub(crate) fn see<'a>(&mut self, pods: impl Iterator<Item = &'a Pod>) {
+        for pod in pods {
+            let index = crate::view::index(pod);
+            if self.options.index.is_some() && self.options.index != index {
+                continue;
+            }
+            for (container, state) in state::of_pod(pod) {
+                if self.options.container.as_ref().is_none_or(|wanted| *wanted == container) {
+                    self.see_container(pod, index, container, state);
+                }
+            }
+        }
+    }
+
+    fn see_container(&mut self, pod: &Pod, index: Option<u32>, container: String, state: ContainerState) {
+        let key = (pod.metadata.uid.clone().unwrap_or_default(), container);
+        if let Some(known) = self.containers.get(&key) {
+            known.send_if_modified(|before| std::mem::replace(before, state) != state);
+            return;
+        }
+        let task = ContainerTask {
+            manager: self.manager.clone(),
+            options: self.options.clone(),
+            out: self.sender.clone(),
+            pod: pod.metadata.name.clone().unwrap_or_default(),
+            index,
+            container: key.1.clone(),
+        };
+        let (sender, receiver) = watch::channel(state);
+        self.containers.insert(key, sender);
+        let turns = self.turns.clone();
+        self.tasks.spawn(async move {
+            // The semaphore is never closed: without a turn there is nothing to read for.
+            if let Ok(_turn) = turns.acquire_owned().await {
+                task.run(receiver).await;
+            }
+        });
+    }
+
+    /// The job has ended: no attempt comes after those that are known.
+    pub(crate) fn close(&mut self) {
+        for state in self.containers.values() {
+            state.send_if_modified(|state| {
+                let before = *state;
+                (state.over, state.gone) = (true, !state.ended);
+                before != *state
+            });
+        }
+    }
+
+    /// Gives up what is still being read; true if there was something.
+    pub(crate) fn abandon(&mut self) -> bool {
+        let had_some = !self.tasks.is_empty();
+        self.tasks.abort_all();
+        had_some
+    }
+
+    /// Whether nothing is being read, and nothing waits to be handed out.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && self.events.is_empty()
+    }
+
+    /// The next event; `None` when all that is known was read.
+    pub(crate) async fn next(&mut self) -> Option<LogEvent> {
+        loop {
+            let event = if self.tasks.is_empty() {
+                self.events.try_recv().ok()?
+            } else {
+                tokio::select! {
+                    biased;
+                    Some(event) = self.events.recv() => event,
+                    _ = self.tasks.join_next() => continue,
+                }
+            };
+            if event == LogEvent::StreamsMerged && std::mem::replace(&mut self.is_merged_said, true) {
+                continue;
+            }
+            return Some(event);
+        }
+    }
+}
+
+/// All attempts of one container, one after the other.
+struct ContainerTask {
+    manager: JobManager,
+    options: LogOptions,
+    out: mpsc::Sender<LogEvent>,
+    pod: String,
+    index: Option<u32>,
+    container: String,
+}
+
+impl ContainerTask {
+    async fn run(self, mut state: watch::Receiver<ContainerState>) {
+        let now = *state.borrow();
+        // A cluster keeps the log of the attempt before the newest one, and of none before that.
+        let mut attempt = now.attempt.saturating_sub(1);
+        if attempt > 0 && !self.gap(format!("attempts 0 to {} are no longer kept", attempt - 1)).await {
+            return;
+        }
+        loop {
+            if self.attempt(attempt, &state).await == Ended::Unheard {
+                return;
+            }
+            let more =
+                |now: &ContainerState| now.attempt > attempt || now.over || now.gone || !self.options.follow;
+            let Ok(now) = state.wait_for(more).await.map(|now| *now) else { return };
+            if now.attempt <= attempt {
+                return;
+            }
+            attempt += 1;
+        }
+    }
+
+    /// One attempt: its two streams side by side where the server tells them apart, else both as one.
+    async fn attempt(&self, attempt: u32, state: &watch::Receiver<ContainerState>) -> Ended {
+        // A server takes `tailLines` only for both streams together.
+        if self.options.tail.is_none() && self.manager.splits_streams().await {
+            let read = |stream| self.reader(attempt, Some(stream), state).run();
+            let (stdout, stderr) =
+                futures::future::join(read(LogStream::Stdout), read(LogStream::Stderr)).await;
+            match (stdout, stderr) {
+                (Ended::Refused, _) | (_, Ended::Refused) => self.manager.memo.set_refuses_streams(),
+                (Ended::Unheard, _) | (_, Ended::Unheard) => return Ended::Unheard,
+                _ => return Ended::Done,
+            }
+        }
+        if self.out.send(LogEvent::StreamsMerged).await.is_err() {
+            return Ended::Unheard;
+        }
+        self.reader(attempt, None, state).run().await
+    }
+
+    fn reader(
+        &self,
+        attempt: u32,
+        stream: Option<LogStream>,
+        state: &watch::Receiver<ContainerState>,
+    ) -> Reader {
+        let (pod, container) = (self.pod.clone(), self.container.clone());
+        let target = Target { pod, index: self.index, container, attempt, stream };
+        Reader::new(self.manager.clone(), target, self.options.clone(), self.out.clone(), state.clone())
+    }
+
+    async fn gap(&self, reason: String) -> bool {
+        let (pod, container) = (self.pod.clone(), self.container.clone());
+        self.out.send(LogEvent::Gap { pod, container, reason }).await.is_ok()
+    }
+}

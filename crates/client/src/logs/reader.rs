@@ -1,0 +1,257 @@
+//! Reads one attempt's log, or one of its two streams, to its end: reconnected without loss or repetition.
+
+use futures::future::{self, Either};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use tokio::sync::{mpsc, watch};
+
+use super::line::{Cursor, Cutter};
+use super::state::ContainerState;
+use super::{LogChunk, LogEvent, LogOptions, LogStream};
+use crate::feed::pause;
+use crate::transport::{Call, Fault, segment};
+use crate::{JobManager, limits};
+
+/// Which log.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) pod: String,
+    pub(crate) index: Option<u32>,
+    pub(crate) container: String,
+    pub(crate) attempt: u32,
+    /// One of the two streams; `None` is both, as one.
+    pub(crate) stream: Option<LogStream>,
+}
+
+/// How reading ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// All of it was handed out, or what is missing is marked.
+    Done,
+    /// The server does not tell the two streams apart; nothing was handed out.
+    Refused,
+    /// Nobody listens.
+    Unheard,
+}
+
+pub(crate) struct Reader {
+    pub(crate) manager: JobManager,
+    pub(crate) target: Target,
+    pub(crate) options: LogOptions,
+    pub(crate) out: mpsc::Sender<LogEvent>,
+    pub(crate) state: watch::Receiver<ContainerState>,
+    cursor: Cursor,
+    failures: u32,
+}
+
+/// What one connection came to.
+enum Connection {
+    /// The server sent all it had.
+    Whole,
+    /// It broke off.
+    Broken(String),
+    Unheard,
+}
+
+impl Reader {
+    pub(crate) fn new(
+        manager: JobManager,
+        target: Target,
+        options: LogOptions,
+        out: mpsc::Sender<LogEvent>,
+        state: watch::Receiver<ContainerState>,
+    ) -> Self {
+        Reader { manager, target, options, out, state, cursor: Cursor::default(), failures: 0 }
+    }
+
+    /// Reads to the end.
+    pub(crate) async fn run(mut self) -> Ended {
+        let mut was_whole = false;
+        loop {
+            let before = *self.state.borrow_and_update();
+            let previous = match before.attempt.saturating_sub(self.target.attempt) {
+                0 => false,
+                1 => true,
+                _ if was_whole => return Ended::Done,
+                _ => return self.gap("a later attempt has taken its log's place").await,
+            };
+            let ended = previous || before.ended;
+            let follow = self.options.follow && !ended && !before.gone;
+            let body = match self.manager.open(self.call(previous, follow)).await {
+                Ok(response) => response.into_body(),
+                Err(fault) if self.is_refusal(&fault) => return Ended::Refused,
+                Err(fault) if fault.may_pass() && self.failures < limits::RECONNECTS => {
+                    self.wait_a_little().await;
+                    continue;
+                }
+                Err(fault) if fault.code == 400 && !ended && self.failures < limits::RECONNECTS => {
+                    // The container is not as far as its pod's status said.
+                    self.wait_for_news().await;
+                    continue;
+                }
+                Err(_) if was_whole => return Ended::Done,
+                Err(fault) => return self.gap(&fault.message).await,
+            };
+            match self.read(body, follow, ended || !self.options.follow).await {
+                Connection::Unheard => return Ended::Unheard,
+                Connection::Whole if ended || !self.options.follow || before.gone => return Ended::Done,
+                Connection::Whole if self.state.borrow().over && self.state.borrow().gone => {
+                    return Ended::Done;
+                }
+                Connection::Whole => {
+                    was_whole = true;
+                    self.wait_for_news().await;
+                }
+                Connection::Broken(reason) if self.failures >= limits::RECONNECTS => {
+                    return self.gap(&reason).await;
+                }
+                Connection::Broken(reason) => {
+                    tracing::debug!(
+                        pod = self.target.pod,
+                        container = self.target.container,
+                        reason,
+                        "log lost"
+                    );
+                    was_whole = false;
+                    self.wait_a_little().await;
+                }
+            }
+        }
+    }
+
+    fn call(&self, previous: bool, follow: bool) -> Call {
+        let pod = self.manager.core_path("pods");
+        let call = Call::get(format!("{pod}/{}/log", segment(&self.target.pod)))
+            .query("container", &self.target.container)
+            .query("timestamps", "true")
+            .query_if("follow", follow.then_some("true"))
+            .query_if("previous", previous.then_some("true"))
+            .query_if("stream", self.target.stream.map(name));
+        if let Some(since) = self.cursor.since() {
+            return call.query("sinceTime", &since);
+        }
+        let seconds = self.options.since.map(|since| since.as_secs().max(1).to_string());
+        let tail = self.options.tail.map(|lines| lines.to_string());
+        call.query_if("sinceSeconds", seconds.as_deref()).query_if("tailLines", tail.as_deref())
+    }
+
+    /// A server that knows the question and does not answer it: 422 from the API server, 400 from a kubelet.
+    fn is_refusal(&self, fault: &Fault) -> bool {
+        let about_streams = fault.code == 422 || fault.code == 400 && fault.message.contains("stream");
+        self.target.stream.is_some() && self.cursor == Cursor::default() && about_streams
+    }
+
+    /// Hands out what a connection brings. `last` says that nothing comes after what the server sends.
+    async fn read(&mut self, mut body: Body, follow: bool, last: bool) -> Connection {
+        let mut cutter = Cutter::new(std::mem::take(&mut self.cursor), self.options.timestamps);
+        let mut silence = follow.then(|| self.state.clone());
+        let result = loop {
+            let mut out = Vec::new();
+            match self.frame(&mut body, &mut silence).await {
+                Some(Ok(bytes)) => {
+                    self.failures = 0;
+                    for part in bytes.chunks(limits::LOG_CHUNK) {
+                        cutter.take(part, &mut out);
+                        if !self.send(std::mem::take(&mut out)).await {
+                            return Connection::Unheard;
+                        }
+                    }
+                }
+                Some(Err(reason)) => break Connection::Broken(reason),
+                None => break Connection::Whole,
+            }
+        };
+        self.cursor = match (&result, last) {
+            (Connection::Whole, true) => {
+                let mut out = Vec::new();
+                let cursor = cutter.finish(&mut out);
+                if !self.send(out).await {
+                    return Connection::Unheard;
+                }
+                cursor
+            }
+            _ => cutter.lost(),
+        };
+        result
+    }
+
+    /// The next bytes. A connection that stays silent long after its container has ended counts as broken.
+    async fn frame(
+        &self,
+        body: &mut Body,
+        state: &mut Option<watch::Receiver<ContainerState>>,
+    ) -> Option<Result<bytes::Bytes, String>> {
+        loop {
+            let frame = match state {
+                Some(state) => {
+                    let attempt = self.target.attempt;
+                    let world = &self.manager.world;
+                    let stale = async {
+                        let ended = |now: &ContainerState| now.ended || now.gone || now.attempt > attempt;
+                        if state.wait_for(ended).await.is_err() {
+                            future::pending::<()>().await;
+                        }
+                        world.sleep(limits::LOG_DRAIN).await;
+                    };
+                    match future::select(body.frame(), std::pin::pin!(stale)).await {
+                        Either::Left((frame, _)) => frame,
+                        Either::Right(_) => {
+                            return Some(Err("the log stays open after its container's end".to_owned()));
+                        }
+                    }
+                }
+                None => body.frame().await,
+            };
+            match frame? {
+                Ok(frame) => match frame.into_data() {
+                    Ok(bytes) => return Some(Ok(bytes)),
+                    Err(_trailers) => {}
+                },
+                Err(error) => return Some(Err(error.to_string())),
+            }
+        }
+    }
+
+    async fn send(&self, bytes: Vec<u8>) -> bool {
+        if bytes.is_empty() {
+            return true;
+        }
+        let chunk = LogChunk {
+            pod: self.target.pod.clone(),
+            index: self.target.index,
+            container: self.target.container.clone(),
+            attempt: self.target.attempt,
+            stream: self.target.stream.unwrap_or(LogStream::Stdout),
+            bytes,
+        };
+        self.out.send(LogEvent::Chunk(chunk)).await.is_ok()
+    }
+
+    async fn gap(&self, reason: &str) -> Ended {
+        let (pod, container) = (self.target.pod.clone(), self.target.container.clone());
+        match self.out.send(LogEvent::Gap { pod, container, reason: reason.to_owned() }).await {
+            Ok(()) => Ended::Done,
+            Err(_) => Ended::Unheard,
+        }
+    }
+
+    async fn wait_a_little(&mut self) {
+        self.manager.world.sleep(pause(self.failures)).await;
+        self.failures += 1;
+    }
+
+    /// Waits until the container's state changes, or a little while: the status follows the log's end.
+    async fn wait_for_news(&mut self) {
+        let pause = self.manager.world.sleep(limits::LONGEST_PAUSE.min(pause(self.failures + 3)));
+        let changed = std::pin::pin!(self.state.changed());
+        future::select(changed, pause).await;
+        self.failures += 1;
+    }
+}
+
+fn name(stream: LogStream) -> &'static str {
+    match stream {
+        LogStream::Stdout => "Stdout",
+        LogStream::Stderr => "Stderr",
+    }
+}
