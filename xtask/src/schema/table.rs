@@ -29,7 +29,7 @@ pub(crate) fn write(types: &Types, swagger: &Value, roots: &[&str], version: &st
          # @NAME [GROUP/VERSION/KIND] [map=KIND], `*` for every group version; `@NAME []T` is a list in a message of its own.\n\
          # FIELD NUMBER TYPE [FLAG...]; NUMBER `a.b`: b inside the embedded message a, `-`: not on the wire.\n\
          # TYPE: a scalar (`string:GO` names its Go type), `=NAME`, `[]T`, `map:T`.\n\
-         # FLAG: p pointer, o omitted when empty, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND.\n"
+         # FLAG: p pointer, in=STRUCT embedded, o omitted when empty, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND.\n"
     );
     Ok(done.into_values().fold(head, |text, declaration| text + &declaration))
 }
@@ -91,6 +91,10 @@ impl Writer<'_> {
             let go = field.go.trim_start_matches('*');
             write!(text, "{} {number} {}", field.json, self.shape(package, go)?)?;
             text.push_str(&flags(field, definition));
+            if !prefix.is_empty() {
+                let (_, embedded) = owner.rsplit_once('.').unwrap_or_default();
+                write!(text, " in={embedded}")?;
+            }
             text.push('\n');
         }
         Ok(())

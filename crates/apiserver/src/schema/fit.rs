@@ -49,7 +49,7 @@ impl Fitter {
                 dropped.push(name.clone());
                 continue;
             };
-            let place = Place { path: path.field(name), owner: shape.go_name() };
+            let place = Place { path: path.declared(name, field.embedded), owner: shape.go_name() };
             if !value.is_null() {
                 self.value(&field.shape, value, &place)?;
             }
@@ -153,7 +153,7 @@ fn zero(shape: &Shape) -> Value {
 fn scalar(kind: Scalar, go: &str, value: &mut Value, place: &Place<'_>) -> Result<(), DecodeError> {
     match (kind, &*value) {
         (Scalar::String, Value::String(_)) | (Scalar::Bool, Value::Bool(_)) => Ok(()),
-        (Scalar::Raw, _) | (Scalar::Fields, Value::Object(_)) => Ok(()),
+        (Scalar::Raw | Scalar::Fields, _) => Ok(()),
         (Scalar::Int64, Value::Number(number)) if number.as_i64().is_some() => Ok(()),
         (Scalar::Int32 | Scalar::IntOrString, Value::Number(number)) if is_i32(number) => Ok(()),
         (Scalar::Int32 | Scalar::Int64, Value::Number(number)) => {
@@ -170,9 +170,8 @@ fn scalar(kind: Scalar, go: &str, value: &mut Value, place: &Place<'_>) -> Resul
         (Scalar::Quantity, Value::Number(number)) => {
             set(value, quantity::canonical(&number.to_string())?.into())
         }
-        (Scalar::Time | Scalar::MicroTime | Scalar::IntOrString, other) => {
-            Err(place.mismatch(&kind_of(other), "string"))
-        }
+        (Scalar::IntOrString, other) => Err(place.mismatch(&kind_of(other), "int32")),
+        (Scalar::Time | Scalar::MicroTime, other) => Err(place.mismatch(&kind_of(other), "string")),
         (Scalar::Quantity, _) => Err(quantity::malformed()),
         (_, other) => Err(place.mismatch(&kind_of(other), go)),
     }

@@ -9,6 +9,10 @@ use serde_json::json;
 
 use super::*;
 
+mod hostile;
+mod merging;
+mod openapi;
+
 const JOB: &str = "io.k8s.api.batch.v1.Job";
 
 fn fitted(schema: &str, mut object: Value) -> (Value, Vec<String>) {
@@ -104,6 +108,12 @@ fn keys_given_twice_are_named_in_json_and_yaml() {
     assert_eq!(decoded.object["spec"]["a"], 2);
 }
 
+/// The text of one fixture.
+fn fixture(name: &str) -> Vec<u8> {
+    let folder = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("src/schema/fixtures");
+    std::fs::read(folder.join(name)).expect("is there")
+}
+
 /// The fixtures: what was written, upstream's JSON, upstream's protobuf.
 fn fixtures() -> Vec<(String, Value, Value, Vec<u8>)> {
     let folder: PathBuf = FilePath::new(env!("CARGO_MANIFEST_DIR")).join("src/schema/fixtures");
@@ -147,9 +157,7 @@ fn assert_part_of(part: &Value, whole: &Value, at: &str) {
             for (key, value) in whole {
                 match part.get(key) {
                     Some(inner) => assert_part_of(inner, value, &format!("{at}.{key}")),
-                    None => {
-                        assert!([json!(""), json!(0), json!(false)].contains(value), "{at}.{key}: {value}")
-                    }
+                    None => assert!(says_nothing(value), "{at}.{key}: {value}"),
                 }
             }
             assert!(part.keys().all(|key| whole.contains_key(key)), "{at}: {part:?} {whole:?}");
@@ -159,6 +167,13 @@ fn assert_part_of(part: &Value, whole: &Value, at: &str) {
             part.iter().zip(whole).for_each(|(part, whole)| assert_part_of(part, whole, at));
         }
         (part, whole) => assert_eq!(part, whole, "{at}"),
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().all(says_nothing),
+        other => [json!(""), json!(0), json!(false)].contains(other),
     }
 }
 
@@ -201,4 +216,79 @@ fn quantities_take_their_canonical_form() {
         assert!(quantity::canonical(wrong).is_err(), "{wrong}");
     }
     assert_eq!(quantity::canonical("1ki").expect_err("is none").0, "unable to parse quantity's suffix");
+}
+
+#[test]
+fn strict_decoding_says_what_upstream_says() {
+    let cases: Vec<(String, String)> = serde_json::from_slice(&fixture("strict.cases.json")).expect("parses");
+    assert!(cases.len() > 40);
+    for (body, expected) in cases {
+        let mut decoded = parse(body.as_bytes(), false).expect("parses");
+        let schema = shape_of(&decoded.object);
+        let said = match fit(&schema, &mut decoded.object) {
+            Err(error) => error.0,
+            Ok(unknown) => {
+                decoded.complaints.extend(unknown);
+                decoded.complaints.join(", ")
+            }
+        };
+        // Upstream's order is that of the body, ours that of the names.
+        let sorted = |text: &str| {
+            let mut parts: Vec<_> = text.split(", ").map(str::to_owned).collect();
+            parts.sort();
+            parts
+        };
+        let expected = expected.trim_start_matches("strict decoding error: ");
+        assert_eq!(sorted(&said), sorted(expected), "{body}");
+    }
+}
+
+/// What kubectl 1.33 sends for `create job`, `create secret`, `create namespace`, `create token` and `auth can-i`.
+#[test]
+fn bodies_of_typed_clients_hold_only_what_they_mean() {
+    let decoded = |name: &str| parse_protobuf(&fixture(&format!("typed/{name}.pb"))).expect("decodes");
+    let container = json!({"name": "crunch", "image": "host", "command": ["sh", "-c", "echo 1"]});
+    let pod = json!({"restartPolicy": "Never", "containers": [container]});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "crunch"},
+        "spec": {"template": {"spec": pod}}});
+    assert_eq!(decoded("job"), job);
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}});
+    assert_eq!(decoded("secret"), secret);
+    assert_eq!(
+        decoded("namespace"),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    );
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        "spec": {}, "status": {"token": ""}});
+    assert_eq!(decoded("tokenrequest")["kind"], request["kind"]);
+    let review = decoded("accessreview");
+    assert_eq!(review["spec"]["resourceAttributes"]["resource"], "jobs");
+}
+
+#[test]
+fn times_take_their_canonical_form() {
+    for (written, seconds, micros) in [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z"),
+        ("2026-01-02T03:04:05.9999999Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.999999Z"),
+        ("2026-01-02T03:04:05.5-01:30", "2026-01-02T04:34:05Z", "2026-01-02T04:34:05.500000Z"),
+    ] {
+        assert_eq!(scalar::time(written, false), Ok(json!(seconds)));
+        assert_eq!(scalar::time(written, true), Ok(json!(micros)));
+    }
+    assert_eq!(scalar::time("0001-01-01T00:00:00Z", false), Ok(Value::Null), "Go's zero time is no time");
+    for wrong in [
+        "",
+        "2026-01-02",
+        "2026-01-02T03:04:05",
+        "2026-01-02 03:04:05Z",
+        "20260102T030405Z",
+        "2026-13-02T03:04:05Z",
+        "2026-01-02T03:04:05Z[Europe/Berlin]",
+        "2026-01-02T03:04:05+0100",
+        "\u{e4}026-01-02T03:04:05Z",
+        "2026-01-02t03:04:05z",
+    ] {
+        assert!(scalar::time(wrong, false).is_err(), "{wrong}");
+    }
 }
