@@ -56,7 +56,7 @@ async fn missing_program_is_a_start_error_with_127() {
 #[tokio::test(flavor = "multi_thread")]
 async fn signal_is_128_and_its_number() {
     let cluster = Cluster::start().await;
-    cluster.create(job("killed", &["sh", "-c", "kill -TERM $$"])).await;
+    cluster.create(job("killed", &["sh", "-c", "kill -TERM $$$$"])).await;
     cluster.wait_job("killed", has_condition("Failed")).await;
     let pods = cluster.pods_of("killed").await;
     let states = pods[0].status.as_ref().and_then(|s| s.container_statuses.as_ref()).expect("containers");
@@ -67,8 +67,8 @@ async fn signal_is_128_and_its_number() {
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_job_never_exceeds_its_parallelism() {
     let cluster = Cluster::start().await;
-    // Each pod counts those that run beside it: a directory a pod, listed while it lives.
-    let script = "mkdir -p $TMPDIR/run; mkdir $TMPDIR/run/$$; ls $TMPDIR/run | wc -l; rmdir $TMPDIR/run/$$";
+    // Kubernetes reads `$$` as an escaped `$`. Each pod counts those that run beside it: a directory a pod, listed while it lives.
+    let script = "mkdir -p $TMPDIR/run; mkdir $TMPDIR/run/$$$$; ls $TMPDIR/run | wc -l; rmdir $TMPDIR/run/$$$$";
     let mut spec = job("parallel", &["sh", "-c", script]);
     spec["spec"]["completions"] = json!(10);
     spec["spec"]["parallelism"] = json!(3);
@@ -78,7 +78,8 @@ async fn parallel_job_never_exceeds_its_parallelism() {
     let pods = cluster.pods_of("parallel").await;
     assert_eq!(pods.len(), 10);
     for pod in pods {
-        let together: u32 = cluster.log(&pod.metadata.name.expect("a name")).await.trim().parse().expect("a count");
+        let together: u32 =
+            cluster.log(&pod.metadata.name.expect("a name")).await.trim().parse().expect("a count");
         assert!((1..=3).contains(&together), "{together} pods ran at once");
     }
     cluster.stop().await;
@@ -109,7 +110,9 @@ async fn indexed_job_runs_every_index_once() {
     assert_eq!(status.completed_indexes.as_deref(), Some("0-39"));
     let mut indexes = Vec::new();
     for pod in cluster.pods_of("indexed").await {
-        indexes.push(cluster.log(&pod.metadata.name.expect("a name")).await.trim().parse::<u32>().expect("an index"));
+        indexes.push(
+            cluster.log(&pod.metadata.name.expect("a name")).await.trim().parse::<u32>().expect("an index"),
+        );
     }
     indexes.sort_unstable();
     assert_eq!(indexes, (0..40).collect::<Vec<_>>());
@@ -176,10 +179,15 @@ async fn environment_comes_from_every_source() {
     let cluster = Cluster::start().await;
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
     let map = json!({"metadata": {"name": "settings"}, "data": {"colour": "red", "SIZE": "9"}});
-    maps.create(&PostParams::default(), &serde_json::from_value(map).expect("a ConfigMap")).await.expect("created");
+    maps.create(&PostParams::default(), &serde_json::from_value(map).expect("a ConfigMap"))
+        .await
+        .expect("created");
     let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), "default");
     let secret = json!({"metadata": {"name": "key"}, "stringData": {"token": "s3cret"}});
-    secrets.create(&PostParams::default(), &serde_json::from_value(secret).expect("a Secret")).await.expect("created");
+    secrets
+        .create(&PostParams::default(), &serde_json::from_value(secret).expect("a Secret"))
+        .await
+        .expect("created");
     let mut spec = job("env", &["sh", "-c", "echo $PLAIN $COLOUR $TOKEN $MY_SIZE $POD $CPU $TWICE"]);
     spec["spec"]["template"]["metadata"] = json!({"labels": {"team": "one"}});
     spec["spec"]["template"]["spec"]["containers"][0]["env"] = json!([
@@ -205,7 +213,8 @@ async fn environment_comes_from_every_source() {
 async fn pod_waits_for_its_config_map_and_then_runs() {
     let cluster = Cluster::start().await;
     let mut spec = job("waits", &["sh", "-c", "echo $COLOUR"]);
-    spec["spec"]["template"]["spec"]["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": "later"}}]);
+    spec["spec"]["template"]["spec"]["containers"][0]["envFrom"] =
+        json!([{"configMapRef": {"name": "later"}}]);
     cluster.create(spec).await;
     let waiting = |job: Option<&Job>| job.and_then(|j| j.status.as_ref()).and_then(|s| s.active) == Some(1);
     cluster.wait_job("waits", waiting).await;
@@ -216,7 +225,9 @@ async fn pod_waits_for_its_config_map_and_then_runs() {
     assert_eq!(why.message.as_deref(), Some("configmap \"later\" not found"));
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
     let map = json!({"metadata": {"name": "later"}, "data": {"COLOUR": "blue"}});
-    maps.create(&PostParams::default(), &serde_json::from_value(map).expect("a ConfigMap")).await.expect("created");
+    maps.create(&PostParams::default(), &serde_json::from_value(map).expect("a ConfigMap"))
+        .await
+        .expect("created");
     cluster.wait_job("waits", has_condition("Complete")).await;
     cluster.stop().await;
 }
@@ -246,7 +257,8 @@ async fn pod_with_an_image_waits_and_says_what_to_do() {
     cluster.wait_job("image", active).await;
     let pods = cluster.pods_of("image").await;
     let conditions = pods[0].status.as_ref().and_then(|s| s.conditions.as_ref()).expect("conditions");
-    let scheduled = conditions.iter().find(|c| c.type_ == "PodScheduled").expect("it says whether it is scheduled");
+    let scheduled =
+        conditions.iter().find(|c| c.type_ == "PodScheduled").expect("it says whether it is scheduled");
     assert_eq!((scheduled.status.as_str(), scheduled.reason.as_deref()), ("False", Some("Unschedulable")));
     let message = scheduled.message.as_deref().expect("a message");
     assert!(message.contains("windlass-host") && message.contains("--images=host"), "{message}");

@@ -25,8 +25,6 @@ mod tests;
 
 use crate::kind::Kind;
 
-pub use namespace::prepare_finalize;
-
 static ALL: [Kind; 11] = [
     namespace::KIND,
     pod::KIND,

@@ -78,15 +78,6 @@ fn prepare_update(new: &mut Value, old: &Value) {
     }
 }
 
-/// Before an update through `/finalize`: `new` keeps everything of `old` but the finalizers of its spec.
-pub fn prepare_finalize(new: &mut Value, old: &Value) {
-    let finalizers = new["spec"]["finalizers"].clone();
-    *new = old.clone();
-    if let Some(spec) = object(new, "spec") {
-        put(spec, "finalizers", finalizers);
-    }
-}
-
 /// Every problem of a namespace: its finalizers are what it has beyond metadata.
 fn validate(namespace: &Value) -> Errors {
     let mut errors = Errors::new();

@@ -225,8 +225,14 @@ pub(super) fn account(
     draft.status.active = count_of(tally.active.len() + managed.create.len() - managed.delete.len());
     let deleted_ready = managed.delete.iter().filter(|pod| is_ready(pod)).count();
     draft.status.ready = Some(count_of(tally.ready - deleted_ready));
-    draft.status.terminating = Some(count_of(tally.terminating.len() + managed.delete.len()));
+    let lingering = managed.delete.iter().filter(|pod| lingers(pod)).count();
+    draft.status.terminating = Some(count_of(tally.terminating.len() + lingering));
     draft.status.uncounted_terminated_pods = Some(json!({}));
+}
+
+/// Whether the pod takes time to end once it is deleted. One that no node has yet is gone at once.
+fn lingers(pod: &Pod) -> bool {
+    !pod.spec.node_name.is_empty() && pod.spec.termination_grace_period_seconds != Some(0)
 }
 
 /// Whether the pod waits for the replacement that carries its index's count on, and this plan does not create it.

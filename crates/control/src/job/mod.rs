@@ -9,6 +9,8 @@
 //! doubles so that a refusal (a quota) is met by few requests; here creations are writes of one transaction, and a
 //! refusal refuses them all.
 
+use std::borrow::Borrow;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -125,11 +127,17 @@ impl Event {
     }
 }
 
-/// Decides. `pods` are all pods that the Job controls and those without a controller that match its selector.
+/// Decides. `pods` are all pods that the Job controls, but for those that are [`forgettable`], and those without a
+/// controller in its namespace. Costs what the pods given cost, not what the Job has had.
 ///
 /// Source: upstream `syncJob` in `pkg/controller/job/job_controller.go`.
 #[must_use]
-pub fn plan(job: &Job, pods: &[Pod], now: Timestamp) -> Plan {
+pub fn plan(job: &Job, pods: &[impl Borrow<Pod>], now: Timestamp) -> Plan {
+    let pods: Vec<&Pod> = pods.iter().map(Borrow::borrow).collect();
+    decide(job, &pods, now)
+}
+
+fn decide(job: &Job, pods: &[&Pod], now: Timestamp) -> Plan {
     if managed_elsewhere(job) || finish::is_finished(&job.status) {
         return Plan::default();
     }

@@ -88,7 +88,7 @@ fn apply(world: &mut World, happening: Happening) {
         Happening::Succeeds(number) => one(living, number).for_each(|uid| _ = world.end(&uid, 0)),
         Happening::Fails(number) => one(living, number).for_each(|uid| _ = world.end(&uid, 1)),
         Happening::FailsIgnored(number) => {
-            one(living, number).for_each(|uid| _ = world.end(&uid, IGNORED_CODE))
+            one(living, number).for_each(|uid| _ = world.end(&uid, IGNORED_CODE));
         }
         Happening::IsRelabelled(number) => one(all, number).for_each(|uid| {
             world.pod(&uid).metadata.labels.insert("job".into(), "another".into());

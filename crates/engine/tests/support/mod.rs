@@ -68,7 +68,9 @@ impl Cluster {
         let waiting = await_condition(self.jobs(), name, condition);
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(job) => job.expect("a watch").expect("the Job is there"),
-            Err(_) => panic!("{name} never came so far: {:#?}", self.jobs().get(name).await.map(|j| j.status)),
+            Err(_) => {
+                panic!("{name} never came so far: {:#?}", self.jobs().get(name).await.map(|j| j.status))
+            }
         }
     }
 
@@ -76,7 +78,9 @@ impl Cluster {
         let waiting = await_condition(self.pods(), name, condition);
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(pod) => pod.expect("a watch"),
-            Err(_) => panic!("{name} never came so far: {:#?}", self.pods().get(name).await.map(|p| p.status)),
+            Err(_) => {
+                panic!("{name} never came so far: {:#?}", self.pods().get(name).await.map(|p| p.status))
+            }
         }
     }
 

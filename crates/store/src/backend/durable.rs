@@ -12,7 +12,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tracing::warn;
 
 use super::header::{self, Header, Prepared};
-use super::{Backend, Batch};
+use super::{Backend, Batch, torn};
 use crate::errors::OpenError;
 use crate::format::{self, Malformed};
 use crate::state::{Logged, State, Version};
@@ -58,13 +58,32 @@ pub(crate) struct Opened {
 pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
     let Prepared { header, lock } = header::prepare(dir, options)?;
     let place = dir.join(header::DATA);
-    // The embedded store asserts where it reads damaged files.
-    let database = catch_unwind(AssertUnwindSafe(|| Parts::open(&place)));
-    let parts = database.unwrap_or(Err(LoadError::Panic)).map_err(|error| error.at(&place))?;
+    let parts = open_or_mend(&place).map_err(|error| error.at(&place))?;
     let state = parts.load(&header).map_err(|error| error.at(&place))?;
     header::complete(dir, &header, state.revision())?;
     let id = header.store.clone();
     Ok(Opened { id, state, backend: Durable { parts, dir: dir.to_owned(), header, _lock: lock } })
+}
+
+/// Opens the embedded store; drops the last batch if that is torn and nothing else is wrong.
+fn open_or_mend(place: &Path) -> Result<Parts, LoadError> {
+    // The embedded store asserts where it reads damaged files.
+    let open = || catch_unwind(AssertUnwindSafe(|| Parts::open(place))).unwrap_or(Err(LoadError::Panic));
+    let error = match open() {
+        Err(error @ LoadError::Disk(fjall::Error::JournalRecovery(_))) => error,
+        other => return other,
+    };
+    let Some(torn) = torn::cut(place)? else { return Err(error) };
+    match open() {
+        Ok(parts) => {
+            warn!(%error, "dropped a batch of writes that a crash tore before it was acknowledged");
+            Ok(parts)
+        }
+        Err(_) => {
+            torn.restore()?;
+            Err(error)
+        }
+    }
 }
 
 impl Backend for Durable {
@@ -181,6 +200,8 @@ enum LoadError {
     #[error("{0}")]
     Disk(#[from] fjall::Error),
     #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
     Malformed(#[from] Malformed),
     #[error("the log has a hole before revision {}", .0.0)]
     Hole(Revision),
@@ -194,7 +215,7 @@ impl LoadError {
     fn at(self, place: &Path) -> OpenError {
         let place = place.display().to_string();
         match self {
-            LoadError::Disk(fjall::Error::Io(cause)) => OpenError::Io { place, cause },
+            LoadError::Disk(fjall::Error::Io(cause)) | LoadError::Io(cause) => OpenError::Io { place, cause },
             LoadError::Disk(fjall::Error::Locked) => OpenError::InUse(place),
             other => OpenError::Corrupt { place, cause: other.to_string() },
         }

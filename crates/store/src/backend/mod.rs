@@ -6,6 +6,8 @@ mod header;
 
 mod memory;
 
+mod torn;
+
 pub(crate) use durable::{Opened, open};
 pub(crate) use memory::Memory;
 

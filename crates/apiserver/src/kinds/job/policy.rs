@@ -78,7 +78,11 @@ fn action(errors: &mut Errors, spec: &Value, rule: &Value, path: &str) {
             "valid values: [\"Count\" \"FailIndex\" \"FailJob\" \"Ignore\"]",
         )),
         "FailIndex" if !is_set(spec, "backoffLimitPerIndex") => {
-            errors.push(FieldError::invalid(path, "FailIndex", "requires the backoffLimitPerIndex to be set"))
+            errors.push(FieldError::invalid(
+                path,
+                "FailIndex",
+                "requires the backoffLimitPerIndex to be set",
+            ));
         }
         "Count" | "FailIndex" | "FailJob" | "Ignore" => {}
         other => {

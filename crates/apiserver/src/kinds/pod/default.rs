@@ -109,3 +109,12 @@ pub(crate) fn round_quantities(parent: &mut Value, key: &str) {
         }
     }
 }
+
+/// Spells one quantity canonically, where it is given.
+pub(super) fn respell(parent: &mut Value, key: &str) {
+    if let Some(value) = given(parent, key)
+        && let Ok(quantity) = Quantity::of(value)
+    {
+        *value = quantity.to_string().into();
+    }
+}

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::job::sim::{World, at, job};
 use crate::job::{Action, MAX_PODS_PER_PLAN, Plan, is_finished, plan};
+use crate::view::Pod;
 
 fn created(plan: &Plan) -> usize {
     plan.actions.iter().filter(|action| matches!(action, Action::CreatePod { .. })).count()
@@ -198,9 +199,9 @@ fn job_that_was_resumed_does_not_fail_by_the_time_before() {
 #[test]
 fn job_managed_by_another_controller_is_left_alone() {
     let managed = job(json!({"completions": 1, "managedBy": "example.com/other"}));
-    assert_eq!(plan(&managed, &[], at(0)), Plan::default());
+    assert_eq!(plan(&managed, &[] as &[Pod], at(0)), Plan::default());
     let ours = job(json!({"completions": 1, "managedBy": "kubernetes.io/job-controller"}));
-    assert_eq!(created(&plan(&ours, &[], at(0))), 1);
+    assert_eq!(created(&plan(&ours, &[] as &[Pod], at(0))), 1);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::view::PodCondition;
 fn indexed(parallelism: i32, completions: i32, more: Value) -> World {
     let mut spec =
         json!({"parallelism": parallelism, "completions": completions, "completionMode": "Indexed"});
-    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("not an object: {more}") };
+    spec.as_object_mut().unwrap().extend(more);
     World::with(spec)
 }
 

@@ -1,4 +1,5 @@
 //! Situations of Jobs: what they become, what is refused and in which words, how they are shown.
+#![expect(clippy::needless_pass_by_value, reason = "rows read best as literals")]
 
 mod refused;
 mod status;
@@ -13,9 +14,9 @@ const UID: &str = "6a5bd5a0-0000-4000-8000-000000000001";
 
 /// A Job as the generic part hands it to `prepare_create`.
 fn named(mut job: Value) -> Value {
-    (KIND.default)(&mut job);
     job["metadata"]["name"] = "pi".into();
     job["metadata"]["uid"] = UID.into();
+    (KIND.default)(&mut job);
     (KIND.prepare_create)(&mut job);
     (KIND.default)(&mut job);
     job
@@ -99,6 +100,14 @@ fn what_is_given_decides_what_is_filled() {
     ] {
         assert_eq!(job(given.clone())["spec"][field], filled, "{given}");
     }
+}
+
+#[test]
+fn labels_of_the_template_are_the_jobs_too_with_the_generated_ones() {
+    let given = spec(json!({"template": {"metadata": {"labels": {"app": "x"}}, "spec": {}}}));
+    let job = named(given);
+    assert_eq!(job["metadata"]["labels"], job["spec"]["template"]["metadata"]["labels"]);
+    assert_eq!(job["metadata"]["labels"].as_object().unwrap().len(), 5);
 }
 
 #[test]

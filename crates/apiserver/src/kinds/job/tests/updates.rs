@@ -72,9 +72,13 @@ fn suspended_jobs_at_rest_may_move_and_resize_but_not_become_other_jobs() {
     assert_eq!(update(&old, &[pods]).len(), 1);
 
     old["status"] = json!({"startTime": "2026-01-01T00:00:00Z"});
-    assert_eq!(update(&old, &[selector.clone()]).len(), 1, "it started and is not yet known to be suspended");
+    assert_eq!(
+        update(&old, std::slice::from_ref(&selector)).len(),
+        1,
+        "it started and is not yet known to be suspended"
+    );
     old["status"]["conditions"] = json!([{"type": "Suspended", "status": "True"}]);
-    assert!(update(&old, &[selector.clone()]).is_empty());
+    assert!(update(&old, std::slice::from_ref(&selector)).is_empty());
     old["status"]["active"] = 1.into();
     assert_eq!(update(&old, &[selector]).len(), 1, "a pod still runs");
 }

@@ -1,4 +1,5 @@
 //! Situations of pods: what they become, what is refused and in which words, how they are shown.
+#![expect(clippy::needless_pass_by_value, reason = "rows read best as literals")]
 
 mod refused;
 mod shown;

@@ -52,12 +52,7 @@ fn source(errors: &mut Errors, volume: &Value, path: &str) {
     };
     let (of, at_source) = (&volume[*first], at(path, first));
     match *first {
-        "emptyDir" => {
-            if Quantity::of(&of["sizeLimit"]).is_ok_and(|q| q.nanos() < 0) {
-                let detail = "SizeLimit field must be a valid resource quantity";
-                errors.push(FieldError::forbidden(at(&at_source, "sizeLimit"), detail));
-            }
-        }
+        "emptyDir" => size_limit(errors, of, &at(&at_source, "sizeLimit")),
         "hostPath" => host_path(errors, of, &at_source),
         "secret" => keys(errors, of, &at_source, "secretName"),
         "configMap" => keys(errors, of, &at_source, "name"),
@@ -73,6 +68,18 @@ fn source(errors: &mut Errors, volume: &Value, path: &str) {
     }
     for other in more {
         errors.push(FieldError::forbidden(at(path, other), "may not specify more than 1 volume type"));
+    }
+}
+
+fn size_limit(errors: &mut Errors, of: &Value, path: &str) {
+    match Quantity::of(&of["sizeLimit"]) {
+        Ok(limit) if limit.nanos() < 0 => {
+            errors.push(FieldError::forbidden(path, "SizeLimit field must be a valid resource quantity"));
+        }
+        Err(error) if is_set(of, "sizeLimit") => {
+            errors.push(FieldError::invalid(path, of["sizeLimit"].clone(), error.to_string()));
+        }
+        _ => {}
     }
 }
 

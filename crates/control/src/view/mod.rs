@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// `metadata` of any object.
@@ -12,14 +12,19 @@ use serde_json::Value;
 #[serde(rename_all = "camelCase", default)]
 pub struct Meta {
     /// Name.
+    #[serde(deserialize_with = "nullable")]
     pub name: String,
     /// Namespace; empty for cluster-wide objects.
+    #[serde(deserialize_with = "nullable")]
     pub namespace: String,
     /// Uid.
+    #[serde(deserialize_with = "nullable")]
     pub uid: String,
     /// Resource version.
+    #[serde(deserialize_with = "nullable")]
     pub resource_version: String,
     /// Counts changes of the spec.
+    #[serde(deserialize_with = "nullable")]
     pub generation: i64,
     /// When it was created.
     pub creation_timestamp: Option<Timestamp>,
@@ -28,12 +33,16 @@ pub struct Meta {
     /// The grace that was given.
     pub deletion_grace_period_seconds: Option<i64>,
     /// Labels.
+    #[serde(deserialize_with = "nullable")]
     pub labels: BTreeMap<String, String>,
     /// Annotations.
+    #[serde(deserialize_with = "nullable")]
     pub annotations: BTreeMap<String, String>,
     /// Finalizers.
+    #[serde(deserialize_with = "nullable")]
     pub finalizers: Vec<String>,
     /// Owners.
+    #[serde(deserialize_with = "nullable")]
     pub owner_references: Vec<Owner>,
 }
 
@@ -42,16 +51,22 @@ pub struct Meta {
 #[serde(rename_all = "camelCase", default)]
 pub struct Owner {
     /// e.g. `batch/v1`.
+    #[serde(deserialize_with = "nullable")]
     pub api_version: String,
     /// e.g. `Job`.
+    #[serde(deserialize_with = "nullable")]
     pub kind: String,
     /// Name.
+    #[serde(deserialize_with = "nullable")]
     pub name: String,
     /// Uid.
+    #[serde(deserialize_with = "nullable")]
     pub uid: String,
     /// Whether it is the managing one.
+    #[serde(deserialize_with = "nullable")]
     pub controller: bool,
     /// Whether foreground deletion of the owner waits for this object.
+    #[serde(deserialize_with = "nullable")]
     pub block_owner_deletion: bool,
 }
 
@@ -60,10 +75,13 @@ pub struct Owner {
 #[serde(default)]
 pub struct Job {
     /// Metadata.
+    #[serde(deserialize_with = "nullable")]
     pub metadata: Meta,
     /// What is asked for.
+    #[serde(deserialize_with = "nullable")]
     pub spec: JobSpec,
     /// What is.
+    #[serde(deserialize_with = "nullable")]
     pub status: JobStatus,
 }
 
@@ -108,6 +126,7 @@ pub struct JobSpec {
 #[serde(default)]
 pub struct PodFailurePolicy {
     /// In order.
+    #[serde(deserialize_with = "nullable")]
     pub rules: Vec<PodFailureRule>,
 }
 
@@ -116,10 +135,12 @@ pub struct PodFailurePolicy {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodFailureRule {
     /// `FailJob`, `FailIndex`, `Ignore`, `Count`.
+    #[serde(deserialize_with = "nullable")]
     pub action: String,
     /// The containers' exit codes that it is for.
     pub on_exit_codes: Option<OnExitCodes>,
     /// The pod's conditions that it is for; one is enough.
+    #[serde(deserialize_with = "nullable")]
     pub on_pod_conditions: Vec<OnPodCondition>,
 }
 
@@ -130,8 +151,10 @@ pub struct OnExitCodes {
     /// The only container that is looked at, if set.
     pub container_name: Option<String>,
     /// `In` or `NotIn`.
+    #[serde(deserialize_with = "nullable")]
     pub operator: String,
     /// The codes.
+    #[serde(deserialize_with = "nullable")]
     pub values: Vec<i32>,
 }
 
@@ -155,6 +178,7 @@ fn yes() -> String {
 #[serde(default)]
 pub struct SuccessPolicy {
     /// In order.
+    #[serde(deserialize_with = "nullable")]
     pub rules: Vec<SuccessRule>,
 }
 
@@ -173,8 +197,10 @@ pub struct SuccessRule {
 #[serde(rename_all = "camelCase", default)]
 pub struct Selector {
     /// All must be equal.
+    #[serde(deserialize_with = "nullable")]
     pub match_labels: BTreeMap<String, String>,
     /// All must hold.
+    #[serde(deserialize_with = "nullable")]
     pub match_expressions: Vec<Requirement>,
 }
 
@@ -183,10 +209,13 @@ pub struct Selector {
 #[serde(default)]
 pub struct Requirement {
     /// The label.
+    #[serde(deserialize_with = "nullable")]
     pub key: String,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`.
+    #[serde(deserialize_with = "nullable")]
     pub operator: String,
     /// For In and NotIn.
+    #[serde(deserialize_with = "nullable")]
     pub values: Vec<String>,
 }
 
@@ -195,7 +224,7 @@ pub struct Requirement {
 #[serde(rename_all = "camelCase", default)]
 pub struct JobStatus {
     /// Conditions, also those of others.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
     /// First (or resumed) start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -204,13 +233,13 @@ pub struct JobStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Timestamp>,
     /// Pods that are neither terminal nor being deleted.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_zero")]
     pub active: i32,
     /// Pods that succeeded.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_zero")]
     pub succeeded: i32,
     /// Pods that failed.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_zero")]
     pub failed: i32,
     /// Pods being deleted and not yet terminal.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -236,14 +265,24 @@ fn is_zero(n: &i32) -> bool {
     *n == 0
 }
 
+/// Kubernetes reads `null` as absent, and so do the views: one stray null must not hide an object from its controller.
+fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 /// A condition of a Job.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
     /// e.g. `Complete`.
-    #[serde(rename = "type")]
+    #[serde(deserialize_with = "nullable", rename = "type")]
     pub kind: String,
     /// `True`, `False`, `Unknown`.
+    #[serde(deserialize_with = "nullable")]
     pub status: String,
     /// When it was last looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -252,10 +291,10 @@ pub struct Condition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_transition_time: Option<Timestamp>,
     /// For machines.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// For people.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// What this view does not know.
     #[serde(flatten)]
@@ -267,10 +306,13 @@ pub struct Condition {
 #[serde(default)]
 pub struct Pod {
     /// Metadata.
+    #[serde(deserialize_with = "nullable")]
     pub metadata: Meta,
     /// What of its spec matters here.
+    #[serde(deserialize_with = "nullable")]
     pub spec: PodSpec,
     /// What is.
+    #[serde(deserialize_with = "nullable")]
     pub status: PodStatus,
 }
 
@@ -279,14 +321,17 @@ pub struct Pod {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
     /// Where it runs; empty until scheduled.
+    #[serde(deserialize_with = "nullable")]
     pub node_name: String,
     /// `Never` or `OnFailure` for pods of Jobs.
+    #[serde(deserialize_with = "nullable")]
     pub restart_policy: String,
     /// What selects the way it is run.
     pub runtime_class_name: Option<String>,
     /// Deletion grace.
     pub termination_grace_period_seconds: Option<i64>,
     /// What must be gone before it is scheduled.
+    #[serde(deserialize_with = "nullable")]
     pub scheduling_gates: Vec<Value>,
 }
 
@@ -295,12 +340,16 @@ pub struct PodSpec {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
     /// `Pending`, `Running`, `Succeeded`, `Failed`.
+    #[serde(deserialize_with = "nullable")]
     pub phase: String,
     /// Conditions.
+    #[serde(deserialize_with = "nullable")]
     pub conditions: Vec<PodCondition>,
     /// App containers.
+    #[serde(deserialize_with = "nullable")]
     pub container_statuses: Vec<ContainerStatus>,
     /// Init containers.
+    #[serde(deserialize_with = "nullable")]
     pub init_container_statuses: Vec<ContainerStatus>,
 }
 
@@ -309,9 +358,10 @@ pub struct PodStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodCondition {
     /// e.g. `Ready`.
-    #[serde(rename = "type")]
+    #[serde(deserialize_with = "nullable", rename = "type")]
     pub kind: String,
     /// `True`, `False`, `Unknown`.
+    #[serde(deserialize_with = "nullable")]
     pub status: String,
     /// When it last changed.
     pub last_transition_time: Option<Timestamp>,
@@ -322,10 +372,13 @@ pub struct PodCondition {
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
     /// The container.
+    #[serde(deserialize_with = "nullable")]
     pub name: String,
     /// How often it was restarted in place.
+    #[serde(deserialize_with = "nullable")]
     pub restart_count: i32,
     /// Its state.
+    #[serde(deserialize_with = "nullable")]
     pub state: ContainerState,
 }
 
@@ -342,7 +395,11 @@ pub struct ContainerState {
 #[serde(rename_all = "camelCase", default)]
 pub struct Terminated {
     /// Its exit code.
+    #[serde(deserialize_with = "nullable")]
     pub exit_code: i32,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
 }
+
+#[cfg(test)]
+mod tests;
