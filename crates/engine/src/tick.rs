@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
+use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
 use windlass_store::{Change, CommitError, Key, Revision, Watch, WatchError};
 
@@ -41,7 +42,7 @@ pub(crate) struct Tick {
     pub(crate) node: windlass_control::schedule::Node,
     /// The authority's certificate, which every namespace is given.
     pub(crate) authority: String,
-    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) host: Host,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,

@@ -40,19 +40,25 @@ impl Problems {
         Problems::default()
     }
 
-    /// Adds one.
+    /// Adds one. What was found before is not said again.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem::new(path, message));
+        self.push(Problem::new(path, message));
     }
 
     /// Adds all of another collection.
     pub fn extend(&mut self, others: impl IntoIterator<Item = Problem>) {
-        self.0.extend(others);
+        others.into_iter().for_each(|problem| self.push(problem));
+    }
+
+    fn push(&mut self, problem: Problem) {
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
     }
 
     /// Adds the error of a part and gives its value.
     pub fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
-        result.map_err(|problem| self.0.push(problem)).ok()
+        result.map_err(|problem| self.push(problem)).ok()
     }
 
     /// In the order in which they were found.

@@ -1,9 +1,10 @@
 //! Reads: one key, or a page of keys at a revision. They run beside the writer and never wait for its disk.
 
+use crate::errors::ReadError;
 use crate::shared::Shared;
 use crate::state::{State, Version};
 use crate::sync::read;
-use crate::types::{Entry, Key, ListRequest, Page, ReadError, Revision};
+use crate::types::{Entry, Key, ListRequest, Page, Revision};
 
 /// The newest version of a key.
 pub(crate) fn get(shared: &Shared, key: &str) -> Result<Option<Entry>, ReadError> {

@@ -75,12 +75,7 @@ pub(crate) struct State {
 
 impl State {
     /// The state that a store is opened with: the log's last change is at `revision`.
-    pub(crate) fn new(
-        revision: Revision,
-        index: BTreeMap<Key, Version>,
-        log: impl IntoIterator<Item = Logged>,
-    ) -> State {
-        let log: VecDeque<Logged> = log.into_iter().collect();
+    pub(crate) fn new(revision: Revision, index: BTreeMap<Key, Version>, log: VecDeque<Logged>) -> State {
         let log_bytes = log.iter().map(Logged::weight).sum();
         State { revision, index, log, log_bytes }
     }

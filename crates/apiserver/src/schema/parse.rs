@@ -56,7 +56,7 @@ impl Node {
                 for (key, node) in entries {
                     let place = path.key(&key);
                     if map.contains_key(&key) {
-                        complain(complaints, format!("duplicate field \"{place}\""));
+                        complain(complaints, format!("duplicate field {:?}", place.to_string()));
                     }
                     let value = node.into_value(&place, depth + 1, complaints)?;
                     map.insert(key, value);

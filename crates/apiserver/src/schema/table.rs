@@ -61,6 +61,8 @@ pub(super) struct Field {
     pub(super) json: &'static str,
     /// What it holds.
     pub(super) shape: Shape,
+    /// The embedded struct that declares it, if not the type itself.
+    pub(super) embedded: Option<&'static str>,
     /// Whether absence and zero differ.
     pub(super) pointer: bool,
     /// Whether JSON leaves the zero value out.
@@ -122,11 +124,11 @@ pub(super) enum Scalar {
 impl Table {
     fn read(text: &'static str) -> Self {
         let lines = || text.lines().filter(|line| !line.starts_with('#'));
-        let heads = lines().filter_map(|line| line.strip_prefix("type ")?.split(' ').next());
+        let heads = lines().filter_map(|line| line.strip_prefix('@')?.split(' ').next());
         let names: BTreeMap<_, _> = heads.enumerate().map(|(place, name)| (name, place)).collect();
         let mut types: Vec<Type> = Vec::with_capacity(names.len());
         for line in lines() {
-            if let Some(head) = line.strip_prefix("type ") {
+            if let Some(head) = line.strip_prefix('@') {
                 types.push(Type::read(head, &names));
             } else if let Some(last) = types.last_mut() {
                 last.add(line, &names);
@@ -253,6 +255,7 @@ impl Field {
         Self {
             json,
             shape,
+            embedded: None,
             pointer: false,
             omitempty: false,
             required: false,
@@ -271,6 +274,7 @@ impl Field {
                 "o" => self.omitempty = true,
                 _ => self.required = true,
             },
+            Some(("in", embedded)) => self.embedded = Some(embedded),
             Some(("merge", key)) => self.merge_key = Some(key),
             Some(("strategy", strategy)) => self.strategy = Some(strategy),
             Some(("map", kind)) => self.map_type = Some(kind),
@@ -319,6 +323,10 @@ impl Shape {
             Self::Scalar(_, go) => (*go).to_owned(),
             Self::Ref(place) => format!("v1.{}", table().get(*place).go_name()),
             Self::List(inner) => format!("[]{}", inner.go_name()),
+            // The only map that has a name of its own.
+            Self::Map(inner) if matches!(**inner, Self::Scalar(Scalar::Quantity, _)) => {
+                "v1.ResourceList".to_owned()
+            }
             Self::Map(inner) => format!("map[string]{}", inner.go_name()),
         }
     }

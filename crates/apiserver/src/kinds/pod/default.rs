@@ -15,6 +15,10 @@ pub(crate) fn fill_pod(pod: &mut Value) {
     object(pod, "metadata");
     let Some(spec) = object(pod, "spec") else { return };
     fill_spec(spec);
+    if int(spec, "terminationGracePeriodSeconds").is_some_and(|s| s < 0) {
+        // Upstream's oldest clients wrote negative ones for "at once" (pkg/apis/core/v1/conversion.go).
+        set(spec, "terminationGracePeriodSeconds", 1);
+    }
     for list in ["containers", "initContainers"] {
         for container in items_mut(spec, list) {
             if let Some(resources) = given(container, "resources") {
@@ -103,5 +107,14 @@ pub(crate) fn round_quantities(parent: &mut Value, key: &str) {
         if let Ok(quantity) = Quantity::of(value) {
             *value = quantity.rounded_to_milli().to_string().into();
         }
+    }
+}
+
+/// Spells one quantity canonically, where it is given.
+pub(super) fn respell(parent: &mut Value, key: &str) {
+    if let Some(value) = given(parent, key)
+        && let Ok(quantity) = Quantity::of(value)
+    {
+        *value = quantity.to_string().into();
     }
 }

@@ -5,6 +5,10 @@ pub(crate) mod default;
 mod prepare;
 mod qos;
 mod table;
+#[cfg(test)]
+mod tests;
+mod update;
+pub(crate) mod validate;
 mod volume;
 
 use crate::kind::{Kind, Subresource};
@@ -23,6 +27,8 @@ pub(super) const KIND: Kind = Kind {
     prepare_create: prepare::prepare_create,
     prepare_update: prepare::prepare_update,
     prepare_status: prepare::prepare_status,
+    validate: validate::pod,
+    validate_update: update::validate_update,
     fields: prepare::fields,
     field_names: prepare::FIELD_NAMES,
     columns: table::COLUMNS,
