@@ -167,8 +167,9 @@ async fn a_dry_run_says_what_would_be_and_changes_nothing() {
 #[tokio::test]
 async fn bodies_come_as_json_or_yaml_and_nothing_else() {
     let api = Api::new().await;
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {a: b}\n";
-    assert_eq!(api.call(Method::POST, CONFIG_MAPS, "application/yaml", yaml).await.code, 201);
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-yaml}\ndata: {a: b}\n";
+    let answer = api.call(Method::POST, CONFIG_MAPS, "application/yaml", yaml).await;
+    assert_eq!(answer.code, 201, "{answer:?}");
     let json = config_map("j", json!({})).to_string();
     assert_eq!(api.call(Method::POST, CONFIG_MAPS, "application/json; charset=utf-8", json).await.code, 201);
     let answer = api.call(Method::POST, CONFIG_MAPS, "text/plain", "x").await;
