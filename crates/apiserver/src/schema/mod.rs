@@ -12,6 +12,7 @@ mod path;
 mod protobuf;
 mod quantity;
 mod scalar;
+mod shape;
 mod table;
 #[cfg(test)]
 mod tests;

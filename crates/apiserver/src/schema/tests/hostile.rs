@@ -69,6 +69,7 @@ fn deep_bodies_are_refused() {
     assert!(parse(deep(101).as_bytes(), false).is_err());
     assert!(parse(deep(100_000).as_bytes(), false).is_err());
     assert!(parse(deep(101).as_bytes(), true).is_err());
+    assert!(parse(format!("{{\"a\":{}}}", deep(101)).as_bytes(), true).is_err());
     assert!(parse(deep(100_000).as_bytes(), true).is_err());
 }
 

@@ -99,10 +99,30 @@ fn nulls_and_zeros_that_say_nothing_go() {
 }
 
 #[test]
+fn null_in_a_list_or_map_is_the_zero_value() {
+    let (object, complaints) = fitted(
+        JOB,
+        json!({"metadata": {"labels": {"a": null}},
+            "spec": {"template": {"spec": {"containers": [null, {"args": ["x", null]}]}}}}),
+    );
+    assert_eq!(complaints, [""; 0]);
+    assert_eq!(
+        object,
+        json!({"metadata": {"labels": {"a": ""}},
+            "spec": {"template": {"spec": {"containers": [{}, {"args": ["x", ""]}]}}}})
+    );
+}
+
+#[test]
 fn keys_given_twice_are_named_in_json_and_yaml() {
     let decoded = parse(br#"{"spec":{"a":1,"a":2},"l":[{"b":1,"b":1}]}"#, false).expect("parses");
     assert_eq!(decoded.complaints, ["duplicate field \"spec.a\"", "duplicate field \"l[0].b\""]);
     assert_eq!(decoded.object["spec"]["a"], 2);
+    let decoded = parse(b"{\"spec\": {\"a\": 1, \"a\": 2}}", true).expect("parses");
+    assert_eq!(decoded.complaints, ["duplicate field \"spec.a\""]);
+    let decoded = parse(b"{spec: {a: 1}, b: on, c: 1e3, d: ~, e: 012, 5: x}", true).expect("parses");
+    assert_eq!(decoded.object["spec"]["a"], 1);
+    assert_eq!(decoded.object["5"], "x");
     let decoded = parse(b"spec:\n  a: 1\n  a: 2\n", true).expect("parses");
     assert_eq!(decoded.complaints, ["duplicate field \"spec.a\""]);
     assert_eq!(decoded.object["spec"]["a"], 2);
