@@ -24,6 +24,7 @@ use crate::facts::Runs;
 use crate::home::{Home, HomeError, Running};
 use crate::identity::{Identity, IdentityError};
 use crate::logs::{Hub, Logs};
+use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
 use crate::world::{hex, millis, rfc3339};
@@ -242,6 +243,7 @@ fn tick(
         world: config.world.clone(),
         home: config.home.clone(),
         hub: hub.clone(),
+        sweeper: Sweeper::start(config.home.clone()),
         node: schedule::Node {
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),

@@ -7,14 +7,18 @@ use windlass_model::{ExitCode, Problems, duration, label, quantity};
 
 #[test]
 fn durations_are_read_as_people_write_them() {
-    for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172_800), ("1w", 604_800), ("0", 0)] {
+    for (text, seconds) in
+        [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172_800), ("1w", 604_800), ("0", 0)]
+    {
         assert_eq!(duration::parse(text), Ok(Duration::from_secs(seconds)), "{text}");
     }
 }
 
 #[test]
 fn what_is_no_duration_is_refused() {
-    for text in ["", "m", "5x", "30m1h", "1m1m", "-5", "1.5h", "5 m", "99999999999999999999", "99999999999999999d"] {
+    for text in
+        ["", "m", "5x", "30m1h", "1m1m", "-5", "1.5h", "5 m", "99999999999999999999", "99999999999999999d"]
+    {
         assert!(duration::parse(text).is_err(), "{text}");
     }
 }

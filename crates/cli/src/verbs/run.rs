@@ -1,5 +1,7 @@
 //! `windlass run`: submit a command, follow it, exit with its code, as if it had run here.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
@@ -11,6 +13,7 @@ use super::pump::Pump;
 use super::result_file;
 use crate::args::high::RunOptions;
 use crate::args::low::OnInterrupt;
+use crate::clock;
 use crate::cluster::{Call, Session};
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
@@ -19,6 +22,8 @@ use crate::print::plain;
 
 /// So many events wait to be looked at.
 const NEWS: usize = 16;
+/// A job that waits for longer than this is worth a word.
+const SOON: Duration = Duration::from_secs(2);
 
 /// Runs it.
 pub(crate) async fn run(options: &RunOptions, call: Call<'_>) -> Outcome {
@@ -69,7 +74,7 @@ async fn submit_and_follow(
         notes: session.notes,
         options,
         stage: Stage::Following,
-        verdict: String::new(),
+        waiting: None,
         manager,
     };
     if let Some(what) = interrupted
@@ -78,6 +83,14 @@ async fn submit_and_follow(
         return Ok(exit);
     }
     follower.follow(&mut interrupts, &session, ends).await
+}
+
+/// At this time; never, if there is none.
+async fn due(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Writes the job's bytes; hands on all other events, in their order.
@@ -116,7 +129,8 @@ struct Follower<'a> {
     notes: Notes,
     options: &'a RunOptions,
     stage: Stage,
-    verdict: String,
+    /// What the job waits for, and when to say so: most waits are over before anybody could read of them.
+    waiting: Option<(String, Option<tokio::time::Instant>)>,
     manager: JobManager,
 }
 
@@ -144,6 +158,7 @@ impl Follower<'_> {
                         return Ok(exit);
                     }
                 }
+                () = due(self.waiting.as_ref().and_then(|(_, due)| *due)) => self.say_waiting(),
                 event = news.recv() => match event {
                     Some(FollowEvent::Status(status)) => self.status(&status).await?,
                     Some(FollowEvent::Ended(end)) => return Ok(self.ended(*end, ends)),
@@ -162,13 +177,21 @@ impl Follower<'_> {
         }
     }
 
+    /// Says once what the job waits for.
+    fn say_waiting(&mut self) {
+        if let Some((text, due)) = &mut self.waiting {
+            *due = None;
+            self.notes.say(&format!("{}: {}", self.name, plain(text)));
+        }
+    }
+
     /// What is said of a status, and the end of what will never start.
     async fn status(&mut self, status: &JobStatus) -> Outcome<()> {
         let verdict = &status.verdict;
         let waits = matches!(verdict.outlook, Outlook::ResolvesItself | Outlook::NeedsAction);
-        if waits && verdict.text != self.verdict {
-            self.verdict.clone_from(&verdict.text);
-            self.notes.say(&format!("{}: {}", self.name, plain(&verdict.text)));
+        match &self.waiting {
+            Some((known, _)) if waits && *known == verdict.text => {}
+            _ => self.waiting = waits.then(|| (verdict.text.clone(), Some(clock::after(SOON)))),
         }
         if verdict.outlook != Outlook::NeedsAction
             || !self.options.fail_fast
