@@ -104,7 +104,7 @@ async fn dispatch(
             None => on_collection(&method, call).await,
         };
     }
-    if method != Method::GET {
+    if route != Route::Unknown && method != Method::GET {
         return Err(method_not_allowed());
     }
     match route {

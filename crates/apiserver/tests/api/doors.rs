@@ -1,12 +1,10 @@
 //! Patches in their forms, and the doors beside an object: status, log, eviction, binding.
 
-mod support;
-
+use crate::support::{Answer, Api, CONFIG_MAPS, JOBS, PODS, config_map, job, pod};
 use axum::body::Body;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use support::{Answer, Api, CONFIG_MAPS, JOBS, PODS, config_map, job, pod};
 
 async fn patch(api: &Api, path: &str, media: &str, body: Value) -> Answer {
     api.call(Method::PATCH, path, &format!("application/{media}"), body.to_string()).await

@@ -1,9 +1,7 @@
 //! Watches: what is, what changes, selectors at their edges, bookmarks, ends and refusals.
 
-mod support;
-
+use crate::support::{Api, CONFIG_MAPS, JOBS, Lines, config_map, job};
 use serde_json::{Value, json};
-use support::{Api, CONFIG_MAPS, JOBS, Lines, config_map, job};
 use windlass_apiserver::http::Limits;
 use windlass_store::Bounds;
 
@@ -145,7 +143,7 @@ async fn combinations_that_would_hang_a_client_are_refused() {
 async fn what_is_there_comes_whole_though_it_fills_several_pages() {
     let api = Api::new().await;
     for n in 0..1203 {
-        let namespaces = support::kind("v1", "ConfigMap");
+        let namespaces = crate::support::kind("v1", "ConfigMap");
         let object = config_map(&format!("m{n:04}"), json!({}));
         api.registry.create(namespaces, Some("default"), object, false).await.unwrap();
     }
