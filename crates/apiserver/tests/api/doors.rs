@@ -50,6 +50,25 @@ async fn patches_that_cannot_be_applied_say_why() {
 }
 
 #[tokio::test]
+async fn copies_of_copies_do_not_fill_the_memory() {
+    let api = Api::new().await;
+    api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let copies: Vec<Value> =
+        (0..200).map(|n| json!({"op": "copy", "from": "", "path": format!("/data/k{n}")})).collect();
+    let answer = patch(&api, &format!("{CONFIG_MAPS}/c"), "json-patch+json", json!(copies)).await;
+    assert_eq!((answer.code, &answer.json()["reason"]), (413, &json!("RequestEntityTooLarge")));
+}
+
+#[tokio::test]
+async fn nothing_is_written_whose_answer_the_client_cannot_read() {
+    let api = Api::new().await;
+    let request = Request::post(CONFIG_MAPS).header("accept", "text/html");
+    let answer = api.ask(request.body(Body::from(config_map("c", json!({})).to_string())).unwrap()).await;
+    assert_eq!(answer.code, 406);
+    assert_eq!(api.get(&format!("{CONFIG_MAPS}/c")).await.code, 404);
+}
+
+#[tokio::test]
 async fn a_patch_fails_on_the_revision_only_if_it_names_one() {
     let api = Api::new().await;
     let first = api.make(CONFIG_MAPS, config_map("c", json!({}))).await;

@@ -27,6 +27,8 @@ async fn a_list_has_items_without_types_in_order_of_names() {
     let item = &list["items"][0];
     assert_eq!((&item["kind"], &item["apiVersion"]), (&Value::Null, &Value::Null));
     assert_eq!(item["data"], json!({"a": "b"}));
+    let unbounded = api.get(&format!("{CONFIG_MAPS}?limit={}", i64::MAX)).await.json();
+    assert_eq!(names(&unbounded).len(), 5);
     let empty = api.get(JOBS).await.json();
     assert_eq!(empty["items"], json!([]));
 }

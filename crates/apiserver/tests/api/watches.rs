@@ -178,6 +178,8 @@ async fn a_watch_without_bookmarks_ends_silently_at_its_time() {
     let started = tokio::time::Instant::now();
     let empty = "/apis/apps/v1/namespaces/default/replicasets?watch=true";
     assert!(api.watch(empty).await.next().await.is_none());
+    let endless = format!("{CONFIG_MAPS}?watch=true&timeoutSeconds={}", i64::MAX);
+    drop(api.watch(&endless).await);
     let minutes = started.elapsed().as_secs() / 60;
     assert!((30..60).contains(&minutes), "{minutes}");
 }
