@@ -7,6 +7,7 @@ mod discovery;
 mod doors;
 mod lists;
 mod objects;
+mod properties;
 mod support;
 mod tls;
 mod watches;
