@@ -231,6 +231,12 @@ impl Feed {
         if !(is_expired || fault.may_pass()) || self.failures >= limits::RECONNECTS {
             return Err(self.manager.error(&self.name, fault));
         }
+        if is_expired && matches!(error, watcher::Error::WatchStartFailed(_)) {
+            // kube's watcher lists anew when a watch ends with 410, but asks again and again for one that does not
+            // begin.
+            let with_pods = matches!(self.pods, Pods::Known { .. });
+            self.changes = changes(&self.manager, &self.name, &self.job, with_pods);
+        }
         if !is_expired || self.failures > 0 {
             self.pausing = Some(self.manager.world.sleep(pause(self.failures)));
         }

@@ -5,9 +5,9 @@
 //! table in [`marks`]. Pure: it knows no cluster, no client, no clock.
 
 mod apply;
+mod cancel;
 mod cause;
 pub mod edit;
-mod cancel;
 mod facts;
 mod generate;
 pub mod make;

@@ -69,7 +69,8 @@ pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
         Some(by) => (Phase::Cancelled, Cause::Cancelled { by }),
         None => (Phase::Failed, Cause::Deleted),
     };
-    let scene = Scene { job, pods, events: Seen::NotAsked, phase, counts: &status.counts, cause: Some(&cause) };
+    let scene =
+        Scene { job, pods, events: Seen::NotAsked, phase, counts: &status.counts, cause: Some(&cause) };
     status.verdict = verdict::of(&scene);
     status.phase = phase;
     status.exit_code = Some(cause.exit().code());
