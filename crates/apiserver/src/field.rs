@@ -11,6 +11,8 @@ pub enum Cause {
     Required,
     /// Its value is malformed or out of bounds.
     Invalid,
+    /// Its value is wrong as a whole and not worth printing.
+    InvalidUnsaid,
     /// Its value is none of a closed set.
     NotSupported,
     /// Its value stands twice in a list that allows it once.
@@ -56,6 +58,15 @@ impl FieldError {
     ) -> FieldError {
         FieldError { path: path.into(), cause: Cause::Invalid, value: value.into(), detail: detail.into() }
     }
+    /// A wrong value that is not printed: a list or structure whose parts do not go together.
+    pub fn invalid_unsaid(path: impl Into<String>, detail: impl Into<String>) -> FieldError {
+        FieldError {
+            path: path.into(),
+            cause: Cause::InvalidUnsaid,
+            value: Value::Null,
+            detail: detail.into(),
+        }
+    }
     /// A value outside a closed set.
     pub fn not_supported(path: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> FieldError {
         let list = supported.iter().map(|s| format!("{s:?}")).collect::<Vec<_>>().join(", ");
@@ -97,7 +108,7 @@ impl FieldError {
     pub fn reason(&self) -> &'static str {
         match self.cause {
             Cause::Required => "FieldValueRequired",
-            Cause::Invalid => "FieldValueInvalid",
+            Cause::Invalid | Cause::InvalidUnsaid => "FieldValueInvalid",
             Cause::NotSupported => "FieldValueNotSupported",
             Cause::Duplicate => "FieldValueDuplicate",
             Cause::Forbidden => "FieldValueForbidden",
@@ -112,7 +123,7 @@ impl FieldError {
     pub fn message(&self) -> String {
         let word = match self.cause {
             Cause::Required => "Required value",
-            Cause::Invalid | Cause::TypeInvalid => "Invalid value",
+            Cause::Invalid | Cause::InvalidUnsaid | Cause::TypeInvalid => "Invalid value",
             Cause::NotSupported => "Unsupported value",
             Cause::Duplicate => "Duplicate value",
             Cause::Forbidden => "Forbidden",
@@ -121,7 +132,7 @@ impl FieldError {
             Cause::NotFound => "Not found",
         };
         let value = match self.cause {
-            Cause::Required | Cause::Forbidden | Cause::TooLong => String::new(),
+            Cause::Required | Cause::Forbidden | Cause::TooLong | Cause::InvalidUnsaid => String::new(),
             Cause::Invalid
             | Cause::TypeInvalid
             | Cause::NotSupported

@@ -1,1 +1,42 @@
-fn main() {}
+//! `windlass`: batch jobs on Kubernetes, or on this machine where there is none.
+//!
+//! The same program is the command line, the embedded engine and the engine's shim. Decisions about jobs are the
+//! library's; this crate parses, chooses the cluster, calls and prints.
+
+mod age;
+mod app;
+mod args;
+mod clock;
+mod cluster;
+mod daemon;
+mod env;
+mod errors;
+mod exit;
+mod fail;
+mod out;
+mod print;
+mod runtime;
+mod saved;
+mod strangers;
+mod verbs;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    match args.nth(1).as_deref().and_then(|word| word.to_str()) {
+        Some(daemon::SHIM) => return windlass_engine::shim_main(args),
+        Some(daemon::ENGINE) => {
+            install_tls();
+            return daemon::main(args).into();
+        }
+        _ => install_tls(),
+    }
+    app::run(std::env::args_os().collect()).into()
+}
+
+/// One TLS provider for the whole process.
+fn install_tls() {
+    // It fails only if there is one already.
+    _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -41,6 +41,16 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// What pods may use of it: all there is.
+    pub(crate) fn allocatable(&self) -> BTreeMap<String, String> {
+        let memory = format!("{}Ki", self.memory_bytes / 1024);
+        [("cpu", self.cpus.to_string()), ("memory", memory), ("pods", "1000".to_owned())]
+            .map(|(name, amount)| (name.to_owned(), amount))
+            .into()
+    }
+}
+
 /// Makes what is missing and brings the node up to date.
 pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -> Result<(), ApiError> {
     for name in ["default", "kube-system", "kube-public"] {
@@ -89,11 +99,7 @@ fn architecture() -> &'static str {
 }
 
 fn status(node: &str, machine: &Machine, now: Timestamp) -> Value {
-    let resources = json!({
-        "cpu": machine.cpus.to_string(),
-        "memory": format!("{}Ki", machine.memory_bytes / 1024),
-        "pods": "1000",
-    });
+    let resources = machine.allocatable();
     json!({
         "capacity": resources,
         "allocatable": resources,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::logs::{LogRequest, LogSource, Stream};
-use windlass_runner::log::{self, ReadOptions, Wanted};
+use windlass_runner::log::{self, Output, ReadOptions};
 use windlass_runner::runtime::Key as RunKey;
 
 use crate::home::Home;
@@ -79,13 +79,13 @@ impl Logs {
         let options = ReadOptions {
             follow: request.follow,
             since: request.since,
-            tail_lines: request.tail_lines,
+            tail: request.tail_lines,
             limit_bytes: request.limit_bytes,
             timestamps: request.timestamps,
-            wanted: match request.stream {
-                Stream::All => Wanted::All,
-                Stream::Stdout => Wanted::Stdout,
-                Stream::Stderr => Wanted::Stderr,
+            output: match request.stream {
+                Stream::All => None,
+                Stream::Stdout => Some(Output::Stdout),
+                Stream::Stderr => Some(Output::Stderr),
             },
         };
         Ok(log::read(self.home.container_log(uid, &container, attempt), options, ended).boxed())

@@ -5,7 +5,7 @@ use serde_json::Value;
 use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
 use windlass_control::schedule::{self, Decision};
 use windlass_runner::kubelet::{self, Action, EventType, Facts};
-use windlass_runner::process::{self, Lookup};
+use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};
 use windlass_store::Key;
 
@@ -161,7 +161,7 @@ impl Tick {
         let lookup = Objects { tick: self, namespace };
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
-            match process::of(pod, container, &self.environment, &lookup) {
+            match process(pod, container, &lookup, &self.host) {
                 Ok(process) => starts.push(self.start_of(pod, container, *attempt, process)),
                 Err(cause) => {
                     blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()))
@@ -171,7 +171,7 @@ impl Tick {
         (starts, blocked)
     }
 
-    fn start_of(&self, pod: &Value, container: &str, attempt: u32, process: process::Process) -> Start {
+    fn start_of(&self, pod: &Value, container: &str, attempt: u32, process: Process) -> Start {
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
         Start {
             key: RunKey { pod: uid.to_owned(), container: container.to_owned(), attempt },
@@ -195,17 +195,18 @@ impl Tick {
 
     /// A pod left the store: whatever of it still runs is ended, and its logs go.
     pub(crate) fn pod_left(&mut self, key: &Key) {
-        let Some(held) = self.cache.held(key) else { return };
-        let uid = held.view.meta().uid.clone();
-        for run in self.runs.alive(&uid) {
-            self.runtime.signal(&run, libc::SIGKILL);
+        let Some(uid) = self.cache.uid_of(key).map(str::to_owned) else { return };
+        let alive = self.runs.alive(&uid);
+        for run in &alive {
+            self.runtime.signal(run, libc::SIGKILL);
         }
-        if self.runs.alive(&uid).is_empty() {
+        if alive.is_empty() {
             let runs = self.runs.settle(&uid);
             if !runs.is_empty() {
                 self.runtime.forget(runs);
             }
         }
+        self.sweeper.remove(&uid);
     }
 
     /// An event of a run whose pod is gone or has ended: nothing of it may run, and nothing of it is remembered.

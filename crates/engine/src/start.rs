@@ -11,6 +11,7 @@ use windlass_apiserver::error::ApiError;
 use windlass_apiserver::http::{self, Limits, Server};
 use windlass_apiserver::registry::Registry;
 use windlass_control::schedule;
+use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
 use windlass_runner::shim::{ConnectError, ShimRuntime};
 use windlass_store::{Bounds, ListRequest, OpenError, Options, ReadError, Revision, Store, WatchError};
@@ -23,6 +24,7 @@ use crate::facts::Runs;
 use crate::home::{Home, HomeError, Running};
 use crate::identity::{Identity, IdentityError};
 use crate::logs::{Hub, Logs};
+use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
 use crate::world::{hex, millis, rfc3339};
@@ -125,10 +127,11 @@ impl Engine {
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let store = open(&config)?;
         let registry = Registry { store: store.clone(), world: config.world.clone() };
-        bootstrap::ensure(&registry, &config.node, &Machine::read()).await?;
+        let machine = Machine::read();
+        bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
-        let mut tick = tick(&config, &registry, runtime, &hub, identity.authority());
+        let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
         let revision = load(&store, &mut tick)?;
         tick.adopt(known);
         let changes = store.watch("/", revision, None)?;
@@ -231,6 +234,7 @@ fn tick(
     registry: &Registry,
     runtime: Arc<dyn Runtime>,
     hub: &Hub,
+    machine: &Machine,
     authority: String,
 ) -> Tick {
     Tick {
@@ -239,6 +243,7 @@ fn tick(
         world: config.world.clone(),
         home: config.home.clone(),
         hub: hub.clone(),
+        sweeper: Sweeper::start(config.home.clone()),
         node: schedule::Node {
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),
@@ -249,7 +254,11 @@ fn tick(
             },
         },
         authority,
-        environment: config.environment.clone(),
+        host: Host {
+            env: config.environment.clone(),
+            allocatable: machine.allocatable(),
+            uid: nix::unistd::getuid().as_raw(),
+        },
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),

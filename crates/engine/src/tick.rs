@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
+use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
 use windlass_store::{Change, CommitError, Key, Revision, Watch, WatchError};
 
@@ -22,6 +23,7 @@ use crate::facts::Runs;
 use crate::home::Home;
 use crate::logs::Hub;
 use crate::start::StopPods;
+use crate::sweeper::Sweeper;
 use crate::timers::Timers;
 
 /// Objects looked at in one transaction at most.
@@ -38,10 +40,11 @@ pub(crate) struct Tick {
     pub(crate) world: Arc<dyn World>,
     pub(crate) home: Home,
     pub(crate) hub: Hub,
+    pub(crate) sweeper: Sweeper,
     pub(crate) node: windlass_control::schedule::Node,
     /// The authority's certificate, which every namespace is given.
     pub(crate) authority: String,
-    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) host: Host,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,
@@ -152,6 +155,7 @@ impl Tick {
             })
             .collect();
         self.absorb_events(lost);
+        self.sweeper.sweep(|uid| self.cache.has_uid(uid));
     }
 
     fn absorb_changes(&mut self, changes: Vec<Change>) {

@@ -1,1 +1,100 @@
-//! From a container of a pod to the process that stands for it: arguments, environment, directory. Pure.
+//! From a container of a pod to the process that stands for it: arguments, environment, directory. Pure: ConfigMaps
+//! and Secrets come through a trait, the host's facts as values. It starts nothing and knows no runtime.
+
+mod expand;
+mod quantity;
+mod refuse;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+pub use self::refuse::ConfigError;
+
+/// Where a container's configuration comes from.
+pub trait Lookup {
+    /// The ConfigMap of this name in the pod's namespace, whole.
+    fn config_map(&self, name: &str) -> Option<Value>;
+    /// The Secret of this name in the pod's namespace, whole; its `data` is base64.
+    fn secret(&self, name: &str) -> Option<Value>;
+}
+
+/// What the host gives every process.
+#[derive(Clone, Debug, Default)]
+pub struct Host {
+    /// `PATH`, `HOME`, `USER`, `LANG`, `TMPDIR`. What the pod says comes after it and wins.
+    pub env: Vec<(String, String)>,
+    /// The node's `status.allocatable`: what a limit that is not set counts as.
+    pub allocatable: BTreeMap<String, String>,
+    /// The user that processes run as.
+    pub uid: u32,
+}
+
+/// A process to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Process {
+    /// Program and arguments, expanded.
+    pub argv: Vec<String>,
+    /// The environment; each name once, in the order in which they were first given.
+    pub env: Vec<(String, String)>,
+    /// `workingDir`.
+    pub cwd: Option<PathBuf>,
+    /// Names out of `envFrom` that cannot be variables, by source: worth an event `InvalidEnvironmentVariableNames`.
+    pub skipped: Vec<String>,
+}
+
+/// Makes the process of a container (an init container too).
+///
+/// The order is the kubelet's: the host's variables and `HOSTNAME`, `envFrom` in list order, `env`; a later one wins.
+/// `$(NAME)` in a value of `env` sees what `envFrom` and earlier entries of `env` gave, in arguments all of both.
+///
+/// # Errors
+///
+/// A container whose configuration is not there, or that asks for what a host process cannot have. The message is
+/// for the pod's status; upstream's words where upstream has the case.
+pub fn process(
+    pod: &Value,
+    container: &str,
+    lookup: &dyn Lookup,
+    host: &Host,
+) -> Result<Process, ConfigError> {
+    let lists = ["/spec/initContainers", "/spec/containers"].into_iter();
+    let spec = lists
+        .filter_map(|list| pod.pointer(list)?.as_array())
+        .flatten()
+        .find(|spec| spec["name"] == container)
+        .ok_or_else(|| ConfigError::NoContainer(container.to_owned()))?;
+    refuse::check(pod, spec, host)?;
+    let given = source::environment(pod, spec, lookup, host)?;
+    let text = |name: &str| given.values.get(name).map(String::as_str);
+    let words = ["command", "args"].into_iter().filter_map(|list| spec[list].as_array()).flatten();
+    let argv = words.filter_map(Value::as_str).map(|word| expand::expand(word, text)).collect();
+    let mut env = host.env.clone();
+    set(&mut env, "HOSTNAME", &hostname(pod));
+    for name in &given.order {
+        set(&mut env, name, &given.values[name]);
+    }
+    let cwd = spec["workingDir"].as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
+    Ok(Process { argv, env, cwd, skipped: given.skipped })
+}
+
+fn hostname(pod: &Value) -> String {
+    let names = ["/spec/hostname", "/metadata/name"].into_iter();
+    let name =
+        names.filter_map(|name| pod.pointer(name)?.as_str()).find(|name| !name.is_empty()).unwrap_or("");
+    // As upstream: 63 bytes, not ending in what a name may not end in.
+    let cut = name.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|&end| end <= 63).last();
+    name[..cut.unwrap_or(0)].trim_end_matches(['-', '.']).to_owned()
+}
+
+fn set(env: &mut Vec<(String, String)>, name: &str, value: &str) {
+    match env.iter_mut().find(|(known, _)| known == name) {
+        Some((_, old)) => value.clone_into(old),
+        None => env.push((name.to_owned(), value.to_owned())),
+    }
+}

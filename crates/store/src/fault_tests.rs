@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::backend::{Backend, Batch, Memory};
+use crate::errors::*;
 use crate::state::State;
 use crate::sync::lock;
 use crate::types::*;

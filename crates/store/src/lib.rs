@@ -8,6 +8,8 @@
 
 mod types;
 
+mod errors;
+
 mod writer;
 
 mod staging;
@@ -30,9 +32,10 @@ mod pins;
 
 mod sync;
 
+pub use errors::{CommitError, OpenError, ReadError, WatchError};
 pub use types::{
-    Bounds, Change, CommitError, Committed, Entry, Expect, Key, ListRequest, Op, OpenError, Options, Page,
-    ReadError, Revision, Tags, Template, Value, WatchError, Write,
+    Bounds, Change, Committed, Entry, Expect, Key, ListRequest, Op, Options, Page, Revision, Tags, Template,
+    Value, Write,
 };
 pub use watch::Watch;
 
@@ -72,7 +75,7 @@ impl Store {
     pub fn memory(mut options: Options) -> Store {
         // The values are in memory already.
         options.bounds.cache_bytes = 0;
-        let state = State::new(options.first_revision, Default::default(), []);
+        let state = State::new(options.first_revision, Default::default(), Default::default());
         Store::start(options.new_id.clone(), state, Box::new(Memory::default()), options)
     }
 
@@ -102,7 +105,7 @@ impl Store {
     #[must_use]
     pub fn count(&self, prefix: &str) -> usize {
         let state = sync::read(&self.shared.state);
-        state.keys_at(state.revision(), prefix, None).count()
+        state.count_at(state.revision(), prefix, None)
     }
 
     /// Commits all writes or none. The future resolves when the result is durable and readable.

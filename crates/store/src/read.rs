@@ -1,9 +1,10 @@
 //! Reads: one key, or a page of keys at a revision. They run beside the writer and never wait for its disk.
 
+use crate::errors::ReadError;
 use crate::shared::Shared;
 use crate::state::{State, Version};
 use crate::sync::read;
-use crate::types::{Entry, Key, ListRequest, Page, ReadError, Revision};
+use crate::types::{Entry, Key, ListRequest, Page, Revision};
 
 /// The newest version of a key.
 pub(crate) fn get(shared: &Shared, key: &str) -> Result<Option<Entry>, ReadError> {
@@ -48,15 +49,17 @@ struct Found {
 }
 
 fn page(state: &State, request: &ListRequest<'_>, at: Revision) -> Found {
-    let passes = |version: &Version| request.filter.is_none_or(|filter| filter(&version.tags));
-    let mut keys = state.keys_at(at, request.prefix, request.after_key).filter(|(_, v)| passes(v));
+    let ListRequest { prefix, after_key, filter, .. } = *request;
     let limit = request.limit.unwrap_or(usize::MAX);
-    let versions = keys.by_ref().take(limit).map(|(k, v)| (k.clone(), v.clone())).collect();
-    match request.filter {
-        Some(_) => Found { versions, more: keys.next().is_some(), remaining: None },
-        None => {
-            let remaining = keys.count();
-            Found { versions, more: remaining > 0, remaining: Some(remaining) }
-        }
-    }
+    let passes = |version: &Version| filter.is_none_or(|filter| filter(&version.tags));
+    let mut keys = state.keys_at(at, prefix, after_key).filter(|(_, version)| passes(version));
+    let versions: Vec<_> = keys.by_ref().take(limit).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let more = keys.next().is_some();
+    let last = versions.last().map(|(key, _)| &**key).or(after_key);
+    let remaining = match (filter, more) {
+        (Some(_), _) => None,
+        (None, true) => Some(state.count_at(at, prefix, last)),
+        (None, false) => Some(0),
+    };
+    Found { versions, more, remaining }
 }

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::errors::CommitError;
 use crate::state::{Logged, State, Version};
-use crate::types::{CommitError, Committed, Entry, Expect, Key, Op, Revision, Tags, Template, Value, Write};
+use crate::types::{Committed, Entry, Expect, Key, Op, Revision, Tags, Template, Value, Write};
 
 /// Reads the value of a revision that is on the disk.
 pub(crate) type ReadValue<'a> = dyn Fn(Revision) -> Result<Value, CommitError> + 'a;

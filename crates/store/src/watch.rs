@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::TagFilter;
+use crate::errors::WatchError;
 use crate::shared::{Shared, Wake};
 use crate::state::Logged;
 use crate::sync::read;
-use crate::types::{Change, Revision, WatchError};
+use crate::types::{Change, Revision};
 
 /// How many changes are looked at under one lock.
 const STEP: usize = 4096;

@@ -10,11 +10,12 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use crate::backend::Batch;
+use crate::errors::CommitError;
 use crate::shared::Shared;
 use crate::staging::{Staged, Staging};
 use crate::state::{Cut, Forgotten};
 use crate::sync::{lock, read, write};
-use crate::types::{CommitError, Committed, Revision, Write};
+use crate::types::{Committed, Revision, Write};
 
 /// What a transaction is answered.
 pub(crate) type Answer = Result<Committed, CommitError>;
@@ -123,6 +124,9 @@ pub(crate) fn run(shared: &Arc<Shared>) {
     let mut writer = Writer { shared, forgotten: Vec::new(), broken: None };
     while let Some(group) = shared.queue.take() {
         writer.commit(group);
+    }
+    if writer.broken.is_none() {
+        shared.backend.end(read(&shared.state).revision());
     }
 }
 

@@ -26,10 +26,10 @@ pub(crate) fn write(types: &Types, swagger: &Value, roots: &[&str], version: &st
     }
     let head = format!(
         "# Shapes of the API types of Kubernetes {version}. Made by `cargo xtask schema`; do not edit.\n\
-         # type NAME [GROUP/VERSION/KIND] [map=KIND], `*` for every group version; `type NAME []T` is a list in a message of its own.\n\
+         # @NAME [GROUP/VERSION/KIND] [map=KIND], `*` for every group version; `@NAME []T` is a list in a message of its own.\n\
          # FIELD NUMBER TYPE [FLAG...]; NUMBER `a.b`: b inside the embedded message a, `-`: not on the wire.\n\
          # TYPE: a scalar (`string:GO` names its Go type), `=NAME`, `[]T`, `map:T`.\n\
-         # FLAG: p pointer, o omitted when empty, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND.\n"
+         # FLAG: p pointer, in=STRUCT embedded, o omitted when empty, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND.\n"
     );
     Ok(done.into_values().fold(head, |text, declaration| text + &declaration))
 }
@@ -43,7 +43,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn declaration(&mut self, name: &str) -> anyhow::Result<String> {
         let definition = &self.swagger["definitions"][full_name(name)];
-        let mut text = format!("type {name}");
+        let mut text = format!("@{name}");
         match self.types.get(name).context("is not declared")? {
             Declaration::Named(go) => {
                 let package = package(name);
@@ -57,7 +57,9 @@ impl Writer<'_> {
                     write!(text, " map={kind}")?;
                 }
                 text.push('\n');
+                let start = text.len();
                 self.fields(&mut text, name, definition, fields, "")?;
+                check_complete(&text[start..], definition)?;
             }
         }
         Ok(text)
@@ -89,6 +91,10 @@ impl Writer<'_> {
             let go = field.go.trim_start_matches('*');
             write!(text, "{} {number} {}", field.json, self.shape(package, go)?)?;
             text.push_str(&flags(field, definition));
+            if !prefix.is_empty() {
+                let (_, embedded) = owner.rsplit_once('.').unwrap_or_default();
+                write!(text, " in={embedded}")?;
+            }
             text.push('\n');
         }
         Ok(())
@@ -147,6 +153,17 @@ impl Writer<'_> {
             Some((other, _)) => bail!("an unknown package {other}"),
         })
     }
+}
+
+/// Fails when upstream publishes a property that the lines do not have: the source was misread.
+fn check_complete(lines: &str, definition: &Value) -> anyhow::Result<()> {
+    let published = definition["properties"].as_object().into_iter().flatten();
+    for (property, _) in published {
+        if !lines.lines().any(|line| line.split(' ').next() == Some(property)) {
+            bail!("the property {property} was not found in the Go source");
+        }
+    }
+    Ok(())
 }
 
 /// `core.v1` of `core.v1.Pod`.

@@ -1,11 +1,13 @@
 //! From a request to its handler: one router, one table of methods.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
 use tracing::Instrument;
 
@@ -67,7 +69,11 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     async move {
         let head = method == Method::HEAD;
         let method = if head { Method::GET } else { method };
-        let answer = dispatch(app, method, route, query, parts.headers, body).await;
+        let answer = dispatch(app, method, route, query, parts.headers, body);
+        // A fault of ours is this request's alone. It cannot leave state half changed: only the store has any.
+        let answer = AssertUnwindSafe(answer).catch_unwind().await;
+        let answer =
+            answer.unwrap_or_else(|_| Err(ApiError::internal("a fault in the server; its log says where")));
         let mut response = answer.unwrap_or_else(|e| respond::error(&e));
         tracing::debug!(code = response.status().as_u16(), "answered");
         if head {

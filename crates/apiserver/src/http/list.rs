@@ -33,7 +33,7 @@ pub(super) fn list(call: &Call) -> Answer {
         )),
         Shape::Table(version) => {
             let objects = page.entries.iter().map(object_of).collect::<Result<Vec<_>, _>>()?;
-            let table = table::table(call.kind, version, metadata, objects, &settings);
+            let table = table::table(call.kind, version, &metadata, objects, &settings);
             Ok(respond::json(StatusCode::OK, &table))
         }
         Shape::Metadata(version) => {

@@ -79,7 +79,6 @@ pub struct Server {
 
 impl Server {
     /// The router as a service, without TLS or credentials: what an in-process client is built on.
-    #[must_use]
     pub fn service(&self) -> axum::Router {
         dispatch::router(Arc::clone(&self.app))
     }

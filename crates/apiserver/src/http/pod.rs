@@ -23,11 +23,8 @@ pub(super) async fn log(call: &Call) -> Answer {
     let request = log_request(&call.query, call.app.registry.world.now())?;
     let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
     let follow = request.follow;
-    let permit = match Arc::clone(&call.app.watches).try_acquire_owned() {
-        Ok(permit) => permit,
-        Err(_) => {
-            return Err(ApiError::new(429, "TooManyRequests", "too many logs are open, try again later"));
-        }
+    let Ok(permit) = Arc::clone(&call.app.watches).try_acquire_owned() else {
+        return Err(ApiError::new(429, "TooManyRequests", "too many logs are open, try again later"));
     };
     let bytes = call.app.logs.open(pod, request).await?;
     let mut stop = call.app.stop.clone();

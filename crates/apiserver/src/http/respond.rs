@@ -66,7 +66,7 @@ pub(crate) fn object(
         Shape::Metadata(version) => json(code, &table::partial(&object, version)),
         Shape::Table(version) => {
             let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
-            json(code, &table::table(kind, version, metadata, vec![object], settings))
+            json(code, &table::table(kind, version, &metadata, vec![object], settings))
         }
     }
 }

@@ -46,7 +46,7 @@ impl Settings {
 pub(crate) fn table(
     kind: &'static Kind,
     version: &str,
-    metadata: Value,
+    metadata: &Value,
     objects: Vec<Value>,
     settings: &Settings,
 ) -> Value {

@@ -80,7 +80,7 @@ pub(super) fn watch(call: &Call) -> Answer {
     if state_first {
         // The first page is read now, so that what cannot be read is an answer and not a broken stream.
         let first = pages.next()?;
-        feed.take_page(first, pages);
+        feed.take_page(&first, pages);
     } else if let Err(error) = feed.follow(if initial.is_some() && asked.0 == 0 { newest } else { asked }) {
         feed.fail(&error);
     }
@@ -170,7 +170,7 @@ impl Feed {
             match std::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Over => return None,
                 Phase::State(mut pages) => match pages.next() {
-                    Ok(found) => self.take_page(found, pages),
+                    Ok(found) => self.take_page(&found, pages),
                     Err(error) => self.fail(&error),
                 },
                 Phase::Changes => {
@@ -182,7 +182,7 @@ impl Feed {
     }
 
     /// Queues a page of what is there, and decides what comes after it.
-    fn take_page(&mut self, found: Found, pages: Pages) {
+    fn take_page(&mut self, found: &Found, pages: Pages) {
         for entry in &found.entries {
             if self.view.wants_key(&entry.key) {
                 self.ready.push_back(self.view.line("ADDED", entry.value.bytes()));
@@ -297,7 +297,7 @@ impl View {
             Shape::Table(version) => {
                 let metadata = json!({"resourceVersion": object["metadata"]["resourceVersion"]});
                 let settings = Settings { now: self.world.now(), ..self.settings };
-                table::table(self.kind, version, metadata, vec![object], &settings)
+                table::table(self.kind, version, &metadata, vec![object], &settings)
             }
         }
     }
@@ -312,7 +312,7 @@ impl View {
                 json!({"kind": self.kind.kind, "apiVersion": self.kind.api_version(), "metadata": metadata})
             }
             Shape::Metadata(version) => table::partial(&json!({"metadata": metadata}), version),
-            Shape::Table(version) => table::table(self.kind, version, metadata, Vec::new(), &self.settings),
+            Shape::Table(version) => table::table(self.kind, version, &metadata, Vec::new(), &self.settings),
         };
         event("BOOKMARK", object.to_string().as_bytes())
     }

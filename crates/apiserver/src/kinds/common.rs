@@ -90,7 +90,7 @@ pub(super) fn keep_status(new: &mut Value, old: &Value) {
 /// One more generation if the spec changed, the old one otherwise.
 pub(super) fn count_generation(new: &mut Value, old: &Value) {
     let before = int(&old["metadata"], "generation").unwrap_or(0);
-    let generation = if same(&new["spec"], &old["spec"]) { before } else { before + 1 };
+    let generation = if same(&new["spec"], &old["spec"]) { before } else { before.saturating_add(1) };
     if let Some(metadata) = object(new, "metadata") {
         put(metadata, "generation", if generation == 0 { Value::Null } else { json!(generation) });
     }

@@ -5,10 +5,13 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::kind::{Column, Kind};
+use crate::field::{Errors, FieldError};
+use crate::kind::{Column, Kind, NameRule};
 use crate::kinds::common::{NAME, PLAIN, column, wide};
 use crate::kinds::json::{fill_text, int, is_set, object, text};
+use crate::kinds::rules::wrong;
 use crate::kinds::table;
+use crate::names;
 
 /// The row.
 pub(super) const KIND: Kind = Kind {
@@ -17,7 +20,11 @@ pub(super) const KIND: Kind = Kind {
     singular: "event",
     short_names: &["ev"],
     schema: "io.k8s.api.core.v1.Event",
+    // Upstream checks no more of an event's name than that it fits a path.
+    name_rule: NameRule::PathSegment,
     default: fill_defaults,
+    validate,
+    validate_update,
     fields,
     field_names: &[
         "involvedObject.kind",
@@ -57,6 +64,55 @@ fn fill_defaults(event: &mut Value) {
     // Upstream writes both names of the reporter even where they are empty.
     fill_text(event, "reportingComponent", "");
     fill_text(event, "reportingInstance", "");
+}
+
+/// Every problem of an event: an old one must live where its object does, a new one (with eventTime) must say who, what and
+/// why. Source: upstream pkg/apis/core/validation/events.go.
+fn validate(event: &Value) -> Errors {
+    let mut errors = Errors::new();
+    let namespace = text(&event["metadata"], "namespace");
+    let about = text(&event["involvedObject"], "namespace");
+    let new = is_set(event, "eventTime");
+    let fits = match (about, new) {
+        ("", false) => matches!(namespace, "" | "default"),
+        ("", true) => matches!(namespace, "default" | "kube-system"),
+        (about, false) => namespace == about,
+        (_, true) => true,
+    };
+    if !fits {
+        let detail = "does not match event.namespace";
+        errors.push(FieldError::invalid("involvedObject.namespace", about, detail));
+    }
+    if new {
+        reporter(&mut errors, event);
+    }
+    errors
+}
+
+fn reporter(errors: &mut Errors, event: &Value) {
+    let component = text(event, "reportingComponent");
+    for (key, limit) in [
+        ("reportingComponent", None),
+        ("reportingInstance", Some(128)),
+        ("action", Some(128)),
+        ("reason", Some(128)),
+        ("message", Some(1024)),
+    ] {
+        let value = text(event, key);
+        if value.is_empty() && key != "message" {
+            errors.push(FieldError::required(key, ""));
+        }
+        if key == "reportingComponent" {
+            wrong(errors, key, component, names::qualified_name(component));
+        }
+        if let Some(limit) = limit.filter(|l| value.len() > *l) {
+            errors.push(FieldError::invalid(key, "", format!("can have at most {limit} characters")));
+        }
+    }
+}
+
+fn validate_update(new: &Value, _: &Value, _: bool) -> Errors {
+    validate(new)
 }
 
 fn fields(event: &Value) -> Vec<(&'static str, String)> {

@@ -15,12 +15,15 @@ mod secret;
 mod service_account;
 
 mod common;
+mod data;
 mod json;
+mod rules;
+mod selector;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use crate::kind::Kind;
-
-pub use namespace::prepare_finalize;
 
 static ALL: [Kind; 11] = [
     namespace::KIND,

@@ -5,15 +5,20 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind, NameRule, Subresource};
 use crate::kinds::common::{self, AGE, NAME, PLAIN, column};
-use crate::kinds::json::{fill, items, object, put, set, text};
+use crate::kinds::json::{fill, is_set, items, object, put, set, text};
+use crate::kinds::rules::wrong;
 use crate::kinds::table;
+use crate::names;
 
 /// The label that carries a namespace's name, for selectors.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// The finalizer that keeps a namespace until it is empty.
 const FINALIZER: &str = "kubernetes";
+/// Finalizers that need no domain.
+const STANDARD_FINALIZERS: &[&str] = &[FINALIZER, "orphan", "foregroundDeletion"];
 
 /// The row.
 pub(super) const KIND: Kind = Kind {
@@ -29,6 +34,8 @@ pub(super) const KIND: Kind = Kind {
     prepare_create,
     prepare_update,
     prepare_status: common::keep_all_but_status,
+    validate,
+    validate_update,
     fields,
     field_names: &["status.phase"],
     columns: COLUMNS,
@@ -71,13 +78,31 @@ fn prepare_update(new: &mut Value, old: &Value) {
     }
 }
 
-/// Before an update through `/finalize`: `new` keeps everything of `old` but the finalizers of its spec.
-pub fn prepare_finalize(new: &mut Value, old: &Value) {
-    let finalizers = new["spec"]["finalizers"].clone();
-    *new = old.clone();
-    if let Some(spec) = object(new, "spec") {
-        put(spec, "finalizers", finalizers);
+/// Every problem of a namespace: its finalizers are what it has beyond metadata.
+fn validate(namespace: &Value) -> Errors {
+    let mut errors = Errors::new();
+    for name in items(&namespace["spec"], "finalizers").iter().filter_map(Value::as_str) {
+        wrong(&mut errors, "spec.finalizers", name, names::qualified_name(name));
+        if !name.contains('/') && !STANDARD_FINALIZERS.contains(&name) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid("spec.finalizers", name, detail));
+        }
     }
+    errors
+}
+
+fn validate_update(new: &Value, _: &Value, status: bool) -> Errors {
+    if !status {
+        return validate(new);
+    }
+    let leaving = is_set(&new["metadata"], "deletionTimestamp");
+    let (expected, when) = if leaving { ("Terminating", "is not empty") } else { ("Active", "is empty") };
+    let phase = text(&new["status"], "phase");
+    if phase == expected {
+        return Errors::new();
+    }
+    let detail = format!("may only be '{expected}' if `deletionTimestamp` {when}");
+    vec![FieldError::invalid("status.Phase", phase, detail)]
 }
 
 fn fields(namespace: &Value) -> Vec<(&'static str, String)> {

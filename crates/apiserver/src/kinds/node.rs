@@ -7,11 +7,15 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind, Subresource};
 use crate::kinds::common::{self, AGE, NAME, PLAIN, column, condition, wide};
 use crate::kinds::json::{entries, fill, flag, is_set, items, object, text};
 use crate::kinds::pod::default::round_quantities;
+use crate::kinds::rules::{at, item, optional_choice, required, wrong};
 use crate::kinds::table;
+use crate::names;
+use crate::quantity::Quantity;
 
 /// The row.
 pub(super) const KIND: Kind = Kind {
@@ -23,6 +27,8 @@ pub(super) const KIND: Kind = Kind {
     subresources: &[Subresource::Status],
     schema: "io.k8s.api.core.v1.Node",
     default: fill_defaults,
+    validate,
+    validate_update,
     prepare_update: common::keep_status,
     prepare_status: common::keep_all_but_status,
     fields,
@@ -55,6 +61,53 @@ fn fill_defaults(node: &mut Value) {
         let capacity = status["capacity"].clone();
         fill(status, "allocatable", capacity);
     }
+}
+
+/// Every problem of a node: its taints and what it offers.
+fn validate(node: &Value) -> Errors {
+    let mut errors = Errors::new();
+    // Upstream names the taints as if they were metadata; the true place is of more use.
+    for (i, taint) in items(&node["spec"], "taints").iter().enumerate() {
+        let path = item("spec.taints", i);
+        let (key, value) = (text(taint, "key"), text(taint, "value"));
+        wrong(&mut errors, &at(&path, "key"), key, names::qualified_name(key));
+        wrong(&mut errors, &at(&path, "value"), value, names::label_value(value));
+        required(&mut errors, taint, &path, "effect");
+        let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+        optional_choice(&mut errors, taint, &path, "effect", &effects);
+    }
+    for list in ["capacity", "allocatable"] {
+        for (name, value) in entries(&node["status"], list) {
+            let path = format!("status.{list}[{name}]");
+            match Quantity::of(value) {
+                Ok(quantity) if quantity.nanos() < 0 => errors.push(FieldError::invalid(
+                    path,
+                    quantity.to_string(),
+                    "must be greater than or equal to 0",
+                )),
+                Ok(_) => {}
+                Err(error) => errors.push(FieldError::invalid(path, value.clone(), error.to_string())),
+            }
+        }
+    }
+    errors
+}
+
+fn validate_update(new: &Value, old: &Value, _: bool) -> Errors {
+    let mut errors = validate(new);
+    for (key, was) in [("podCIDRs", "podCIDR"), ("providerID", "providerID")] {
+        if is_set(&old["spec"], key) && old["spec"][key] != new["spec"][key] {
+            let detail = format!("node updates may not change {was} except from \"\" to valid");
+            errors.push(FieldError::forbidden(format!("spec.{key}"), detail));
+        }
+    }
+    let addresses = items(&new["status"], "addresses");
+    for (i, address) in addresses.iter().enumerate() {
+        if addresses[..i].contains(address) {
+            errors.push(FieldError::duplicate(item("status.addresses", i), address.clone()));
+        }
+    }
+    errors
 }
 
 fn fields(node: &Value) -> Vec<(&'static str, String)> {

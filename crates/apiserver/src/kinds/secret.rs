@@ -1,14 +1,17 @@
 //! v1 secrets.
+//!
+//! Source of the rules: upstream pkg/apis/core/validation/validation.go.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::common::{AGE, NAME, PLAIN, column};
+use super::data;
+use super::json::{entries, fill_text, object, remove, set, text};
+use super::rules::{entry, immutable};
+use super::table;
+use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind};
-use crate::kinds::common::{AGE, NAME, PLAIN, column};
-use crate::kinds::json::{entries, fill_text, object, remove, set, text};
-use crate::kinds::table;
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 
 /// The row.
 pub(super) const KIND: Kind = Kind {
@@ -17,6 +20,8 @@ pub(super) const KIND: Kind = Kind {
     singular: "secret",
     schema: "io.k8s.api.core.v1.Secret",
     default: fill_defaults,
+    validate,
+    validate_update,
     fields,
     field_names: &["type"],
     columns: COLUMNS,
@@ -42,9 +47,74 @@ fn fold_string_data(secret: &mut Value) {
     let Some(Value::Object(texts)) = remove(secret, "stringData") else { return };
     if let Some(data) = object(secret, "data").filter(|_| !texts.is_empty()) {
         for (key, value) in texts {
-            set(data, &key, BASE64_STANDARD.encode(value.as_str().unwrap_or("")));
+            set(data, &key, data::encode(value.as_str().unwrap_or("")));
         }
     }
+}
+
+fn validate(secret: &Value) -> Errors {
+    let mut errors = Errors::new();
+    let mut size = 0;
+    for (key, value) in entries(secret, "data") {
+        let path = entry("data", key);
+        data::key(&mut errors, &path, key);
+        size += data::decoded(&mut errors, &path, value).map_or(0, |bytes| bytes.len());
+    }
+    if size > data::LIMIT {
+        errors.push(FieldError::too_long("data", data::LIMIT));
+    }
+    by_type(&mut errors, secret);
+    errors
+}
+
+/// What the well-known types must hold.
+fn by_type(errors: &mut Errors, secret: &Value) {
+    let has = |key: &str| secret["data"].get(key).is_some();
+    let mut need = |key: &str| errors.push(FieldError::required(entry("data", key), ""));
+    match text(secret, "type") {
+        "kubernetes.io/service-account-token" => {
+            let key = "kubernetes.io/service-account.name";
+            if text(&secret["metadata"]["annotations"], key).is_empty() {
+                errors.push(FieldError::required(entry("metadata.annotations", key), ""));
+            }
+        }
+        "kubernetes.io/dockercfg" => docker(errors, secret, ".dockercfg"),
+        "kubernetes.io/dockerconfigjson" => docker(errors, secret, ".dockerconfigjson"),
+        "kubernetes.io/basic-auth" if !has("username") && !has("password") => {
+            need("username");
+            need("password");
+        }
+        "kubernetes.io/ssh-auth" if text(&secret["data"], "ssh-privatekey").is_empty() => {
+            need("ssh-privatekey");
+        }
+        "kubernetes.io/tls" => {
+            for key in ["tls.crt", "tls.key"].iter().filter(|key| !has(key)) {
+                need(key);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Credentials for a registry are a JSON object.
+fn docker(errors: &mut Errors, secret: &Value, key: &str) {
+    let path = entry("data", key);
+    let Some(value) = secret["data"].get(key) else {
+        errors.push(FieldError::required(path, ""));
+        return;
+    };
+    let Some(bytes) = data::decoded(&mut Errors::new(), &path, value) else { return };
+    if let Err(error) = serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes) {
+        errors.push(FieldError::invalid(path, "<secret contents redacted>", error.to_string()));
+    }
+}
+
+fn validate_update(new: &Value, old: &Value, _: bool) -> Errors {
+    let mut errors = Errors::new();
+    immutable(&mut errors, new, old, "", "type");
+    data::frozen(&mut errors, new, old, &["data"]);
+    errors.extend(validate(new));
+    errors
 }
 
 fn fields(secret: &Value) -> Vec<(&'static str, String)> {

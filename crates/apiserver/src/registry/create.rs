@@ -37,7 +37,7 @@ impl Registry {
             }
             match self.store_new(kind, namespace, born, dry_run).await {
                 Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
-                    collisions += 1
+                    collisions += 1;
                 }
                 result => return result,
             }
@@ -165,7 +165,9 @@ fn terminating(kind: &Kind, namespace: &str, name: &str) -> ApiError {
     });
     error.details = Some(json!({"name": name, "kind": kind.plural, "causes": [cause]}));
     if !kind.group.is_empty() {
-        error.details.as_mut().map(|d| d["group"] = kind.group.into());
+        if let Some(details) = &mut error.details {
+            details["group"] = kind.group.into();
+        }
     }
     error
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::parse::complain;
 use super::path::Path;
 use super::table::{Field, Scalar, Shape, Type, table};
-use super::{DecodeError, scalar};
+use super::{DecodeError, quantity, scalar};
 
 /// Fits an object, see [`super::fit`].
 pub(super) fn fit(shape: &'static Type, object: &mut Value) -> Result<Vec<String>, DecodeError> {
@@ -45,17 +45,15 @@ impl Fitter {
         let mut dropped = Vec::new();
         for (name, value) in map.iter_mut() {
             let Some(field) = shape.field(name) else {
-                complain(&mut self.complaints, format!("unknown field \"{}\"", path.field(name)));
+                complain(&mut self.complaints, format!("unknown field {:?}", path.field(name).to_string()));
                 dropped.push(name.clone());
                 continue;
             };
-            let place = Place { path: path.field(name), owner: shape.go_name() };
+            let place = Place { path: path.declared(name, field.embedded), owner: shape.go_name() };
             if !value.is_null() {
                 self.value(&field.shape, value, &place)?;
             }
-            if value.is_null()
-                || omitted(field, value) && !matches!((path, field.json), (Path::Root, "metadata"))
-            {
+            if omitted(field, value) {
                 dropped.push(name.clone());
             }
         }
@@ -122,24 +120,20 @@ impl Place<'_> {
     }
 }
 
-/// Whether upstream's JSON would leave the value out: zero, not a pointer, and marked so. An empty struct that is no
-/// pointer says nothing either way.
+/// Whether a value says nothing: a scalar that is zero, no pointer, and left out of upstream's JSON; or something empty
+/// that is no pointer, which upstream's own storage does not tell from absent.
 pub(super) fn omitted(field: &Field, value: &Value) -> bool {
-    if field.pointer {
-        return false;
-    }
     match value {
-        Value::Object(map) => map.is_empty() && (field.omitempty || matches!(field.shape, Shape::Ref(_))),
-        Value::Array(items) => field.omitempty && items.is_empty(),
-        Value::String(text) => field.omitempty && text.is_empty(),
-        Value::Bool(set) => field.omitempty && !set,
-        // An IntOrString of 0 is a struct for Go, which never counts as empty.
-        Value::Number(number) => {
-            field.omitempty
-                && number.as_i64() == Some(0)
-                && !matches!(field.shape, Shape::Scalar(Scalar::IntOrString, _))
-        }
         Value::Null => true,
+        _ if field.pointer => false,
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Bool(set) => field.omitempty && !set,
+        Value::Number(number) => field.omitempty && number.as_i64() == Some(0),
+        Value::String(text) if matches!(field.shape, Shape::Scalar(Scalar::Quantity, _)) => {
+            field.omitempty && text == "0"
+        }
+        Value::String(text) => field.omitempty && text.is_empty(),
     }
 }
 
@@ -151,7 +145,9 @@ fn zero(shape: &Shape) -> Value {
         Shape::Scalar(Scalar::Quantity, _) => "0".into(),
         Shape::Scalar(Scalar::String | Scalar::Bytes, _) => "".into(),
         Shape::Ref(to) if table().get(*to).wrapped.is_none() => Map::new().into(),
-        _ => Value::Null,
+        Shape::Map(_) => Map::new().into(),
+        Shape::Ref(_) | Shape::List(_) => Vec::<Value>::new().into(),
+        Shape::Scalar(..) => Value::Null,
     }
 }
 
@@ -159,7 +155,7 @@ fn zero(shape: &Shape) -> Value {
 fn scalar(kind: Scalar, go: &str, value: &mut Value, place: &Place<'_>) -> Result<(), DecodeError> {
     match (kind, &*value) {
         (Scalar::String, Value::String(_)) | (Scalar::Bool, Value::Bool(_)) => Ok(()),
-        (Scalar::Raw, _) | (Scalar::Fields, Value::Object(_)) => Ok(()),
+        (Scalar::Raw | Scalar::Fields, _) => Ok(()),
         (Scalar::Int64, Value::Number(number)) if number.as_i64().is_some() => Ok(()),
         (Scalar::Int32 | Scalar::IntOrString, Value::Number(number)) if is_i32(number) => Ok(()),
         (Scalar::Int32 | Scalar::Int64, Value::Number(number)) => {
@@ -172,14 +168,13 @@ fn scalar(kind: Scalar, go: &str, value: &mut Value, place: &Place<'_>) -> Resul
         (Scalar::Bytes, Value::String(text)) => scalar::check_base64(text),
         (Scalar::Time, Value::String(text)) => set(value, scalar::time(text, false)?),
         (Scalar::MicroTime, Value::String(text)) => set(value, scalar::time(text, true)?),
-        (Scalar::Quantity, Value::String(text)) => set(value, scalar::quantity(text)?.into()),
+        (Scalar::Quantity, Value::String(text)) => set(value, quantity::canonical(text)?.into()),
         (Scalar::Quantity, Value::Number(number)) => {
-            set(value, scalar::quantity(&number.to_string())?.into())
+            set(value, quantity::canonical(&number.to_string())?.into())
         }
-        (Scalar::Time | Scalar::MicroTime | Scalar::IntOrString, other) => {
-            Err(place.mismatch(&kind_of(other), "string"))
-        }
-        (Scalar::Quantity, _) => Err(scalar::bad_quantity()),
+        (Scalar::IntOrString, other) => Err(place.mismatch(&kind_of(other), "int32")),
+        (Scalar::Time | Scalar::MicroTime, other) => Err(place.mismatch(&kind_of(other), "string")),
+        (Scalar::Quantity, _) => Err(quantity::malformed()),
         (_, other) => Err(place.mismatch(&kind_of(other), go)),
     }
 }

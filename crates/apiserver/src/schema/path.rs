@@ -7,8 +7,8 @@ use std::fmt;
 pub(super) enum Path<'a> {
     /// The whole body.
     Root,
-    /// Under a field of a struct.
-    Field(&'a Path<'a>, &'a str),
+    /// Under a field of a struct; the struct embedded in it that declares the field.
+    Field(&'a Path<'a>, &'a str, Option<&'static str>),
     /// Under a key of a map.
     Key(&'a Path<'a>, &'a str),
     /// An item of a list.
@@ -18,7 +18,11 @@ pub(super) enum Path<'a> {
 impl<'a> Path<'a> {
     /// The place of a field.
     pub(super) fn field(&'a self, name: &'a str) -> Self {
-        Self::Field(self, name)
+        Self::Field(self, name, None)
+    }
+    /// The place of a field that may come from an embedded struct.
+    pub(super) fn declared(&'a self, name: &'a str, embedded: Option<&'static str>) -> Self {
+        Self::Field(self, name, embedded)
     }
     /// The place of a map's value.
     pub(super) fn key(&'a self, name: &'a str) -> Self {
@@ -28,14 +32,16 @@ impl<'a> Path<'a> {
     pub(super) fn index(&'a self, at: usize) -> Self {
         Self::Index(self, at)
     }
-    /// The names of the fields alone, as type errors name them: `spec.containers.image`.
+    /// The names of the fields alone, as type errors name them, embedded structs among them:
+    /// `spec.volumes.VolumeSource.emptyDir`.
     pub(super) fn fields(&self) -> String {
         match self {
             Self::Root => String::new(),
             Self::Key(above, _) | Self::Index(above, _) => above.fields(),
-            Self::Field(above, name) => {
-                let above = above.fields();
-                if above.is_empty() { (*name).to_owned() } else { format!("{above}.{name}") }
+            Self::Field(above, name, embedded) => {
+                let words = [Some(above.fields()), embedded.map(str::to_owned), Some((*name).to_owned())];
+                let words = words.into_iter().flatten().filter(|word| !word.is_empty());
+                words.collect::<Vec<_>>().join(".")
             }
         }
     }
@@ -45,8 +51,8 @@ impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
-            Self::Field(Self::Root, name) | Self::Key(Self::Root, name) => f.write_str(name),
-            Self::Field(above, name) | Self::Key(above, name) => write!(f, "{above}.{name}"),
+            Self::Field(Self::Root, name, _) | Self::Key(Self::Root, name) => f.write_str(name),
+            Self::Field(above, name, _) | Self::Key(above, name) => write!(f, "{above}.{name}"),
             Self::Index(above, at) => write!(f, "{above}[{at}]"),
         }
     }

@@ -234,7 +234,7 @@ fn quantity(bytes: &[u8]) -> Result<Value, DecodeError> {
             text = token.text()?;
         }
     }
-    Ok(if text.is_empty() { "0".into() } else { scalar::quantity(text)?.into() })
+    Ok(if text.is_empty() { "0".into() } else { super::quantity::canonical(text)?.into() })
 }
 
 fn int_or_string(bytes: &[u8]) -> Result<Value, DecodeError> {
@@ -251,7 +251,7 @@ fn int_or_string(bytes: &[u8]) -> Result<Value, DecodeError> {
     Ok(if is_text { text.into() } else { number_value.into() })
 }
 
-/// `RawExtension` and `FieldsV1`: JSON in field 1; a raw extension may hold a protobuf body of its own.
+/// `RawExtension` and `FieldsV1`: JSON in field 1.
 fn raw(bytes: &[u8]) -> Result<Value, DecodeError> {
     let mut inner: &[u8] = &[];
     let mut reader = Reader::new(bytes);

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+pub(super) use super::shape::{Scalar, Shape};
+
 /// The text that everything is derived from.
 pub(super) const TEXT: &str = include_str!("table.txt");
 
@@ -61,6 +63,8 @@ pub(super) struct Field {
     pub(super) json: &'static str,
     /// What it holds.
     pub(super) shape: Shape,
+    /// The embedded struct that declares it, if not the type itself.
+    pub(super) embedded: Option<&'static str>,
     /// Whether absence and zero differ.
     pub(super) pointer: bool,
     /// Whether JSON leaves the zero value out.
@@ -79,54 +83,14 @@ pub(super) struct Field {
     pub(super) map_type: Option<&'static str>,
 }
 
-/// What a value looks like.
-#[derive(Clone, PartialEq, Debug)]
-pub(super) enum Shape {
-    /// One value; the word is Go's name of the type, for messages.
-    Scalar(Scalar, &'static str),
-    /// A type of the table.
-    Ref(usize),
-    /// A list.
-    List(Box<Shape>),
-    /// A map from strings.
-    Map(Box<Shape>),
-}
-
-/// The kinds of single values.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Scalar {
-    /// Text.
-    String,
-    /// True or false.
-    Bool,
-    /// A whole number of 32 bits.
-    Int32,
-    /// A whole number of 64 bits.
-    Int64,
-    /// Bytes, base64 in JSON.
-    Bytes,
-    /// RFC 3339 with seconds.
-    Time,
-    /// RFC 3339 with microseconds.
-    MicroTime,
-    /// A number with a unit.
-    Quantity,
-    /// A whole number of 32 bits, or text.
-    IntOrString,
-    /// Any JSON.
-    Raw,
-    /// Any JSON object that names fields.
-    Fields,
-}
-
 impl Table {
     fn read(text: &'static str) -> Self {
         let lines = || text.lines().filter(|line| !line.starts_with('#'));
-        let heads = lines().filter_map(|line| line.strip_prefix("type ")?.split(' ').next());
+        let heads = lines().filter_map(|line| line.strip_prefix('@')?.split(' ').next());
         let names: BTreeMap<_, _> = heads.enumerate().map(|(place, name)| (name, place)).collect();
         let mut types: Vec<Type> = Vec::with_capacity(names.len());
         for line in lines() {
-            if let Some(head) = line.strip_prefix("type ") {
+            if let Some(head) = line.strip_prefix('@') {
                 types.push(Type::read(head, &names));
             } else if let Some(last) = types.last_mut() {
                 last.add(line, &names);
@@ -253,6 +217,7 @@ impl Field {
         Self {
             json,
             shape,
+            embedded: None,
             pointer: false,
             omitempty: false,
             required: false,
@@ -271,6 +236,7 @@ impl Field {
                 "o" => self.omitempty = true,
                 _ => self.required = true,
             },
+            Some(("in", embedded)) => self.embedded = Some(embedded),
             Some(("merge", key)) => self.merge_key = Some(key),
             Some(("strategy", strategy)) => self.strategy = Some(strategy),
             Some(("map", kind)) => self.map_type = Some(kind),
@@ -279,47 +245,6 @@ impl Field {
                 self.list_type = Some(kind);
                 self.list_keys = keys.split(',').filter(|key| !key.is_empty()).collect();
             }
-        }
-    }
-}
-
-impl Shape {
-    fn read(word: &'static str, names: &BTreeMap<&'static str, usize>) -> Self {
-        if let Some(inner) = word.strip_prefix("[]") {
-            return Self::List(Box::new(Self::read(inner, names)));
-        }
-        if let Some(inner) = word.strip_prefix("map:") {
-            return Self::Map(Box::new(Self::read(inner, names)));
-        }
-        if let Some(place) = word.strip_prefix('=').and_then(|name| names.get(name)) {
-            return Self::Ref(*place);
-        }
-        let (scalar, go) = match word {
-            "bool" => (Scalar::Bool, "bool"),
-            "int32" => (Scalar::Int32, "int32"),
-            "int64" => (Scalar::Int64, "int64"),
-            "bytes" => (Scalar::Bytes, "[]uint8"),
-            "time" => (Scalar::Time, "v1.Time"),
-            "microtime" => (Scalar::MicroTime, "v1.MicroTime"),
-            "quantity" => (Scalar::Quantity, "resource.Quantity"),
-            "intorstring" => (Scalar::IntOrString, "intstr.IntOrString"),
-            "fields" => (Scalar::Fields, "v1.FieldsV1"),
-            "string" => (Scalar::String, "string"),
-            _ => match word.strip_prefix("string:") {
-                Some(go) => (Scalar::String, go),
-                None => (Scalar::Raw, "runtime.RawExtension"),
-            },
-        };
-        Self::Scalar(scalar, go)
-    }
-
-    /// Go's name of the type, for messages.
-    pub(super) fn go_name(&self) -> String {
-        match self {
-            Self::Scalar(_, go) => (*go).to_owned(),
-            Self::Ref(place) => format!("v1.{}", table().get(*place).go_name()),
-            Self::List(inner) => format!("[]{}", inner.go_name()),
-            Self::Map(inner) => format!("map[string]{}", inner.go_name()),
         }
     }
 }

@@ -4,9 +4,13 @@
 //! with a restart. Here they are read off the pods that are still there, so a restart changes nothing, and who deletes
 //! a failed pod asks for its replacement now.
 
+use std::cmp::Reverse;
+
 use jiff::{SignedDuration, Timestamp};
 
+use super::claim;
 use super::count::{Tally, is_terminal, is_tracked};
+use super::finish::is_finished;
 use crate::view::{ContainerStatus, Job, Pod};
 
 /// The wait after the first failure; it doubles with each further one.
@@ -18,9 +22,10 @@ const FAILURES_THAT_MATTER: usize = 7;
 
 /// Until when nothing may be created, if that is after `now`.
 pub(super) fn hold_until(job: &Job, own: &[&Pod], tally: &Tally<'_>, now: Timestamp) -> Option<Timestamp> {
+    let failures = || own.iter().filter(|pod| delays(pod)).map(|pod| finished_at(pod));
+    failures().next()?;
     let last_success =
         own.iter().filter(|pod| pod.status.phase == "Succeeded").map(|pod| finished_at(pod)).max();
-    let failures = || own.iter().filter(|pod| delays(pod)).map(|pod| finished_at(pod));
     let since_success = || failures().filter(|&at| last_success.is_none_or(|success| at > success));
     let last_failure = since_success().max()?;
     let mut count = since_success().count();
@@ -60,41 +65,48 @@ pub(super) fn finished_at(pod: &Pod) -> Timestamp {
 
 /// The latest end of all containers, if all have one.
 fn last_end(statuses: &[ContainerStatus]) -> Option<Timestamp> {
-    let ends: Option<Vec<Timestamp>> =
-        statuses.iter().map(|status| status.state.terminated.as_ref()?.finished_at).collect();
-    ends?.into_iter().max()
+    let ends = statuses.iter().map(|status| status.state.terminated.as_ref()?.finished_at);
+    ends.reduce(|latest, end| Some(latest?.max(end?))).flatten()
 }
 
 /// The uids of those pods of a Job that no later plan of it needs to be given.
 ///
 /// That is the contract of [`plan`](super::plan): finished pods without the tracking finalizer are in the counters and
-/// in `completedIndexes`, and may be left out, but for what back-off reads: the pod that succeeded last, and the
-/// failed ones since then (the last seven). Leaving the others out changes no plan.
+/// in `completedIndexes`, and may be left out, but for what back-off reads while the Job goes on: the pod that
+/// succeeded last, and the failed ones since then (the last seven). Leaving the others out changes no plan, until they
+/// change themselves (a label that no longer matches is still acted upon). Leaving out more shortens or lengthens
+/// delays: without its failed pods a Job is retried at once.
 #[must_use]
 pub fn forgettable<'a>(job: &Job, pods: impl IntoIterator<Item = &'a Pod>) -> Vec<&'a str> {
-    let mut counted: Vec<&Pod> = pods
-        .into_iter()
-        .filter(|pod| is_terminal(pod) && !is_tracked(pod))
-        .filter(|pod| {
-            super::claim::controller(&pod.metadata).is_some_and(|owner| owner.uid == job.metadata.uid)
-        })
-        .collect();
-    counted.sort_by_cached_key(|pod| std::cmp::Reverse(finished_at(pod)));
-    let mut success: Option<Timestamp> = None;
-    let mut failures = 0;
-    counted.retain(|pod| {
-        let needed = match success {
-            Some(_) => false,
-            None if pod.status.phase == "Succeeded" => {
-                success = Some(finished_at(pod));
-                true
-            }
-            None => {
-                failures += usize::from(delays(pod));
-                delays(pod) && failures <= FAILURES_THAT_MATTER
-            }
-        };
-        !needed
-    });
+    let counted =
+        pods.into_iter().filter(|pod| is_terminal(pod) && !is_tracked(pod) && claim::is_own(job, pod));
+    let mut counted: Vec<&Pod> = counted.collect();
+    if !is_finished(&job.status) {
+        counted.sort_by_cached_key(|pod| Reverse(finished_at(pod)));
+        let mut newest = Newest::default();
+        counted.retain(|pod| !newest.needs(pod));
+    }
     counted.into_iter().map(|pod| pod.metadata.uid.as_str()).collect()
+}
+
+/// What was seen of finished pods, the newest first.
+#[derive(Default)]
+struct Newest {
+    success: bool,
+    failures: usize,
+}
+
+impl Newest {
+    /// Whether back-off reads the next older pod.
+    fn needs(&mut self, pod: &Pod) -> bool {
+        if self.success {
+            return false;
+        }
+        if pod.status.phase == "Succeeded" {
+            self.success = true;
+            return true;
+        }
+        self.failures += usize::from(delays(pod));
+        delays(pod) && self.failures <= FAILURES_THAT_MATTER
+    }
 }

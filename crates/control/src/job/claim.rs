@@ -16,10 +16,10 @@ pub(super) struct Claimed<'a> {
 }
 
 /// Sorts the pods into own, to be adopted, to be disowned, and none of this Job's business.
-pub(super) fn claim<'a>(job: &Job, pods: &'a [Pod]) -> Claimed<'a> {
+pub(super) fn claim<'a>(job: &Job, pods: &[&'a Pod]) -> Claimed<'a> {
     let mut claimed = Claimed { own: Vec::with_capacity(pods.len()), actions: Vec::new() };
     let job_goes = job.metadata.deletion_timestamp.is_some();
-    for pod in pods {
+    for &pod in pods {
         let id = || (pod.metadata.name.clone(), pod.metadata.uid.clone());
         match controller(&pod.metadata) {
             Some(owner) if owner.uid == job.metadata.uid => {
@@ -45,6 +45,12 @@ pub(super) fn claim<'a>(job: &Job, pods: &'a [Pod]) -> Claimed<'a> {
 /// The owner that manages the object.
 pub(crate) fn controller(meta: &Meta) -> Option<&Owner> {
     meta.owner_references.iter().find(|owner| owner.controller)
+}
+
+/// Whether the Job controls the pod and keeps it.
+pub(super) fn is_own(job: &Job, pod: &Pod) -> bool {
+    controller(&pod.metadata).is_some_and(|owner| owner.uid == job.metadata.uid)
+        && keeps(job.spec.selector.as_ref(), &pod.metadata.labels)
 }
 
 /// A Job without a selector keeps the pods that name it; the API always gives it one.

@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::failure_policy::judge;
 use super::finish::{Target, Verdict};
 use super::indexed::{Indexes, index_of};
 use super::manage::Managed;
+use super::per_index::{PerIndex, per_index};
 use super::{Action, Draft, MAX_PODS_PER_PLAN, TRACKING_FINALIZER};
 use crate::view::{Job, JobStatus, Pod};
 
@@ -29,6 +31,8 @@ pub(super) struct Tally<'a> {
     pub failed: i32,
     /// For Indexed Jobs: indexes that are done, those of this moment included.
     pub completed: Indexes,
+    /// With `backoffLimitPerIndex`: what failed for good, and what waits for its replacement.
+    pub per_index: Option<PerIndex<'a>>,
     /// Pods that finished (or count as failed) and still hold the finalizer, with what they count as.
     done: Vec<(&'a Pod, Outcome)>,
     /// Successes and failures that were counted before, those listed as uncounted included.
@@ -42,6 +46,8 @@ enum Outcome {
     Success,
     Index(u32),
     Failure,
+    /// A failure that the policy ignores.
+    Ignored,
     /// Nothing: it is in the counters by way of `uncountedTerminatedPods`, or its index is not the Job's.
     Nothing,
 }
@@ -65,9 +71,10 @@ pub(super) fn is_failed(pod: &Pod, job: &Job) -> bool {
     }
 }
 
-/// `podReplacementPolicy: Failed`: a pod that is being deleted is replaced only once it has ended.
+/// `podReplacementPolicy: Failed`, which a pod failure policy implies: a pod that is being deleted is replaced only
+/// once it has ended.
 pub(super) fn replaces_only_failed(job: &Job) -> bool {
-    job.spec.pod_replacement_policy.as_deref() == Some("Failed")
+    job.spec.pod_failure_policy.is_some() || job.spec.pod_replacement_policy.as_deref() == Some("Failed")
 }
 
 /// Whether every completion has an index.
@@ -116,12 +123,13 @@ pub(super) fn tally<'a>(job: &Job, own: &[&'a Pod]) -> Tally<'a> {
         let text = job.status.completed_indexes.as_deref().unwrap_or_default();
         tally.earlier_completed = Indexes::parse(text, index_count(job));
     }
-    let counted = Counted::of(&tally, tally.done.len());
+    let counted = Counted::of(&tally, &tally.done);
     tally.succeeded = counted.succeeded;
     tally.failed = counted.failed;
     tally.completed = counted.completed;
     if indexed {
         tally.succeeded = tally.completed.total();
+        tally.per_index = per_index(job, own, &tally.completed, &tally.active);
     }
     tally
 }
@@ -136,7 +144,8 @@ fn outcome(pod: &Pod, job: &Job, indexed: bool, uncounted: &Uncounted) -> Outcom
         ("Succeeded", Some(index)) if indexed => Outcome::Index(index),
         ("Succeeded", _) if uncounted.succeeded.contains(uid) => Outcome::Nothing,
         ("Succeeded", _) => Outcome::Success,
-        _ => Outcome::Failure,
+        _ if judge(job, pod).counts() => Outcome::Failure,
+        _ => Outcome::Ignored,
     }
 }
 
@@ -156,7 +165,7 @@ impl Uncounted {
     }
 }
 
-/// The counters with the first so many of the finished pods in them.
+/// The counters with these finished pods in them.
 struct Counted {
     succeeded: i32,
     failed: i32,
@@ -164,15 +173,15 @@ struct Counted {
 }
 
 impl Counted {
-    fn of(tally: &Tally<'_>, pods: usize) -> Self {
+    fn of(tally: &Tally<'_>, done: &[(&Pod, Outcome)]) -> Self {
         let (mut succeeded, mut failed) = tally.earlier;
         let mut indexes = BTreeSet::new();
-        for (_, outcome) in tally.done.iter().take(pods) {
+        for (_, outcome) in done {
             match outcome {
                 Outcome::Success => succeeded = succeeded.saturating_add(1),
                 Outcome::Failure => failed = failed.saturating_add(1),
                 Outcome::Index(index) => _ = indexes.insert(*index),
-                Outcome::Nothing => {}
+                Outcome::Ignored | Outcome::Nothing => {}
             }
         }
         let completed = tally.earlier_completed.union(&Indexes::singles(&indexes));
@@ -187,10 +196,15 @@ pub(super) fn account(
     managed: &Managed<'_>,
     verdict: Option<&Verdict>,
 ) {
-    let listed = tally.done.iter().take_while(|(_, outcome)| *outcome == Outcome::Nothing).count();
+    let over = verdict.is_some() || draft.job.metadata.deletion_timestamp.is_some();
+    let mut done = tally.done.clone();
+    if let (Some(per_index), false) = (&tally.per_index, over) {
+        done.retain(|(pod, _)| !is_held(pod, per_index, managed));
+    }
+    let listed = done.iter().take_while(|(_, outcome)| *outcome == Outcome::Nothing).count();
     let bound = listed.max(MAX_PODS_PER_PLAN);
-    draft.left_over = tally.done.len() > bound;
-    let counted = Counted::of(tally, bound);
+    done.truncate(bound);
+    let counted = Counted::of(tally, &done);
     draft.status.failed = counted.failed;
     if is_indexed(draft.job) {
         draft.status.succeeded = counted.completed.total();
@@ -198,17 +212,34 @@ pub(super) fn account(
     } else {
         draft.status.succeeded = counted.succeeded;
     }
-    for (pod, _) in tally.done.iter().take(bound) {
+    if let Some(per_index) = &tally.per_index {
+        draft.status.failed_indexes = Some(per_index.failed.to_string());
+    }
+    for (pod, _) in &done {
         release(draft, pod);
     }
-    if verdict.is_some() || draft.job.metadata.deletion_timestamp.is_some() {
+    if over {
         release_unfinished(draft, tally, managed, verdict);
     }
     draft.status.active = count_of(tally.active.len() + managed.create.len() - managed.delete.len());
     let deleted_ready = managed.delete.iter().filter(|pod| is_ready(pod)).count();
     draft.status.ready = Some(count_of(tally.ready - deleted_ready));
-    draft.status.terminating = Some(count_of(tally.terminating.len() + managed.delete.len()));
+    let lingering = managed.delete.iter().filter(|pod| lingers(pod)).count();
+    draft.status.terminating = Some(count_of(tally.terminating.len() + lingering));
     draft.status.uncounted_terminated_pods = Some(json!({}));
+}
+
+/// Whether the pod takes time to end once it is deleted. One that no node has yet is gone at once.
+fn lingers(pod: &Pod) -> bool {
+    !pod.spec.node_name.is_empty() && pod.spec.termination_grace_period_seconds != Some(0)
+}
+
+/// Whether the pod waits for the replacement that carries its index's count on, and this plan does not create it.
+fn is_held(pod: &Pod, per_index: &PerIndex<'_>, managed: &Managed<'_>) -> bool {
+    index_of(pod).is_some_and(|index| {
+        let held = per_index.held.get(&index).is_some_and(|held| held.metadata.uid == pod.metadata.uid);
+        held && !managed.indexes.contains(&index)
+    })
 }
 
 /// A Job that is over waits for no pod: each counts as failed now if the Job fails, and is not counted otherwise.
@@ -233,7 +264,7 @@ fn release_unfinished(
         if !deleted && verdict.is_some() && pod.metadata.deletion_timestamp.is_none() {
             continue; // Beyond this plan's bound.
         }
-        counted += i32::from(fails && valid(pod));
+        counted += i32::from(fails && valid(pod) && judge(draft.job, pod).counts());
         if !deleted {
             released.push(*pod);
         }

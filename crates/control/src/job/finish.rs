@@ -7,10 +7,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::count::{Tally, is_terminal};
+use super::count::{Tally, index_count, is_failed, is_terminal, is_tracked};
+use super::failure_policy::{Judgement, judge};
 use super::manage::Managed;
 use super::suspend::is_suspended;
-use super::{Draft, Event};
+use super::{Draft, Event, success_policy};
 use crate::view::{Condition, Job, JobStatus, Pod};
 
 /// How a Job ends.
@@ -54,7 +55,7 @@ impl Verdict {
         Self { target, reason: reason.to_owned(), message: message.into(), recorded: false }
     }
 
-    fn failure(reason: &str, message: &str) -> Self {
+    fn failure(reason: &str, message: impl Into<String>) -> Self {
         Self::new(Target::Failure, reason, message)
     }
 }
@@ -86,6 +87,9 @@ pub(super) fn verdict(
     if let Some(recorded) = recorded(&job.status) {
         return Some(recorded);
     }
+    if let Some(message) = fatal(job, own) {
+        return Some(Verdict::failure("PodFailurePolicy", message));
+    }
     if tally.failed > backoff_limit(job) || restarts_exceed(job, own) {
         return Some(Verdict::failure("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
     }
@@ -93,8 +97,35 @@ pub(super) fn verdict(
     if deadline.is_some_and(|deadline| now >= deadline) {
         return Some(Verdict::failure("DeadlineExceeded", "Job was active longer than specified deadline"));
     }
-    draft.wake(deadline);
-    None
+    let verdict = index_verdict(job, tally);
+    if verdict.is_none() {
+        draft.wake(deadline);
+    }
+    verdict
+}
+
+/// What the policy says of a pod whose failure ends the Job.
+fn fatal(job: &Job, own: &[&Pod]) -> Option<String> {
+    job.spec.pod_failure_policy.as_ref()?;
+    let failed = own.iter().filter(|pod| is_tracked(pod) && is_failed(pod, job));
+    failed.into_iter().find_map(|pod| match judge(job, pod) {
+        Judgement::FailJob(message) => Some(message),
+        _ => None,
+    })
+}
+
+/// What the indexes that failed, or those that are done, say about the whole.
+fn index_verdict(job: &Job, tally: &Tally<'_>) -> Option<Verdict> {
+    let failed = tally.per_index.as_ref().map_or(0, |per_index| per_index.failed.total());
+    if tally.per_index.is_some() && job.spec.max_failed_indexes.is_some_and(|most| failed > most) {
+        let message = "Job has exceeded the specified maximal number of failed indexes";
+        return Some(Verdict::failure("MaxFailedIndexesExceeded", message));
+    }
+    if failed > 0 && failed.saturating_add(tally.succeeded) >= job.spec.completions.unwrap_or(0) {
+        return Some(Verdict::failure("FailedIndexes", "Job has failed indexes"));
+    }
+    let place = success_policy::met(job.spec.success_policy.as_ref()?, &tally.completed, index_count(job))?;
+    Some(Verdict::new(Target::Success, "SuccessPolicy", format!("Matched rules at index {place}")))
 }
 
 /// What an earlier plan decided.
@@ -107,7 +138,7 @@ fn recorded(status: &JobStatus) -> Option<Verdict> {
 }
 
 fn backoff_limit(job: &Job) -> i32 {
-    job.spec.backoff_limit.unwrap_or(6)
+    job.spec.backoff_limit.unwrap_or(if job.spec.backoff_limit_per_index.is_some() { i32::MAX } else { 6 })
 }
 
 /// With restartPolicy OnFailure the restarts in place are limited too, those of pods that have not ended.

@@ -62,6 +62,27 @@ impl Indexes {
         self.0.get(after).is_some_and(|&(first, _)| first <= index)
     }
 
+    /// Whether it has none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many indexes both sets have.
+    pub(super) fn in_common(&self, other: &Self) -> i32 {
+        let (mut mine, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        let mut common: u64 = 0;
+        while let (Some(&&(a_first, a_last)), Some(&&(b_first, b_last))) = (mine.peek(), theirs.peek()) {
+            let (first, last) = (a_first.max(b_first), a_last.min(b_last));
+            common += if first <= last { u64::from(last - first) + 1 } else { 0 };
+            if a_last <= b_last {
+                mine.next();
+            } else {
+                theirs.next();
+            }
+        }
+        i32::try_from(common).unwrap_or(i32::MAX)
+    }
+
     /// The lowest `count` indexes below `completions` that it does not have.
     pub(super) fn lowest_free(&self, count: usize, completions: u32) -> Vec<u32> {
         let mut free = Vec::new();

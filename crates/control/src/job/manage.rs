@@ -21,6 +21,8 @@ pub(super) struct Managed<'a> {
     pub delete: Vec<&'a Pod>,
     /// Manifests to create.
     pub create: Vec<Value>,
+    /// For Indexed Jobs: their indexes.
+    pub indexes: BTreeSet<u32>,
     /// When back-off ends.
     pub wake_at: Option<Timestamp>,
 }
@@ -46,10 +48,14 @@ pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Tim
     if missing == 0 {
         return Managed::default();
     }
-    if let Some(until) = backoff::hold_until(job, own, tally, now) {
+    let until = || backoff::hold_until(job, own, tally, now);
+    if let Some(until) = tally.per_index.is_none().then(until).flatten() {
         return Managed { wake_at: Some(until), ..Managed::default() };
     }
-    Managed { create: creations(job, tally, missing), ..Managed::default() }
+    if is_indexed(job) {
+        return create_indexes(job, tally, missing, now);
+    }
+    Managed { create: vec![podspec::pod(job, None); missing], ..Managed::default() }
 }
 
 /// The number of pods that should be active.
@@ -64,20 +70,30 @@ fn wanted(job: &Job, tally: &Tally<'_>) -> usize {
     usize::try_from(wanted).unwrap_or(0)
 }
 
-fn creations(job: &Job, tally: &Tally<'_>, missing: usize) -> Vec<Value> {
-    if !is_indexed(job) {
-        return vec![podspec::pod(job, None); missing];
-    }
+/// Pods for the lowest indexes that are neither done, failed nor running; those in back-off wait, and keep their turn.
+fn create_indexes<'a>(job: &Job, tally: &Tally<'_>, missing: usize, now: Timestamp) -> Managed<'a> {
     let mut taken: BTreeSet<u32> = tally.active.iter().filter_map(|pod| index_of(pod)).collect();
     if replaces_only_failed(job) {
         taken.extend(tally.terminating.iter().filter_map(|pod| index_of(pod)));
     }
-    let taken = tally.completed.union(&Indexes::singles(&taken));
-    taken
-        .lowest_free(missing, index_count(job))
-        .into_iter()
-        .map(|index| podspec::pod(job, Some(index)))
-        .collect()
+    let mut taken = tally.completed.union(&Indexes::singles(&taken));
+    if let Some(per_index) = &tally.per_index {
+        taken = taken.union(&per_index.failed);
+    }
+    let mut managed = Managed::default();
+    for index in taken.lowest_free(missing, index_count(job)) {
+        let per_index = tally.per_index.as_ref();
+        match per_index.and_then(|per_index| per_index.retry_at(index)).filter(|&at| at > now) {
+            Some(at) => managed.wake_at = Some(managed.wake_at.map_or(at, |earlier| at.min(earlier))),
+            None => {
+                let annotations =
+                    per_index.map(|per_index| per_index.annotations(job, index)).unwrap_or_default();
+                managed.create.push(podspec::pod(job, Some(&podspec::Place { index, annotations })));
+                managed.indexes.insert(index);
+            }
+        }
+    }
+    managed
 }
 
 /// At least so many of the active pods, those first whose end loses least; of an Indexed Job also all whose index is

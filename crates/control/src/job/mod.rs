@@ -9,19 +9,24 @@
 //! doubles so that a refusal (a quota) is met by few requests; here creations are writes of one transaction, and a
 //! refusal refuses them all.
 
+use std::borrow::Borrow;
+
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::view::{Job, JobStatus, Meta, Pod};
 
 mod backoff;
 mod claim;
 mod count;
+mod failure_policy;
 mod finish;
 mod indexed;
 mod manage;
 mod orphan;
+mod per_index;
 mod podspec;
+mod success_policy;
 mod suspend;
 
 pub use backoff::forgettable;
@@ -122,13 +127,22 @@ impl Event {
     }
 }
 
-/// Decides. `pods` are all pods that the Job controls and those without a controller that match its selector.
+/// Decides. `pods` are all pods that the Job controls, but for those that are [`forgettable`], and those without a
+/// controller in its namespace. Costs what the pods given cost, not what the Job has had.
 ///
 /// Source: upstream `syncJob` in `pkg/controller/job/job_controller.go`.
 #[must_use]
-pub fn plan(job: &Job, pods: &[Pod], now: Timestamp) -> Plan {
+pub fn plan(job: &Job, pods: &[impl Borrow<Pod>], now: Timestamp) -> Plan {
+    let pods: Vec<&Pod> = pods.iter().map(Borrow::borrow).collect();
+    decide(job, &pods, now)
+}
+
+fn decide(job: &Job, pods: &[&Pod], now: Timestamp) -> Plan {
     if managed_elsewhere(job) || finish::is_finished(&job.status) {
         return Plan::default();
+    }
+    if !matches!(job.spec.completion_mode.as_deref(), None | Some("NonIndexed" | "Indexed")) {
+        return unknown_mode(job);
     }
     // The API keeps whole seconds; what is compared later must be what was written.
     let second = whole_second(now);
@@ -162,6 +176,17 @@ fn managed_elsewhere(job: &Job) -> bool {
     job.spec.managed_by.as_deref().is_some_and(|name| name != CONTROLLER_NAME)
 }
 
+/// The API refuses such a Job; one that got past it is told about once, and left alone.
+fn unknown_mode(job: &Job) -> Plan {
+    if job.status.uncounted_terminated_pods.is_some() {
+        return Plan::default();
+    }
+    let status = JobStatus { uncounted_terminated_pods: Some(json!({})), ..job.status.clone() };
+    let message = "Skipped Job sync because completion mode is unknown";
+    let events = vec![Event::warning("UnknownCompletionMode", message)];
+    Plan { status: Some(status), events, ..Plan::default() }
+}
+
 fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
@@ -173,13 +198,11 @@ struct Draft<'a> {
     second: Timestamp,
     status: JobStatus,
     plan: Plan,
-    /// Finished pods that this plan had to leave uncounted, because of the bound.
-    left_over: bool,
 }
 
 impl<'a> Draft<'a> {
     fn new(job: &'a Job, second: Timestamp) -> Self {
-        Self { job, second, status: job.status.clone(), plan: Plan::default(), left_over: false }
+        Self { job, second, status: job.status.clone(), plan: Plan::default() }
     }
 
     fn wake(&mut self, at: Option<Timestamp>) {
@@ -217,5 +240,9 @@ impl<'a> Draft<'a> {
     }
 }
 
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,17 @@ const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
 /// A generated name is at most 63 characters, five of them random (upstream `names.SimpleNameGenerator`).
 const MAX_NAME_PREFIX: usize = 63 - 5;
 
-/// The manifest of the Job's next pod, for an index if the Job is Indexed.
-pub(super) fn pod(job: &Job, index: Option<u32>) -> Value {
+/// What an Indexed Job gives a pod besides.
+pub(super) struct Place {
+    /// Its completion index.
+    pub index: u32,
+    /// Further annotations.
+    pub annotations: Vec<(&'static str, String)>,
+}
+
+/// The manifest of the Job's next pod, with its place if the Job is Indexed.
+pub(super) fn pod(job: &Job, place: Option<&Place>) -> Value {
+    let index = place.map(|place| place.index);
     let template = &*job.spec.template;
     let mut metadata = Map::new();
     metadata.insert("generateName".into(), generate_name(&job.metadata.name, index).into());
@@ -22,6 +31,11 @@ pub(super) fn pod(job: &Job, index: Option<u32>) -> Value {
         let mut entries = template["metadata"][field].as_object().cloned().unwrap_or_default();
         if let Some(index) = index {
             entries.insert(COMPLETION_INDEX.into(), index.to_string().into());
+        }
+        if let (Some(place), "annotations") = (place, field) {
+            entries.extend(
+                place.annotations.iter().map(|(key, value)| ((*key).to_owned(), value.clone().into())),
+            );
         }
         if !entries.is_empty() {
             metadata.insert(field.into(), entries.into());

@@ -1,1 +1,232 @@
-//! Situations.
+//! Situations of a pod that is to run on the one node.
+
+use super::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn node(images: Images) -> Node {
+    let labels = [("kubernetes.io/hostname", "laptop"), ("cores", "8")];
+    let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    Node { name: "laptop".into(), labels, images, ..Node::default() }
+}
+
+fn pod(spec: Value) -> Value {
+    let mut whole = json!({"containers": [{"name": "c", "image": "i", "command": ["true"]}]});
+    let Value::Object(spec) = spec else { panic!("not an object: {spec}") };
+    whole.as_object_mut().unwrap().extend(spec);
+    json!({"metadata": {"name": "p", "namespace": "n"}, "spec": whole, "status": {"phase": "Pending"}})
+}
+
+fn host(spec: Value) -> Value {
+    let mut pod = pod(spec);
+    pod["spec"]["runtimeClassName"] = "windlass-host".into();
+    pod
+}
+
+/// Why the pod waits; empty if it is bound.
+fn why(pod: &Value, node: &Node) -> String {
+    match plan(pod, node, at(1)).unwrap().decision {
+        Decision::Bind { .. } => String::new(),
+        Decision::Wait { message, .. } => message,
+    }
+}
+
+#[test]
+fn host_pod_is_bound_once() {
+    let mut pod = host(json!({}));
+    let bound = plan(&pod, &node(Images::Wait), at(1)).unwrap();
+    assert_eq!(bound.decision, Decision::Bind { node: "laptop".into() });
+    let event =
+        Event { warning: false, reason: "Scheduled", message: "Successfully assigned n/p to laptop".into() };
+    assert_eq!(bound.events, [event]);
+    assert_eq!(
+        bound.condition,
+        json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": at(1)})
+    );
+    pod["spec"]["nodeName"] = "laptop".into();
+    pod["status"]["conditions"] = json!([bound.condition]);
+    assert_eq!(plan(&pod, &node(Images::Wait), at(2)), None);
+}
+
+#[test]
+fn pod_that_needs_a_container_waits_and_says_what_to_do() {
+    let pod = pod(json!({}));
+    let waits = plan(&pod, &node(Images::Wait), at(1)).unwrap();
+    let message = "0/1 nodes are available: this pod needs a container, and this node runs host processes: \
+                   set runtimeClassName: windlass-host, or start the engine with `windlass up --images=host`.";
+    assert_eq!(waits.decision, Decision::Wait { reason: "Unschedulable", message: message.into() });
+    assert_eq!(
+        (&waits.condition["status"], &waits.condition["reason"]),
+        (&json!("False"), &json!("Unschedulable"))
+    );
+    assert_eq!(waits.condition["message"], message);
+    assert_eq!(waits.events, [Event { warning: true, reason: "FailedScheduling", message: message.into() }]);
+}
+
+#[test]
+fn waiting_for_the_same_reason_is_said_once_and_another_reason_keeps_the_time() {
+    let mut pod = pod(json!({}));
+    let waits = plan(&pod, &node(Images::Wait), at(1)).unwrap();
+    pod["status"]["conditions"] = json!([waits.condition]);
+    assert_eq!(plan(&pod, &node(Images::Wait), at(2)), None);
+    pod["spec"]["nodeSelector"] = json!({"gpu": "yes"});
+    let again = plan(&pod, &node(Images::Wait), at(3)).unwrap();
+    assert_eq!(again.condition["lastTransitionTime"], json!(at(1)), "it has waited since then");
+    pod["spec"]["nodeSelector"] = json!({});
+    let bound = plan(&pod, &node(Images::Host), at(4)).unwrap();
+    assert_eq!(bound.condition["lastTransitionTime"], json!(at(4)));
+    assert_eq!(bound.condition.get("reason"), None);
+}
+
+#[test]
+fn images_on_the_host_run_with_a_warning() {
+    let bound = plan(&pod(json!({})), &node(Images::Host), at(1)).unwrap();
+    assert_eq!(bound.decision, Decision::Bind { node: "laptop".into() });
+    assert_eq!(
+        bound.events.iter().map(|event| event.reason).collect::<Vec<_>>(),
+        ["Scheduled", "ImageRunOnHost"]
+    );
+    assert!(bound.events[1].warning && bound.events[1].message.contains("without the files of i"));
+}
+
+#[test]
+fn what_the_host_cannot_provide_is_refused_by_name() {
+    let spec = json!({
+        "securityContext": {"runAsUser": 1000},
+        "initContainers": [{"name": "bare", "image": "i"}],
+        "containers": [{
+            "name": "c", "image": "i", "command": ["sh"], "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            "securityContext": {"privileged": true, "capabilities": {"drop": ["ALL"]}},
+        }],
+    });
+    let message = why(&pod(spec), &node(Images::Host));
+    for part in [
+        "container bare has no command",
+        "container c mounts /data",
+        "spec.securityContext.runAsUser",
+        "securityContext of container c.privileged",
+    ] {
+        assert!(message.contains(part), "{part} is not in: {message}");
+    }
+    assert!(!message.contains("capabilities"));
+}
+
+#[test]
+fn host_pod_without_a_command_or_with_mounts_is_refused_too() {
+    let message = why(&host(json!({"containers": [{"name": "c", "image": "host"}]})), &node(Images::Wait));
+    assert!(message.contains("container c has no command"), "{message}");
+}
+
+#[test]
+fn unknown_runtime_class_is_refused_even_if_images_run() {
+    let mut pod = pod(json!({}));
+    pod["spec"]["runtimeClassName"] = "gvisor".into();
+    let message = why(&pod, &node(Images::Host));
+    assert!(message.contains("no runtime class gvisor") && message.contains("windlass-host"), "{message}");
+}
+
+#[test]
+fn gated_pod_waits_without_an_event() {
+    let waits =
+        plan(&host(json!({"schedulingGates": [{"name": "a"}, {"name": "b"}]})), &node(Images::Wait), at(1));
+    let waits = waits.unwrap();
+    let message = "Scheduling is blocked due to non-empty scheduling gates: a, b";
+    assert_eq!(waits.decision, Decision::Wait { reason: "SchedulingGated", message: message.into() });
+    assert_eq!(waits.events, []);
+}
+
+#[test]
+fn node_selector_names_the_label_that_is_missing() {
+    let bound = host(json!({"nodeSelector": {"kubernetes.io/hostname": "laptop"}}));
+    assert_eq!(why(&bound, &node(Images::Wait)), "");
+    let message = why(&host(json!({"nodeSelector": {"gpu": "yes"}})), &node(Images::Wait));
+    assert!(message.contains("gpu=yes, which laptop does not have"), "{message}");
+    let message = why(&host(json!({"nodeSelector": {"cores": "16"}})), &node(Images::Wait));
+    assert!(message.contains("cores=16, and laptop has cores=8"), "{message}");
+}
+
+#[test]
+fn required_affinity_is_an_or_of_ands() {
+    let requirement = |key: &str, operator: &str, values: &[&str]| json!({"key": key, "operator": operator, "values": values});
+    let fits = |terms: Value| {
+        let required = json!({"nodeSelectorTerms": terms});
+        let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}});
+        why(&host(json!({"affinity": affinity})), &node(Images::Wait)).is_empty()
+    };
+    let labels = |requirements: &[Value]| json!({"matchExpressions": requirements});
+    for (operator, values, holds) in [
+        ("In", &["4", "8"][..], true),
+        ("In", &["4"], false),
+        ("NotIn", &["4"], true),
+        ("NotIn", &["8"], false),
+        ("Exists", &[], true),
+        ("DoesNotExist", &[], false),
+        ("Gt", &["7"], true),
+        ("Gt", &["8"], false),
+        ("Lt", &["9"], true),
+        ("Lt", &["x"], false),
+        ("Like", &["8"], false),
+    ] {
+        assert_eq!(
+            fits(json!([labels(&[requirement("cores", operator, values)])])),
+            holds,
+            "{operator} {values:?}"
+        );
+    }
+    let (good, bad) = (requirement("cores", "Exists", &[]), requirement("gpu", "Exists", &[]));
+    assert!(!fits(json!([labels(&[good.clone(), bad.clone()])])));
+    assert!(fits(json!([labels(&[bad]), labels(&[good])])));
+    assert!(!fits(json!([])) && !fits(json!([{}])));
+    assert!(fits(json!([{"matchFields": [requirement("metadata.name", "In", &["laptop"])]}])));
+    assert!(!fits(json!([{"matchFields": [requirement("metadata.name", "In", &["other"])]}])));
+}
+
+#[test]
+fn pod_that_names_its_node_is_bound_without_a_scheduling_event() {
+    let mut pod = host(json!({"nodeName": "laptop"}));
+    let bound = plan(&pod, &node(Images::Wait), at(1)).unwrap();
+    assert_eq!((bound.decision, bound.events), (Decision::Bind { node: "laptop".into() }, vec![]));
+    pod["spec"]["nodeName"] = "other".into();
+    assert!(why(&pod, &node(Images::Wait)).contains("spec.nodeName is other, and the only node is laptop"));
+}
+
+#[test]
+fn cordoned_node_takes_no_new_pods_unless_they_tolerate_it() {
+    let cordoned = Node { unschedulable: true, ..node(Images::Wait) };
+    assert!(why(&host(json!({})), &cordoned).contains("1 node(s) were unschedulable"));
+    for toleration in [
+        json!({"operator": "Exists"}),
+        json!({"key": "node.kubernetes.io/unschedulable", "operator": "Exists", "effect": "NoSchedule"}),
+    ] {
+        assert_eq!(why(&host(json!({"tolerations": [toleration]})), &cordoned), "");
+    }
+    let other = json!({"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"});
+    assert_ne!(why(&host(json!({"tolerations": [other]})), &cordoned), "");
+    assert_eq!(why(&host(json!({"nodeName": "laptop"})), &cordoned), "");
+}
+
+#[test]
+fn pod_for_another_scheduler_waits_and_says_so() {
+    let message = why(&host(json!({"schedulerName": "mine"})), &node(Images::Wait));
+    assert!(message.contains("this engine has only default-scheduler"), "{message}");
+    assert_eq!(why(&host(json!({"schedulerName": "default-scheduler"})), &node(Images::Wait)), "");
+}
+
+#[test]
+fn pod_that_ended_or_goes_is_not_scheduled() {
+    let mut ended = host(json!({}));
+    ended["status"]["phase"] = "Failed".into();
+    assert_eq!(plan(&ended, &node(Images::Wait), at(1)), None);
+    let mut goes = host(json!({}));
+    goes["metadata"]["deletionTimestamp"] = json!(at(1));
+    assert_eq!(plan(&goes, &node(Images::Wait), at(1)), None);
+}
+
+#[test]
+fn every_obstacle_is_named() {
+    let message =
+        why(&pod(json!({"nodeSelector": {"gpu": "yes"}, "schedulerName": "mine"})), &node(Images::Wait));
+    assert_eq!(message.matches("; ").count(), 2, "{message}");
+}

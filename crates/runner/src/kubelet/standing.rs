@@ -140,8 +140,11 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
 }
 
 fn lost(container: &ContainerView<'_>, attempt: u32, id: &str, message: &str, at: Timestamp) -> End {
-    let since = container.told["state"]["running"]["startedAt"].as_str();
-    let since = since.filter(|_| attempt_of(container.told) == Some(attempt));
+    let told = container.told;
+    let running = Some(&told["state"]["running"]).filter(|_| attempt_of(told) == Some(attempt));
+    let before = [&told["state"]["terminated"], &told["lastState"]["terminated"]];
+    let before = before.into_iter().filter(|end| attempt_of(end) == Some(attempt));
+    let since = running.into_iter().chain(before).find_map(|state| state["startedAt"].as_str());
     let started_at = since.and_then(|since| since.parse().ok()).unwrap_or(at);
     let terminated = json!({
         "containerID": id, "exitCode": 137, "reason": "ContainerStatusUnknown", "message": message,

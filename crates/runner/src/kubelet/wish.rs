@@ -75,7 +75,8 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
     let is_over = is_over(&all, is_initialized);
     let mut wake_at = None;
     let stop = match stopping(view, now) {
-        Ok((Cause::Deadline, _)) if is_over => None,
+        // What was over before its deadline is not late.
+        Ok((Cause::Deadline, _)) if is_over && last_end(&all) < deadline(view, now) => None,
         Ok(stop) => Some(stop),
         Err(deadline) => {
             sooner(&mut wake_at, deadline.filter(|_| !is_over));
@@ -133,9 +134,7 @@ fn is_over(all: &[Wished<'_>], is_initialized: bool) -> bool {
 /// Why all must stop and when it is killed, or when the deadline will be.
 fn stopping(view: PodView<'_>, now: Timestamp) -> Result<(Cause, Timestamp), Option<Timestamp>> {
     let deleted = view.time("/metadata/deletionTimestamp");
-    let started = view.time("/status/startTime").unwrap_or(now);
-    let deadline = view.seconds("/spec/activeDeadlineSeconds").map(|seconds| add(started, seconds));
-    match (deadline, deleted) {
+    match (deadline(view, now), deleted) {
         (Some(deadline), deleted) if deadline <= now => {
             let kill_at = add(deadline, grace_s(view));
             Ok((Cause::Deadline, deleted.map_or(kill_at, |deleted| deleted.min(kill_at))))
@@ -143,6 +142,11 @@ fn stopping(view: PodView<'_>, now: Timestamp) -> Result<(Cause, Timestamp), Opt
         (_, Some(deleted)) => Ok((Cause::Deleted, deleted)),
         (deadline, None) => Err(deadline),
     }
+}
+
+fn deadline(view: PodView<'_>, now: Timestamp) -> Option<Timestamp> {
+    let started = view.time("/status/startTime").unwrap_or(now);
+    view.seconds("/spec/activeDeadlineSeconds").map(|seconds| add(started, seconds))
 }
 
 fn grace_s(view: PodView<'_>) -> i64 {

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{OpenError, Options, Revision};
+use crate::errors::OpenError;
+use crate::types::{Options, Revision};
 
 /// The format that this program writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -30,6 +31,9 @@ pub(crate) struct Header {
     /// Where it began to count.
     #[serde(with = "number")]
     pub(crate) first_revision: Revision,
+    /// A revision that it has surely reached: when it was last opened or closed.
+    #[serde(with = "number")]
+    pub(crate) reached: Revision,
     complete: bool,
 }
 
@@ -58,17 +62,21 @@ pub(crate) fn prepare(dir: &Path, options: &Options) -> Result<Prepared, OpenErr
         _ => {}
     }
     let Options { first_revision, ref new_id, .. } = *options;
-    let header = Header { format: FORMAT, store: new_id.clone(), first_revision, complete: false };
+    let header = Header {
+        format: FORMAT,
+        store: new_id.clone(),
+        first_revision,
+        reached: first_revision,
+        complete: false,
+    };
     write(dir, &header)?;
     Ok(Prepared { header, lock })
 }
 
-/// Says that the data is there, if that was not said before.
-pub(crate) fn complete(dir: &Path, prepared: &Prepared) -> Result<(), OpenError> {
-    match prepared.header.complete {
-        true => Ok(()),
-        false => write(dir, &Header { complete: true, ..prepared.header.clone() }),
-    }
+/// Says that the data is there, and up to which revision.
+pub(crate) fn complete(dir: &Path, header: &Header, reached: Revision) -> Result<(), OpenError> {
+    let told = Header { complete: true, reached, ..header.clone() };
+    if told == *header { Ok(()) } else { write(dir, &told) }
 }
 
 /// A directory that was somebody else's stays as it is.

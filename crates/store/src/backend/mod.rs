@@ -6,6 +6,8 @@ mod header;
 
 mod memory;
 
+mod torn;
+
 pub(crate) use durable::{Opened, open};
 pub(crate) use memory::Memory;
 
@@ -29,4 +31,8 @@ pub(crate) trait Backend: Send + Sync {
     fn write(&self, batch: &Batch<'_>) -> io::Result<()>;
     /// The value that was written at a revision, unless it was forgotten.
     fn value(&self, revision: Revision) -> io::Result<Option<Value>>;
+    /// Is told the last revision when the writer ends well.
+    fn end(&self, revision: Revision) {
+        let _ = revision;
+    }
 }

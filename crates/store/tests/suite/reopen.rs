@@ -1,7 +1,8 @@
 //! What survives a restart, and what an open refuses.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::io::Read;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -154,8 +155,11 @@ async fn interrupted_making_begins_again() {
     let dir = left.path().join("store");
     fs::create_dir_all(dir.join("data")).unwrap();
     fs::write(dir.join("data/0.jnl"), "half").unwrap();
-    fs::write(dir.join("store.json"), r#"{"format":1,"store":"x","first_revision":9,"complete":false}"#)
-        .unwrap();
+    fs::write(
+        dir.join("store.json"),
+        r#"{"format":1,"store":"x","first_revision":9,"reached":9,"complete":false}"#,
+    )
+    .unwrap();
     let store = open(&dir).unwrap();
     assert_eq!((store.revision(), &*store.id()), (Revision(5), "another"));
     store.commit(vec![put("a", "1"), delete("b")]).await.unwrap();
@@ -179,4 +183,91 @@ fn place_that_is_a_file_is_an_error_with_its_path() {
     fs::write(&file, "").unwrap();
     let error = refused(&file);
     assert!(matches!(error, OpenError::Io { .. }) && error.to_string().contains("file"), "{error}");
+}
+
+#[tokio::test]
+async fn damaged_store_is_refused_or_whole() {
+    let left = left_behind().await;
+    let dir = left.path().join("store");
+    let journal = dir.join("data/0.jnl");
+    let good = start_of(&journal);
+    for at in [0, 1, 7, 13, 30, 60, 100] {
+        let mut bad = good.clone();
+        bad[at] ^= 0x55;
+        overwrite(&journal, &bad);
+        match open(&dir) {
+            Ok(store) => assert_eq!((store.revision(), store.count("")), (Revision(1001), 1), "byte {at}"),
+            Err(OpenError::Corrupt { .. }) => {}
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+    overwrite(&journal, &good);
+    assert_eq!(open(&dir).unwrap().revision(), Revision(1001));
+}
+
+/// What these tests write of a journal; the rest of it is zeros.
+fn start_of(journal: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    fs::File::open(journal).unwrap().take(16 << 10).read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// Replaces the start, and keeps the rest as sparse as it is.
+fn overwrite(journal: &Path, start: &[u8]) {
+    fs::File::options().write(true).open(journal).unwrap().write_all_at(start, 0).unwrap();
+}
+
+/// What a power loss leaves: a store's files as they are while it is open, copied.
+fn pull_the_plug(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for file in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(file.file_name());
+        match file.file_type().unwrap().is_dir() {
+            true => pull_the_plug(&file.path(), &to),
+            false if file.metadata().unwrap().len() > 1 << 20 => {
+                fs::write(&to, start_of(&file.path())).unwrap();
+                let copy = fs::File::options().write(true).open(&to).unwrap();
+                copy.set_len(file.metadata().unwrap().len()).unwrap();
+            }
+            false => drop(fs::copy(file.path(), to).unwrap()),
+        }
+    }
+}
+
+/// Loses the page of a journal that holds a text; its neighbours are there.
+fn lose_page(dir: &Path, text: &str) {
+    let journal = dir.join("data/0.jnl");
+    let mut bytes = start_of(&journal);
+    let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
+    bytes[at..at + text.len()].fill(0);
+    overwrite(&journal, &bytes);
+}
+
+#[tokio::test]
+async fn group_torn_by_a_power_loss_is_dropped_and_the_rest_is_there() {
+    let bench = Bench::new(On::Disk);
+    bench.put("a", "acknowledged").await;
+    bench.store.commit(vec![put("b", "torn to pieces"), put("c", "1")]).await.unwrap();
+    let dir = bench.dir.path().join("after");
+    pull_the_plug(&bench.dir.path().join("store"), &dir);
+    lose_page(&dir, "torn to pieces");
+    let store = open(&dir).unwrap();
+    assert_eq!((store.revision(), store.count("")), (Revision(1001), 1));
+    store.commit(vec![put("b", "again")]).await.unwrap();
+    drop(store);
+    assert_eq!(open(&dir).unwrap().revision(), Revision(1002));
+}
+
+#[tokio::test]
+async fn damage_before_the_last_group_is_refused_and_nothing_is_touched() {
+    let bench = Bench::new(On::Disk);
+    bench.put("a", "rotten").await;
+    bench.put("b", "sound").await;
+    let dir = bench.dir.path().join("after");
+    pull_the_plug(&bench.dir.path().join("store"), &dir);
+    lose_page(&dir, "rotten");
+    let damaged = start_of(&dir.join("data/0.jnl"));
+    let error = refused(&dir);
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+    assert!(start_of(&dir.join("data/0.jnl")) == damaged, "the journal was changed");
 }

@@ -26,7 +26,9 @@ pub(crate) fn fill_defaults(job: &mut Value) {
     }
     // A new Job takes its template's labels once the generated ones are there (`prepare_create`); upstream gets
     // the same from two maps that share their memory.
-    if is_set(&job["metadata"], "uid") {
+    let labels = &job["spec"]["template"]["metadata"]["labels"];
+    let generated = is_set(labels, CONTROLLER_UID) && labels[CONTROLLER_UID] == job["metadata"]["uid"];
+    if generated || flag(&job["spec"], "manualSelector") {
         take_labels_of_template(job);
     }
 }

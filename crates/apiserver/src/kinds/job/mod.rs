@@ -1,9 +1,14 @@
 //! batch/v1 Jobs.
 
 mod default;
+mod indexes;
+mod policy;
+mod status;
 mod table;
 #[cfg(test)]
 mod tests;
+mod update;
+mod validate;
 
 use crate::kind::{Kind, Propagation, Subresource};
 use crate::kinds::common::PLAIN;
@@ -22,6 +27,9 @@ pub(super) const KIND: Kind = Kind {
     prepare_create: default::prepare_create,
     prepare_update: default::prepare_update,
     prepare_status: default::prepare_status,
+    validate: validate::validate,
+    validate_update: update::validate_update,
+    warnings: validate::warnings,
     fields: default::fields,
     field_names: &["status.successful"],
     columns: table::COLUMNS,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::default::round_resources;
+use super::default::{respell, round_resources};
 use crate::kinds::json::{fill, fill_text, fill_zero, given, items_mut, object, text};
 
 /// Fills absent fields of a container of any sort.
@@ -40,6 +40,7 @@ fn fill_env_source(from: &mut Value) {
     }
     if let Some(resource) = given(from, "resourceFieldRef") {
         fill(resource, "divisor", "0");
+        respell(resource, "divisor");
     }
     if let Some(file) = given(from, "fileKeyRef") {
         fill(file, "optional", false);

@@ -5,7 +5,12 @@ pub(crate) mod default;
 mod prepare;
 mod qos;
 mod table;
+#[cfg(test)]
+mod tests;
+mod update;
+pub(crate) mod validate;
 mod volume;
+pub(crate) mod warnings;
 
 use crate::kind::{Kind, Subresource};
 use crate::kinds::common::PLAIN;
@@ -23,6 +28,9 @@ pub(super) const KIND: Kind = Kind {
     prepare_create: prepare::prepare_create,
     prepare_update: prepare::prepare_update,
     prepare_status: prepare::prepare_status,
+    validate: validate::pod,
+    validate_update: update::validate_update,
+    warnings: warnings::of_pod,
     fields: prepare::fields,
     field_names: prepare::FIELD_NAMES,
     columns: table::COLUMNS,

@@ -57,7 +57,7 @@ struct Restarts {
 
 impl Restarts {
     fn add(&mut self, container: &Value) {
-        self.count += int(container, "restartCount").unwrap_or(0);
+        self.count = self.count.saturating_add(int(container, "restartCount").unwrap_or(0));
         self.last = self.last.max(table::time(&container["lastState"]["terminated"], "finishedAt"));
     }
     fn show(&self, now: Timestamp) -> String {

@@ -46,6 +46,9 @@ pub(super) fn fill(volume: &mut Value) {
     if SOURCES.iter().all(|source| !is_set(volume, source)) {
         set(volume, "emptyDir", json!({}));
     }
+    if let Some(directory) = given(volume, "emptyDir") {
+        super::default::respell(directory, "sizeLimit");
+    }
     if let Some(path) = given(volume, "hostPath") {
         fill_field(path, "type", "");
     }
@@ -80,6 +83,7 @@ fn fill_downward(downward: &mut Value) {
         }
         if let Some(resource) = given(item, "resourceFieldRef") {
             fill_field(resource, "divisor", "0");
+            super::default::respell(resource, "divisor");
         }
     }
 }

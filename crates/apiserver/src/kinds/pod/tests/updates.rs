@@ -1,0 +1,96 @@
+//! What may change on a pod.
+
+use serde_json::{Value, json};
+
+use super::{KIND, pod, texts};
+
+fn update(old: &Value, pointer: &str, value: Value) -> Vec<String> {
+    let mut new = old.clone();
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    new.pointer_mut(parent).unwrap()[key] = value;
+    (KIND.prepare_update)(&mut new, old);
+    texts(&(KIND.validate_update)(&new, old, false))
+}
+
+#[test]
+fn images_deadlines_and_more_patience_may_change() {
+    let old = pod(json!({"activeDeadlineSeconds": 10}));
+    for (pointer, value) in [
+        ("/spec/containers/0/image", json!("other:2")),
+        ("/spec/activeDeadlineSeconds", json!(5)),
+        ("/spec/tolerations/0/tolerationSeconds", json!(5)),
+        ("/metadata/labels", json!({"a": "b"})),
+        ("/metadata/finalizers", json!([])),
+    ] {
+        assert_eq!(update(&old, pointer, value), Vec::<String>::new(), "{pointer}");
+    }
+}
+
+#[test]
+fn what_runs_may_not_change() {
+    let old = pod(json!({"activeDeadlineSeconds": 10}));
+    let refused = update(&old, "/spec/containers/0/command", json!(["x"]));
+    assert!(
+        refused[0].starts_with("spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n"),
+        "{refused:?}"
+    );
+    assert_eq!(refused.len(), 1);
+    for (pointer, value, expect) in [
+        (
+            "/spec/activeDeadlineSeconds",
+            json!(11),
+            "spec.activeDeadlineSeconds: Invalid value: 11: must be less than or equal to previous value",
+        ),
+        (
+            "/spec/activeDeadlineSeconds",
+            Value::Null,
+            "spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value",
+        ),
+        (
+            "/spec/tolerations",
+            json!([]),
+            "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds",
+        ),
+        (
+            "/spec/initContainers",
+            json!([{"name": "i", "image": "i", "imagePullPolicy": "Always", "terminationMessagePolicy": "File"}]),
+            "spec.initContainers: Forbidden: pod updates may not add or remove containers",
+        ),
+        (
+            "/spec/schedulingGates",
+            json!([{"name": "a/b"}]),
+            "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'a/b'",
+        ),
+    ] {
+        assert_eq!(update(&old, pointer, value), [expect]);
+    }
+}
+
+#[test]
+fn a_container_that_ended_for_good_does_not_run_again() {
+    let mut old = pod(json!({"restartPolicy": "Never"}));
+    old["status"]["containerStatuses"] = json!([{"name": "c", "state": {"terminated": {"exitCode": 1}}}]);
+    let mut new = old.clone();
+    new["status"]["containerStatuses"][0]["state"] = json!({"running": {}});
+    let refuse = |new: &Value, old: &Value| texts(&(KIND.validate_update)(new, old, true));
+    assert_eq!(
+        refuse(&new, &old),
+        ["status.containerStatuses[0].state: Forbidden: may not be transitioned to non-terminated state"]
+    );
+    old["spec"]["restartPolicy"] = "OnFailure".into();
+    assert!(refuse(&new, &old).is_empty());
+}
+
+#[test]
+fn the_status_door_keeps_spec_owners_and_quality_of_service() {
+    let mut old = pod(json!({}));
+    old["metadata"]["ownerReferences"] = json!([{"uid": "1"}]);
+    let mut new = old.clone();
+    new["metadata"]["ownerReferences"] = json!([]);
+    new["spec"]["nodeName"] = "n".into();
+    new["status"] = json!({"phase": "Running"});
+    (KIND.prepare_status)(&mut new, &old);
+    assert_eq!(new["metadata"], old["metadata"]);
+    assert_eq!(new["spec"], old["spec"]);
+    assert_eq!(new["status"], json!({"phase": "Running", "qosClass": "BestEffort"}));
+}

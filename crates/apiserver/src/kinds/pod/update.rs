@@ -1,0 +1,187 @@
+//! What an update of a pod may change. Source: upstream pkg/apis/core/validation/validation.go.
+
+use serde_json::Value;
+
+use super::validate;
+use crate::field::{Errors, FieldError};
+use crate::kinds::json::{entries, int, is_set, items, items_mut, object, put, same, text};
+use crate::kinds::rules::immutable;
+use crate::names;
+
+/// What may change, as upstream lists it.
+const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// Every problem of a change of a pod, through its own door or through `/status`.
+pub(crate) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Errors {
+    if of_status {
+        return status(new, old);
+    }
+    let mut errors = validate::of_any_pod(new);
+    let (new, old) = (&new["spec"], &old["spec"]);
+    for list in ["containers", "initContainers"] {
+        if items(new, list).len() != items(old, list).len() {
+            let detail = "pod updates may not add or remove containers";
+            errors.push(FieldError::forbidden(format!("spec.{list}"), detail));
+            return errors;
+        }
+    }
+    deadline(&mut errors, new, old);
+    added_tolerations(&mut errors, new, old);
+    deleted_gates(&mut errors, new, old);
+    let mut munged = with_updatable_of(new, old);
+    if !items(old, "schedulingGates").is_empty() {
+        gated(&mut errors, &mut munged, old);
+    }
+    if !same(&munged, old) {
+        let detail =
+            format!("pod updates may not change fields other than {UPDATABLE}\n{}", difference(&munged, old));
+        errors.push(FieldError::forbidden("spec", detail));
+    }
+    errors
+}
+
+/// The new spec, but with the old one's values in all that may change.
+fn with_updatable_of(new: &Value, old: &Value) -> Value {
+    let mut munged = new.clone();
+    for list in ["containers", "initContainers"] {
+        for (container, before) in items_mut(&mut munged, list).zip(items(old, list)) {
+            put(container, "image", before["image"].clone());
+        }
+    }
+    for key in ["activeDeadlineSeconds", "schedulingGates", "tolerations"] {
+        put(&mut munged, key, old[key].clone());
+    }
+    let grace = |spec| int(spec, "terminationGracePeriodSeconds");
+    if grace(old).is_some_and(|g| g < 0) && grace(new) == Some(1) {
+        put(&mut munged, "terminationGracePeriodSeconds", old["terminationGracePeriodSeconds"].clone());
+    }
+    munged
+}
+
+/// It may come, and it may shrink.
+fn deadline(errors: &mut Errors, new: &Value, old: &Value) {
+    let (path, key) = ("spec.activeDeadlineSeconds", "activeDeadlineSeconds");
+    match (int(new, key), int(old, key)) {
+        (Some(new), Some(old)) if old < new => {
+            let detail = "must be less than or equal to previous value";
+            errors.push(FieldError::invalid(path, new, detail));
+        }
+        (None, Some(_)) => {
+            let detail = "must not update from a positive integer to nil value";
+            errors.push(FieldError::invalid(path, Value::Null, detail));
+        }
+        _ => {}
+    }
+}
+
+/// Old tolerations stay, apart from their patience.
+fn added_tolerations(errors: &mut Errors, new: &Value, old: &Value) {
+    let kept = |old: &Value| {
+        items(new, "tolerations").iter().any(|new| {
+            let mut old = old.clone();
+            put(&mut old, "tolerationSeconds", new["tolerationSeconds"].clone());
+            same(&old, new)
+        })
+    };
+    if !items(old, "tolerations").iter().all(kept) {
+        let detail = "existing toleration can not be modified except its tolerationSeconds";
+        errors.push(FieldError::forbidden("spec.tolerations", detail));
+    }
+}
+
+fn deleted_gates(errors: &mut Errors, new: &Value, old: &Value) {
+    let before = items(old, "schedulingGates");
+    for (i, gate) in items(new, "schedulingGates").iter().enumerate() {
+        let name = text(gate, "name");
+        if !before.iter().any(|g| text(g, "name") == name) {
+            let path = format!("spec.schedulingGates[{i}].name");
+            let detail = format!("only deletion is allowed, but found new scheduling gate '{name}'");
+            errors.push(FieldError::forbidden(path, detail));
+        }
+    }
+}
+
+/// A pod that waits at its gates may be told more about its node.
+fn gated(errors: &mut Errors, munged: &mut Value, old: &Value) {
+    let changed = entries(old, "nodeSelector").any(|(k, v)| munged["nodeSelector"].get(k) != Some(v));
+    if changed {
+        let given = munged["nodeSelector"].clone();
+        let detail = "only additions to nodeSelector are allowed (no mutations or deletions)";
+        errors.push(FieldError::invalid("spec.nodeSelector", given, detail));
+    }
+    put(munged, "nodeSelector", old["nodeSelector"].clone());
+    let before = old["affinity"]["nodeAffinity"].clone();
+    if before.is_null() && !munged["affinity"].is_null() {
+        if let Some(affinity) = object(munged, "affinity") {
+            put(affinity, "nodeAffinity", before);
+        }
+        if munged["affinity"].as_object().is_some_and(serde_json::Map::is_empty) {
+            put(munged, "affinity", old["affinity"].clone());
+        }
+    }
+}
+
+/// The fields that differ, by name, one a line.
+fn difference(new: &Value, old: &Value) -> String {
+    let keys =
+        |spec: &Value| spec.as_object().map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let mut all = [keys(old), keys(new)].concat();
+    all.sort();
+    all.dedup();
+    let lines = all.iter().filter(|k| !same(&new[k.as_str()], &old[k.as_str()]));
+    lines
+        .map(|k| format!("- {k}: {}\n+ {k}: {}", old[k.as_str()], new[k.as_str()]))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn status(new: &Value, old: &Value) -> Errors {
+    let mut errors = Errors::new();
+    let (status, before) = (&new["status"], &old["status"]);
+    let nominated = text(status, "nominatedNodeName");
+    if nominated != text(before, "nominatedNodeName") && !nominated.is_empty() {
+        let path = "status.nominatedNodeName";
+        crate::kinds::rules::wrong(&mut errors, path, nominated, names::dns_subdomain(nominated));
+        if is_set(&old["spec"], "nodeName") {
+            let detail = "may not be set on pods that are already bound to a node";
+            errors.push(FieldError::forbidden(path, detail));
+        }
+    }
+    immutable(&mut errors, status, before, "status", "qosClass");
+    for list in ["containerStatuses", "initContainerStatuses"] {
+        revived(&mut errors, new, old, list);
+    }
+    errors
+}
+
+/// A container that ended for good does not run again.
+fn revived(errors: &mut Errors, new: &Value, old: &Value, list: &str) {
+    let spec = &old["spec"];
+    for (i, before) in items(&old["status"], list).iter().enumerate() {
+        let ended = &before["state"]["terminated"];
+        let now = items(&new["status"], list).iter().find(|s| s["name"] == before["name"]);
+        let alive = now.is_some_and(|s| s["state"]["terminated"].is_null());
+        if !ended.is_null() && alive && !may_restart(spec, list, before, ended) {
+            let detail = "may not be transitioned to non-terminated state";
+            errors.push(FieldError::forbidden(format!("status.{list}[{i}].state"), detail));
+        }
+    }
+}
+
+fn may_restart(spec: &Value, list: &str, status: &Value, ended: &Value) -> bool {
+    let (of, init) =
+        if list == "containerStatuses" { ("containers", false) } else { ("initContainers", true) };
+    let container = items(spec, of).iter().find(|c| c["name"] == status["name"]);
+    let failed = int(ended, "exitCode").unwrap_or(0) != 0;
+    // Rules may say more than the policy: what they mean is the kubelet's part.
+    if container.is_some_and(|c| !items(c, "restartPolicyRules").is_empty()) {
+        return true;
+    }
+    let own = container.map_or("", |c| text(c, "restartPolicy"));
+    let policy = if own.is_empty() { text(spec, "restartPolicy") } else { own };
+    match policy {
+        "Always" => true,
+        "OnFailure" => failed || init,
+        _ => false,
+    }
+}

@@ -1,0 +1,84 @@
+//! As whom, and with which rights, a pod and its containers run.
+
+use serde_json::Value;
+
+use crate::field::{Errors, FieldError};
+use crate::kinds::json::{flag, is_set, items, text};
+use crate::kinds::rules::{at, item, optional_choice, wrong};
+use crate::names;
+
+/// Every problem of the pod's security context.
+pub(super) fn pod(errors: &mut Errors, spec: &Value, path: &str) {
+    let (context, path) = (&spec["securityContext"], at(path, "securityContext"));
+    ids(errors, context, &path, &["fsGroup", "runAsUser", "runAsGroup"]);
+    for (i, id) in items(context, "supplementalGroups").iter().filter_map(Value::as_i64).enumerate() {
+        let path = item(&at(&path, "supplementalGroups"), i);
+        wrong(errors, &path, id, names::in_range(id, 0, i64::from(i32::MAX)));
+    }
+    if flag(spec, "shareProcessNamespace") && flag(spec, "hostPID") {
+        errors.push(FieldError::invalid(
+            at(&path, "shareProcessNamespace"),
+            true,
+            "ShareProcessNamespace and HostPID cannot both be enabled",
+        ));
+    }
+    optional_choice(errors, context, &path, "fsGroupChangePolicy", &["Always", "OnRootMismatch"]);
+    seccomp(errors, context, &path);
+    optional_choice(errors, context, &path, "supplementalGroupsPolicy", &["Merge", "Strict"]);
+}
+
+/// Every problem of a container's security context.
+pub(super) fn container(errors: &mut Errors, container: &Value, path: &str) {
+    let context = &container["securityContext"];
+    ids(errors, context, path, &["runAsUser", "runAsGroup"]);
+    optional_choice(errors, context, path, "procMount", &["Default", "Unmasked"]);
+    seccomp(errors, context, path);
+    if context["allowPrivilegeEscalation"] != Value::Bool(false) {
+        return;
+    }
+    if flag(context, "privileged") {
+        let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
+        errors.push(FieldError::invalid(path, context.clone(), detail));
+    }
+    if items(&context["capabilities"], "add").iter().any(|c| c == "CAP_SYS_ADMIN") {
+        let detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
+        errors.push(FieldError::invalid(path, context.clone(), detail));
+    }
+}
+
+fn ids(errors: &mut Errors, context: &Value, path: &str, keys: &[&str]) {
+    for key in keys {
+        if let Some(id) = context[*key].as_i64() {
+            wrong(errors, &at(path, key), id, names::in_range(id, 0, i64::from(i32::MAX)));
+        }
+    }
+}
+
+fn seccomp(errors: &mut Errors, context: &Value, path: &str) {
+    let (profile, path) = (&context["seccompProfile"], at(path, "seccompProfile"));
+    if profile.is_null() {
+        return;
+    }
+    let local = is_set(profile, "localhostProfile");
+    match text(profile, "type") {
+        "" => errors
+            .push(FieldError::required(at(&path, "type"), "type is required when seccompProfile is set")),
+        "Localhost" | "RuntimeDefault" | "Unconfined" => {}
+        other => {
+            let supported = ["Localhost", "RuntimeDefault", "Unconfined"];
+            errors.push(FieldError::not_supported(at(&path, "type"), other, &supported));
+        }
+    }
+    let path = at(&path, "localhostProfile");
+    match (text(profile, "type") == "Localhost", local) {
+        (true, false) => {
+            errors.push(FieldError::required(path, "must be set when seccomp type is Localhost"));
+        }
+        (true, true) => super::mounts::descending(errors, text(profile, "localhostProfile"), &path),
+        (false, true) => {
+            let detail = "can only be set when seccomp type is Localhost";
+            errors.push(FieldError::invalid(path, profile.clone(), detail));
+        }
+        (false, false) => {}
+    }
+}

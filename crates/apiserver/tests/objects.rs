@@ -1,0 +1,454 @@
+//! One object at a time: created, read, replaced, deleted, as a client sees it.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use http::Method;
+use serde_json::{Value, json};
+use support::{Api, CONFIG_MAPS, JOBS, PODS, config_map, job, kind, pod};
+use windlass_apiserver::registry::{DeleteOptions, Deleted, Door};
+
+#[tokio::test]
+async fn a_new_job_gets_identity_defaults_and_a_revision() {
+    let api = Api::new().await;
+    let made = api.make(JOBS, job("pi")).await;
+    let metadata = &made["metadata"];
+    assert_eq!(metadata["namespace"], "default");
+    assert_eq!(metadata["generation"], 1);
+    assert_eq!(metadata["creationTimestamp"], "2027-01-15T08:00:00Z");
+    assert_eq!(metadata["uid"].as_str().unwrap().len(), 36);
+    assert_eq!(made["spec"]["parallelism"], 1);
+    assert_eq!(api.get(&format!("{JOBS}/pi")).await.json(), made);
+    let revision: u64 = metadata["resourceVersion"].as_str().unwrap().parse().unwrap();
+    assert_eq!(revision, api.registry.store.revision().0);
+}
+
+#[tokio::test]
+async fn a_name_is_generated_from_its_prefix() {
+    let api = Api::new().await;
+    let mut wanted = config_map("", json!({}));
+    wanted["metadata"] = json!({"generateName": format!("{}-", "a".repeat(60))});
+    let first = api.make(CONFIG_MAPS, wanted.clone()).await;
+    let second = api.make(CONFIG_MAPS, wanted).await;
+    let name = first["metadata"]["name"].as_str().unwrap();
+    assert_eq!(name.len(), 63);
+    assert!(name.starts_with(&"a".repeat(58)));
+    assert_ne!(first["metadata"]["name"], second["metadata"]["name"]);
+}
+
+#[tokio::test]
+async fn what_the_server_sets_is_not_taken_from_the_writer() {
+    let api = Api::new().await;
+    let mut wanted = job("pi");
+    wanted["metadata"] = json!({"name": "pi", "uid": "mine", "creationTimestamp": null, "generation": 7, "selfLink": "/x",
+        "deletionTimestamp": "2020-01-01T00:00:00Z", "managedFields": [{"manager": "x"}]});
+    wanted["status"] = json!({"active": 3});
+    let made = api.make(JOBS, wanted).await;
+    assert_ne!(made["metadata"]["uid"], "mine");
+    assert_eq!(made["metadata"]["generation"], 1);
+    for field in ["selfLink", "deletionTimestamp", "managedFields"] {
+        assert_eq!(made["metadata"][field], Value::Null, "{field}");
+    }
+    assert_eq!(made["status"], json!({}));
+}
+
+#[tokio::test]
+async fn refused_creates_say_why_and_store_nothing() {
+    let api = Api::new().await;
+    api.make(JOBS, job("there")).await;
+    let before = api.registry.store.revision();
+    let with = |change: fn(&mut Value)| {
+        let mut object = job("x");
+        change(&mut object);
+        object
+    };
+    for (path, body, code, reason, message) in [
+        (JOBS, job("there"), 409, "AlreadyExists", "jobs.batch \"there\" already exists"),
+        (
+            "/apis/batch/v1/namespaces/nowhere/jobs",
+            job("x"),
+            404,
+            "NotFound",
+            "namespaces \"nowhere\" not found",
+        ),
+        (
+            JOBS,
+            with(|o| o["metadata"] = json!({})),
+            422,
+            "Invalid",
+            "Job.batch \"\" is invalid: metadata.name: Required value: name or generateName is required",
+        ),
+        (
+            JOBS,
+            with(|o| o["metadata"]["namespace"] = json!("other")),
+            400,
+            "BadRequest",
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ),
+        (
+            JOBS,
+            with(|o| o["apiVersion"] = json!("apps/v1")),
+            400,
+            "BadRequest",
+            "the API version in the data (apps/v1) does not match the expected API version (batch/v1)",
+        ),
+        (
+            JOBS,
+            with(|o| o["metadata"]["resourceVersion"] = json!("5")),
+            400,
+            "BadRequest",
+            "resourceVersion should not be set on objects to be created",
+        ),
+        (JOBS, json!([]), 400, "BadRequest", ""),
+    ] {
+        let answer = api.post(path, body).await;
+        let status = answer.json();
+        assert_eq!((answer.code, &status["reason"]), (code, &json!(reason)), "{status}");
+        assert!(status["message"].as_str().unwrap().contains(message), "{status}");
+        assert_eq!(status["kind"], "Status");
+        assert_eq!(status["code"], code);
+    }
+    assert_eq!(api.registry.store.revision(), before);
+}
+
+#[tokio::test]
+async fn every_problem_of_an_object_is_a_cause() {
+    let api = Api::new().await;
+    let mut wrong = job("Bad_Name");
+    wrong["spec"]["parallelism"] = json!(-1);
+    let status = api.post(JOBS, wrong).await.json();
+    assert_eq!(status["code"], 422);
+    let fields: Vec<&str> = status["details"]["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["field"].as_str().unwrap())
+        .collect();
+    assert!(fields.contains(&"metadata.name") && fields.contains(&"spec.parallelism"), "{fields:?}");
+}
+
+#[tokio::test]
+async fn unknown_fields_are_refused_warned_of_or_dropped_as_asked() {
+    let api = Api::new().await;
+    let mut wanted = job("a");
+    wanted["spec"]["bogus"] = json!(1);
+    let strict = api.post(&format!("{JOBS}?fieldValidation=Strict"), wanted.clone()).await;
+    assert_eq!(strict.code, 400);
+    assert_eq!(
+        strict.message(),
+        "Job in version \"v1\" cannot be handled as a Job: strict decoding error: unknown field \"spec.bogus\""
+    );
+    let ignored = api.post(&format!("{JOBS}?fieldValidation=Ignore&dryRun=All"), wanted.clone()).await;
+    assert_eq!((ignored.code, ignored.warnings().len()), (201, 0));
+    let warned = api.post(JOBS, wanted).await;
+    assert_eq!(warned.warnings(), ["299 - \"unknown field \\\"spec.bogus\\\"\""]);
+    assert_eq!(warned.json()["spec"]["bogus"], Value::Null);
+    assert_eq!(api.post(&format!("{JOBS}?fieldValidation=Loud"), job("b")).await.code, 422);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_and_changes_nothing() {
+    let api = Api::new().await;
+    api.make(JOBS, job("there")).await;
+    let before = api.registry.store.revision();
+    assert_eq!(api.post(&format!("{JOBS}?dryRun=All"), job("new")).await.code, 201);
+    assert_eq!(api.post(&format!("{JOBS}?dryRun=All"), job("there")).await.code, 409);
+    let patched = api.merge(&format!("{JOBS}/there?dryRun=All"), json!({"spec": {"parallelism": 4}})).await;
+    assert_eq!(patched.json()["spec"]["parallelism"], 4);
+    assert_eq!(api.delete(&format!("{JOBS}/there?dryRun=All&propagationPolicy=Background")).await.code, 200);
+    assert_eq!(api.get(&format!("{JOBS}/new")).await.code, 404);
+    assert_eq!(api.get(&format!("{JOBS}/there")).await.json()["spec"]["parallelism"], 1);
+    assert_eq!(api.registry.store.revision(), before);
+    assert_eq!(api.post(&format!("{JOBS}?dryRun=Some"), job("new")).await.code, 422);
+}
+
+#[tokio::test]
+async fn bodies_come_as_json_or_yaml_and_nothing_else() {
+    let api = Api::new().await;
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-yaml}\ndata: {a: b}\n";
+    let answer = api.call(Method::POST, CONFIG_MAPS, "application/yaml", yaml).await;
+    assert_eq!(answer.code, 201, "{answer:?}");
+    let json = config_map("j", json!({})).to_string();
+    assert_eq!(api.call(Method::POST, CONFIG_MAPS, "application/json; charset=utf-8", json).await.code, 201);
+    let answer = api.call(Method::POST, CONFIG_MAPS, "text/plain", "x").await;
+    assert_eq!((answer.code, answer.json()["reason"].clone()), (415, json!("UnsupportedMediaType")));
+    assert_eq!(api.call(Method::POST, CONFIG_MAPS, "application/json", "{").await.code, 400);
+    assert_eq!(
+        api.call(Method::POST, CONFIG_MAPS, "application/vnd.kubernetes.protobuf", "junk").await.code,
+        400
+    );
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(3 << 20));
+    assert_eq!(api.call(Method::POST, CONFIG_MAPS, "application/json", long).await.code, 413);
+}
+
+#[tokio::test]
+async fn an_update_needs_the_newest_revision_or_none() {
+    let api = Api::new().await;
+    let path = format!("{CONFIG_MAPS}/c");
+    let first = api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let mut second = first.clone();
+    second["data"]["a"] = json!("2");
+    assert_eq!(api.put(&path, second.clone()).await.code, 200);
+    let stale = api.put(&path, second.clone()).await;
+    assert_eq!(stale.code, 409);
+    assert_eq!(
+        stale.message(),
+        "Operation cannot be fulfilled on configmaps \"c\": the object has been modified; please apply your changes to the latest version and try again"
+    );
+    let mut third = config_map("c", json!({}));
+    third["data"]["a"] = json!("3");
+    let stored = api.put(&path, third).await.json();
+    assert_eq!(stored["data"]["a"], "3");
+    assert_eq!(stored["metadata"]["uid"], first["metadata"]["uid"]);
+    assert_eq!(stored["metadata"]["creationTimestamp"], first["metadata"]["creationTimestamp"]);
+}
+
+#[tokio::test]
+async fn an_update_that_changes_nothing_writes_nothing() {
+    let api = Api::new().await;
+    let made = api.make(JOBS, job("pi")).await;
+    let path = format!("{JOBS}/pi");
+    assert_eq!(api.put(&path, made.clone()).await.json(), made);
+    assert_eq!(api.merge(&path, json!({"spec": {"parallelism": 1}})).await.json(), made);
+    assert_eq!(api.merge(&format!("{path}/status"), json!({"spec": {"parallelism": 9}})).await.json(), made);
+}
+
+#[tokio::test]
+async fn generation_counts_changes_of_the_spec_alone() {
+    let api = Api::new().await;
+    api.make(JOBS, job("pi")).await;
+    let path = format!("{JOBS}/pi");
+    let labelled = api.merge(&path, json!({"metadata": {"labels": {"a": "b"}}})).await.json();
+    assert_eq!(labelled["metadata"]["generation"], 1);
+    let status = api.merge(&format!("{path}/status"), json!({"status": {"active": 1}})).await.json();
+    assert_eq!((&status["metadata"]["generation"], &status["status"]["active"]), (&json!(1), &json!(1)));
+    let changed = api.merge(&path, json!({"spec": {"parallelism": 2}, "status": {"active": 5}})).await.json();
+    assert_eq!(changed["metadata"]["generation"], 2);
+    assert_eq!(changed["status"]["active"], 1);
+}
+
+#[tokio::test]
+async fn identity_cannot_be_changed() {
+    let api = Api::new().await;
+    api.make(JOBS, job("pi")).await;
+    let path = format!("{JOBS}/pi");
+    let uid = api.merge(&path, json!({"metadata": {"uid": "other"}})).await;
+    assert_eq!((uid.code, uid.json()["reason"].clone()), (409, json!("Conflict")));
+    assert!(uid.message().contains("Precondition failed: UID in precondition: other, UID in object meta: "));
+    let name = api.merge(&path, json!({"metadata": {"name": "other"}})).await;
+    assert_eq!(name.message(), "the name of the object (other) does not match the name on the URL (pi)");
+    assert_eq!(api.put(&format!("{JOBS}/absent"), job("absent")).await.code, 404);
+    let time = api.merge(&path, json!({"metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}})).await;
+    assert_eq!(time.code, 422);
+}
+
+#[tokio::test]
+async fn a_deleted_object_without_finalizers_is_gone_and_named() {
+    let api = Api::new().await;
+    let made = api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let answer = api.delete(&format!("{CONFIG_MAPS}/c")).await;
+    let status = answer.json();
+    assert_eq!((answer.code, &status["status"]), (200, &json!("Success")));
+    assert_eq!(status["details"], json!({"name": "c", "kind": "configmaps", "uid": made["metadata"]["uid"]}));
+    assert!(answer.warnings().is_empty());
+    let again = api.delete(&format!("{CONFIG_MAPS}/c")).await;
+    assert_eq!((again.code, again.message()), (404, "configmaps \"c\" not found".to_owned()));
+}
+
+#[tokio::test]
+async fn a_job_deleted_without_a_policy_orphans_its_pods_and_warns() {
+    let api = Api::new().await;
+    api.make(JOBS, job("pi")).await;
+    let answer = api.delete(&format!("{JOBS}/pi")).await;
+    assert_eq!(
+        answer.warnings(),
+        [
+            "299 - \"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\""
+        ]
+    );
+    let left = answer.json();
+    assert_eq!(left["metadata"]["finalizers"], json!(["orphan"]));
+    assert_eq!(left["metadata"]["deletionTimestamp"], "2027-01-15T08:00:00Z");
+    assert_eq!(left["metadata"]["generation"], 2);
+    let background = api.delete(&format!("{JOBS}/pi?propagationPolicy=Background")).await;
+    assert_eq!(background.json()["status"], "Success");
+    assert!(background.warnings().is_empty());
+}
+
+#[tokio::test]
+async fn propagation_comes_from_the_body_or_the_query() {
+    let api = Api::new().await;
+    for name in ["a", "b", "c"] {
+        api.make(JOBS, job(name)).await;
+    }
+    let body = json!({"propagationPolicy": "Foreground"}).to_string();
+    let left = api.call(Method::DELETE, &format!("{JOBS}/a"), "application/json", body).await.json();
+    assert_eq!(left["metadata"]["finalizers"], json!(["foregroundDeletion"]));
+    let orphaned = api.delete(&format!("{JOBS}/b?orphanDependents=True")).await.json();
+    assert_eq!(orphaned["metadata"]["finalizers"], json!(["orphan"]));
+    assert_eq!(api.delete(&format!("{JOBS}/c?propagationPolicy=Sideways")).await.code, 422);
+    let both = api.delete(&format!("{JOBS}/c?propagationPolicy=Orphan&orphanDependents=true")).await;
+    assert_eq!(both.code, 422);
+}
+
+#[tokio::test]
+async fn preconditions_protect_the_object_that_was_not_meant() {
+    let api = Api::new().await;
+    api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    for preconditions in [json!({"uid": "other"}), json!({"resourceVersion": "1"})] {
+        let body =
+            json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}).to_string();
+        let answer = api.call(Method::DELETE, &format!("{CONFIG_MAPS}/c"), "application/json", body).await;
+        assert_eq!((answer.code, answer.json()["reason"].clone()), (409, json!("Conflict")));
+    }
+    assert_eq!(api.get(&format!("{CONFIG_MAPS}/c")).await.code, 200);
+}
+
+#[tokio::test]
+async fn an_object_with_finalizers_waits_until_the_last_is_removed() {
+    let api = Api::new().await;
+    let mut wanted = config_map("c", json!({}));
+    wanted["metadata"]["finalizers"] = json!(["example.com/a"]);
+    api.make(CONFIG_MAPS, wanted).await;
+    let path = format!("{CONFIG_MAPS}/c");
+    let waiting = api.delete(&path).await.json();
+    assert_eq!(waiting["kind"], "ConfigMap");
+    assert_eq!(waiting["metadata"]["deletionGracePeriodSeconds"], 0);
+    let more =
+        api.merge(&path, json!({"metadata": {"finalizers": ["example.com/a", "example.com/b"]}})).await;
+    assert_eq!(more.code, 422);
+    assert!(more.message().contains("no new finalizers can be added if the object is being deleted"));
+    let again = api.delete(&path).await.json();
+    assert_eq!(again, waiting, "a second delete changes nothing");
+    assert_eq!(api.merge(&path, json!({"metadata": {"finalizers": null}})).await.code, 200);
+    assert_eq!(api.get(&path).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_running_pod_gets_its_grace_which_only_shrinks() {
+    let api = Api::new().await;
+    let mut wanted = pod("p");
+    wanted["spec"]["nodeName"] = json!("here");
+    api.make(PODS, wanted).await;
+    let path = format!("{PODS}/p");
+    let leaving = api.delete(&path).await.json();
+    assert_eq!(leaving["metadata"]["deletionTimestamp"], "2027-01-15T08:00:30Z");
+    assert_eq!(leaving["metadata"]["deletionGracePeriodSeconds"], 30);
+    api.world.seconds.fetch_add(5, Ordering::SeqCst);
+    assert_eq!(api.delete(&format!("{path}?gracePeriodSeconds=60")).await.json(), leaving);
+    let sooner = api.delete(&format!("{path}?gracePeriodSeconds=10")).await.json();
+    assert_eq!(sooner["metadata"]["deletionTimestamp"], "2027-01-15T08:00:10Z");
+    assert_eq!(api.delete(&format!("{path}?gracePeriodSeconds=0")).await.json()["status"], "Success");
+    assert_eq!(api.get(&path).await.code, 404);
+}
+
+#[tokio::test]
+async fn pods_that_do_not_run_go_at_once_unless_a_finalizer_holds_them() {
+    let api = Api::new().await;
+    api.make(PODS, pod("unscheduled")).await;
+    assert_eq!(api.delete(&format!("{PODS}/unscheduled")).await.json()["status"], "Success");
+    let mut held = pod("held");
+    held["metadata"]["finalizers"] = json!(["batch.kubernetes.io/job-tracking"]);
+    held["spec"]["nodeName"] = json!("here");
+    api.make(PODS, held).await;
+    let path = format!("{PODS}/held");
+    api.merge(&format!("{path}/status"), json!({"status": {"phase": "Succeeded"}})).await;
+    let waiting = api.delete(&path).await.json();
+    assert_eq!(waiting["metadata"]["deletionGracePeriodSeconds"], 0);
+    assert_eq!(api.merge(&path, json!({"metadata": {"finalizers": []}})).await.code, 200);
+    assert_eq!(api.get(&path).await.code, 404);
+}
+
+#[tokio::test]
+async fn a_namespace_terminates_takes_nothing_new_and_goes_when_it_is_finalized() {
+    let api = Api::new().await;
+    api.make("/api/v1/namespaces", json!({"metadata": {"name": "n"}})).await;
+    let leaving = api.delete("/api/v1/namespaces/n").await.json();
+    assert_eq!(leaving["status"]["phase"], "Terminating");
+    assert!(leaving["metadata"]["deletionTimestamp"].is_string());
+    let refused = api.post("/api/v1/namespaces/n/configmaps", config_map("c", json!({}))).await;
+    let status = refused.json();
+    assert_eq!((refused.code, &status["reason"]), (403, &json!("Forbidden")));
+    assert_eq!(status["details"]["causes"][0]["reason"], "NamespaceTerminating");
+    let mut done = leaving.clone();
+    done["spec"]["finalizers"] = json!([]);
+    assert_eq!(api.put("/api/v1/namespaces/n/finalize", done).await.code, 200);
+    assert_eq!(api.get("/api/v1/namespaces/n").await.code, 404);
+    let default = api.delete("/api/v1/namespaces/default").await;
+    assert_eq!(default.message(), "namespaces \"default\" is forbidden: this namespace may not be deleted");
+}
+
+#[tokio::test]
+async fn kinds_that_are_only_listed_read_empty_and_refuse_writes() {
+    let api = Api::new().await;
+    let path = "/apis/apps/v1/namespaces/default/replicasets";
+    let list = api.get(path).await.json();
+    assert_eq!((&list["kind"], &list["items"]), (&json!("ReplicaSetList"), &json!([])));
+    let answer = api.post(path, json!({"metadata": {"name": "x"}})).await;
+    assert_eq!((answer.code, answer.json()["reason"].clone()), (405, json!("MethodNotAllowed")));
+    assert!(!answer.message().is_empty());
+    assert_eq!(api.get(&format!("{path}/x")).await.code, 404);
+    assert_eq!(api.delete(&format!("{path}/x")).await.code, 405);
+}
+
+#[tokio::test]
+async fn writers_that_race_both_win_when_they_say_nothing_of_revisions() {
+    let api = Api::new().await;
+    api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let path = format!("{CONFIG_MAPS}/c");
+    let writers = (0..20).map(|n| {
+        let (api, path) = (&api, &path);
+        async move { api.merge(path, json!({"data": {format!("k{n}"): "v"}})).await.code }
+    });
+    let codes = futures::future::join_all(writers).await;
+    assert!(codes.iter().all(|c| *c == 200), "{codes:?}");
+    assert_eq!(api.get(&path).await.json()["data"].as_object().unwrap().len(), 21);
+}
+
+#[tokio::test]
+async fn the_engine_commits_many_objects_at_once_or_none() {
+    let api = Api::new().await;
+    let (pods, jobs) = (kind("v1", "Pod"), kind("batch/v1", "Job"));
+    let made = api.make(JOBS, job("pi")).await;
+    let mut transaction = api.registry.transaction();
+    let mut wanted = pod("");
+    wanted["metadata"] = json!({"generateName": "pi-", "namespace": "default"});
+    let child = api.registry.prepare(pods, wanted).unwrap();
+    transaction.insert(pods, &child);
+    let mut counted = made.clone();
+    counted["status"]["active"] = json!(1);
+    transaction.replace(jobs, &counted);
+    let committed = transaction.commit().await.unwrap();
+    assert_eq!(committed.entries.len(), 2);
+    let name = child["metadata"]["name"].as_str().unwrap();
+    assert_eq!(api.get(&format!("{PODS}/{name}")).await.code, 200);
+
+    let mut transaction = api.registry.transaction();
+    transaction.remove(pods, &api.get(&format!("{PODS}/{name}")).await.json());
+    transaction.replace(jobs, &counted); // its resource version is old by now
+    assert!(transaction.commit().await.is_err());
+    assert_eq!(api.get(&format!("{PODS}/{name}")).await.code, 200);
+}
+
+#[tokio::test]
+async fn the_engines_door_changes_spec_and_status_together() {
+    let api = Api::new().await;
+    api.make(PODS, pod("p")).await;
+    let change = Arc::new(|old: &Value| {
+        let mut new = old.clone();
+        new["spec"]["nodeName"] = json!("here");
+        new["status"]["phase"] = json!("Running");
+        Ok(new)
+    });
+    let pods = kind("v1", "Pod");
+    let stored = api.registry.update(pods, Some("default"), "p", Door::Engine, false, change).await.unwrap();
+    assert_eq!(
+        (&stored["spec"]["nodeName"], &stored["status"]["phase"]),
+        (&json!("here"), &json!("Running"))
+    );
+    let options = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+    let gone = api.registry.delete(pods, Some("default"), "p", &options).await.unwrap();
+    assert!(matches!(gone, Deleted::Gone(_)));
+}

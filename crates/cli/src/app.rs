@@ -1,0 +1,66 @@
+//! A command from its words to its exit code.
+
+use std::ffi::OsString;
+
+use crate::args::high::{Act, Request};
+use crate::args::{self, Usage};
+use crate::cluster::Call;
+use crate::env::Env;
+use crate::exit::Exit;
+use crate::fail::{Failure, Outcome};
+use crate::{out, runtime, verbs};
+
+/// Does what a command line asks for.
+pub(crate) fn run(argv: Vec<OsString>) -> Exit {
+    let env = Env::read();
+    let request = match args::parse(argv, &env) {
+        Ok(request) => request,
+        Err(usage) => return answer(&usage),
+    };
+    let runtime = match runtime::one_thread() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Failure::new("starting", error)),
+    };
+    let result = runtime.block_on(Box::pin(perform(request, &env)));
+    // A thread may be blocked in a write that nobody reads: it must not keep the process.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|failure| report(&failure))
+}
+
+/// One verb.
+async fn perform(request: Request, env: &Env) -> Outcome {
+    let call = Call { common: &request.common, env };
+    match request.act {
+        Act::Run(options) => verbs::run::run(&options, call).await,
+        Act::Submit(options) => verbs::submit::run(&options, call).await,
+        Act::List(options) => verbs::list::run(&options, call).await,
+        Act::Show(options) => verbs::show::run(&options, call).await,
+        Act::Logs(options) => verbs::logs::run(&options, call).await,
+        Act::Wait(options) => verbs::wait::run(&options, call).await,
+        Act::Cancel(options) => verbs::cancel::run(&options, call).await,
+        Act::Delete(options) => verbs::delete::run(&options, call).await,
+        Act::Use(options) => verbs::r#use::run(&options, call).await,
+        Act::Up(options) => verbs::up::run(&options, call).await,
+        Act::Down(options) => verbs::down::run(&options, call).await,
+        Act::Status(options) => verbs::status::run(&options, call).await,
+        Act::Kubeconfig(options) => verbs::kubeconfig::run(&options, call).await,
+        Act::Completions(options) => verbs::completions::run(&options),
+    }
+}
+
+/// Prints what a command line answers that is not followed.
+fn answer(usage: &Usage) -> Exit {
+    if usage.asked {
+        return out::data(&usage.text).map_or_else(|failure| failure.code(), |()| usage.exit);
+    }
+    out::say(usage.text.trim_end());
+    usage.exit
+}
+
+/// Prints a failure.
+fn report(failure: &Failure) -> Exit {
+    if !failure.is_silent() {
+        out::say(&failure.to_string());
+    }
+    failure.code()
+}

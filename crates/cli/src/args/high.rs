@@ -1,0 +1,249 @@
+//! What is meant: plain values, with every default filled in and every word read.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use windlass_engine::Images;
+use windlass_manifest::{Base, Edit};
+use windlass_model::{Problems, SubmissionId};
+
+use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::{Usage, job};
+use crate::cluster::choose::Flags;
+use crate::env::Env;
+
+/// A command line that was understood.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// What holds for every verb.
+    pub common: Common,
+    /// What is to be done.
+    pub act: Act,
+}
+
+/// What holds for every verb.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Common {
+    /// Which cluster was typed.
+    pub flags: Flags,
+    /// Which namespace was typed.
+    pub namespace: Option<String>,
+    /// Errors and data only.
+    pub quiet: bool,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Act {
+    /// `run`
+    Run(RunOptions),
+    /// `submit`
+    Submit(SubmitOptions),
+    /// `list`
+    List(low::List),
+    /// `show`
+    Show(low::Show),
+    /// `logs`
+    Logs(LogsOptions),
+    /// `wait`
+    Wait(WaitOptions),
+    /// `cancel`
+    Cancel(low::Cancel),
+    /// `delete`
+    Delete(low::Delete),
+    /// `use`
+    Use(low::Use),
+    /// `up`
+    Up(UpOptions),
+    /// `down`
+    Down(low::Down),
+    /// `status`
+    Status(low::Status),
+    /// `kubeconfig`
+    Kubeconfig(low::Kubeconfig),
+    /// `completions`
+    Completions(low::Completions),
+}
+
+/// What `run` does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RunOptions {
+    /// The job.
+    pub base: Base,
+    /// The submission's id.
+    pub id: Option<SubmissionId>,
+    /// What Ctrl-C does.
+    pub on_interrupt: OnInterrupt,
+    /// End when the job waits for what will never come.
+    pub fail_fast: bool,
+    /// Where cause and code are written.
+    pub result_file: Option<PathBuf>,
+}
+
+/// What is submitted.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Work {
+    /// A command's job.
+    Command(Base),
+    /// Every Job of a file, changed.
+    File(PathBuf, Vec<Edit>),
+}
+
+/// What `submit` does.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SubmitOptions {
+    /// What is submitted.
+    pub work: Work,
+    /// The submission's id.
+    pub id: Option<SubmissionId>,
+    /// Wait for the end.
+    pub wait: bool,
+    /// The server checks, and keeps nothing.
+    pub dry_run: bool,
+    /// How the answer is printed.
+    pub output: ObjectFormat,
+}
+
+/// What `logs` does.
+#[derive(Clone, Debug)]
+pub(crate) struct LogsOptions {
+    /// The job as it was typed.
+    pub job: String,
+    /// Which part of its logs.
+    pub which: windlass::LogOptions,
+}
+
+/// What `wait` does.
+#[derive(Debug)]
+pub(crate) struct WaitOptions {
+    /// For which jobs.
+    pub which: Which,
+    /// How long.
+    pub timeout: Option<Duration>,
+    /// Where cause and code are written.
+    pub result_file: Option<PathBuf>,
+}
+
+/// What `up` does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UpOptions {
+    /// What becomes of pods that name an image; `None`: they wait.
+    pub images: Option<Images>,
+    /// Where it listens.
+    pub listen: Option<SocketAddr>,
+    /// In this process.
+    pub foreground: bool,
+}
+
+/// Makes plain values of clap's.
+pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
+    let low::Global { context, kubeconfig, local, namespace, quiet } = cli.global;
+    let common = Common { flags: Flags { context, kubeconfig, local }, namespace, quiet };
+    let act = match cli.verb {
+        Verb::Run(args) => Act::Run(run(args, env)?),
+        Verb::Submit(args) => Act::Submit(submit(args, env)?),
+        Verb::List(args) => Act::List(args),
+        Verb::Show(args) => Act::Show(args),
+        Verb::Logs(args) => Act::Logs(logs(args)?),
+        Verb::Wait(args) => Act::Wait(wait(args)?),
+        Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
+        Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
+        Verb::Use(args) => Act::Use(args),
+        Verb::Up(args) => Act::Up(up(args)?),
+        Verb::Down(args) => Act::Down(args),
+        Verb::Status(args) => Act::Status(args),
+        Verb::Kubeconfig(args) => Act::Kubeconfig(args),
+        Verb::Completions(args) => Act::Completions(args),
+    };
+    Ok(Request { common, act })
+}
+
+fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
+    let usage = "windlass run [OPTIONS] -- COMMAND...";
+    if args.job.command.is_empty() {
+        return Err(Usage::mistake("run", "there is no command", usage));
+    }
+    let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("run", &problems))?;
+    let request = job::request(args.job, env).map_err(|problems| wrong("run", &problems))?;
+    Ok(RunOptions {
+        base: Base::Request(Box::new(request)),
+        id,
+        on_interrupt: args.on_interrupt,
+        fail_fast: !args.no_fail_fast,
+        result_file: args.result_file.map(|path| env.absolute(path)),
+    })
+}
+
+fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
+    let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
+    let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("submit", &problems))?;
+    let work = match args.file {
+        None if args.job.command.is_empty() => {
+            return Err(Usage::mistake("submit", "there is neither a command nor a file", usage));
+        }
+        None => job::request(args.job, env).map(|request| Work::Command(Base::Request(Box::new(request)))),
+        Some(file) => job::edits(args.job, env).map(|edits| Work::File(file, edits)),
+    };
+    let work = work.map_err(|problems| wrong("submit", &problems))?;
+    Ok(SubmitOptions { work, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
+}
+
+fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
+    let mut problems = Problems::new();
+    let since = job::time("--since", args.since.as_deref(), &mut problems);
+    problems.or(()).map_err(|problems| wrong("logs", &problems))?;
+    let which = windlass::LogOptions {
+        follow: args.follow,
+        container: args.container,
+        index: args.index,
+        tail: args.tail,
+        since,
+        timestamps: args.timestamps,
+    };
+    Ok(LogsOptions { job: args.job, which })
+}
+
+fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
+    some("wait", &args.which)?;
+    let mut problems = Problems::new();
+    let timeout = job::time("--timeout", args.timeout.as_deref(), &mut problems);
+    problems.or(()).map_err(|problems| wrong("wait", &problems))?;
+    Ok(WaitOptions { which: args.which, timeout, result_file: args.result_file })
+}
+
+fn up(args: low::Up) -> Result<UpOptions, Usage> {
+    let images = args.images.map(|policy| match policy {
+        ImagePolicy::Refuse => Images::Refuse,
+        ImagePolicy::Host => Images::Host,
+    });
+    let listen = args.listen.as_deref().map(loopback).transpose()?;
+    Ok(UpOptions { images, listen, foreground: args.foreground })
+}
+
+/// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.
+fn loopback(text: &str) -> Result<SocketAddr, Usage> {
+    let way_out = "for example --listen 127.0.0.1:6443";
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| Usage::mistake("up", &format!("--listen: {text:?} is not ADDRESS:PORT"), way_out))?;
+    if address.ip().is_loopback() {
+        return Ok(address);
+    }
+    Err(Usage::mistake("up", &format!("--listen: {} is not a loopback address", address.ip()), way_out))
+}
+
+/// At least one job must be named.
+fn some(verb: &str, which: &Which) -> Result<(), Usage> {
+    if which.jobs.is_empty() && which.selector.is_none() {
+        let way_out = format!("windlass {verb} JOB..., or: windlass {verb} -l NAME=VALUE");
+        return Err(Usage::mistake(verb, "no job is named", &way_out));
+    }
+    Ok(())
+}
+
+/// All that is wrong with the options of `verb`.
+fn wrong(verb: &str, problems: &Problems) -> Usage {
+    let text = problems.to_string().replace('\n', "\n  ");
+    Usage::mistake(verb, &text, &format!("`windlass {verb} --help` shows the options"))
+}

@@ -1,0 +1,388 @@
+//! The words of the command line as clap reads them. Their meaning is made in [`super::high`].
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Run batch jobs on Kubernetes, or on this machine where there is none.
+#[derive(Parser, Debug)]
+#[command(
+    name = "windlass",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    infer_subcommands = false,
+    after_help = "Exit codes of run, wait and submit --wait: the job's own; 124 its deadline; 125 Windlass failed or the \
+                  job never started; 126 and 127 as a shell's; 128+n signal n; 130 interrupted or cancelled."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options that every verb takes.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Global {
+    /// Use this context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Which cluster")]
+    pub context: Option<String>,
+    /// Use this kubeconfig
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Which cluster")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Use this machine: the embedded engine
+    #[arg(long, global = true, conflicts_with_all = ["context", "kubeconfig"], help_heading = "Which cluster")]
+    pub local: bool,
+    /// Use this namespace
+    #[arg(short, long, global = true, value_name = "NAME", help_heading = "Which cluster")]
+    pub namespace: Option<String>,
+    /// Print errors and data only
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// What is to be done.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Run a command as a job: submit it, follow its output, exit with its code
+    Run(Run),
+    /// Submit jobs and return: a command, or Job manifests from a file
+    Submit(Submit),
+    /// List jobs
+    #[command(visible_alias = "ps")]
+    List(List),
+    /// Tell the whole story of one job: status, reason, pods, events
+    Show(Show),
+    /// Print the output of a job
+    Logs(Logs),
+    /// Wait until jobs have ended
+    Wait(Wait),
+    /// Cancel jobs that have not ended
+    Cancel(Cancel),
+    /// Delete jobs and all that belongs to them
+    Delete(Delete),
+    /// Choose the cluster for the commands to come, or print the choice
+    Use(Use),
+    /// Start the engine of this machine
+    Up(Up),
+    /// Stop the engine of this machine
+    Down(Down),
+    /// Tell whether the engine of this machine runs, and where
+    Status(Status),
+    /// Print the engine's kubeconfig, for any Kubernetes client
+    Kubeconfig(Kubeconfig),
+    /// Print the completion script of a shell
+    Completions(Completions),
+}
+
+/// What a command's job is made of.
+#[derive(Args, Debug, Default)]
+pub(crate) struct JobArgs {
+    /// Name of the job [default: the command's first word and five characters]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Run in a container of this image [default: as a process of the host]
+    #[arg(long, value_name = "IMAGE")]
+    pub image: Option<String>,
+    /// Set a variable; without a value, pass on the caller's
+    #[arg(short, long, value_name = "NAME[=VALUE]", action = ArgAction::Append)]
+    pub env: Vec<String>,
+    /// Variables of the caller to pass on: ALL, NONE, or names [default: NONE with an image; else PATH, HOME,
+    /// USER, LOGNAME, SHELL, LANG, LC_ALL, TZ, TMPDIR, VIRTUAL_ENV, CONDA_PREFIX]
+    #[arg(long, value_name = "ALL|NONE|LIST")]
+    pub export: Option<String>,
+    /// Start in this directory [default: the caller's, or the image's]
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<String>,
+    /// Try again this often after a failure [default: 0]
+    #[arg(long, value_name = "N")]
+    pub retries: Option<u32>,
+    /// End the job if it takes longer than this, e.g. 90s, 5m, 1h30m
+    #[arg(long, value_name = "DURATION")]
+    pub deadline: Option<String>,
+    /// Delete the job this long after it ended [default: keep it]
+    #[arg(long, value_name = "DURATION")]
+    pub ttl: Option<String>,
+    /// How many pods may run at a time
+    #[arg(long, value_name = "N")]
+    pub parallelism: Option<u32>,
+    /// How many pods must succeed
+    #[arg(long, value_name = "N")]
+    pub completions: Option<u32>,
+    /// Number the completions: each pod finds its own in JOB_COMPLETION_INDEX
+    #[arg(long)]
+    pub indexed: bool,
+    /// Add a label
+    #[arg(long, value_name = "NAME=VALUE", action = ArgAction::Append)]
+    pub label: Vec<String>,
+    /// CPU that a pod asks for, e.g. 500m or 2
+    #[arg(long, value_name = "QUANTITY")]
+    pub cpu: Option<String>,
+    /// Memory that a pod asks for and may use, e.g. 512Mi
+    #[arg(long, value_name = "QUANTITY")]
+    pub memory: Option<String>,
+    /// Id of the submission: the same id with the same content is one job, however often it is sent
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The command and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
+}
+
+/// `windlass run`
+#[derive(Args, Debug)]
+#[command(override_usage = "windlass run [OPTIONS] -- COMMAND...")]
+pub(crate) struct Run {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// What Ctrl-C does: cancel the job (again: kill it now), or leave it running
+    #[arg(long, value_enum, default_value = "cancel", value_name = "ACTION")]
+    pub on_interrupt: OnInterrupt,
+    /// Keep waiting even for what will never resolve itself
+    #[arg(long)]
+    pub no_fail_fast: bool,
+    /// Write how the job ended to this file as JSON: its cause and its exit code apart
+    #[arg(long, value_name = "FILE")]
+    pub result_file: Option<PathBuf>,
+}
+
+/// What Ctrl-C does to a followed job.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum OnInterrupt {
+    /// Cancel with grace; again: kill now
+    #[default]
+    Cancel,
+    /// Leave the job running
+    Detach,
+}
+
+/// `windlass submit`
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE"
+)]
+pub(crate) struct Submit {
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Submit the Job manifests of this file, YAML or JSON; - is stdin
+    #[arg(short, long, value_name = "FILE", conflicts_with = "command")]
+    pub file: Option<PathBuf>,
+    /// Wait until the jobs have ended, exit with their code
+    #[arg(long)]
+    pub wait: bool,
+    /// Let the server check the jobs, and create none
+    #[arg(long, conflicts_with = "wait")]
+    pub dry_run: bool,
+    /// Format of the answer
+    #[arg(short, long, value_enum, default_value = "name", value_name = "FORMAT")]
+    pub output: ObjectFormat,
+}
+
+/// How an object is printed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum ObjectFormat {
+    /// Names, one a line
+    #[default]
+    Name,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// How a list is printed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) enum ListFormat {
+    /// A table
+    #[default]
+    Table,
+    /// A table with more columns
+    Wide,
+    /// Names, one a line
+    Name,
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// Which jobs: named, or by label.
+#[derive(Args, Debug, Default)]
+pub(crate) struct Which {
+    /// Names, submission ids, unique beginnings of either, or `last`
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<String>,
+    /// All jobs with these labels
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "jobs")]
+    pub selector: Option<String>,
+}
+
+/// `windlass list`
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Only jobs with these labels
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+    /// Jobs of all namespaces
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+    /// Format of the list
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// `windlass show`
+#[derive(Args, Debug)]
+pub(crate) struct Show {
+    /// The job: a name, a submission id, a unique beginning of either, or `last`
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// Print the Job object instead
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<ObjectFormat>,
+}
+
+/// `windlass logs`
+#[derive(Args, Debug)]
+pub(crate) struct Logs {
+    /// The job: a name, a submission id, a unique beginning of either, or `last`
+    #[arg(value_name = "JOB")]
+    pub job: String,
+    /// Follow until the job has ended
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only this container
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Only the pod of this completion index
+    #[arg(long, value_name = "N")]
+    pub index: Option<u32>,
+    /// Only the last lines of each pod
+    #[arg(long, value_name = "N")]
+    pub tail: Option<u32>,
+    /// Only what was written since, e.g. 5m
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
+    /// Begin each line with its time
+    #[arg(long)]
+    pub timestamps: bool,
+}
+
+/// `windlass wait`
+#[derive(Args, Debug)]
+pub(crate) struct Wait {
+    #[command(flatten)]
+    pub which: Which,
+    /// Give up after this long, e.g. 10m, with exit code 124
+    #[arg(long, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// Write how the jobs ended to this file as JSON: each one's cause and exit code
+    #[arg(long, value_name = "FILE")]
+    pub result_file: Option<PathBuf>,
+}
+
+/// `windlass cancel`
+#[derive(Args, Debug)]
+pub(crate) struct Cancel {
+    #[command(flatten)]
+    pub which: Which,
+    /// Why; kept with the job
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// End the processes at once, without grace
+    #[arg(long)]
+    pub now: bool,
+}
+
+/// `windlass delete`
+#[derive(Args, Debug)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// `windlass use`
+#[derive(Args, Debug)]
+#[command(
+    override_usage = "windlass use [CONTEXT] [--kubeconfig FILE]\n       windlass use --local\n       windlass use --reset"
+)]
+pub(crate) struct Use {
+    /// The context to use from now on
+    #[arg(value_name = "CONTEXT", conflicts_with_all = ["context", "local"])]
+    pub chosen: Option<String>,
+    /// Forget the choice
+    #[arg(long, conflicts_with_all = ["chosen", "context", "kubeconfig", "local"])]
+    pub reset: bool,
+}
+
+/// `windlass up`
+#[derive(Args, Debug)]
+pub(crate) struct Up {
+    /// What to do with pods that name an image: let them wait, or run their commands on the host (for tests:
+    /// nothing is isolated)
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub images: Option<ImagePolicy>,
+    /// Listen here; loopback only [default: 127.0.0.1, a free port]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// Stay in the foreground until interrupted
+    #[arg(long)]
+    pub foreground: bool,
+}
+
+/// What becomes of pods that name an image.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ImagePolicy {
+    /// They wait, with the reason
+    Refuse,
+    /// Their commands run on the host
+    Host,
+}
+
+/// `windlass down`
+#[derive(Args, Debug)]
+pub(crate) struct Down {
+    /// End the pods that run
+    #[arg(long, conflicts_with = "leave")]
+    pub force: bool,
+    /// Leave the pods running: the next engine takes them over
+    #[arg(long)]
+    pub leave: bool,
+}
+
+/// `windlass status`
+#[derive(Args, Debug)]
+pub(crate) struct Status {
+    /// Format of the answer
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<DataFormat>,
+}
+
+/// How data is printed.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DataFormat {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+/// `windlass kubeconfig`
+#[derive(Args, Debug)]
+pub(crate) struct Kubeconfig {
+    /// Print the file's path instead
+    #[arg(long)]
+    pub path: bool,
+}
+
+/// `windlass completions`
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: Shell,
+}

@@ -1,0 +1,132 @@
+//! From a choice of cluster to a session with it.
+
+pub(crate) mod choose;
+
+use std::path::Path;
+
+use windlass::{JobManager, Source};
+use windlass_engine::Home;
+
+use crate::args::high::Common;
+use crate::daemon;
+use crate::env::Env;
+use crate::fail::{Failure, Outcome};
+use crate::out::Notes;
+use crate::saved;
+use choose::{Because, Choice, Cluster, choose};
+
+/// A cluster that is ready to be asked.
+pub(crate) struct Session {
+    /// Its jobs, in the namespace that was asked for.
+    pub manager: JobManager,
+    /// What is said besides data.
+    pub notes: Notes,
+    /// What the cluster is called in messages.
+    pub place: String,
+}
+
+/// What every verb is called with.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// The options that all verbs share.
+    pub common: &'a Common,
+    /// The process's surroundings.
+    pub env: &'a Env,
+}
+
+impl Call<'_> {
+    /// Opens the chosen cluster; the embedded engine is started if it does not run.
+    pub(crate) async fn open(self) -> Outcome<Session> {
+        open(self.common, self.env).await
+    }
+
+    /// The home of this user's engine.
+    pub(crate) fn home(self) -> Outcome<Home> {
+        home(self.env)
+    }
+
+    /// What may be said besides data.
+    pub(crate) fn notes(self) -> Notes {
+        Notes { quiet: self.common.quiet }
+    }
+
+    /// Who acts, for the record.
+    pub(crate) fn who(&self) -> &str {
+        self.env.user().unwrap_or("somebody")
+    }
+}
+
+/// The home of this user's engine.
+fn home(env: &Env) -> Outcome<Home> {
+    env.windlass_home().map(Home::at).ok_or_else(|| {
+        Failure::new("WINDLASS_HOME", "neither it nor HOME is set")
+            .way_out("set WINDLASS_HOME to a directory")
+    })
+}
+
+/// The choice for a command line.
+pub(crate) fn choice(common: &Common, env: &Env, home: &Home) -> Outcome<Choice> {
+    let saved = saved::read(home.root())?;
+    Ok(choose(&common.flags, env, saved.cluster.as_ref(), &home.kubeconfig()))
+}
+
+/// Opens the chosen cluster; the embedded engine is started if it does not run.
+async fn open(common: &Common, env: &Env) -> Outcome<Session> {
+    let home = home(env)?;
+    let choice = choice(common, env, &home)?;
+    let notes = Notes { quiet: common.quiet };
+    let source = source(&choice.cluster, &home, env, notes).await?;
+    let connection = windlass::connect(&source).await.map_err(|error| unusable(&choice, &error))?;
+    let place = match &choice.cluster {
+        Cluster::Local => "the engine of this machine".to_owned(),
+        Cluster::Context { .. } => format!("context {:?}", connection.context),
+    };
+    notes.say(&which(&place, choice.because));
+    let mut manager = JobManager::of(&connection).named(&place);
+    if let Some(namespace) = &common.namespace {
+        manager = manager.in_namespace(namespace);
+    }
+    Ok(Session { manager, notes, place })
+}
+
+/// Where the address and the credentials are.
+async fn source(cluster: &Cluster, home: &Home, env: &Env, notes: Notes) -> Outcome<Source> {
+    match cluster {
+        Cluster::Local => {
+            daemon::ensure(home, env, notes).await?;
+            Ok(Source::Files { paths: vec![home.kubeconfig()], context: None })
+        }
+        Cluster::Context { kubeconfig, name } => {
+            Ok(Source::Files { paths: present(kubeconfig)?, context: name.clone() })
+        }
+    }
+}
+
+/// Of several files those that are there, as kubectl does; at least one must be.
+fn present(files: &[std::path::PathBuf]) -> Outcome<Vec<std::path::PathBuf>> {
+    let there: Vec<_> = files.iter().filter(|path| Path::exists(path)).cloned().collect();
+    match files {
+        [first, ..] if there.is_empty() => Err(Failure::new(first.display().to_string(), "no such file")
+            .way_out("name another kubeconfig, or use this machine: --local")),
+        _ => Ok(there),
+    }
+}
+
+/// Which cluster is used, because of what, and how to choose another.
+fn which(place: &str, because: Because) -> String {
+    match because {
+        Because::Default => format!("using {place} (others: --context, KUBECONFIG, `windlass use`)"),
+        Because::Flag(name) | Because::Variable(name) => format!("using {place} ({name})"),
+        Because::Saved => format!("using {place} (saved; another: --context, --local, `windlass use`)"),
+    }
+}
+
+/// A choice that cannot be used is an error, never a reason to take another cluster.
+fn unusable(choice: &Choice, error: &windlass::ConnectError) -> Failure {
+    let origin = match choice.because {
+        Because::Flag(name) | Because::Variable(name) => name,
+        Because::Saved => "the choice of `windlass use`",
+        Because::Default => "the engine of this machine",
+    };
+    Failure::new(origin, error).way_out("choose another: --context NAME, --local, `windlass use`")
+}

@@ -1,0 +1,126 @@
+//! Finding the engine of a home, and starting one if there is none.
+//!
+//! Whoever starts an engine holds `start.lock` until it is ready, and whoever looks for one takes it shared, so
+//! that of many commands at once one starts the engine and the others find it.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use windlass_engine::{Home, Images, Running};
+
+use super::ENGINE;
+use super::boot::{Answer, Boot};
+use crate::env::Env;
+use crate::fail::{Failure, Outcome};
+use crate::out::Notes;
+
+/// How long an engine may take to be ready: opening a large store after a crash, not a usual start.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The longest answer of a starting engine, bytes.
+const ANSWER_LIMIT: u64 = 64 << 10;
+/// What an engine's process sees of the environment of whoever starts it.
+const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "WINDLASS_LOG"];
+
+/// The lock of starting: exclusive for a starter, shared for those who look.
+pub(crate) async fn starting(home: &Home, exclusive: bool) -> Outcome<File> {
+    home.make().map_err(|error| Failure::bare(error).way_out("set WINDLASS_HOME to another directory"))?;
+    let place = home.root().join("start.lock");
+    let fault = {
+        let place = place.clone();
+        move |error: std::io::Error| Failure::new(place.display().to_string(), error)
+    };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&place);
+    let file = file.map_err(&fault)?;
+    let wait = tokio::task::spawn_blocking(move || {
+        if exclusive { file.lock() } else { file.lock_shared() }.map(|()| file)
+    });
+    match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(Ok(locked)) => locked.map_err(fault),
+        Ok(Err(panic)) => Err(Failure::new(place.display().to_string(), panic)),
+        Err(_) => Err(Failure::new(
+            place.display().to_string(),
+            "another command has been starting the engine for long",
+        )
+        .way_out(format!("see {}", home.engine_log().display()))),
+    }
+}
+
+/// The engine of a home, if it runs.
+pub(crate) async fn find(home: &Home) -> Outcome<Option<Running>> {
+    if !home.root().exists() {
+        return Ok(None);
+    }
+    let _looking = starting(home, false).await?;
+    Ok(home.running())
+}
+
+/// The engine of a home, started if it does not run.
+pub(crate) async fn ensure(home: &Home, env: &Env, notes: Notes) -> Outcome<Running> {
+    if let Some(running) = find(home).await? {
+        note_version(&running, notes);
+        return Ok(running);
+    }
+    let boot = Boot { home: home.root().to_owned(), listen: None, images: Images::Refuse };
+    start(home, env, &boot).await
+}
+
+/// Another version may well do, but whoever wonders should know.
+fn note_version(running: &Running, notes: Notes) {
+    let own = env!("CARGO_PKG_VERSION");
+    if running.version != own {
+        let version = &running.version;
+        notes.say(&format!(
+            "the engine that runs is {version}, this is {own}; `windlass down --leave` renews it"
+        ));
+    }
+}
+
+/// Starts an engine that outlives this process, unless another command was faster.
+///
+/// # Errors
+/// The engine's own words if it does not start.
+pub(crate) async fn start(home: &Home, env: &Env, boot: &Boot) -> Outcome<Running> {
+    let _starter = starting(home, true).await?;
+    if let Some(running) = home.running() {
+        return Ok(running);
+    }
+    let mut child = spawn(env, boot)?;
+    let place = || home.root().display().to_string();
+    let see = || format!("see {}", home.engine_log().display());
+    match tokio::time::timeout(PATIENCE, answer(&mut child)).await {
+        Ok(Some(Answer::Ready)) => home
+            .running()
+            .ok_or_else(|| Failure::new(place(), "the engine ended right after its start").way_out(see())),
+        Ok(Some(Answer::Failed(why))) => Err(Failure::new("the engine did not start", why).way_out(see())),
+        Ok(None) => Err(Failure::new(place(), "the engine ended while it started").way_out(see())),
+        Err(_) => {
+            _ = child.start_kill();
+            let text = format!("the engine was not ready after {} seconds", PATIENCE.as_secs());
+            Err(Failure::new(place(), text).way_out(see()))
+        }
+    }
+}
+
+/// This program again, as an engine: nothing of ours but a pipe for its answer.
+fn spawn(env: &Env, boot: &Boot) -> Outcome<Child> {
+    let fault = |error: std::io::Error| Failure::new("starting the engine", error);
+    let program = std::env::current_exe().map_err(fault)?;
+    let boot = serde_json::to_string(boot).map_err(|error| Failure::new("starting the engine", error))?;
+    let mut command = std::process::Command::new(program);
+    command.arg(ENGINE).arg(boot).env_clear();
+    command.envs(INHERITED.iter().filter_map(|name| Some((*name, env.vars.get(*name)?))));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    Command::from(command).spawn().map_err(fault)
+}
+
+/// Its answer; none if it ended without one.
+async fn answer(child: &mut Child) -> Option<Answer> {
+    let mut line = String::new();
+    let pipe = child.stdout.as_mut()?.take(ANSWER_LIMIT);
+    BufReader::new(pipe).read_line(&mut line).await.ok()?;
+    serde_json::from_str(&line).ok()
+}

@@ -1,0 +1,15 @@
+//! The embedded engine as a process: finding it, starting it detached, being it.
+
+mod boot;
+mod detach;
+mod find;
+mod serve;
+
+pub(crate) use boot::Boot;
+pub(crate) use find::{ensure, find, start, starting};
+pub(crate) use serve::{foreground, main};
+
+/// The hidden command that is the engine's process.
+pub(crate) const ENGINE: &str = "__engine";
+/// The hidden command that is the engine's shim.
+pub(crate) const SHIM: &str = "__shim";

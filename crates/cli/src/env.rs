@@ -1,0 +1,110 @@
+//! The process's surroundings as a value: variables, working directory, terminals. Read once, in [`Env::read`].
+//!
+//! Knows no option and no cluster; what a variable means is decided where it is used.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+/// What the process was started with.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Env {
+    /// Every variable whose name and value are UTF-8.
+    pub vars: BTreeMap<String, String>,
+    /// Names of the variables that are not UTF-8: they cannot be sent to Kubernetes, and the user is told.
+    pub unreadable: Vec<String>,
+    /// The working directory, if there still is one.
+    pub cwd: Option<PathBuf>,
+    /// Whether stdout is a terminal.
+    pub stdout_terminal: bool,
+    /// Whether stderr is a terminal.
+    pub stderr_terminal: bool,
+}
+
+impl Env {
+    /// Reads the process's surroundings: the one place that does.
+    pub(crate) fn read() -> Env {
+        let mut env = Env {
+            cwd: std::env::current_dir().ok(),
+            stdout_terminal: std::io::stdout().is_terminal(),
+            stderr_terminal: std::io::stderr().is_terminal(),
+            ..Env::default()
+        };
+        for (name, value) in std::env::vars_os() {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => {
+                    env.vars.insert(name, value);
+                }
+                (Ok(name), Err(_)) => env.unreadable.push(name),
+                (Err(name), _) => env.unreadable.push(name.to_string_lossy().into_owned()),
+            }
+        }
+        env.unreadable.sort();
+        env
+    }
+
+    /// A variable's value; an empty one counts as unset, as in a shell's `${NAME:-}`.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Where Windlass keeps its state: `WINDLASS_HOME`, else `~/.windlass`. None if neither it nor `HOME` is set.
+    pub(crate) fn windlass_home(&self) -> Option<PathBuf> {
+        let path = match (self.get("WINDLASS_HOME"), self.get("HOME")) {
+            (Some(home), _) => PathBuf::from(home),
+            (None, Some(home)) => PathBuf::from(home).join(".windlass"),
+            (None, None) => return None,
+        };
+        Some(self.absolute(path))
+    }
+
+    /// The path as seen from anywhere: a relative one is taken from the working directory.
+    pub(crate) fn absolute(&self, path: PathBuf) -> PathBuf {
+        match &self.cwd {
+            Some(cwd) if path.is_relative() => cwd.join(path),
+            _ => path,
+        }
+    }
+
+    /// Who acts: `USER`, else `LOGNAME`.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.get("USER").or_else(|| self.get("LOGNAME"))
+    }
+
+    /// Whether colour may be used on stderr (<https://no-color.org>).
+    pub(crate) fn colour(&self) -> bool {
+        self.stderr_terminal && self.get("NO_COLOR").is_none() && self.get("TERM") != Some("dumb")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(vars: &[(&str, &str)]) -> Env {
+        Env {
+            vars: vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            cwd: Some("/work".into()),
+            stderr_terminal: true,
+            ..Env::default()
+        }
+    }
+
+    #[test]
+    fn home_is_the_variable_then_the_users_folder() {
+        let home = |vars| env(vars).windlass_home();
+        assert_eq!(home(&[("WINDLASS_HOME", "/state"), ("HOME", "/me")]), Some("/state".into()));
+        assert_eq!(home(&[("HOME", "/me")]), Some("/me/.windlass".into()));
+        assert_eq!(home(&[("WINDLASS_HOME", ""), ("HOME", "/me")]), Some("/me/.windlass".into()));
+        assert_eq!(home(&[("WINDLASS_HOME", "state")]), Some("/work/state".into()));
+        assert_eq!(home(&[]), None);
+    }
+
+    #[test]
+    fn colour_needs_a_terminal_that_wants_it() {
+        assert!(env(&[]).colour());
+        assert!(!env(&[("NO_COLOR", "1")]).colour());
+        assert!(!env(&[("TERM", "dumb")]).colour());
+        assert!(!Env { stderr_terminal: false, ..env(&[]) }.colour());
+    }
+}

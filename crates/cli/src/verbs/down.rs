@@ -1,0 +1,91 @@
+//! `windlass down`: stop the engine of this machine, never without saying what becomes of running pods.
+
+use std::fs::File;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use windlass::Source;
+use windlass_engine::{Home, Running};
+
+use crate::args::low::Down;
+use crate::cluster::Call;
+use crate::daemon;
+use crate::exit::Exit;
+use crate::fail::{Failure, Outcome};
+
+/// How long an engine may take to end: its pods' grace, and its store.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// So many pods are named.
+const NAMED: usize = 10;
+
+/// Stops it. With pods running it does so only when told what to do with them.
+pub(crate) async fn run(options: &Down, call: Call<'_>) -> Outcome {
+    let home = call.home()?;
+    let Some(running) = daemon::find(&home).await? else {
+        call.notes().say("no engine runs");
+        return Ok(Exit::OK);
+    };
+    let pods = if options.leave || options.force { Vec::new() } else { running_pods(&home).await? };
+    if !pods.is_empty() {
+        return Err(refusal(&pods));
+    }
+    let signal = if options.force { Signal::SIGUSR1 } else { Signal::SIGTERM };
+    stop(&home, &running, signal).await?;
+    call.notes().say(match (options.force, options.leave) {
+        (true, _) => "the engine has stopped; its pods were ended",
+        (_, true) => "the engine has stopped; its pods go on, the next engine takes them over",
+        _ => "the engine has stopped",
+    });
+    Ok(Exit::OK)
+}
+
+/// The names of the pods that run, with their namespaces.
+pub(super) async fn running_pods(home: &Home) -> Outcome<Vec<String>> {
+    let source = Source::Files { paths: vec![home.kubeconfig()], context: None };
+    let way_out = "`windlass down --force` ends it with its pods, `--leave` without them";
+    let connection =
+        windlass::connect(&source).await.map_err(|error| Failure::bare(error).way_out(way_out))?;
+    let running = ListParams::default().fields("status.phase=Running");
+    let pods = Api::<Pod>::all(connection.client).list(&running).await;
+    let pods = pods.map_err(|error| Failure::new("the engine", error).way_out(way_out))?;
+    let name = |pod: Pod| {
+        let namespace = pod.metadata.namespace.unwrap_or_default();
+        format!("{namespace}/{}", pod.metadata.name.unwrap_or_default())
+    };
+    Ok(pods.items.into_iter().map(name).collect())
+}
+
+fn refusal(pods: &[String]) -> Failure {
+    let mut cause = format!("{} of its pods run:", pods.len());
+    for pod in pods.iter().take(NAMED) {
+        cause.push_str(&format!("\n{pod}"));
+    }
+    if pods.len() > NAMED {
+        cause.push_str(&format!("\n... and {} more", pods.len() - NAMED));
+    }
+    Failure::new("the engine was not stopped", cause)
+        .way_out("--force ends them; --leave lets them run, the next engine takes them over")
+}
+
+/// Sends the signal and waits until the engine has let its lock go: then everything is on disk.
+async fn stop(home: &Home, running: &Running, signal: Signal) -> Outcome<()> {
+    let place = home.root().join("lock");
+    let fault = |error: &dyn std::fmt::Display| Failure::new(place.display().to_string(), error);
+    let lock = File::open(&place).map_err(|error| fault(&error))?;
+    kill(Pid::from_raw(running.pid), signal)
+        .map_err(|error| Failure::new(format!("the engine (pid {})", running.pid), error))?;
+    let freed = tokio::task::spawn_blocking(move || lock.lock_shared());
+    match tokio::time::timeout(PATIENCE, freed).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(error))) => Err(fault(&error)),
+        Ok(Err(panic)) => Err(fault(&panic)),
+        Err(_) => Err(Failure::new(
+            format!("the engine (pid {})", running.pid),
+            format!("has not stopped after {} seconds", PATIENCE.as_secs()),
+        )
+        .way_out(format!("see {}", home.engine_log().display()))),
+    }
+}

@@ -1,0 +1,143 @@
+//! `windlass list`: one line a job.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use windlass::ListFilter;
+use windlass::manifest::{JobStatus, Phase};
+
+use crate::age;
+use crate::args::low::{List, ListFormat};
+use crate::clock;
+use crate::cluster::{Call, Session};
+use crate::exit::Exit;
+use crate::fail::Outcome;
+use crate::out;
+use crate::print::Table;
+
+/// Prints the jobs, the newest last.
+pub(crate) async fn run(options: &List, call: Call<'_>) -> Outcome {
+    let session = call.open().await?;
+    let jobs = jobs(options, &session).await?;
+    if jobs.is_empty() && options.output == ListFormat::Table {
+        let place = match options.all_namespaces {
+            true => "on this cluster".to_owned(),
+            false => format!("in namespace {:?}", session.manager.namespace()),
+        };
+        session.notes.say(&format!("no jobs {place}"));
+        return Ok(Exit::OK);
+    }
+    out::data(&text(&jobs, options, clock::now())?)?;
+    Ok(Exit::OK)
+}
+
+/// All pages, oldest job first.
+async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
+    let mut filter = ListFilter {
+        labels: options.selector.clone(),
+        all_namespaces: options.all_namespaces,
+        with_pods: !matches!(options.output, ListFormat::Name),
+        ..ListFilter::default()
+    };
+    let mut jobs = Vec::new();
+    loop {
+        let page = session.manager.list(&filter).await?;
+        jobs.extend(page.jobs.into_iter().map(|(_, status)| status));
+        filter.continue_token = page.continue_token;
+        if filter.continue_token.is_none() {
+            break;
+        }
+    }
+    jobs.sort_by(|a, b| {
+        (a.times.created, &a.namespace, &a.name).cmp(&(b.times.created, &b.namespace, &b.name))
+    });
+    Ok(jobs)
+}
+
+/// What a program reads.
+#[derive(Serialize)]
+struct Data<'a> {
+    jobs: &'a [JobStatus],
+}
+
+/// The listing in a format.
+fn text(jobs: &[JobStatus], options: &List, now: Timestamp) -> Outcome<String> {
+    let wide = options.output == ListFormat::Wide;
+    match options.output {
+        ListFormat::Table | ListFormat::Wide => {
+            Ok(table(jobs, wide, options.all_namespaces, now).to_string())
+        }
+        ListFormat::Name => Ok(jobs.iter().map(|job| format!("{}\n", job.name)).collect()),
+        ListFormat::Json => out::json(&Data { jobs }),
+        ListFormat::Yaml => out::yaml(&Data { jobs }),
+    }
+}
+
+/// The table.
+fn table(jobs: &[JobStatus], wide: bool, all_namespaces: bool, now: Timestamp) -> Table {
+    let mut headings = vec!["NAME", "STATUS", "COMPLETIONS", "AGE", "DURATION", "REASON"];
+    if all_namespaces {
+        headings.insert(0, "NAMESPACE");
+    }
+    if wide {
+        headings.extend(["EXIT", "SUBMISSION"]);
+    }
+    let mut table = Table::new(&headings);
+    for job in jobs {
+        let mut cells = vec![
+            job.name.clone(),
+            phase(job.phase).to_owned(),
+            completions(job),
+            job.times.created.map(|then| age::since(then, now)).unwrap_or_default(),
+            duration(job, now).unwrap_or_default(),
+            reason(job),
+        ];
+        if all_namespaces {
+            cells.insert(0, job.namespace.clone());
+        }
+        if wide {
+            cells.push(job.exit_code.map(|code| code.to_string()).unwrap_or_default());
+            cells.push(job.submission.clone().unwrap_or_default());
+        }
+        table.row(cells);
+    }
+    table
+}
+
+/// The word for where a job stands.
+pub(super) fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Pending => "Pending",
+        Phase::Suspended => "Suspended",
+        Phase::Running => "Running",
+        Phase::Ending => "Ending",
+        Phase::Succeeded => "Succeeded",
+        Phase::Failed => "Failed",
+        Phase::Cancelled => "Cancelled",
+    }
+}
+
+/// Successes of those that are needed.
+pub(super) fn completions(job: &JobStatus) -> String {
+    match job.counts.wanted {
+        Some(wanted) => format!("{}/{wanted}", job.counts.succeeded),
+        None => format!("{}/1+", job.counts.succeeded),
+    }
+}
+
+/// From the start to the end, or to now.
+pub(super) fn duration(job: &JobStatus, now: Timestamp) -> Option<String> {
+    let end = job.times.finished.unwrap_or(now);
+    job.times.started.map(|start| age::since(start, end))
+}
+
+/// Nothing to say of what goes or went well.
+fn reason(job: &JobStatus) -> String {
+    match job.phase {
+        Phase::Succeeded => String::new(),
+        _ => job.verdict.text.clone(),
+    }
+}
+
+#[cfg(test)]
+#[path = "list_tests.rs"]
+mod tests;

@@ -1,0 +1,34 @@
+//! `windlass logs`: the output of a job.
+
+use futures::StreamExt;
+
+use super::pump::Pump;
+use crate::args::high::LogsOptions;
+use crate::cluster::Call;
+use crate::exit::Exit;
+use crate::fail::Outcome;
+
+/// Prints it.
+pub(crate) async fn run(options: &LogsOptions, call: Call<'_>) -> Outcome {
+    let session = call.open().await?;
+    let name = session.manager.resolve(&options.job).await?;
+    let view = session.manager.get(&name).await?;
+    let several = options.which.index.is_none() && (view.pods.len() > 1 || wants_several(&view.job));
+    let mut pump = Pump::new(session.notes, several)?;
+    let mut logs = session.manager.logs(&name, options.which.clone());
+    let mut any = false;
+    while let Some(event) = logs.next().await {
+        pump.take(event?).await?;
+        any = true;
+    }
+    if !any && !view.status.phase.is_final() {
+        session.notes.say(&format!("{name} has written nothing yet: {}", view.status.verdict.text));
+    }
+    Ok(Exit::OK)
+}
+
+/// Whether more than one pod may write.
+fn wants_several(job: &k8s_openapi::api::batch::v1::Job) -> bool {
+    let many = |count: Option<i32>| count.is_some_and(|count| count > 1);
+    job.spec.as_ref().is_some_and(|spec| many(spec.parallelism) || many(spec.completions))
+}

@@ -1,0 +1,22 @@
+//! One file for each thing that `windlass` can do.
+
+pub(crate) mod cancel;
+pub(crate) mod completions;
+pub(crate) mod delete;
+pub(crate) mod down;
+pub(crate) mod kubeconfig;
+pub(crate) mod list;
+pub(crate) mod logs;
+pub(crate) mod run;
+pub(crate) mod show;
+pub(crate) mod status;
+pub(crate) mod submit;
+pub(crate) mod up;
+pub(crate) mod r#use;
+pub(crate) mod wait;
+
+mod interrupt;
+mod object;
+mod pump;
+mod result_file;
+mod which;

@@ -1,0 +1,110 @@
+//! Moves a job's bytes to this process's two streams, as they were written.
+
+use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+use windlass::{LogChunk, LogEvent, LogStream};
+
+use crate::fail::Outcome;
+use crate::out::{self, Notes};
+
+/// stdout and stderr, written without holding up signals.
+pub(super) struct Pump {
+    stdout: File,
+    stderr: File,
+    notes: Notes,
+    names: bool,
+}
+
+impl Pump {
+    /// A pump. `names`: each line begins with the pod that wrote it.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub(super) fn new(notes: Notes, names: bool) -> Outcome<Pump> {
+        let file = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(|fd| File::from_std(fd.into()));
+        let stdout = file(std::io::stdout().as_fd()).map_err(|error| out::fault(&error))?;
+        let stderr = file(std::io::stderr().as_fd()).map_err(|error| out::fault(&error))?;
+        Ok(Pump { stdout, stderr, notes, names })
+    }
+
+    /// Writes what came.
+    ///
+    /// # Errors
+    /// A silent failure if the reader of stdout is gone.
+    pub(super) async fn take(&mut self, event: LogEvent) -> Outcome<()> {
+        match event {
+            LogEvent::Chunk(chunk) => self.write(chunk).await,
+            LogEvent::Gap { pod, container, reason } => {
+                self.notes.say(&format!("some output of {pod}/{container} is missing: {reason}"));
+                Ok(())
+            }
+            LogEvent::StreamsMerged => {
+                self.notes.say("this cluster does not tell stdout and stderr apart: all goes to stdout");
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes bytes to the stream they came from.
+    async fn write(&mut self, chunk: LogChunk) -> Outcome<()> {
+        let stream = chunk.stream;
+        let bytes = if self.names { named(&chunk) } else { chunk.bytes };
+        let written = match stream {
+            LogStream::Stdout => flush(&mut self.stdout, &bytes).await,
+            LogStream::Stderr => match flush(&mut self.stderr, &bytes).await {
+                // Nobody reads the messages: the data goes on.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+                written => written,
+            },
+        };
+        written.map_err(|error| out::fault(&error))
+    }
+}
+
+async fn flush(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
+}
+
+/// Each line with its pod: the completion index, else the end of the pod's name.
+fn named(chunk: &LogChunk) -> Vec<u8> {
+    let name = match chunk.index {
+        Some(index) => index.to_string(),
+        None => chunk.pod.rsplit('-').next().unwrap_or(&chunk.pod).to_owned(),
+    };
+    let mut bytes = Vec::with_capacity(chunk.bytes.len() + 32);
+    for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
+        bytes.extend_from_slice(format!("[{name}] ").as_bytes());
+        bytes.extend_from_slice(line);
+    }
+    if bytes.last().is_some_and(|byte| *byte != b'\n') {
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(index: Option<u32>, bytes: &[u8]) -> LogChunk {
+        LogChunk {
+            pod: "train-x2k4f-9wq2m".into(),
+            index,
+            container: "main".into(),
+            attempt: 0,
+            stream: LogStream::Stdout,
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    #[test]
+    fn lines_of_several_pods_begin_with_index_or_pod() {
+        assert_eq!(named(&chunk(Some(3), b"a\nb\n")), b"[3] a\n[3] b\n");
+        assert_eq!(named(&chunk(None, b"a\n\xff")), b"[9wq2m] a\n[9wq2m] \xff\n");
+        assert_eq!(named(&chunk(None, b"")), b"");
+    }
+}

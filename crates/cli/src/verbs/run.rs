@@ -1,0 +1,261 @@
+//! `windlass run`: submit a command, follow it, exit with its code, as if it had run here.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::mpsc;
+use windlass::manifest::{JobStatus, Outlook, make};
+use windlass::{FollowEvent, JobManager, LogOptions, SubmitOptions};
+
+use super::interrupt::{Interrupt, Interrupts};
+use super::pump::Pump;
+use super::result_file;
+use crate::args::high::RunOptions;
+use crate::args::low::OnInterrupt;
+use crate::clock;
+use crate::cluster::{Call, Session};
+use crate::exit::Exit;
+use crate::fail::{Failure, Outcome};
+use crate::out::Notes;
+use crate::print::plain;
+
+/// So many events wait to be looked at.
+const NEWS: usize = 16;
+/// A job that waits for longer than this is worth a word.
+const SOON: Duration = Duration::from_secs(2);
+
+/// Runs it.
+pub(crate) async fn run(options: &RunOptions, call: Call<'_>) -> Outcome {
+    let mut ends = Vec::new();
+    let result = submit_and_follow(options, call, &mut ends).await;
+    result_file::write(options.result_file.as_deref(), &result, &ends)?;
+    result
+}
+
+async fn submit_and_follow(
+    options: &RunOptions,
+    call: Call<'_>,
+    ends: &mut Vec<windlass::Outcome>,
+) -> Outcome {
+    let manifest = make(&options.base, &[]).map_err(|problems| Failure::new("run", problems))?;
+    // Before the job exists: whoever interrupts now has nothing to cancel.
+    let mut interrupts = Interrupts::take()?;
+    let submit = async {
+        let session = call.open().await?;
+        let submit = SubmitOptions {
+            id: options.id.clone(),
+            submitter: Some(call.who().to_owned()),
+            ..SubmitOptions::default()
+        };
+        let submitted = session.manager.submit(&manifest, &submit).await?;
+        Ok::<_, Failure>((session, submitted))
+    };
+    let mut submit = Box::pin(submit);
+    let mut interrupted = None;
+    // An interrupt during the submission waits for its answer: only then is it known what there is to cancel.
+    let (session, submitted) = loop {
+        tokio::select! {
+            result = &mut submit => break result?,
+            what = interrupts.next() => interrupted = match interrupted {
+                None => Some(what),
+                Some(_) => return Ok(Exit::INTERRUPTED),
+            },
+        }
+    };
+    for warning in &submitted.warnings {
+        session.notes.say(&format!("{}: {}", submitted.name, plain(warning)));
+    }
+    session.notes.say(&format!("job {}", submitted.name));
+    let manager = session.manager.in_namespace(&submitted.namespace);
+    let mut follower = Follower {
+        name: &submitted.name,
+        who: call.who(),
+        notes: session.notes,
+        options,
+        stage: Stage::Following,
+        waiting: None,
+        manager,
+    };
+    if let Some(what) = interrupted
+        && let Some(exit) = follower.interrupted(what).await?
+    {
+        return Ok(exit);
+    }
+    follower.follow(&mut interrupts, &session, ends).await
+}
+
+/// At this time; never, if there is none.
+async fn due(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Writes the job's bytes; hands on all other events, in their order.
+async fn bytes(
+    mut events: BoxStream<'_, windlass::Result<FollowEvent>>,
+    mut pump: Pump,
+    others: mpsc::Sender<FollowEvent>,
+) -> Outcome<()> {
+    while let Some(event) = events.next().await {
+        match event? {
+            FollowEvent::Log(log) => pump.take(log).await?,
+            other => {
+                // Its receiver lives as long as this future.
+                _ = others.send(other).await;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How far the end of a job was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Not at all.
+    Following,
+    /// It ends with grace.
+    Cancelling,
+    /// It is killed.
+    Killing,
+}
+
+/// Follows one job.
+struct Follower<'a> {
+    name: &'a str,
+    who: &'a str,
+    notes: Notes,
+    options: &'a RunOptions,
+    stage: Stage,
+    /// What the job waits for, and when to say so: most waits are over before anybody could read of them.
+    waiting: Option<(String, Option<tokio::time::Instant>)>,
+    manager: JobManager,
+}
+
+impl Follower<'_> {
+    /// Until the job's end, or until nobody wants to follow any more.
+    async fn follow(
+        &mut self,
+        interrupts: &mut Interrupts,
+        session: &Session,
+        ends: &mut Vec<windlass::Outcome>,
+    ) -> Outcome {
+        let logs = LogOptions { follow: true, ..LogOptions::default() };
+        let events = self.manager.follow(self.name, logs);
+        let (others, mut news) = mpsc::channel(NEWS);
+        let pump = Pump::new(session.notes, false)?;
+        // One future from the first byte to the last: an interrupt that comes while a slow reader is written to
+        // must cut no line in two.
+        let mut bytes = std::pin::pin!(bytes(events, pump, others));
+        let mut pumping = true;
+        loop {
+            tokio::select! {
+                biased;
+                what = interrupts.next() => {
+                    if let Some(exit) = self.interrupted(what).await? {
+                        return Ok(exit);
+                    }
+                }
+                () = due(self.waiting.as_ref().and_then(|(_, due)| *due)) => self.say_waiting(),
+                event = news.recv() => match event {
+                    Some(FollowEvent::Status(status)) => self.status(&status).await?,
+                    Some(FollowEvent::Ended(end)) => return Ok(self.ended(*end, ends)),
+                    Some(FollowEvent::Log(_)) => {}
+                    None => {
+                        let failure = Failure::new(self.name, "its events ended before the job did");
+                        return Err(failure.way_out(self.still_there()));
+                    }
+                },
+                result = &mut bytes, if pumping => match result {
+                    Ok(()) => pumping = false,
+                    Err(failure) if failure.is_silent() => return self.reader_gone(failure).await,
+                    Err(failure) => return Err(failure.way_out(self.still_there())),
+                },
+            }
+        }
+    }
+
+    /// Says once what the job waits for.
+    fn say_waiting(&mut self) {
+        if let Some((text, due)) = &mut self.waiting {
+            *due = None;
+            self.notes.say(&format!("{}: {}", self.name, plain(text)));
+        }
+    }
+
+    /// What is said of a status, and the end of what will never start.
+    async fn status(&mut self, status: &JobStatus) -> Outcome<()> {
+        let verdict = &status.verdict;
+        let waits = matches!(verdict.outlook, Outlook::ResolvesItself | Outlook::NeedsAction);
+        match &self.waiting {
+            Some((known, _)) if waits && *known == verdict.text => {}
+            _ => self.waiting = waits.then(|| (verdict.text.clone(), Some(clock::after(SOON)))),
+        }
+        if verdict.outlook != Outlook::NeedsAction
+            || !self.options.fail_fast
+            || self.stage != Stage::Following
+        {
+            return Ok(());
+        }
+        self.manager.cancel(self.name, self.who, Some(&verdict.text)).await?;
+        let next = verdict.next_step.as_deref().unwrap_or("--no-fail-fast keeps waiting");
+        Err(Failure::new(
+            self.name,
+            format!("cancelled, because it would never go on: {}", plain(&verdict.text)),
+        )
+        .way_out(plain(next)))
+    }
+
+    /// The job's own code.
+    fn ended(&self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Exit {
+        if end.exit.code() != 0 {
+            let verdict = &end.status.verdict;
+            self.notes.say(&format!("{}: {}", self.name, plain(&verdict.text)));
+            if let Some(next) = &verdict.next_step {
+                self.notes.say(&format!("  {}", plain(next)));
+            }
+        }
+        let exit = Exit(end.exit.code());
+        ends.push(end);
+        exit
+    }
+
+    /// What an interrupt does; a code if nothing is to be followed any more.
+    async fn interrupted(&mut self, what: Interrupt) -> Outcome<Option<Exit>> {
+        let detach = what == Interrupt::HangUp || self.options.on_interrupt == OnInterrupt::Detach;
+        match self.stage {
+            Stage::Following if detach => {
+                self.notes.say(&format!("{} goes on; {}", self.name, self.still_there()));
+                return Ok(Some(Exit::INTERRUPTED));
+            }
+            Stage::Following => {
+                self.stage = Stage::Cancelling;
+                self.notes.say(&format!("cancelling {}; interrupt again to kill it now", self.name));
+                self.manager.cancel(self.name, self.who, Some("interrupted")).await?;
+            }
+            Stage::Cancelling => {
+                self.stage = Stage::Killing;
+                self.notes.say(&format!("killing {}", self.name));
+                self.manager.kill(self.name).await?;
+            }
+            Stage::Killing => return Ok(Some(Exit::INTERRUPTED)),
+        }
+        Ok(None)
+    }
+
+    /// As a process here would end by SIGPIPE, the job ends when nobody reads its output.
+    async fn reader_gone(&mut self, failure: Failure) -> Outcome {
+        if self.options.on_interrupt == OnInterrupt::Cancel && self.stage == Stage::Following {
+            self.manager.cancel(self.name, self.who, Some("the reader of its output is gone")).await?;
+        }
+        Err(failure)
+    }
+
+    /// How to come back to a job.
+    fn still_there(&self) -> String {
+        let name = self.name;
+        format!("follow it with `windlass logs -f {name}`, end it with `windlass cancel {name}`")
+    }
+}

@@ -1,0 +1,51 @@
+//! Which jobs are meant: those that were named, or all with certain labels.
+
+use windlass::{JobManager, ListFilter};
+
+use crate::args::low::Which;
+use crate::fail::{Failure, Outcome};
+
+/// At most so many jobs are acted on at once.
+const LIMIT: usize = 10_000;
+
+/// The names of the jobs that are meant, each once, in the order in which they were named.
+///
+/// # Errors
+/// One that is not there, or no job at all.
+pub(super) async fn names(which: &Which, manager: &JobManager, only_ours: bool) -> Outcome<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for text in &which.jobs {
+        let name = manager.resolve(text).await?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if let Some(labels) = &which.selector {
+        names.extend(selected(labels, manager, only_ours).await?);
+    }
+    Ok(names)
+}
+
+/// All jobs with these labels.
+async fn selected(labels: &str, manager: &JobManager, only_ours: bool) -> Outcome<Vec<String>> {
+    let mut filter = ListFilter { labels: Some(labels.to_owned()), only_ours, ..ListFilter::default() };
+    let mut names = Vec::new();
+    loop {
+        let page = manager.list(&filter).await?;
+        names.extend(page.jobs.into_iter().map(|(_, status)| status.name));
+        if names.len() > LIMIT {
+            return Err(Failure::new(format!("-l {labels}"), format!("more than {LIMIT} jobs"))
+                .way_out("narrow the labels"));
+        }
+        filter.continue_token = page.continue_token;
+        if filter.continue_token.is_none() {
+            break;
+        }
+    }
+    if names.is_empty() {
+        let whose = if only_ours { " that Windlass submitted" } else { "" };
+        let cause = format!("no job{whose} in namespace {:?} has these labels", manager.namespace());
+        return Err(Failure::new(format!("-l {labels}"), cause));
+    }
+    Ok(names)
+}

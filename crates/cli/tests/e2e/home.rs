@@ -1,0 +1,219 @@
+//! A home with an engine of its own, and the commands that are run on it.
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+/// The longest that any command of a test may take.
+const DEADLINE: Duration = Duration::from_secs(120);
+const WINDLASS: &str = env!("CARGO_BIN_EXE_windlass");
+
+/// A home below a temporary directory; its engine ends with it.
+pub(crate) struct Home {
+    dir: TempDir,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Home {
+    pub(crate) fn new() -> Home {
+        Home { dir: tempfile::tempdir().unwrap() }
+    }
+
+    /// A file below the temporary directory, outside the engine's home.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file there.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.file(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The engine's home.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.file("state")
+    }
+
+    /// A program in the environment of the tests: nothing of the caller's but PATH.
+    pub(crate) fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the commands under test are found as the caller's are"
+        )]
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        command.env_clear().env("PATH", path).env("HOME", self.dir.path()).env("USER", "tester");
+        command.env("WINDLASS_HOME", self.state()).current_dir(self.dir.path());
+        command
+    }
+
+    /// `windlass` with these arguments.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
+        let mut command = self.program(WINDLASS);
+        command.args(args);
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn windlass<S: AsRef<OsStr>>(&self, args: &[S]) -> Ended {
+        finish(self.command(args))
+    }
+
+    /// Runs it; it must succeed. Its stdout.
+    #[track_caller]
+    pub(crate) fn ok<S: AsRef<OsStr>>(&self, args: &[S]) -> String {
+        let ended = self.windlass(args);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        ended.stdout
+    }
+
+    /// A shell script; `windlass` is in its PATH.
+    pub(crate) fn script(&self, script: &str) -> Ended {
+        let mut command = self.program("sh");
+        command.args(["-c", script]).env("windlass", WINDLASS);
+        finish(command)
+    }
+
+    /// The running engine's process, by its own word.
+    pub(crate) fn engine(&self) -> Option<i32> {
+        let state = std::fs::read(self.state().join("engine.json")).ok()?;
+        let state: serde_json::Value = serde_json::from_slice(&state).ok()?;
+        i32::try_from(state["pid"].as_i64()?).ok()
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !self.state().join("lock").exists() {
+            return;
+        }
+        let ended = finish(self.command(&["down", "--force"]));
+        if ended.code != Some(0)
+            && let Some(pid) = self.engine()
+        {
+            _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+}
+
+/// Runs a command to its end, and its output to its own: whoever holds its pipes open is found out here.
+pub(crate) fn finish(mut command: Command) -> Ended {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    Running::of(command.spawn().unwrap()).end()
+}
+
+/// A command that runs.
+pub(crate) struct Running {
+    child: Child,
+    stdout: mpsc::Receiver<String>,
+    stderr: mpsc::Receiver<String>,
+    seen: (String, String),
+}
+
+impl Running {
+    /// Starts a command.
+    pub(crate) fn start(mut command: Command) -> Running {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Running::of(command.spawn().unwrap())
+    }
+
+    fn of(mut child: Child) -> Running {
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Running { child, stdout, stderr, seen: Default::default() }
+    }
+
+    /// Waits for a line of stdout that contains this.
+    #[track_caller]
+    pub(crate) fn stdout_has(&mut self, text: &str) -> String {
+        await_line(&self.stdout, &mut self.seen.0, text)
+    }
+
+    /// Waits for a line of stderr that contains this.
+    #[track_caller]
+    pub(crate) fn stderr_has(&mut self, text: &str) -> String {
+        await_line(&self.stderr, &mut self.seen.1, text)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Waits for its end and its output's.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        rest(&self.stdout, &mut self.seen.0, &mut self.child);
+        rest(&self.stderr, &mut self.seen.1, &mut self.child);
+        let status: ExitStatus = self.child.wait().unwrap();
+        Ended { code: status.code(), stdout: self.seen.0, stderr: self.seen.1 }
+    }
+}
+
+/// A stream's lines, with their line ends.
+fn lines(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stream = BufReader::new(stream);
+        let mut line = Vec::new();
+        while stream.read_until(b'\n', &mut line).is_ok_and(|count| count > 0) {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    receiver
+}
+
+#[track_caller]
+fn await_line(stream: &mpsc::Receiver<String>, seen: &mut String, text: &str) -> String {
+    loop {
+        let line = stream.recv_timeout(DEADLINE);
+        let line = line.unwrap_or_else(|error| panic!("{error}: no {text:?} in {seen:?}"));
+        seen.push_str(&line);
+        if line.contains(text) {
+            return line;
+        }
+    }
+}
+
+#[track_caller]
+fn rest(stream: &mpsc::Receiver<String>, seen: &mut String, child: &mut Child) {
+    loop {
+        match stream.recv_timeout(DEADLINE) {
+            Ok(line) => seen.push_str(&line),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                _ = child.kill();
+                panic!("the command has not ended its output after {DEADLINE:?}; so far: {seen:?}");
+            }
+        }
+    }
+}
+
+/// The name of the job that `run` says on stderr.
+pub(crate) fn job_of(line: &str) -> String {
+    line.trim().rsplit(' ').next().unwrap().to_owned()
+}
+
+/// Whether a process is there.
+pub(crate) fn lives(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}

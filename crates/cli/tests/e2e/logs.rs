@@ -1,0 +1,59 @@
+//! `windlass logs`.
+
+use crate::home::Home;
+
+#[test]
+fn output_of_several_pods_is_told_apart() {
+    let home = Home::new();
+    let script = "echo pod $JOB_COMPLETION_INDEX";
+    home.ok(&[
+        "submit",
+        "--wait",
+        "--name",
+        "many",
+        "--completions",
+        "3",
+        "--parallelism",
+        "3",
+        "--indexed",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]);
+    let text = home.ok(&["logs", "many"]);
+    let mut lines: Vec<_> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["[0] pod 0", "[1] pod 1", "[2] pod 2"]);
+    assert_eq!(home.ok(&["logs", "many", "--index", "1"]), "pod 1\n");
+}
+
+#[test]
+fn tail_and_timestamps() {
+    let home = Home::new();
+    home.ok(&["run", "-q", "--name", "lines", "--", "seq", "5"]);
+    assert_eq!(home.ok(&["logs", "lines", "--tail", "2"]), "4\n5\n");
+    let stamped = home.ok(&["logs", "lines", "--tail", "1", "--timestamps"]);
+    let (time, text) = stamped.split_once(' ').unwrap();
+    assert!(time.parse::<jiff::Timestamp>().is_ok(), "{stamped}");
+    assert_eq!(text, "5\n");
+}
+
+#[test]
+fn follow_ends_with_the_job() {
+    let home = Home::new();
+    home.ok(&[
+        "submit",
+        "--name",
+        "talk",
+        "--",
+        "sh",
+        "-c",
+        "echo a; while ! test -e go; do sleep 0.05; done; echo b",
+    ]);
+    let mut running = crate::home::Running::start(home.command(&["logs", "-f", "talk"]));
+    running.stdout_has("a");
+    home.write("go", "");
+    let ended = running.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "a\nb\n"), "{ended:?}");
+}

@@ -1,0 +1,14 @@
+//! The real binary on homes of its own: what a person, a script and a CI job see.
+//!
+//! Each test has its own home and engine, ended with it. No test can reach a cluster of the person who runs it: the
+//! environment is empty but for what is given here.
+
+mod home;
+
+mod engine;
+mod interrupts;
+mod jobs;
+mod logs;
+mod mistakes;
+mod run;
+mod which_cluster;

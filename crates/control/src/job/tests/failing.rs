@@ -1,0 +1,230 @@
+//! Failures: back-off, limits, deadlines, deleted pods, and the way to Failed.
+
+use serde_json::json;
+
+use crate::job::sim::{World, at};
+use crate::job::{Action, forgettable};
+
+#[test]
+fn failed_pod_is_replaced_after_ten_seconds() {
+    let mut world = World::with(json!({"completions": 1, "backoffLimit": 6}));
+    world.settle();
+    world.end("p0", 1).settle();
+    assert_eq!((world.status().failed, world.status().active), (1, 0));
+    assert_eq!(world.wake_at, Some(at(10)));
+    world.advance(9);
+    assert_eq!(world.made, 1);
+    world.advance(1);
+    assert_eq!(world.made, 2);
+}
+
+#[test]
+fn back_off_doubles_up_to_ten_minutes_and_forgets_after_a_success() {
+    let mut world = World::with(json!({"parallelism": 1, "completions": 9, "backoffLimit": 100}));
+    world.settle().end("p0", 0).advance(1); // So that the failures since then are what counts.
+    let mut delays = Vec::new();
+    for _ in 0..9 {
+        let (failed, now) = (world.active_uids()[0].clone(), world.now);
+        world.end(&failed, 1).settle();
+        let wake_at = world.wake_at.unwrap();
+        delays.push(wake_at.duration_since(now).as_secs());
+        world.now = wake_at;
+        world.settle();
+    }
+    assert_eq!(delays, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
+    let succeeds = world.active_uids()[0].clone();
+    world.now += jiff::SignedDuration::from_secs(5);
+    world.end(&succeeds, 0).settle();
+    let fails = world.active_uids()[0].clone();
+    world.now += jiff::SignedDuration::from_secs(5);
+    let now = world.now;
+    world.end(&fails, 1).settle();
+    assert_eq!(world.wake_at.unwrap().duration_since(now).as_secs(), 10);
+}
+
+#[test]
+fn back_off_survives_a_restart_and_the_loss_of_earlier_failed_pods() {
+    let mut world = World::with(json!({"completions": 1, "backoffLimit": 10}));
+    world.settle().end("p0", 1).advance(10);
+    world.end("p1", 1).settle();
+    assert_eq!(world.wake_at, Some(at(30)));
+    world.pods.retain(|pod| pod.metadata.uid == "p1");
+    world.settle();
+    assert_eq!(world.wake_at, Some(at(30)), "the counter knows of the first failure");
+}
+
+#[test]
+fn who_deletes_a_failed_pod_gets_its_replacement_now() {
+    let mut world = World::with(json!({"completions": 1}));
+    world.settle().end("p0", 1).settle();
+    world.delete("p0").settle();
+    assert_eq!((world.made, world.status().failed), (2, 1));
+}
+
+#[test]
+fn job_that_fails_too_often_is_failed_in_two_steps() {
+    let mut world = World::with(json!({"completions": 1, "backoffLimit": 1}));
+    world.settle().end("p0", 1).advance(10);
+    world.end("p1", 1);
+    world.step();
+    assert_eq!(world.conditions(), ["FailureTarget"]);
+    assert_eq!(world.status().failed, 2);
+    world.step();
+    assert_eq!(world.conditions(), ["FailureTarget", "Failed"]);
+    let failed = &world.status().conditions[1];
+    assert_eq!(
+        (failed.reason.as_str(), failed.message.as_str()),
+        ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
+    );
+    assert_eq!(world.status().completion_time, None);
+    assert_eq!(world.pods.len(), 2, "failed pods are kept");
+    assert_eq!(world.events.last().unwrap().0, "BackoffLimitExceeded");
+    assert!(world.step().is_quiet());
+}
+
+#[test]
+fn limit_zero_allows_no_failure() {
+    let mut world = World::with(json!({"completions": 1, "backoffLimit": 0}));
+    world.settle().end("p0", 3).settle();
+    assert_eq!((world.conditions(), world.made), (vec!["FailureTarget".to_owned(), "Failed".to_owned()], 1));
+}
+
+#[test]
+fn failing_job_deletes_its_other_pods_counts_them_and_waits_for_their_end() {
+    let mut world = World::with(json!({"parallelism": 3, "completions": 3, "backoffLimit": 0}));
+    world.settle().run("p0").run("p1").end("p2", 1).settle();
+    assert_eq!(world.conditions(), ["FailureTarget"]);
+    let status = world.status();
+    assert_eq!((status.active, status.failed, status.terminating, status.ready), (0, 3, Some(2), Some(0)));
+    world.reap().settle();
+    assert_eq!(world.conditions(), ["FailureTarget", "Failed"]);
+    assert_eq!((world.status().failed, world.status().terminating), (3, Some(0)));
+}
+
+#[test]
+fn deadline_fails_the_job_at_its_time() {
+    let mut world = World::with(json!({"completions": 1, "activeDeadlineSeconds": 30}));
+    world.settle().run("p0").settle();
+    assert_eq!(world.wake_at, Some(at(30)));
+    world.advance(29);
+    assert!(world.conditions().is_empty());
+    world.advance(1);
+    assert_eq!(world.conditions(), ["FailureTarget"]);
+    let condition = &world.status().conditions[0];
+    assert_eq!(condition.reason, "DeadlineExceeded");
+    assert_eq!(condition.message, "Job was active longer than specified deadline");
+    world.reap().settle();
+    assert!(world.is_finished());
+}
+
+#[test]
+fn the_earlier_of_deadline_and_back_off_wakes() {
+    let mut world = World::with(json!({"completions": 1, "activeDeadlineSeconds": 7}));
+    world.settle().end("p0", 1).settle();
+    assert_eq!(world.wake_at, Some(at(7)));
+    world.advance(7);
+    assert!(world.is_finished());
+}
+
+#[test]
+fn restarts_in_place_count_towards_the_limit() {
+    let mut spec = json!({"completions": 1, "backoffLimit": 3, "template": crate::job::sim::template()});
+    spec["template"]["spec"]["restartPolicy"] = "OnFailure".into();
+    let mut world = World::with(spec);
+    world.settle().run("p0");
+    let restarted = |world: &mut World, count| {
+        let container = crate::view::ContainerStatus { restart_count: count, ..Default::default() };
+        world.pod("p0").status.container_statuses = vec![container];
+        world.settle();
+    };
+    restarted(&mut world, 2);
+    assert!(world.conditions().is_empty());
+    restarted(&mut world, 3);
+    assert_eq!(world.conditions(), ["FailureTarget"]);
+    assert_eq!(world.status().conditions[0].reason, "BackoffLimitExceeded");
+}
+
+#[test]
+fn restarts_in_place_do_not_matter_where_pods_are_never_restarted() {
+    let mut world = World::with(json!({"completions": 1, "backoffLimit": 0}));
+    world.settle().run("p0");
+    world.pod("p0").status.container_statuses =
+        vec![crate::view::ContainerStatus { restart_count: 9, ..Default::default() }];
+    world.settle();
+    assert!(world.conditions().is_empty());
+}
+
+#[test]
+fn deleted_pod_counts_as_failed_at_once_and_is_replaced() {
+    let mut world = World::with(json!({"completions": 1, "podReplacementPolicy": "TerminatingOrFailed"}));
+    world.settle().run("p0").delete("p0").settle();
+    let status = world.status();
+    assert_eq!((status.active, status.failed, status.terminating), (1, 1, Some(1)));
+    world.reap().settle();
+    assert_eq!((world.status().failed, world.status().terminating, world.made), (1, Some(0), 2));
+}
+
+#[test]
+fn deleted_pod_is_replaced_only_after_its_end_if_only_failed_ones_are() {
+    let mut world = World::with(json!({"completions": 1, "podReplacementPolicy": "Failed"}));
+    world.settle().run("p0").delete("p0").settle();
+    let status = world.status();
+    assert_eq!((status.active, status.failed, status.terminating), (0, 0, Some(1)));
+    world.reap().settle();
+    let status = world.status();
+    assert_eq!((status.active, status.failed, status.terminating), (1, 1, Some(0)));
+}
+
+#[test]
+fn deleted_pod_that_succeeds_in_time_is_a_success() {
+    let mut world = World::with(json!({"completions": 1, "podReplacementPolicy": "Failed"}));
+    world.settle().run("p0").delete("p0").settle();
+    world.end("p0", 0).settle();
+    assert_eq!((world.status().succeeded, world.status().failed, world.made), (1, 0, 1));
+    assert!(world.is_finished());
+}
+
+#[test]
+fn pods_that_another_controller_left_uncounted_are_counted_once() {
+    let mut world = World::with(json!({"parallelism": 4, "completions": 9, "backoffLimit": 9}));
+    world.settle();
+    world.end("p0", 0).end("p1", 1);
+    world.job.status.uncounted_terminated_pods =
+        Some(json!({"succeeded": ["p0", "gone"], "failed": ["p1", "also-gone", "also-gone"]}));
+    let plan = world.step();
+    assert_eq!((world.status().succeeded, world.status().failed), (2, 2));
+    assert_eq!(plan.actions.iter().filter(|action| matches!(action, Action::Release { .. })).count(), 2);
+    world.job.status.failed = 2;
+    world.settle();
+    assert_eq!((world.status().succeeded, world.status().failed), (2, 2));
+}
+
+#[test]
+fn pods_left_uncounted_are_released_at_once_however_many_they_are() {
+    let mut world = World::with(json!({"parallelism": 700, "completions": 5000, "backoffLimit": 5000}));
+    world.settle();
+    let uids = world.active_uids();
+    for uid in &uids {
+        world.end(uid, 0);
+    }
+    world.job.status.uncounted_terminated_pods = Some(json!({"succeeded": uids[50..650]}));
+    let plan = world.step();
+    assert_eq!(world.status().succeeded, 600);
+    assert_eq!(plan.actions.iter().filter(|action| matches!(action, Action::Release { .. })).count(), 600);
+    world.settle();
+    assert_eq!(world.status().succeeded, 700);
+}
+
+#[test]
+fn finished_and_counted_pods_may_be_left_out() {
+    let mut world = World::with(json!({"parallelism": 2, "completions": 50, "backoffLimit": 50}));
+    world.settle();
+    for round in 0..30 {
+        for uid in world.active_uids() {
+            world.end(&uid, i32::from(round % 3 == 0));
+        }
+        world.advance(601); // The simulation compares plans with and without those pods at every step.
+    }
+    let left = world.pods.len() - forgettable(&world.job, &world.pods).len();
+    assert!(left <= 2 + 1 + 7, "{left} pods are needed");
+}

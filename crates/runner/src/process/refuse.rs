@@ -1,0 +1,110 @@
+//! Why a container's process cannot be made, and the things that a host process cannot have.
+
+use serde_json::Value;
+
+use super::Host;
+
+/// Why a process cannot be made. The text is the message of the container's waiting state.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The pod has no such container.
+    #[error("the pod has no container \"{0}\"")]
+    NoContainer(String),
+    /// Neither is there an image whose command could be taken.
+    #[error(
+        "no command specified: a host process has no image to take one from; set the container's command"
+    )]
+    NoCommand,
+    /// A ConfigMap is missing.
+    #[error("configmap \"{0}\" not found")]
+    NoConfigMap(String),
+    /// A Secret is missing.
+    #[error("secret \"{0}\" not found")]
+    NoSecret(String),
+    /// A key is missing; the kind is `ConfigMap` or `Secret`.
+    #[error("couldn't find key {key} in {kind} {namespace}/{name}")]
+    NoKey {
+        /// The key.
+        key: String,
+        /// `ConfigMap` or `Secret`.
+        kind: &'static str,
+        /// The pod's namespace.
+        namespace: String,
+        /// The object's name.
+        name: String,
+    },
+    /// A Secret's value is no text, or no base64.
+    #[error("the value of key {key} in Secret {namespace}/{name} cannot be a variable: it is no text")]
+    NoText {
+        /// The key.
+        key: String,
+        /// The pod's namespace.
+        namespace: String,
+        /// The Secret's name.
+        name: String,
+    },
+    /// `fieldRef` names something that variables cannot have.
+    #[error("field label not supported: {0}")]
+    NoField(String),
+    /// `resourceFieldRef` names something that there is not.
+    #[error("unsupported container resource : {0}")]
+    NoResource(String),
+    /// A variable has a source that is not known here.
+    #[error("the source of variable {0} is not supported for host processes")]
+    NoSource(String),
+    /// The container asks for something that a process on the host cannot have.
+    #[error("a host process cannot have {0}")]
+    NotOnHost(String),
+    /// `runAsNonRoot` where the engine runs as root.
+    #[error("container has runAsNonRoot and image will run as root")]
+    Root,
+}
+
+impl ConfigError {
+    /// The reason of the container's waiting state.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            ConfigError::NoCommand => "CreateContainerError",
+            _ => "CreateContainerConfigError",
+        }
+    }
+}
+
+/// Refuses what would silently be missing.
+pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), ConfigError> {
+    if spec["command"].as_array().is_none_or(Vec::is_empty) {
+        return Err(ConfigError::NoCommand);
+    }
+    for (list, field) in [("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")] {
+        if let Some(first) = spec[list].as_array().and_then(|list| list.first()) {
+            let (name, path) = (first["name"].as_str().unwrap_or(""), first[field].as_str().unwrap_or(""));
+            return Err(ConfigError::NotOnHost(format!("the volume \"{name}\" at {path}")));
+        }
+    }
+    for hook in ["postStart", "preStop"] {
+        if spec["lifecycle"][hook].is_object() {
+            return Err(ConfigError::NotOnHost(format!("a {hook} hook")));
+        }
+    }
+    check_user(pod, spec, host)
+}
+
+fn check_user(pod: &Value, spec: &Value, host: &Host) -> Result<(), ConfigError> {
+    let of = |field: &str| {
+        let both = [&spec["securityContext"][field], &pod["spec"]["securityContext"][field]];
+        both.into_iter().find(|value| !value.is_null()).cloned().unwrap_or(Value::Null)
+    };
+    if let Some(user) = of("runAsUser").as_u64()
+        && user != u64::from(host.uid)
+    {
+        return Err(ConfigError::NotOnHost(format!("the user {user}: it runs as {}", host.uid)));
+    }
+    if of("runAsNonRoot") == true && host.uid == 0 {
+        return Err(ConfigError::Root);
+    }
+    if spec["securityContext"]["readOnlyRootFilesystem"] == true {
+        return Err(ConfigError::NotOnHost("a root file system that is read-only".to_owned()));
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! Arguments and environment, case by case.
+
+use serde_json::json;
+
+use super::*;
+
+struct Objects;
+
+impl Lookup for Objects {
+    fn config_map(&self, name: &str) -> Option<Value> {
+        (name == "cm").then(|| json!({"data": {"a": "1", "b": "two", "bad=name": "x"}}))
+    }
+
+    fn secret(&self, name: &str) -> Option<Value> {
+        (name == "s").then(|| json!({"data": {"password": "aHVudGVyMg==", "raw": "/w=="}}))
+    }
+}
+
+fn pod(container: Value) -> Value {
+    let mut main = json!({"name": "main", "command": ["true"]});
+    for (name, value) in container.as_object().unwrap() {
+        main[name] = value.clone();
+    }
+    json!({
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u1", "labels": {"x/y": "label"}},
+        "spec": {"nodeName": "here", "serviceAccountName": "default", "containers": [main]},
+        "status": {"podIPs": [{"ip": "127.0.0.1"}, {"ip": "::1"}]},
+    })
+}
+
+fn host() -> Host {
+    let env = vec![("PATH".to_owned(), "/bin".to_owned()), ("HOME".to_owned(), "/home/me".to_owned())];
+    Host { env, allocatable: BTreeMap::from([("cpu".to_owned(), "4".to_owned())]), uid: 1000 }
+}
+
+fn made(container: Value) -> Process {
+    process(&pod(container), "main", &Objects, &host()).unwrap()
+}
+
+fn refused(container: Value) -> String {
+    process(&pod(container), "main", &Objects, &host()).unwrap_err().to_string()
+}
+
+fn variable(container: Value, name: &str) -> Option<String> {
+    made(container).env.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+}
+
+fn from(source: Value) -> Option<String> {
+    variable(json!({"env": [{"name": "V", "valueFrom": source}]}), "V")
+}
+
+#[test]
+fn host_variables_come_first_and_the_pod_wins() {
+    let env = made(json!({"env": [{"name": "HOME", "value": "/x"}, {"name": "A", "value": "1"}]})).env;
+    let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(env, [("PATH", "/bin"), ("HOME", "/x"), ("HOSTNAME", "p"), ("A", "1")]);
+}
+
+#[test]
+fn references_in_values_see_earlier_entries_only() {
+    let container = json!({"env": [
+        {"name": "LATE", "value": "$(B)"}, {"name": "B", "value": "b"}, {"name": "SEEN", "value": "<$(B)$(PATH)>"},
+    ]});
+    assert_eq!(variable(container.clone(), "LATE").unwrap(), "$(B)");
+    assert_eq!(variable(container, "SEEN").unwrap(), "<b$(PATH)>");
+}
+
+#[test]
+fn arguments_see_all_variables() {
+    let env = json!([{"name": "A", "value": "x y"}]);
+    let process =
+        made(json!({"command": ["echo", "$(A)"], "args": ["$$(A)", "$(NO)", "$(A", "$A", "$"], "env": env}));
+    assert_eq!(process.argv, ["echo", "x y", "$(A)", "$(NO)", "$(A", "$A", "$"]);
+}
+
+#[test]
+fn env_from_takes_a_prefix_and_skips_what_cannot_be_a_name() {
+    let process = made(json!({"envFrom": [{"prefix": "P_", "configMapRef": {"name": "cm"}}]}));
+    let env: Vec<_> = process.env.iter().skip(3).map(|(name, _)| name.as_str()).collect();
+    assert_eq!(env, ["P_a", "P_b"]);
+    assert!(process.skipped[0].starts_with("Keys [bad=name] from the EnvFrom ConfigMap ns/cm were skipped"));
+}
+
+#[test]
+fn keys_of_config_maps_and_secrets_are_read() {
+    assert_eq!(from(json!({"configMapKeyRef": {"name": "cm", "key": "b"}})).unwrap(), "two");
+    assert_eq!(from(json!({"secretKeyRef": {"name": "s", "key": "password"}})).unwrap(), "hunter2");
+}
+
+#[test]
+fn what_is_missing_is_said_in_upstreams_words() {
+    let refused = |source: Value| refused(json!({"env": [{"name": "V", "valueFrom": source}]}));
+    assert_eq!(refused(json!({"configMapKeyRef": {"name": "no", "key": "b"}})), "configmap \"no\" not found");
+    assert_eq!(refused(json!({"secretKeyRef": {"name": "no", "key": "b"}})), "secret \"no\" not found");
+    let words = "couldn't find key k in ConfigMap ns/cm";
+    assert_eq!(refused(json!({"configMapKeyRef": {"name": "cm", "key": "k"}})), words);
+    assert_eq!(refused(json!({"fieldRef": {"fieldPath": "spec.x"}})), "field label not supported: spec.x");
+    assert!(refused(json!({"secretKeyRef": {"name": "s", "key": "raw"}})).contains("no text"));
+    assert!(refused(json!({"fileKeyRef": {}})).contains("not supported"));
+}
+
+#[test]
+fn optional_sources_may_be_missing() {
+    assert_eq!(from(json!({"configMapKeyRef": {"name": "no", "key": "b", "optional": true}})), None);
+    assert_eq!(from(json!({"secretKeyRef": {"name": "s", "key": "no", "optional": true}})), None);
+    assert_eq!(made(json!({"envFrom": [{"secretRef": {"name": "no", "optional": true}}]})).env.len(), 3);
+}
+
+#[test]
+fn fields_of_the_pod_are_read() {
+    let field = |path: &str| from(json!({"fieldRef": {"fieldPath": path}})).unwrap();
+    assert_eq!(field("metadata.name"), "p");
+    assert_eq!(field("metadata.uid"), "u1");
+    assert_eq!(field("metadata.labels['x/y']"), "label");
+    assert_eq!(field("metadata.annotations['none']"), "");
+    assert_eq!(field("spec.nodeName"), "here");
+    assert_eq!(field("spec.serviceAccountName"), "default");
+    assert_eq!(field("status.hostIP"), "127.0.0.1");
+    assert_eq!(field("status.podIPs"), "127.0.0.1,::1");
+}
+
+#[test]
+fn resources_are_rounded_up_by_the_divisor() {
+    let resource = |limits: Value, reference: Value| {
+        let env = json!([{"name": "V", "valueFrom": {"resourceFieldRef": reference}}]);
+        variable(json!({"resources": {"limits": limits}, "env": env}), "V").unwrap()
+    };
+    assert_eq!(resource(json!({"cpu": "1500m"}), json!({"resource": "limits.cpu"})), "2");
+    assert_eq!(resource(json!({"cpu": "1500m"}), json!({"resource": "limits.cpu", "divisor": "1m"})), "1500");
+    assert_eq!(
+        resource(json!({"memory": "1Gi"}), json!({"resource": "limits.memory", "divisor": "1Mi"})),
+        "1024"
+    );
+    assert_eq!(resource(json!({}), json!({"resource": "limits.cpu", "divisor": "0"})), "4");
+    assert_eq!(resource(json!({}), json!({"resource": "requests.cpu"})), "0");
+    assert_eq!(resource(json!({"memory": "1e3"}), json!({"resource": "limits.memory"})), "1000");
+}
+
+#[test]
+fn container_without_a_command_is_refused() {
+    let error = process(&pod(json!({"command": []})), "main", &Objects, &host()).unwrap_err();
+    assert_eq!((error.reason(), error), ("CreateContainerError", ConfigError::NoCommand));
+}
+
+#[test]
+fn what_a_host_process_cannot_have_is_refused() {
+    let mount = json!({"volumeMounts": [{"name": "v", "mountPath": "/data"}]});
+    assert_eq!(refused(mount), "a host process cannot have the volume \"v\" at /data");
+    assert!(refused(json!({"securityContext": {"runAsUser": 5}})).contains("user 5"));
+    assert!(refused(json!({"lifecycle": {"preStop": {}}})).contains("preStop"));
+    made(json!({"securityContext": {"runAsUser": 1000, "runAsNonRoot": true}}));
+}
+
+#[test]
+fn long_host_name_is_cut() {
+    let mut pod = pod(json!({}));
+    pod["metadata"]["name"] = json!(format!("{}-tail", "a".repeat(62)));
+    let process = process(&pod, "main", &Objects, &host()).unwrap();
+    assert_eq!(process.env[2], ("HOSTNAME".to_owned(), "a".repeat(62)));
+}

@@ -1,0 +1,68 @@
+//! The last batch of the journal after a power loss: pages of it may be missing while its end is there. The
+//! embedded store refuses such a journal, although that batch was never acknowledged. Without the mark of its
+//! end it counts as what it is, an unfinished batch, and is dropped.
+//!
+//! Whether the rest is sound is not known here: the embedded store decides that when it opens again, and if it
+//! is not, everything is put back.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// What each batch of fjall's journal ends with (its format 3).
+const END: &[u8] = b"FJL\x03";
+
+/// What was cut off.
+pub(crate) struct Torn {
+    journal: PathBuf,
+    at: u64,
+    tail: Vec<u8>,
+    /// The journal's whole length, with the zeros at its end.
+    length: u64,
+}
+
+/// Cuts the end mark of the newest journal's last batch, if there is one.
+pub(crate) fn cut(data: &Path) -> io::Result<Option<Torn>> {
+    let Some(journal) = newest_journal(data)? else { return Ok(None) };
+    let mut bytes = fs::read(&journal)?;
+    let length = bytes.len() as u64;
+    bytes.truncate(used(&bytes));
+    let Some(at) = bytes.windows(END.len()).rposition(|window| window == END) else { return Ok(None) };
+    let torn = Torn { journal, at: at as u64, tail: bytes[at..].to_vec(), length };
+    let file = File::options().write(true).open(&torn.journal)?;
+    file.set_len(torn.at)?;
+    file.sync_all()?;
+    Ok(Some(torn))
+}
+
+/// Where the zeros begin with which a journal is made, to a page.
+fn used(bytes: &[u8]) -> usize {
+    const PAGE: [u8; 4096] = [0; 4096];
+    let pages = bytes.chunks(PAGE.len()).rposition(|page| page != &PAGE[..page.len()]);
+    pages.map_or(0, |last| bytes.len().min((last + 1) * PAGE.len()))
+}
+
+impl Torn {
+    /// Puts back what was cut off.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        let file = File::options().write(true).open(&self.journal)?;
+        file.write_all_at(&self.tail, self.at)?;
+        file.set_len(self.length)?;
+        file.sync_all()
+    }
+}
+
+/// The journal with the highest number: batches are only ever added to that one.
+fn newest_journal(data: &Path) -> io::Result<Option<PathBuf>> {
+    let mut newest = None;
+    for file in fs::read_dir(data)? {
+        let path = file?.path();
+        let number = match (path.extension(), path.file_stem().and_then(|stem| stem.to_str())) {
+            (Some(extension), Some(stem)) if extension == "jnl" => stem.parse::<u64>().ok(),
+            _ => None,
+        };
+        newest = newest.max(number.map(|number| (number, path)));
+    }
+    Ok(newest.map(|(_, path)| path))
+}
