@@ -32,13 +32,16 @@ fn pod(more: Value) -> Pod {
 }
 
 fn failed_with(terminated: Value) -> Pod {
-    pod(
-        json!({ "status": { "phase": "Failed", "containerStatuses": [container(json!({ "terminated": terminated }))] } }),
-    )
+    let mut state = json!({});
+    state["terminated"] = terminated;
+    pod(json!({ "status": { "phase": "Failed", "containerStatuses": [container(state)] } }))
 }
 
 fn container(state: Value) -> Value {
-    json!({ "name": "main", "image": "host", "imageID": "", "ready": false, "restartCount": 0, "state": state })
+    let mut container =
+        json!({ "name": "main", "image": "host", "imageID": "", "ready": false, "restartCount": 0 });
+    container["state"] = state;
+    container
 }
 
 fn failed(reason: &str, message: &str) -> Value {

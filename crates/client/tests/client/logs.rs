@@ -3,7 +3,9 @@
 use futures::StreamExt;
 use futures::channel::oneshot;
 use serde_json::{Value, json};
-use windlass::{FollowEvent, LogEvent, LogOptions, LogStream};
+use windlass::manifest::{Base, make};
+use windlass::model::{JobRequest, Place};
+use windlass::{FollowEvent, LogEvent, LogOptions, LogStream, SubmitOptions};
 
 use crate::support::{End, Reply, Server, complete, event, failed, job, list, merge, pod, refusal, running};
 
@@ -280,4 +282,19 @@ async fn following_a_job_that_is_not_there_is_an_error() {
     let server = Server::new();
     let events: Vec<_> = server.manager().follow("train", LogOptions::default()).collect().await;
     assert!(matches!(events[..], [Err(windlass::Error::NotFound { .. })]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submitted_job_is_followed_without_asking_for_it_again() {
+    let (server, finish) = with_running_job(complete());
+    server.on("POST /apis/batch/v1/namespaces/lab/jobs", Reply::Json(201, job(1, json!({}))));
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:00Z out\n", End::Close));
+    drop(finish);
+    let request = JobRequest::new(vec!["true".into()], Place::Image("busybox".into()));
+    let manifest = make(&Base::Request(Box::new(request)), &[]).unwrap();
+    let submitted = server.manager().submit(&manifest, &SubmitOptions::default()).await.unwrap();
+    let events = server.manager().follow_submitted(&submitted, LogOptions::default());
+    let events: Vec<_> = events.map(Result::unwrap).collect().await;
+    assert!(matches!(events.last(), Some(FollowEvent::Ended(outcome)) if outcome.exit.code() == 0));
+    assert_eq!(server.asked(GET_JOB).len(), 0);
 }

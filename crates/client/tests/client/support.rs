@@ -220,13 +220,15 @@ pub(crate) fn failed() -> Value {
 
 /// A pod `train-0` of job `train` with one container `main` in a state.
 pub(crate) fn pod(version: u32, phase: &str, state: Value) -> Value {
-    json!({
+    let mut pod = json!({
         "metadata": { "name": "train-0", "namespace": "lab", "uid": "p1", "resourceVersion": version.to_string(),
             "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "j1", "controller": true }] },
         "spec": { "restartPolicy": "Never", "containers": [{ "name": "main" }] },
         "status": { "phase": phase, "containerStatuses":
-            [{ "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state }] },
-    })
+            [{ "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0 }] },
+    });
+    pod["status"]["containerStatuses"][0]["state"] = state;
+    pod
 }
 
 pub(crate) fn list(version: u32, items: &[Value]) -> Reply {
