@@ -347,6 +347,14 @@ fn a_running_job_says_so() {
 }
 
 #[test]
+fn a_pod_that_has_ended_and_is_not_counted_yet_is_no_pending_one() {
+    let over = pod(json!({ "status": { "phase": "Succeeded", "containerStatuses": [
+        container(json!({ "terminated": { "exitCode": 0 } }))] } }));
+    let text = "its pod has ended; waiting for the cluster to record it";
+    stands(json!({ "status": { "active": 1 } }), &[over], Phase::Running, Outlook::Proceeds, text);
+}
+
+#[test]
 fn a_suspended_job_needs_somebody() {
     let text = "suspended: nothing starts until it is resumed";
     stands(json!({ "spec": { "suspend": true } }), &[], Phase::Suspended, Outlook::NeedsAction, text);
