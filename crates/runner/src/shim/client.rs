@@ -82,7 +82,8 @@ impl ShimRuntime {
         self.shared.state.borrow().as_ref().ok().copied()
     }
 
-    /// Ends the shim: after killing all runs, or when the last of them has ended by itself. Returns when it is gone.
+    /// Ends the shim: after killing all runs, or when the last of them has ended by itself. Returns when it has
+    /// closed the connection, which is the last thing it does.
     /// How the runs ended stays in the ledger for the next shim to tell.
     pub async fn shutdown(&self, end_runs: bool) {
         self.shared.change(|outbox| {
