@@ -5,7 +5,7 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{Home, ends, entries, next, read_fifo, write_fifo};
+use common::{Home, ends, entries, next, read_fifo, starts, write_fifo};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use windlass_runner::runtime::{Ended, Event, Runtime, StartFailure};
@@ -317,7 +317,7 @@ async fn new_engine_finds_what_runs_and_what_ended_meanwhile() {
         home.sh("first", &format!("read x < {}; exit 4", go.display())),
         home.start("second", &["sleep", "1000"]),
     ]);
-    next(&runtime, |event| is_started(event) && event.key().container == "second").await;
+    starts(&runtime, 2).await;
     let pid = runtime.pid();
     drop(runtime);
     let _go = write_fifo(&go);
