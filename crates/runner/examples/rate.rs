@@ -1,5 +1,6 @@
 //! How many runs of `/bin/true` a second go through the shim, 64 at a time, next to plain spawn and wait by two
-//! threads. Each five times in alternation.
+//! threads. Each five times in alternation, with the CPU time of a run: that of the child, of the shim, and of the
+//! program that asks.
 
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -13,6 +14,15 @@ const IN_FLIGHT: usize = 64;
 #[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 fn now() -> Instant {
     Instant::now()
+}
+
+/// CPU time in microseconds: own, and of children that were waited for.
+fn cpu_us(pid: u32) -> (f64, f64) {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it lives");
+    let after_name = stat.rsplit_once(") ").expect("it has a name").1;
+    let ticks: Vec<f64> =
+        after_name.split(' ').skip(11).take(4).map(|n| n.parse().expect("a number")).collect();
+    ((ticks[0] + ticks[1]) * 10_000.0, (ticks[2] + ticks[3]) * 10_000.0)
 }
 
 fn plain(program: &'static str) -> f64 {
@@ -68,9 +78,23 @@ async fn main() {
     let mut round = 0;
     for program in ["/bin/true", "/bin/echo"] {
         for _ in 0..5 {
+            let (me, them) = (std::process::id(), runtime.pid().expect("the shim lives"));
+            let before = cpu_us(me);
             let plain = plain(program);
+            let after = cpu_us(me);
+            let plain_cpu = (after.0 + after.1 - before.0 - before.1) / RUNS as f64;
+            let (mine, theirs) = (cpu_us(me), cpu_us(them));
             let shim = shim(&runtime, &folder, round, program).await;
-            println!("{program}: plain {plain:.0}/s, shim {shim:.0}/s, ratio {:.2}", shim / plain);
+            let (mine_after, theirs_after) = (cpu_us(me), cpu_us(them));
+            let child = (theirs_after.1 - theirs.1) / RUNS as f64;
+            let own = (theirs_after.0 - theirs.0) / RUNS as f64;
+            let asking = (mine_after.0 - mine.0) / RUNS as f64;
+            println!(
+                "{program}: plain {plain:.0}/s ({plain_cpu:.0} us CPU), shim {shim:.0}/s \
+                 (child {child:.0} + shim {own:.0} + asking {asking:.0} us CPU); ratio {:.2}, by CPU {:.2}",
+                shim / plain,
+                plain_cpu / (child + own + asking)
+            );
             round += 1;
         }
     }
