@@ -57,7 +57,12 @@ impl Feed {
     /// Looks at a job that somebody has just read or made.
     pub(crate) fn of(manager: &JobManager, job: Job, with_pods: bool) -> Self {
         let name = job.metadata.name.clone().unwrap_or_default();
-        let pods = if with_pods { Pods::Coming(Table::default()) } else { Pods::NotAsked };
+        let pods = match (with_pods, pod_selector(&job)) {
+            (false, _) => Pods::NotAsked,
+            (true, Some(_)) => Pods::Coming(Table::default()),
+            // Without a selector the job has no pods.
+            (true, None) => Pods::Known(Table::default()),
+        };
         let ended = has_ended(&job);
         let changes = match ended {
             true => futures::stream::empty().boxed(),
