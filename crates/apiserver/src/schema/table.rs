@@ -107,6 +107,7 @@ impl Table {
     }
 
     /// All types in the order of their names.
+    #[cfg(test)]
     pub(super) fn types(&self) -> &[Type] {
         &self.types
     }

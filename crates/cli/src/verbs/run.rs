@@ -212,10 +212,10 @@ impl Follower<'_> {
     fn ended(&self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Exit {
         if end.exit.code() != 0 {
             let verdict = &end.status.verdict;
-            self.notes.say(&format!("{}: {}", self.name, plain(&verdict.text)));
-            if let Some(next) = &verdict.next_step {
-                self.notes.say(&format!("  {}", plain(next)));
-            }
+            // Its logs have just been read.
+            let next = verdict.next_step.as_deref().filter(|next| !next.starts_with("windlass logs"));
+            let next = next.map(|next| format!("\n  {}", plain(next))).unwrap_or_default();
+            self.notes.say(&format!("{}: {}{next}", self.name, plain(&verdict.text)));
         }
         let exit = Exit(end.exit.code());
         ends.push(end);

@@ -53,7 +53,7 @@ fn story(view: &JobView, now: Timestamp) -> String {
     for (label, value) in head(view, now) {
         let label = format!("{label}:");
         // Writing to a String cannot fail.
-        _ = writeln!(text, "{label:<13}{}", plain(&value));
+        _ = writeln!(text, "{label:<14}{}", plain(&value));
     }
     if !view.pods.is_empty() {
         _ = write!(text, "\nPods:\n{}", indented(&pods(&view.pods, now)));
@@ -88,7 +88,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Duration", duration(status, now));
     if let Some(container) = container(view) {
         let words = container.command.iter().flatten().chain(container.args.iter().flatten());
-        let words: Vec<String> = words.map(|word| quoted(word)).collect();
+        let words: Vec<String> = words.map(|word| quoted(&unescaped(word))).collect();
         add("Command", Some(words.join(" ")).filter(|words| !words.is_empty()));
         add("Image", container.image.clone().filter(|image| image != marks::HOST_IMAGE));
         add("Directory", container.working_dir.clone());
@@ -132,6 +132,11 @@ fn annotation(view: &JobView, name: &str) -> Option<String> {
 /// The first container of the template.
 fn container(view: &JobView) -> Option<&Container> {
     view.job.spec.as_ref()?.template.spec.as_ref()?.containers.first()
+}
+
+/// A word as it was typed: in a manifest `$$` stands for `$`, so that nothing is expanded.
+fn unescaped(word: &str) -> String {
+    word.replace("$$", "$")
 }
 
 /// A word as a shell would need it.
@@ -204,7 +209,7 @@ fn indented(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{quoted, unescaped};
 
     #[test]
     fn a_command_can_be_copied_into_a_shell() {
@@ -212,6 +217,13 @@ mod tests {
             [("echo", "echo"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("", "''"), ("$x", "'$x'")]
         {
             assert_eq!(quoted(word), text);
+        }
+    }
+
+    #[test]
+    fn dollars_are_shown_as_they_were_typed() {
+        for (stored, typed) in [("$$(X)", "$(X)"), ("kill $$$", "kill $$"), ("$HOME $(X)", "$HOME $(X)")] {
+            assert_eq!(unescaped(stored), typed);
         }
     }
 }

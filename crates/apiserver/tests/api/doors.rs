@@ -1,12 +1,10 @@
 //! Patches in their forms, and the doors beside an object: status, log, eviction, binding.
 
-mod support;
-
+use crate::support::{Answer, Api, CONFIG_MAPS, JOBS, PODS, config_map, job, pod};
 use axum::body::Body;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use support::{Answer, Api, CONFIG_MAPS, JOBS, PODS, config_map, job, pod};
 
 async fn patch(api: &Api, path: &str, media: &str, body: Value) -> Answer {
     api.call(Method::PATCH, path, &format!("application/{media}"), body.to_string()).await
@@ -49,6 +47,25 @@ async fn patches_that_cannot_be_applied_say_why() {
     assert_eq!(apply.code, 415);
     assert!(apply.message().contains("server-side apply"));
     assert_eq!(api.get(&path).await.json(), made);
+}
+
+#[tokio::test]
+async fn copies_of_copies_do_not_fill_the_memory() {
+    let api = Api::new().await;
+    api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let copies: Vec<Value> =
+        (0..200).map(|n| json!({"op": "copy", "from": "", "path": format!("/data/k{n}")})).collect();
+    let answer = patch(&api, &format!("{CONFIG_MAPS}/c"), "json-patch+json", json!(copies)).await;
+    assert_eq!((answer.code, &answer.json()["reason"]), (413, &json!("RequestEntityTooLarge")));
+}
+
+#[tokio::test]
+async fn nothing_is_written_whose_answer_the_client_cannot_read() {
+    let api = Api::new().await;
+    let request = Request::post(CONFIG_MAPS).header("accept", "text/html");
+    let answer = api.ask(request.body(Body::from(config_map("c", json!({})).to_string())).unwrap()).await;
+    assert_eq!(answer.code, 406);
+    assert_eq!(api.get(&format!("{CONFIG_MAPS}/c")).await.code, 404);
 }
 
 #[tokio::test]

@@ -1,9 +1,7 @@
 //! What the server says of itself: groups, resources, version, health, OpenAPI.
 
-mod support;
-
+use crate::support::Api;
 use serde_json::{Value, json};
-use support::Api;
 
 #[tokio::test]
 async fn groups_and_resources_are_listed_with_and_without_a_trailing_slash() {

@@ -1,10 +1,8 @@
 //! Lists: pages, selectors, revisions and the shapes that clients ask for.
 
-mod support;
-
+use crate::support::{Api, CONFIG_MAPS, JOBS, PODS, config_map, job, pod};
 use http::Method;
 use serde_json::{Value, json};
-use support::{Api, CONFIG_MAPS, JOBS, PODS, config_map, job, pod};
 use windlass_apiserver::http::Limits;
 use windlass_store::Bounds;
 
@@ -29,6 +27,8 @@ async fn a_list_has_items_without_types_in_order_of_names() {
     let item = &list["items"][0];
     assert_eq!((&item["kind"], &item["apiVersion"]), (&Value::Null, &Value::Null));
     assert_eq!(item["data"], json!({"a": "b"}));
+    let unbounded = api.get(&format!("{CONFIG_MAPS}?limit={}", i64::MAX)).await.json();
+    assert_eq!(names(&unbounded).len(), 5);
     let empty = api.get(JOBS).await.json();
     assert_eq!(empty["items"], json!([]));
 }
@@ -220,4 +220,19 @@ async fn a_collection_is_deleted_by_selector_and_named() {
     assert_eq!(names(&api.get(CONFIG_MAPS).await.json()), ["b", "d"]);
     let refused = api.delete("/api/v1/configmaps").await;
     assert_eq!((refused.code, refused.json()["reason"].clone()), (405, json!("MethodNotAllowed")));
+}
+
+#[tokio::test]
+async fn one_name_is_looked_up_though_thousands_begin_like_it() {
+    let api = Api::new().await;
+    for name in ["pi", "pi-1", "pi-2", "pi-3"] {
+        api.make(CONFIG_MAPS, config_map(name, json!({"app": name}))).await;
+    }
+    let list = api.get(&format!("{CONFIG_MAPS}?fieldSelector=metadata.name%3Dpi&limit=2")).await.json();
+    assert_eq!(names(&list), ["pi"]);
+    assert_eq!(list["metadata"]["continue"], Value::Null);
+    let none = api.get(&format!("{CONFIG_MAPS}?fieldSelector=metadata.name%3Dp")).await.json();
+    assert_eq!(names(&none), [""; 0]);
+    let other = "fieldSelector=metadata.name%3Dpi&labelSelector=app%3Dpi-1";
+    assert_eq!(names(&api.get(&format!("{CONFIG_MAPS}?{other}")).await.json()), [""; 0]);
 }

@@ -1,9 +1,7 @@
 //! Watches: what is, what changes, selectors at their edges, bookmarks, ends and refusals.
 
-mod support;
-
+use crate::support::{Api, CONFIG_MAPS, JOBS, Lines, config_map, job};
 use serde_json::{Value, json};
-use support::{Api, CONFIG_MAPS, JOBS, Lines, config_map, job};
 use windlass_apiserver::http::Limits;
 use windlass_store::Bounds;
 
@@ -145,7 +143,7 @@ async fn combinations_that_would_hang_a_client_are_refused() {
 async fn what_is_there_comes_whole_though_it_fills_several_pages() {
     let api = Api::new().await;
     for n in 0..1203 {
-        let namespaces = support::kind("v1", "ConfigMap");
+        let namespaces = crate::support::kind("v1", "ConfigMap");
         let object = config_map(&format!("m{n:04}"), json!({}));
         api.registry.create(namespaces, Some("default"), object, false).await.unwrap();
     }
@@ -180,6 +178,8 @@ async fn a_watch_without_bookmarks_ends_silently_at_its_time() {
     let started = tokio::time::Instant::now();
     let empty = "/apis/apps/v1/namespaces/default/replicasets?watch=true";
     assert!(api.watch(empty).await.next().await.is_none());
+    let endless = format!("{CONFIG_MAPS}?watch=true&timeoutSeconds={}", i64::MAX);
+    drop(api.watch(&endless).await);
     let minutes = started.elapsed().as_secs() / 60;
     assert!((30..60).contains(&minutes), "{minutes}");
 }
