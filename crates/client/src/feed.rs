@@ -219,10 +219,8 @@ impl Feed {
         if !fault(error).is_forbidden() {
             return self.on_error(error);
         }
-        if matches!(self.pods, Pods::Forbidden) {
-            // The watcher goes on asking; its further refusals come here too, one in each longest pause.
-            self.pausing = Some(self.manager.world.sleep(limits::LONGEST_PAUSE));
-        }
+        // The watcher would go on asking, and its pauses would keep the job's own changes waiting.
+        self.changes = changes(&self.manager, &self.name, &self.job, false);
         self.pods = Pods::Forbidden;
         Ok(())
     }
