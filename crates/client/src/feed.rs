@@ -57,7 +57,12 @@ impl Feed {
     /// Looks at a job that somebody has just read or made.
     pub(crate) fn of(manager: &JobManager, job: Job, with_pods: bool) -> Self {
         let name = job.metadata.name.clone().unwrap_or_default();
-        let pods = if with_pods { Pods::Coming(Table::default()) } else { Pods::NotAsked };
+        let pods = match (with_pods, pod_selector(&job)) {
+            (false, _) => Pods::NotAsked,
+            (true, Some(_)) => Pods::Coming(Table::default()),
+            // Without a selector the job has no pods.
+            (true, None) => Pods::Known(Table::default()),
+        };
         let ended = has_ended(&job);
         let changes = match ended {
             true => futures::stream::empty().boxed(),
@@ -214,10 +219,8 @@ impl Feed {
         if !fault(error).is_forbidden() {
             return self.on_error(error);
         }
-        if matches!(self.pods, Pods::Forbidden) {
-            // The watcher goes on asking; its further refusals come here too, one in each longest pause.
-            self.pausing = Some(self.manager.world.sleep(limits::LONGEST_PAUSE));
-        }
+        // The watcher would go on asking, and its pauses would keep the job's own changes waiting.
+        self.changes = changes(&self.manager, &self.name, &self.job, false);
         self.pods = Pods::Forbidden;
         Ok(())
     }

@@ -158,7 +158,7 @@ impl Cutter {
 }
 
 /// A line's time, and how long it is with the space after it. A line without one is a server's own words.
-fn split(line: &[u8]) -> (Option<Timestamp>, usize) {
+pub(crate) fn split(line: &[u8]) -> (Option<Timestamp>, usize) {
     let Some(space) = line.iter().take(64).position(|byte| *byte == b' ') else { return (None, 0) };
     let time = std::str::from_utf8(&line[..space]).ok().and_then(|text| Timestamp::from_str(text).ok());
     (time, if time.is_some() { space + 1 } else { 0 })

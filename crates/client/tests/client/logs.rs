@@ -74,6 +74,27 @@ async fn the_two_streams_are_told_apart_and_times_are_taken_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_two_streams_of_an_ended_container_come_in_the_order_of_their_times() {
+    let server = with_ended_job();
+    server.on(
+        STDOUT,
+        Reply::Text("2026-11-20T10:00:00Z a\n2026-11-20T10:00:00.2Z c\n2026-11-20T10:00:03Z e", End::Close),
+    );
+    server.on(STDERR, Reply::Text("2026-11-20T10:00:00.15Z b\n2026-11-20T10:00:02Z d\n", End::Close));
+    let events = read(&server, LogOptions::default()).await;
+    let row: Vec<(LogStream, String)> = events
+        .into_iter()
+        .map(|event| match event {
+            LogEvent::Chunk(chunk) => (chunk.stream, String::from_utf8(chunk.bytes).unwrap()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let (out, err) = (LogStream::Stdout, LogStream::Stderr);
+    let expected = [(out, "a\n"), (err, "b\n"), (out, "c\n"), (err, "d\n"), (out, "e")];
+    assert_eq!(row, expected.map(|(stream, text)| (stream, text.to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn times_are_kept_when_they_are_asked_for() {
     let server = with_ended_job();
     server.on(STDOUT, Reply::Text("2026-11-20T10:00:00.5Z out\n", End::Close));

@@ -6,6 +6,7 @@ use crate::support::{JOBS, Reply, Server, job, list, refusal};
 use serde_json::{Value, json};
 use windlass::manifest::{Base, Edit, JobEdit, Manifest, make, marks};
 use windlass::model::{JobRequest, Place, SubmissionId};
+use windlass::world::{Real, World};
 use windlass::{Error, SubmitOptions};
 
 const HOST_CLASS: &str = "GET /apis/node.k8s.io/v1/runtimeclasses/windlass-host";
@@ -210,7 +211,53 @@ async fn refusals_are_told_apart() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
+async fn a_submission_whose_answer_was_lost_is_sent_again_and_is_one_job() {
+    let server = Server::new();
+    let sent = Arc::new(Mutex::new(Value::Null));
+    let object = sent.clone();
+    // The job is made, and the answer is lost.
+    server.on(
+        &format!("POST {JOBS}"),
+        Reply::Of(Box::new(move |seen| {
+            let mut object = object.lock().unwrap();
+            if object.is_null() {
+                *object = seen.body.clone();
+                return Reply::Lost;
+            }
+            refusal(409, "AlreadyExists", "already exists")
+        })),
+    );
+    let id = SubmissionId::from_random([7; 16]);
+    let name = image_job("train").name_for(&id, 0);
+    server.on(
+        &format!("GET {JOBS}/{name}"),
+        Reply::Of(Box::new(move |_| Reply::Json(200, sent.lock().unwrap().clone()))),
+    );
+    let manager = server.manager().in_world(Arc::new(Sevens));
+    let submitted = manager.submit(&image_job("train"), &SubmitOptions::default()).await.unwrap();
+    assert!(submitted.created);
+    assert_eq!((submitted.name.as_str(), &submitted.id), (name.as_str(), &id));
+}
+
+/// A world whose randomness is all sevens.
+struct Sevens;
+
+impl World for Sevens {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
+    fn sleep(&self, duration: std::time::Duration) -> futures::future::BoxFuture<'static, ()> {
+        Real.sleep(duration)
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        buffer.fill(7);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cluster_that_does_not_answer_is_named() {
     let server = Server::new();
     server.on(&format!("POST {JOBS}"), Reply::Lost);
