@@ -70,6 +70,13 @@ impl Quantity {
         self.nanos
     }
 
+    /// The sum, spelled as the first of the two; it stays within what a quantity can be.
+    #[must_use]
+    pub fn plus(self, other: Quantity) -> Quantity {
+        let sum = self.nanos.saturating_add(other.nanos).clamp(-LIMIT, LIMIT);
+        Quantity { nanos: sum, family: self.family }
+    }
+
     /// In thousandths, rounded up.
     #[must_use]
     pub fn millis(&self) -> i128 {

@@ -81,8 +81,8 @@ impl Call {
 }
 
 impl Fault {
-    pub(crate) fn silent(message: impl ToString) -> Self {
-        Fault { code: 0, reason: String::new(), message: message.to_string() }
+    pub(crate) fn silent(message: impl std::fmt::Display) -> Self {
+        Fault { code: 0, reason: String::new(), message: format!("{message}") }
     }
 
     fn of_body(code: u16, body: &[u8]) -> Self {

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use windlass_apiserver::kind::Kind;
 use windlass_apiserver::kinds;
+use windlass_control::job::is_finished;
 use windlass_control::view::{Job, Meta, Pod};
 use windlass_store::{Key, Revision};
 
@@ -18,7 +19,6 @@ use windlass_store::{Key, Revision};
 pub(crate) struct Held {
     pub(crate) kind: &'static Kind,
     pub(crate) value: Arc<Value>,
-    pub(crate) revision: Revision,
     pub(crate) view: View,
 }
 
@@ -90,6 +90,15 @@ impl Cache {
         self.live.get(uid)
     }
 
+    /// The uid of an object, held or not.
+    pub(crate) fn uid_of(&self, key: &str) -> Option<&str> {
+        self.nodes.get(key).map(|node| node.uid.as_str())
+    }
+
+    pub(crate) fn has_uid(&self, uid: &str) -> bool {
+        self.live.contains_key(uid)
+    }
+
     /// The held pods that a controller owns.
     pub(crate) fn pods_of(&self, uid: &str) -> impl Iterator<Item = &Key> {
         self.pods.get(uid).into_iter().flatten()
@@ -126,12 +135,12 @@ impl Cache {
         self.link(key, revision, &meta, &mut ripple);
         if let View::Pod(pod) = &view {
             ripple.dirty.extend(self.controller_key(&pod.metadata));
-            if keep_pod(pod) {
+            if self.keep_pod(pod) {
                 self.pods.entry(controller_uid(&pod.metadata)).or_default().insert(key.clone());
-                self.held.insert(key.clone(), Held { kind, value, revision, view });
+                self.held.insert(key.clone(), Held { kind, value, view });
             }
         } else if keep(&view, kind) {
-            self.held.insert(key.clone(), Held { kind, value, revision, view });
+            self.held.insert(key.clone(), Held { kind, value, view });
         }
         ripple
     }
@@ -187,6 +196,23 @@ impl Cache {
         }
     }
 
+    /// Whether a pod may still need something: it runs or may run, is not yet counted, is being deleted, or belongs to
+    /// a Job that reads its back-off from it (until the Job lets it go).
+    fn keep_pod(&self, pod: &Pod) -> bool {
+        let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+        let waits = !pod.metadata.finalizers.is_empty() || pod.metadata.deletion_timestamp.is_some();
+        let owner =
+            self.controller_key(&pod.metadata).and_then(|key| self.held.get(&key).map(|held| &held.view));
+        !ended || waits || matches!(owner, Some(View::Job(job)) if !is_finished(&job.status))
+    }
+
+    /// Forgets a pod that is in the store and of which nothing is needed any more.
+    pub(crate) fn let_go(&mut self, key: &Key) {
+        if let Some(held) = self.held.remove(key) {
+            forget(&mut self.pods, &controller_uid(held.view.meta()), key);
+        }
+    }
+
     fn controller_key(&self, meta: &Meta) -> Option<Key> {
         self.live.get(&controller_uid(meta)).cloned()
     }
@@ -224,12 +250,6 @@ pub(crate) fn view(kind: &Kind, value: &Value) -> View {
 /// The uid of an object's controller; empty if it has none.
 pub(crate) fn controller_uid(meta: &Meta) -> String {
     meta.owner_references.iter().find(|o| o.controller).map(|o| o.uid.clone()).unwrap_or_default()
-}
-
-/// Whether a pod may still need something: it runs or may run, is not yet counted, or is being deleted.
-fn keep_pod(pod: &Pod) -> bool {
-    let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
-    !ended || !pod.metadata.finalizers.is_empty() || pod.metadata.deletion_timestamp.is_some()
 }
 
 /// Jobs and namespaces are held for ever; of the rest, what is being deleted.

@@ -89,10 +89,15 @@ impl Home {
     }
     /// The log of one run of a container.
     pub(crate) fn container_log(&self, pod_uid: &str, container: &str, attempt: u32) -> PathBuf {
-        self.root.join("logs").join(pod_uid).join(format!("{container}-{attempt}.log"))
+        self.pod_logs(pod_uid).join(format!("{container}-{attempt}.log"))
     }
+    /// The logs of a pod.
     pub(crate) fn pod_logs(&self, pod_uid: &str) -> PathBuf {
-        self.root.join("logs").join(pod_uid)
+        self.logs().join(pod_uid)
+    }
+    /// The logs of all pods.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.root.join("logs")
     }
     /// Makes the directory, for its owner only.
     pub fn make(&self) -> Result<(), HomeError> {

@@ -24,6 +24,7 @@ impl Tick {
         let job = if draft.touches(key) { self.reread_job(value) } else { job.clone() };
         let now = self.world.now();
         let pods = self.pods_of_job(draft, &job);
+        self.forget_pods(draft, &job, &pods);
         let plan = job::plan(&job, &pods, now);
         let mut wake = plan.wake_at;
         if plan.actions.is_empty() && plan.status.is_none() {
@@ -67,16 +68,12 @@ impl Tick {
     }
 
     /// The Job's held pods and those without a controller in its namespace that it may adopt, as the draft has them.
-    fn pods_of_job(&self, draft: &Draft, job: &Job) -> Vec<Pod> {
+    fn pods_of_job(&self, draft: &Draft, job: &Job) -> Vec<Arc<Pod>> {
         let uid = &job.metadata.uid;
         let prefix = format!("/pods/{}/", job.metadata.namespace);
         let own = self.cache.pods_of(uid);
         let free = self.cache.pods_of("").filter(|key| key.starts_with(&prefix));
-        own.chain(free)
-            .filter_map(|key| self.pod_view(draft, key))
-            .filter(|pod| mine(job, pod))
-            .map(|pod| (*pod).clone())
-            .collect()
+        own.chain(free).filter_map(|key| self.pod_view(draft, key)).filter(|pod| mine(job, pod)).collect()
     }
 
     pub(crate) fn pod_view(&self, draft: &Draft, key: &Key) -> Option<Arc<Pod>> {
@@ -90,6 +87,18 @@ impl Tick {
         match &self.cache.held(key)?.view {
             View::Pod(pod) => Some(pod.clone()),
             _ => None,
+        }
+    }
+
+    /// Lets go of pods that no plan of this Job needs any more.
+    fn forget_pods(&mut self, draft: &Draft, job: &Job, pods: &[Arc<Pod>]) {
+        for uid in job::forgettable(job, pods.iter().map(|pod| &**pod)) {
+            let Some(key) = self.cache.key_of(uid).cloned() else { continue };
+            let deleting =
+                self.cache.held(&key).is_some_and(|held| held.view.meta().deletion_timestamp.is_some());
+            if !draft.touches(&key) && !deleting {
+                self.cache.let_go(&key);
+            }
         }
     }
 

@@ -19,6 +19,7 @@ mod namespaces;
 mod notes;
 mod pods;
 mod start;
+mod sweeper;
 mod tick;
 mod timers;
 mod world;

@@ -195,17 +195,18 @@ impl Tick {
 
     /// A pod left the store: whatever of it still runs is ended, and its logs go.
     pub(crate) fn pod_left(&mut self, key: &Key) {
-        let Some(held) = self.cache.held(key) else { return };
-        let uid = held.view.meta().uid.clone();
-        for run in self.runs.alive(&uid) {
-            self.runtime.signal(&run, libc::SIGKILL);
+        let Some(uid) = self.cache.uid_of(key).map(str::to_owned) else { return };
+        let alive = self.runs.alive(&uid);
+        for run in &alive {
+            self.runtime.signal(run, libc::SIGKILL);
         }
-        if self.runs.alive(&uid).is_empty() {
+        if alive.is_empty() {
             let runs = self.runs.settle(&uid);
             if !runs.is_empty() {
                 self.runtime.forget(runs);
             }
         }
+        self.sweeper.remove(&uid);
     }
 
     /// An event of a run whose pod is gone or has ended: nothing of it may run, and nothing of it is remembered.

@@ -23,6 +23,7 @@ use crate::facts::Runs;
 use crate::home::Home;
 use crate::logs::Hub;
 use crate::start::StopPods;
+use crate::sweeper::Sweeper;
 use crate::timers::Timers;
 
 /// Objects looked at in one transaction at most.
@@ -39,6 +40,7 @@ pub(crate) struct Tick {
     pub(crate) world: Arc<dyn World>,
     pub(crate) home: Home,
     pub(crate) hub: Hub,
+    pub(crate) sweeper: Sweeper,
     pub(crate) node: windlass_control::schedule::Node,
     /// The authority's certificate, which every namespace is given.
     pub(crate) authority: String,
@@ -153,6 +155,7 @@ impl Tick {
             })
             .collect();
         self.absorb_events(lost);
+        self.sweeper.sweep(|uid| self.cache.has_uid(uid));
     }
 
     fn absorb_changes(&mut self, changes: Vec<Change>) {

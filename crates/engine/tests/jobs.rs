@@ -68,7 +68,8 @@ async fn signal_is_128_and_its_number() {
 async fn parallel_job_never_exceeds_its_parallelism() {
     let cluster = Cluster::start().await;
     // Kubernetes reads `$$` as an escaped `$`. Each pod counts those that run beside it: a directory a pod, listed while it lives.
-    let script = "mkdir -p $TMPDIR/run; mkdir $TMPDIR/run/$$$$; ls $TMPDIR/run | wc -l; rmdir $TMPDIR/run/$$$$";
+    let script =
+        "mkdir -p $TMPDIR/run; mkdir $TMPDIR/run/$$$$; ls $TMPDIR/run | wc -l; rmdir $TMPDIR/run/$$$$";
     let mut spec = job("parallel", &["sh", "-c", script]);
     spec["spec"]["completions"] = json!(10);
     spec["spec"]["parallelism"] = json!(3);

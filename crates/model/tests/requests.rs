@@ -33,8 +33,18 @@ fn every_problem_is_told_with_its_path() {
     bad.ttl = Some(Duration::from_secs(1 << 40));
     bad.cpu = Some("much".into());
     let expected = [
-        "command", "command[1]", "env[A=B]", "env[C]", "workingDir", "metadata.name", "labels[k]", "completions",
-        "parallelism", "deadline", "ttl", "cpu",
+        "command",
+        "command[1]",
+        "env[A=B]",
+        "env[C]",
+        "workingDir",
+        "metadata.name",
+        "labels[k]",
+        "completions",
+        "parallelism",
+        "deadline",
+        "ttl",
+        "cpu",
     ];
     assert_eq!(paths(&bad), expected);
 }

@@ -7,14 +7,18 @@ use windlass_model::{ExitCode, Problems, duration, label, quantity};
 
 #[test]
 fn durations_are_read_as_people_write_them() {
-    for (text, seconds) in [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172_800), ("1w", 604_800), ("0", 0)] {
+    for (text, seconds) in
+        [("90", 90), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("2d", 172_800), ("1w", 604_800), ("0", 0)]
+    {
         assert_eq!(duration::parse(text), Ok(Duration::from_secs(seconds)), "{text}");
     }
 }
 
 #[test]
 fn what_is_no_duration_is_refused() {
-    for text in ["", "m", "5x", "30m1h", "1m1m", "-5", "1.5h", "5 m", "99999999999999999999", "99999999999999999d"] {
+    for text in
+        ["", "m", "5x", "30m1h", "1m1m", "-5", "1.5h", "5 m", "99999999999999999999", "99999999999999999d"]
+    {
         assert!(duration::parse(text).is_err(), "{text}");
     }
 }
@@ -72,6 +76,8 @@ fn a_containers_code_passes_through_and_none_becomes_success() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_written_duration_reads_back(seconds in 0u64..10_000_000) {
         let time = Duration::from_secs(seconds);

@@ -1,1 +1,222 @@
-//! A runtime that runs nothing and answers from a script: for tests and simulation.
+//! A runtime that runs nothing and answers from a script: for tests and simulation. Its clock is given; it knows no
+//! process, no ledger and no log.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures_core::future::BoxFuture;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+
+use crate::runtime::{Ended, Event, Key, Runtime, RuntimeGone, Start, StartFailure};
+
+/// What becomes of a start.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It ends at once with this code.
+    Exits(i32),
+    /// It runs until it is signalled or [`Scripted::end`] is called.
+    Runs,
+    /// It runs until it is killed or [`Scripted::end`] is called; other signals do nothing.
+    RunsUntilKilled,
+    /// It never begins.
+    Fails(StartFailure, String),
+    /// Nothing is heard of it until [`Scripted::begin`] is called.
+    Hangs,
+}
+
+type Script = Box<dyn Fn(&Start) -> Outcome + Send + Sync>;
+type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A runtime with a script.
+pub struct Scripted {
+    script: Script,
+    clock: Clock,
+    state: Mutex<State>,
+    told: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    runs: BTreeMap<Key, Run>,
+    events: Vec<Event>,
+    starts: Vec<Start>,
+    forgotten: Vec<Key>,
+    gone: Option<String>,
+}
+
+struct Run {
+    outcome: Outcome,
+    pid: i32,
+    signals: Vec<i32>,
+    last: Option<Event>,
+}
+
+impl Scripted {
+    /// A runtime that does with each start what `script` says, at the time that `clock` says.
+    pub fn new(
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        script: impl Fn(&Start) -> Outcome + Send + Sync + 'static,
+    ) -> Scripted {
+        let (script, clock) = (Box::new(script), Box::new(clock));
+        Scripted { script, clock, state: Mutex::default(), told: Notify::new() }
+    }
+
+    /// The starts in the order in which they came; repeated ones are not in it.
+    #[must_use]
+    pub fn starts(&self) -> Vec<Start> {
+        self.lock().starts.clone()
+    }
+
+    /// The runs that run now.
+    #[must_use]
+    pub fn running(&self) -> Vec<Key> {
+        let state = self.lock();
+        let is_running = |run: &&(&Key, &Run)| matches!(run.1.last, Some(Event::Started { .. }));
+        state.runs.iter().filter(|run| is_running(&run)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The signals that a run was sent.
+    #[must_use]
+    pub fn signals(&self, key: &Key) -> Vec<i32> {
+        self.lock().runs.get(key).map(|run| run.signals.clone()).unwrap_or_default()
+    }
+
+    /// The runs that were forgotten, in order.
+    #[must_use]
+    pub fn forgotten(&self) -> Vec<Key> {
+        self.lock().forgotten.clone()
+    }
+
+    /// Begins a run that hangs.
+    pub fn begin(&self, key: &Key) {
+        let mut state = self.lock();
+        if let Some(Run { last: None, .. }) = state.runs.get(key) {
+            self.started(&mut state, key);
+        }
+    }
+
+    /// Ends a run that runs.
+    pub fn end(&self, key: &Key, ended: Ended) {
+        self.exited(&mut self.lock(), key, ended);
+    }
+
+    /// Loses a run, whatever it does.
+    pub fn lose(&self, key: &Key, message: &str) {
+        let mut state = self.lock();
+        let event = Event::Lost { key: key.clone(), message: message.to_owned(), at: (self.clock)() };
+        self.tell(&mut state, event);
+    }
+
+    /// The runtime cannot be reached from here on.
+    pub fn go(&self, why: &str) {
+        self.lock().gone = Some(why.to_owned());
+        self.told.notify_one();
+    }
+
+    /// Says the last word on every run that is not forgotten, as a shim does to a new engine.
+    pub fn repeat(&self) {
+        let mut state = self.lock();
+        let last: Vec<Event> = state.runs.values().filter_map(|run| run.last.clone()).collect();
+        state.events.extend(last);
+        self.told.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, state: &mut State, event: Event) {
+        if let Some(run) = state.runs.get_mut(event.key()) {
+            run.last = Some(event.clone());
+            state.events.push(event);
+            self.told.notify_one();
+        }
+    }
+
+    fn started(&self, state: &mut State, key: &Key) {
+        let pid = state.runs.get(key).map_or(0, |run| run.pid);
+        self.tell(state, Event::Started { key: key.clone(), pid, at: (self.clock)() });
+    }
+
+    fn exited(&self, state: &mut State, key: &Key, ended: Ended) {
+        let Some(Run { last: Some(Event::Started { at, .. }), .. }) = state.runs.get(key) else { return };
+        let (started_at, finished_at) = (*at, (self.clock)());
+        let key = key.clone();
+        self.tell(state, Event::Exited { key, ended, started_at, finished_at, cpu_us: 0, peak_bytes: 0 });
+    }
+
+    fn start_one(&self, state: &mut State, start: Start) {
+        let key = start.key.clone();
+        if let Some(run) = state.runs.get(&key) {
+            state.events.extend(run.last.clone());
+            return;
+        }
+        let outcome = (self.script)(&start);
+        let pid = i32::try_from(state.starts.len()).unwrap_or(i32::MAX - 1) + 1;
+        state.starts.push(start);
+        let run = Run { outcome: outcome.clone(), pid, signals: Vec::new(), last: None };
+        state.runs.insert(key.clone(), run);
+        match outcome {
+            Outcome::Hangs => {}
+            Outcome::Runs | Outcome::RunsUntilKilled => self.started(state, &key),
+            Outcome::Exits(code) => {
+                self.started(state, &key);
+                self.exited(state, &key, Ended::Code(code));
+            }
+            Outcome::Fails(failure, message) => {
+                self.tell(state, Event::Failed { key, failure, message, at: (self.clock)() });
+            }
+        }
+    }
+}
+
+impl Runtime for Scripted {
+    fn start(&self, starts: Vec<Start>) {
+        let mut state = self.lock();
+        for start in starts {
+            self.start_one(&mut state, start);
+        }
+        self.told.notify_one();
+    }
+
+    fn signal(&self, key: &Key, signal: i32) {
+        let mut state = self.lock();
+        let Some(run) = state.runs.get_mut(key) else { return };
+        if run.signals.contains(&signal) && signal != libc::SIGKILL {
+            return;
+        }
+        run.signals.push(signal);
+        if run.outcome != Outcome::RunsUntilKilled || signal == libc::SIGKILL {
+            self.exited(&mut state, key, Ended::Signal(signal));
+        }
+    }
+
+    fn forget(&self, keys: Vec<Key>) {
+        let mut state = self.lock();
+        for key in keys {
+            if state.runs.get(&key).is_some_and(|run| !matches!(run.last, None | Some(Event::Started { .. })))
+            {
+                state.runs.remove(&key);
+                state.forgotten.push(key);
+            }
+        }
+    }
+
+    fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>> {
+        Box::pin(async {
+            loop {
+                {
+                    let mut state = self.lock();
+                    if !state.events.is_empty() {
+                        return Ok(std::mem::take(&mut state.events));
+                    }
+                    if let Some(why) = &state.gone {
+                        return Err(RuntimeGone(why.clone()));
+                    }
+                }
+                self.told.notified().await;
+            }
+        })
+    }
+}

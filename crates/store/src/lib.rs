@@ -105,7 +105,7 @@ impl Store {
     #[must_use]
     pub fn count(&self, prefix: &str) -> usize {
         let state = sync::read(&self.shared.state);
-        state.keys_at(state.revision(), prefix, None).count()
+        state.count_at(state.revision(), prefix, None)
     }
 
     /// Commits all writes or none. The future resolves when the result is durable and readable.

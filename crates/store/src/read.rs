@@ -1,5 +1,8 @@
 //! Reads: one key, or a page of keys at a revision. They run beside the writer and never wait for its disk.
 
+use std::io;
+use std::sync::Arc;
+
 use crate::errors::ReadError;
 use crate::shared::Shared;
 use crate::state::{State, Version};
@@ -25,9 +28,20 @@ pub(crate) fn list(shared: &Shared, request: &ListRequest<'_>) -> Result<Page, R
     let found = page(&state, request, revision);
     let _pin = shared.pins.pin(revision);
     drop(state);
-    let entries = found.versions.iter().map(|(key, version)| shared.entry(key, version));
-    let entries = entries.collect::<Result<_, _>>().map_err(ReadError::Io)?;
+    let entries = resolve(shared, &found.versions).map_err(ReadError::Io)?;
     Ok(Page { entries, revision, more: found.more, remaining: found.remaining })
+}
+
+/// The versions with their values. Those are read in the order in which they were written: they lie so on disk.
+fn resolve(shared: &Shared, versions: &[(Key, Version)]) -> Result<Vec<Entry>, Arc<io::Error>> {
+    let mut order: Vec<_> = versions.iter().enumerate().collect();
+    order.sort_unstable_by_key(|(_, (_, version))| version.modified);
+    let mut entries = Vec::with_capacity(versions.len());
+    for (at, (key, version)) in order {
+        entries.push((at, shared.entry(key, version)?));
+    }
+    entries.sort_unstable_by_key(|(at, _)| *at);
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
 fn check(state: &State, asked: Revision) -> Result<(), ReadError> {
@@ -49,15 +63,17 @@ struct Found {
 }
 
 fn page(state: &State, request: &ListRequest<'_>, at: Revision) -> Found {
-    let passes = |version: &Version| request.filter.is_none_or(|filter| filter(&version.tags));
-    let mut keys = state.keys_at(at, request.prefix, request.after_key).filter(|(_, v)| passes(v));
+    let ListRequest { prefix, after_key, filter, .. } = *request;
     let limit = request.limit.unwrap_or(usize::MAX);
-    let versions = keys.by_ref().take(limit).map(|(k, v)| (k.clone(), v.clone())).collect();
-    match request.filter {
-        Some(_) => Found { versions, more: keys.next().is_some(), remaining: None },
-        None => {
-            let remaining = keys.count();
-            Found { versions, more: remaining > 0, remaining: Some(remaining) }
-        }
-    }
+    let passes = |version: &Version| filter.is_none_or(|filter| filter(&version.tags));
+    let mut keys = state.keys_at(at, prefix, after_key).filter(|(_, version)| passes(version));
+    let versions: Vec<_> = keys.by_ref().take(limit).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let more = keys.next().is_some();
+    let last = versions.last().map(|(key, _)| &**key).or(after_key);
+    let remaining = match (filter, more) {
+        (Some(_), _) => None,
+        (None, true) => Some(state.count_at(at, prefix, last)),
+        (None, false) => Some(0),
+    };
+    Found { versions, more, remaining }
 }

@@ -138,20 +138,10 @@ impl State {
         prefix: &'a str,
         after_key: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a Key, &'a Version)> {
-        let start = match after_key {
-            Some(key) if key >= prefix => Bound::Excluded(key),
-            _ => Bound::Included(prefix),
-        };
-        let range = (start, Bound::Unbounded);
-        let mut old: BTreeMap<&str, (&Key, Option<&Version>)> = BTreeMap::new();
-        for (_, change) in self.changes(at).filter(|(_, c)| c.key.starts_with(prefix)) {
-            old.entry(&change.key).or_insert((&change.key, change.before.as_ref()));
-        }
-        let is_after = move |key: &str| after_key.is_none_or(|a| key > a);
-        let mut old = old.into_values().skip_while(move |(key, _)| !is_after(key)).peekable();
+        let mut old = self.undone(at, prefix, after_key).into_iter().peekable();
         let mut now = self
             .index
-            .range::<str, _>(range)
+            .range::<str, _>((start(prefix, after_key), Bound::Unbounded))
             .take_while(move |(key, _)| key.starts_with(prefix))
             .map(|(key, version)| (key, Some(version)))
             .peekable();
@@ -166,4 +156,51 @@ impl State {
         });
         merged.filter_map(|(key, version)| Some((key, version?)))
     }
+
+    /// How many `keys_at` would give. It looks at no key of the index but the first and the last.
+    pub(crate) fn count_at(&self, at: Revision, prefix: &str, after_key: Option<&str>) -> usize {
+        let start = start(prefix, after_key);
+        let now = match successor(prefix) {
+            _ if after_key.is_some_and(|key| key > prefix && !key.starts_with(prefix)) => 0,
+            Some(end) => self.index.range::<str, _>((start, Bound::Excluded(&*end))).count(),
+            None => {
+                let rest = self.index.range::<str, _>((start, Bound::Unbounded));
+                rest.take_while(|(key, _)| key.starts_with(prefix)).count()
+            }
+        };
+        let old = self.undone(at, prefix, after_key);
+        let made = old.iter().filter(|(key, old)| old.is_none() && self.index.contains_key(**key)).count();
+        let gone = old.iter().filter(|(key, old)| old.is_some() && !self.index.contains_key(**key)).count();
+        now + gone - made
+    }
+
+    /// What the keys that changed since a revision were at it.
+    fn undone<'a>(
+        &'a self,
+        at: Revision,
+        prefix: &str,
+        after_key: Option<&str>,
+    ) -> BTreeMap<&'a Key, Option<&'a Version>> {
+        let wanted = |key: &str| key.starts_with(prefix) && after_key.is_none_or(|after| key > after);
+        let mut old = BTreeMap::new();
+        for (_, change) in self.changes(at).filter(|(_, change)| wanted(&change.key)) {
+            old.entry(&change.key).or_insert(change.before.as_ref());
+        }
+        old
+    }
+}
+
+/// Where the keys below a prefix and after a key begin.
+fn start<'a>(prefix: &'a str, after_key: Option<&'a str>) -> Bound<&'a str> {
+    match after_key {
+        Some(key) if key >= prefix => Bound::Excluded(key),
+        _ => Bound::Included(prefix),
+    }
+}
+
+/// The first text after all that begin with a prefix, where that is easily told.
+fn successor(prefix: &str) -> Option<String> {
+    let (last, head) = prefix.as_bytes().split_last()?;
+    let head = std::str::from_utf8(head).ok()?;
+    (*last < 0x7f).then(|| format!("{head}{}", char::from(last + 1)))
 }

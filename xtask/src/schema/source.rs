@@ -95,3 +95,34 @@ fn tag<'a>(tags: &'a str, key: &str) -> Option<&'a str> {
     let start = tags.find(&format!("{key}:\""))? + key.len() + 2;
     tags[start..].split('"').next()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Field {
+        field(line).expect("is understood").expect("holds a field")
+    }
+
+    #[test]
+    fn a_field_tells_its_names_numbers_and_merge_key() {
+        let line = r#"Ports []Port `json:"ports,omitempty" patchStrategy:"merge" patchMergeKey:"port" protobuf:"bytes,6,rep,name=ports"`"#;
+        let field = read(line);
+        assert_eq!((field.json.as_str(), field.go.as_str(), field.number), ("ports", "[]Port", Some(6)));
+        assert_eq!((field.merge_key.as_deref(), field.strategy.as_deref()), (Some("port"), Some("merge")));
+        assert!(field.omitempty);
+    }
+
+    #[test]
+    fn an_embedded_struct_has_no_name() {
+        let field = read(r#"metav1.TypeMeta `json:",inline"`"#);
+        assert_eq!((field.json.as_str(), field.go.as_str(), field.number), ("", "metav1.TypeMeta", None));
+    }
+
+    #[test]
+    fn lines_without_a_json_name_are_no_fields() {
+        for line in ["// Name `json:\"name\"`", "time.Time", "", "Cache string `json:\"-\"`"] {
+            assert!(field(line).expect("is understood").is_none(), "{line}");
+        }
+    }
+}

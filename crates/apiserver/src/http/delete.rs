@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::body;
 use super::dispatch::Call;
-use super::list::Pages;
+use super::pages::Pages;
 use super::request::{Query, invalid_options};
 use super::respond::{self, Answer};
 use crate::error::ApiError;

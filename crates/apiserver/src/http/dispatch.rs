@@ -104,7 +104,7 @@ async fn dispatch(
             None => on_collection(&method, call).await,
         };
     }
-    if method != Method::GET {
+    if route != Route::Unknown && method != Method::GET {
         return Err(method_not_allowed());
     }
     match route {
@@ -160,10 +160,15 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     }
 }
 
-/// Kinds that are only listed answer writes with their sentence.
+/// Kinds that are only listed answer writes with their sentence. An answer that cannot be given is refused
+/// before anything is written.
 fn writable(call: Call) -> Result<Call, ApiError> {
     match call.kind.served {
-        Served::Full => Ok(call),
+        Served::Full => {
+            call.shape()?;
+            call.table()?;
+            Ok(call)
+        }
         Served::Empty(sentence) => Err(ApiError::new(405, "MethodNotAllowed", sentence)),
     }
 }

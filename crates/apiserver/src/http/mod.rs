@@ -8,6 +8,7 @@ mod dispatch;
 mod get;
 mod info;
 mod list;
+mod pages;
 mod patch;
 mod pod;
 mod request;

@@ -22,6 +22,9 @@ use crate::schema;
 /// Operations in one JSON Patch (upstream's bound).
 const OPERATIONS: usize = 10_000;
 
+/// Bytes that the copy operations of one JSON Patch may add (as much as a body may have).
+const COPIED_BYTES: usize = 3 << 20;
+
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
@@ -114,14 +117,7 @@ impl Patch {
 
     fn apply(&self, kind: &Kind, old: &Value) -> Result<Value, ApiError> {
         match self {
-            Patch::Json(patch) => {
-                let mut new = old.clone();
-                json_patch::patch(&mut new, patch).map_err(|e| {
-                    let text = "the server rejected our request due to an error in our request";
-                    ApiError::new(422, "Invalid", format!("{text}: {e}"))
-                })?;
-                Ok(new)
-            }
+            Patch::Json(patch) => apply_operations(patch, old.clone()),
             Patch::Merge(patch) => {
                 let mut new = old.clone();
                 json_patch::merge(&mut new, patch);
@@ -131,4 +127,28 @@ impl Patch {
                 .map_err(|e| ApiError::bad_request(e.to_string())),
         }
     }
+}
+
+/// Applies a JSON Patch operation by operation, because copies of copies double the object each time.
+fn apply_operations(patch: &json_patch::Patch, mut object: Value) -> Result<Value, ApiError> {
+    let mut copied = 0;
+    for operation in &patch.0 {
+        if let json_patch::PatchOperation::Copy(copy) = operation {
+            copied += copy.from.resolve(&object).map_or(0, |source| source.to_string().len());
+            if copied > COPIED_BYTES {
+                return Err(ApiError::new(
+                    413,
+                    "RequestEntityTooLarge",
+                    format!(
+                        "the copy operations of the JSON patch add up to {copied} bytes, the limit is {COPIED_BYTES}"
+                    ),
+                ));
+            }
+        }
+        json_patch::patch(&mut object, std::slice::from_ref(operation)).map_err(|e| {
+            let text = "the server rejected our request due to an error in our request";
+            ApiError::new(422, "Invalid", format!("{text}: {e}"))
+        })?;
+    }
+    Ok(object)
 }

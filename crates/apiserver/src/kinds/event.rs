@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field::{Errors, FieldError};
-use crate::kind::{Column, Kind};
+use crate::kind::{Column, Kind, NameRule};
 use crate::kinds::common::{NAME, PLAIN, column, wide};
 use crate::kinds::json::{fill_text, int, is_set, object, text};
 use crate::kinds::rules::wrong;
@@ -20,6 +20,8 @@ pub(super) const KIND: Kind = Kind {
     singular: "event",
     short_names: &["ev"],
     schema: "io.k8s.api.core.v1.Event",
+    // Upstream checks no more of an event's name than that it fits a path.
+    name_rule: NameRule::PathSegment,
     default: fill_defaults,
     validate,
     validate_update,

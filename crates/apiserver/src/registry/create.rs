@@ -164,10 +164,8 @@ fn terminating(kind: &Kind, namespace: &str, name: &str) -> ApiError {
         "field": "metadata.namespace",
     });
     error.details = Some(json!({"name": name, "kind": kind.plural, "causes": [cause]}));
-    if !kind.group.is_empty() {
-        if let Some(details) = &mut error.details {
-            details["group"] = kind.group.into();
-        }
+    if let Some(details) = error.details.as_mut().filter(|_| !kind.group.is_empty()) {
+        details["group"] = kind.group.into();
     }
     error
 }

@@ -120,14 +120,14 @@ impl Place<'_> {
     }
 }
 
-/// Whether upstream's JSON would leave the value out: zero, not a pointer, and marked so. An empty struct that is no
-/// pointer says nothing either way.
+/// Whether a value says nothing: a scalar that is zero, no pointer, and left out of upstream's JSON; or something empty
+/// that is no pointer, which upstream's own storage does not tell from absent.
 pub(super) fn omitted(field: &Field, value: &Value) -> bool {
     match value {
         Value::Null => true,
         _ if field.pointer => false,
-        Value::Object(map) => map.is_empty() && (field.omitempty || matches!(field.shape, Shape::Ref(_))),
-        Value::Array(items) => field.omitempty && items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Array(items) => items.is_empty(),
         Value::Bool(set) => field.omitempty && !set,
         Value::Number(number) => field.omitempty && number.as_i64() == Some(0),
         Value::String(text) if matches!(field.shape, Shape::Scalar(Scalar::Quantity, _)) => {
@@ -145,7 +145,9 @@ fn zero(shape: &Shape) -> Value {
         Shape::Scalar(Scalar::Quantity, _) => "0".into(),
         Shape::Scalar(Scalar::String | Scalar::Bytes, _) => "".into(),
         Shape::Ref(to) if table().get(*to).wrapped.is_none() => Map::new().into(),
-        _ => Value::Null,
+        Shape::Map(_) => Map::new().into(),
+        Shape::Ref(_) | Shape::List(_) => Vec::<Value>::new().into(),
+        Shape::Scalar(..) => Value::Null,
     }
 }
 

@@ -1,4 +1,7 @@
 //! The shapes of the served types: one table from which decoding, strict checks, OpenAPI and strategic merge read.
+//!
+//! `table.txt` is made by `cargo xtask schema` from the facts of a Kubernetes release. It knows no defaults and no
+//! validation beyond types: those are the kinds'.
 
 mod fit;
 mod merge;
@@ -9,6 +12,7 @@ mod path;
 mod protobuf;
 mod quantity;
 mod scalar;
+mod shape;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -21,7 +25,7 @@ use serde_json::Value;
 pub struct Decoded {
     /// The object.
     pub object: Value,
-    /// Paths of fields that no schema knows, e.g. `spec.bogus`, and of keys given twice; in upstream's words: `unknown field "spec.bogus"`, `duplicate field "spec.x"`.
+    /// Keys given twice, in upstream's words: `duplicate field "spec.x"`; at most 100.
     pub complaints: Vec<String>,
 }
 
@@ -30,19 +34,25 @@ pub struct Decoded {
 #[error("{0}")]
 pub struct DecodeError(pub String);
 
-/// Parses a JSON or YAML body. Finds duplicate keys; refuses nesting deeper than 100 and trailing bytes.
+/// Parses a JSON or YAML body. Names keys given twice (the last one counts); refuses nesting deeper than 100 and
+/// trailing bytes.
 pub fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
     parse::parse(body, yaml)
 }
 
-/// Decodes a protobuf body (`k8s\0` and the envelope) into the JSON object it stands for: absent and zero fields left out, `apiVersion` and `kind` filled in.
+/// Decodes a protobuf body (`k8s\0` and the envelope) into the JSON object it stands for, in the form that [`fit`] gives
+/// to JSON: what says nothing is left out, `apiVersion` and `kind` are filled in. Refuses kinds that no schema knows.
 pub fn parse_protobuf(body: &[u8]) -> Result<Value, DecodeError> {
     protobuf::parse(body)
 }
 
-/// Fits an object to its schema: reports unknown fields, refuses values of the wrong type in upstream's words
-/// (`json: cannot unmarshal string into Go struct field JobSpec.spec.parallelism of type int32`), drops `null`s where upstream reads them as absent.
-/// Unknown fields stay in the object as upstream drops them: they are removed here, and named.
+/// Fits an object to its schema (`io.k8s.api.batch.v1.Job`) as upstream's typed decoding does. Unknown fields are removed
+/// and named (`unknown field "spec.bogus"`, at most 100). Values of the wrong type are refused in upstream's words
+/// (`json: cannot unmarshal string into Go struct field JobSpec.spec.parallelism of type int32`).
+///
+/// What says nothing goes: `null`s, the zero values of fields that Go cannot tell from absent (`stdin: false`,
+/// `args: []`, `resources: {}`, but not `suspend: false` or `emptyDir: {}`, which are pointers). Times and quantities
+/// take their canonical forms (`0.5` is `500m`). Fitting twice is fitting once.
 pub fn fit(schema: &str, object: &mut Value) -> Result<Vec<String>, DecodeError> {
     let Some(shape) = table::table().by_schema(schema) else {
         return Err(DecodeError(format!("no schema is known by the name {schema:?}")));
@@ -55,7 +65,8 @@ pub fn fit(schema: &str, object: &mut Value) -> Result<Vec<String>, DecodeError>
 #[error("{0}")]
 pub struct PatchError(pub String);
 
-/// Applies a strategic merge patch with the merge keys of the schema.
+/// Applies a strategic merge patch with the merge keys of the schema. The result is not fitted yet: what the patch
+/// brought in (unknown fields, wrong types) is for [`fit`] to judge.
 pub fn strategic_merge(schema: &str, original: &Value, patch: &Value) -> Result<Value, PatchError> {
     let Some(shape) = table::table().by_schema(schema) else {
         return Err(PatchError(format!("no schema is known by the name {schema:?}")));

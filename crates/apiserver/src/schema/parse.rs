@@ -10,22 +10,36 @@ use super::{DecodeError, Decoded};
 
 /// How deep a body may nest.
 pub(super) const DEPTH: usize = 100;
+/// How much of a YAML body may come from aliases, in parser events; they multiply.
+const REPLAYED: usize = 50_000;
 /// How many complaints are kept, as upstream.
 pub(super) const COMPLAINTS: usize = 100;
 
 /// Parses a body, see [`super::parse`].
 pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
-    let node: Node = if yaml {
-        let options = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins };
-        serde_saphyr::from_slice_with_options(body, options)
-            .map_err(|error| DecodeError(format!("error converting YAML to JSON: {error}")))?
-    } else {
-        serde_json::from_slice(body)
-            .map_err(|error| DecodeError(format!("couldn't get version/kind; json parse error: {error}")))?
+    let json = || {
+        serde_json::from_slice::<Node>(body)
+            .map_err(|error| DecodeError(format!("couldn't get version/kind; json parse error: {error}")))
+    };
+    let node = match yaml {
+        false => json()?,
+        // Clients send JSON as YAML (kubectl's server-side apply does); most of it needs no reader of YAML.
+        true if body.trim_ascii_start().starts_with(b"{") => json().or_else(|_| read_yaml(body))?,
+        true => read_yaml(body)?,
     };
     let mut complaints = Vec::new();
     let object = node.into_value(&Path::Root, 0, &mut complaints)?;
     Ok(Decoded { object, complaints })
+}
+
+fn read_yaml(body: &[u8]) -> Result<Node, DecodeError> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        legacy_octal_numbers: true, // 0644 is a file mode, as upstream reads it
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED },
+    };
+    serde_saphyr::from_slice_with_options(body, options)
+        .map_err(|error| DecodeError(format!("error converting YAML to JSON: {error}")))
 }
 
 /// A parsed body that still holds every key.

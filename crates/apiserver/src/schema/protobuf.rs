@@ -251,7 +251,7 @@ fn int_or_string(bytes: &[u8]) -> Result<Value, DecodeError> {
     Ok(if is_text { text.into() } else { number_value.into() })
 }
 
-/// `RawExtension` and `FieldsV1`: JSON in field 1; a raw extension may hold a protobuf body of its own.
+/// `RawExtension` and `FieldsV1`: JSON in field 1.
 fn raw(bytes: &[u8]) -> Result<Value, DecodeError> {
     let mut inner: &[u8] = &[];
     let mut reader = Reader::new(bytes);

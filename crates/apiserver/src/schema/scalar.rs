@@ -7,18 +7,36 @@ use serde_json::Value;
 
 use super::DecodeError;
 
+/// The first second of the year 1.
+const GO_ZERO: i64 = -62_135_596_800;
+
 /// A time in its canonical form: UTC, whole seconds or six digits of them.
 pub(super) fn time(text: &str, micro: bool) -> Result<Value, DecodeError> {
-    let parsed: Result<Timestamp, _> = text.parse();
+    let parsed: Option<Timestamp> = if is_rfc3339(text) { text.parse().ok() } else { None };
     let layout = if micro { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
-    let time = parsed.map_err(|_| {
+    let time = parsed.ok_or_else(|| {
         DecodeError(format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
     })?;
     Ok(format_time(time, micro))
 }
 
-/// The JSON of a time.
+/// Whether a text has RFC 3339's form; the parser alone would also take ISO 8601's other forms and time zones by name.
+fn is_rfc3339(text: &str) -> bool {
+    let form = "dddd-dd-ddTdd:dd:dd";
+    let Some((date, rest)) = text.split_at_checked(form.len()) else { return false };
+    let matches = |text: &str, form: &str| {
+        let alike = |(c, f): (char, char)| if f == 'd' { c.is_ascii_digit() } else { c == f };
+        text.len() == form.len() && text.chars().zip(form.chars()).all(alike)
+    };
+    let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+    matches(date, form) && (zone == "Z" || matches(zone, "+dd:dd") || matches(zone, "-dd:dd"))
+}
+
+/// The JSON of a time; nothing for Go's zero time, which is how its clients write no time.
 pub(super) fn format_time(time: Timestamp, micro: bool) -> Value {
+    if time.as_second() == GO_ZERO {
+        return Value::Null;
+    }
     let text = if micro { format!("{time:.6}") } else { format!("{time:.0}") };
     text.into()
 }

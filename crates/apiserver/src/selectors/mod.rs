@@ -81,12 +81,6 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty() && self.identity.is_empty()
     }
 
-    /// Whether it selects by what only keys tell.
-    #[must_use]
-    pub fn asks_keys(&self) -> bool {
-        !self.identity.is_empty()
-    }
-
     /// The value a field must have: `metadata.name` or `metadata.namespace`.
     #[must_use]
     pub fn exactly(&self, field: &str) -> Option<&str> {

@@ -203,7 +203,6 @@ pub(super) fn account(
     }
     let listed = done.iter().take_while(|(_, outcome)| *outcome == Outcome::Nothing).count();
     let bound = listed.max(MAX_PODS_PER_PLAN);
-    draft.left_over = done.len() > bound;
     done.truncate(bound);
     let counted = Counted::of(tally, &done);
     draft.status.failed = counted.failed;

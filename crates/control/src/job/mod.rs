@@ -198,13 +198,11 @@ struct Draft<'a> {
     second: Timestamp,
     status: JobStatus,
     plan: Plan,
-    /// Finished pods that this plan had to leave uncounted, because of the bound.
-    left_over: bool,
 }
 
 impl<'a> Draft<'a> {
     fn new(job: &'a Job, second: Timestamp) -> Self {
-        Self { job, second, status: job.status.clone(), plan: Plan::default(), left_over: false }
+        Self { job, second, status: job.status.clone(), plan: Plan::default() }
     }
 
     fn wake(&mut self, at: Option<Timestamp>) {

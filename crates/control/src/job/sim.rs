@@ -322,6 +322,22 @@ impl World {
         if is_indexed(&self.job) {
             let running: Vec<_> = active.iter().filter_map(|pod| index_of(pod)).collect();
             assert_eq!(running.iter().collect::<BTreeSet<_>>().len(), running.len(), "an index runs twice");
+            if created {
+                self.check_created_index(&running);
+            }
+        }
+    }
+
+    /// The newest pod is for an index that is neither done nor failed.
+    fn check_created_index(&self, running: &[u32]) {
+        let status = &self.job.status;
+        let newest = self.pods.last().and_then(index_of);
+        for settled in [&status.completed_indexes, &status.failed_indexes].into_iter().flatten() {
+            let settled = super::indexed::Indexes::parse(settled, u32::MAX);
+            assert!(
+                newest.is_none_or(|index| !settled.has(index)),
+                "{newest:?} runs again besides {running:?}"
+            );
         }
     }
 

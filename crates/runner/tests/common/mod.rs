@@ -78,11 +78,18 @@ pub(crate) async fn next(runtime: &impl Runtime, wanted: impl Fn(&Event) -> bool
     tokio::time::timeout(Duration::from_secs(60), find).await.expect("the event comes in time")
 }
 
-/// Reads a fifo to its end without blocking the test's runtime.
+/// Reads a fifo to its end, on a thread that a failing test does not wait for.
 pub(crate) async fn read_fifo(path: &Path) -> String {
-    let path = path.to_owned();
-    let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(path).unwrap());
-    tokio::time::timeout(Duration::from_secs(60), read).await.expect("the fifo ends in time").unwrap()
+    let (path, (tell, told)) = (path.to_owned(), tokio::sync::oneshot::channel());
+    std::thread::spawn(move || tell.send(std::fs::read_to_string(path).unwrap()));
+    tokio::time::timeout(Duration::from_secs(60), told).await.expect("the fifo ends in time").unwrap()
+}
+
+/// Writes a line to a fifo, whether somebody reads already or not yet: it must be held open by the reader later.
+pub(crate) fn write_fifo(path: &Path) -> std::fs::File {
+    let mut fifo = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    std::io::Write::write_all(&mut fifo, b"go\n").unwrap();
+    fifo
 }
 
 /// The entries of a log: stream, tag, content.

@@ -31,6 +31,9 @@ async fn prefix_bounds_a_list(on: On) {
     assert_eq!(list("", None), keys);
     assert_eq!(bench.store.count("b/"), 3);
     assert_eq!(bench.store.count("z"), 0);
+    assert_eq!(bench.store.count(""), 6);
+    bench.store.commit(vec![put("é/1", "1"), put("é/2", "1"), put("éé", "1"), put("ê", "1")]).await.unwrap();
+    assert_eq!((bench.store.count("é"), bench.store.count("é/"), bench.store.count("é/1")), (3, 2, 1));
 }
 
 async fn pages_cover_a_list_once(on: On) {

@@ -54,6 +54,7 @@ pub(crate) fn warnings(job: &Value) -> Vec<String> {
                 .to_owned(),
         );
     }
+    warnings.extend(crate::kinds::pod::warnings::of_spec(&spec["template"]["spec"], "spec.template.spec"));
     warnings
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::container;
 use super::volume;
-use crate::kinds::json::{fill, fill_text, fill_zero, flag, given, int, items_mut, object, set, text};
+use crate::kinds::json::{fill, fill_text, fill_zero, flag, given, int, items, items_mut, object, set, text};
 use crate::quantity::Quantity;
 
 /// Fills absent fields of a pod.
@@ -26,9 +26,7 @@ pub(crate) fn fill_pod(pod: &mut Value) {
             }
         }
     }
-    if let Some(resources) = given(spec, "resources") {
-        requests_from_limits(resources);
-    }
+    whole_requests(spec);
     fill(spec, "enableServiceLinks", true);
     if flag(spec, "hostNetwork") {
         for list in ["containers", "initContainers"] {
@@ -91,6 +89,43 @@ fn requests_from_limits(resources: &mut Value) {
             fill(requests, &name, limit);
         }
     }
+}
+
+/// Where a limit is set for the whole pod, the pod asks for what its containers ask for together, and for the limit
+/// where they ask for nothing.
+fn whole_requests(spec: &mut Value) {
+    if spec["resources"]["limits"].as_object().is_none_or(serde_json::Map::is_empty) {
+        return;
+    }
+    let sums: Vec<_> = ["cpu", "memory"].map(|name| (name, of_containers(spec, name))).into();
+    let Some(resources) = given(spec, "resources") else { return };
+    if let Some(requests) = object(resources, "requests") {
+        for (name, sum) in sums {
+            if let Some(sum) = sum {
+                fill(requests, name, sum.to_string());
+            }
+        }
+    }
+    requests_from_limits(resources);
+}
+
+/// What a pod's containers request of a resource: all that run together, or more if an init container needs more.
+fn of_containers(spec: &Value, name: &str) -> Option<Quantity> {
+    let request = |container: &Value| Quantity::of(&container["resources"]["requests"][name]).ok();
+    let add = |a: Option<Quantity>, b: Option<Quantity>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.plus(b)),
+        (a, b) => a.or(b),
+    };
+    let (mut sidecars, mut most) = (None, None);
+    for container in items(spec, "initContainers") {
+        let with = add(sidecars, request(container));
+        if text(container, "restartPolicy") == "Always" {
+            sidecars = with;
+        }
+        most = most.max(with);
+    }
+    let together = items(spec, "containers").iter().map(request).fold(sidecars, add);
+    together.max(most)
 }
 
 /// Spells the quantities of `limits` and `requests` canonically.

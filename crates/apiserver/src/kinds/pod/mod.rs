@@ -10,6 +10,7 @@ mod tests;
 mod update;
 pub(crate) mod validate;
 mod volume;
+pub(crate) mod warnings;
 
 use crate::kind::{Kind, Subresource};
 use crate::kinds::common::PLAIN;
@@ -29,6 +30,7 @@ pub(super) const KIND: Kind = Kind {
     prepare_status: prepare::prepare_status,
     validate: validate::pod,
     validate_update: update::validate_update,
+    warnings: warnings::of_pod,
     fields: prepare::fields,
     field_names: prepare::FIELD_NAMES,
     columns: table::COLUMNS,

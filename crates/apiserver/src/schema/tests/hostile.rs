@@ -69,6 +69,7 @@ fn deep_bodies_are_refused() {
     assert!(parse(deep(101).as_bytes(), false).is_err());
     assert!(parse(deep(100_000).as_bytes(), false).is_err());
     assert!(parse(deep(101).as_bytes(), true).is_err());
+    assert!(parse(format!("{{\"a\":{}}}", deep(101)).as_bytes(), true).is_err());
     assert!(parse(deep(100_000).as_bytes(), true).is_err());
 }
 
@@ -81,6 +82,13 @@ fn broken_text_is_refused() {
     assert!(parse(b"\xff", true).is_err());
     assert!(parse(b"a: [", true).is_err());
     assert!(parse(b"a: &x [*x]", true).is_err());
+}
+
+#[test]
+fn aliases_that_multiply_are_refused() {
+    let levels = (1..12).map(|n| format!("a{n}: &a{n} [{}]\n", format!("*a{},", n - 1).repeat(9)));
+    let body = std::iter::once("a0: &a0 [1,1]\n".to_owned()).chain(levels).collect::<String>();
+    assert!(parse(body.as_bytes(), true).is_err());
 }
 
 #[test]

@@ -99,10 +99,30 @@ fn nulls_and_zeros_that_say_nothing_go() {
 }
 
 #[test]
+fn null_in_a_list_or_map_is_the_zero_value() {
+    let (object, complaints) = fitted(
+        JOB,
+        json!({"metadata": {"labels": {"a": null}},
+            "spec": {"template": {"spec": {"containers": [null, {"args": ["x", null]}]}}}}),
+    );
+    assert_eq!(complaints, [""; 0]);
+    assert_eq!(
+        object,
+        json!({"metadata": {"labels": {"a": ""}},
+            "spec": {"template": {"spec": {"containers": [{}, {"args": ["x", ""]}]}}}})
+    );
+}
+
+#[test]
 fn keys_given_twice_are_named_in_json_and_yaml() {
     let decoded = parse(br#"{"spec":{"a":1,"a":2},"l":[{"b":1,"b":1}]}"#, false).expect("parses");
     assert_eq!(decoded.complaints, ["duplicate field \"spec.a\"", "duplicate field \"l[0].b\""]);
     assert_eq!(decoded.object["spec"]["a"], 2);
+    let decoded = parse(b"{\"spec\": {\"a\": 1, \"a\": 2}}", true).expect("parses");
+    assert_eq!(decoded.complaints, ["duplicate field \"spec.a\""]);
+    let decoded = parse(b"{spec: {a: 1}, b: on, c: 1e3, d: ~, e: 012, 5: x}", true).expect("parses");
+    assert_eq!(decoded.object["spec"]["a"], 1);
+    assert_eq!(decoded.object["5"], "x");
     let decoded = parse(b"spec:\n  a: 1\n  a: 2\n", true).expect("parses");
     assert_eq!(decoded.complaints, ["duplicate field \"spec.a\""]);
     assert_eq!(decoded.object["spec"]["a"], 2);
@@ -241,4 +261,65 @@ fn strict_decoding_says_what_upstream_says() {
         let expected = expected.trim_start_matches("strict decoding error: ");
         assert_eq!(sorted(&said), sorted(expected), "{body}");
     }
+}
+
+/// What kubectl 1.33 sends for `create job`, `create secret`, `create namespace`, `create token` and `auth can-i`.
+#[test]
+fn bodies_of_typed_clients_hold_only_what_they_mean() {
+    let decoded = |name: &str| parse_protobuf(&fixture(&format!("typed/{name}.pb"))).expect("decodes");
+    let container = json!({"name": "crunch", "image": "host", "command": ["sh", "-c", "echo 1"]});
+    let pod = json!({"restartPolicy": "Never", "containers": [container]});
+    let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "crunch"},
+        "spec": {"template": {"spec": pod}}});
+    assert_eq!(decoded("job"), job);
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "Yg=="}});
+    assert_eq!(decoded("secret"), secret);
+    assert_eq!(
+        decoded("namespace"),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+    );
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+        "spec": {}, "status": {"token": ""}});
+    assert_eq!(decoded("tokenrequest")["kind"], request["kind"]);
+    let review = decoded("accessreview");
+    assert_eq!(review["spec"]["resourceAttributes"]["resource"], "jobs");
+}
+
+#[test]
+fn times_take_their_canonical_form() {
+    for (written, seconds, micros) in [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.000000Z"),
+        ("2026-01-02T03:04:05.9999999Z", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.999999Z"),
+        ("2026-01-02T03:04:05.5-01:30", "2026-01-02T04:34:05Z", "2026-01-02T04:34:05.500000Z"),
+    ] {
+        assert_eq!(scalar::time(written, false), Ok(json!(seconds)));
+        assert_eq!(scalar::time(written, true), Ok(json!(micros)));
+    }
+    assert_eq!(scalar::time("0001-01-01T00:00:00Z", false), Ok(Value::Null), "Go's zero time is no time");
+    for wrong in [
+        "",
+        "2026-01-02",
+        "2026-01-02T03:04:05",
+        "2026-01-02 03:04:05Z",
+        "20260102T030405Z",
+        "2026-13-02T03:04:05Z",
+        "2026-01-02T03:04:05Z[Europe/Berlin]",
+        "2026-01-02T03:04:05+0100",
+        "\u{e4}026-01-02T03:04:05Z",
+        "2026-01-02t03:04:05z",
+    ] {
+        assert!(scalar::time(wrong, false).is_err(), "{wrong}");
+    }
+}
+
+/// As YAML 1.1 reads them, which is what upstream's reader follows.
+#[test]
+fn plain_words_of_yaml_are_typed_as_upstream_types_them() {
+    let decoded =
+        parse(b"[y, no, on, True, 0644, 0x1f, 1e3, ~, .5, 2026-01-02, \"y\"]", true).expect("parses");
+    assert_eq!(
+        decoded.object,
+        json!([true, false, true, true, 420, 31, 1000.0, null, 0.5, "2026-01-02", "y"])
+    );
 }

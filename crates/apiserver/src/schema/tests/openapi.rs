@@ -67,3 +67,13 @@ fn merge_keys_are_told() {
     assert_eq!(volumes["x-kubernetes-patch-strategy"], "merge,retainKeys");
     assert_eq!(volumes["x-kubernetes-list-map-keys"][0], "name");
 }
+
+#[test]
+fn every_kind_and_its_list_has_a_shape() {
+    for kind in crate::kinds::all() {
+        let shape = table::table().by_schema(kind.schema).expect("is in the table");
+        assert_eq!(shape.kind, Some((kind.group, kind.version, kind.kind)));
+        assert!(table::table().by_schema(&format!("{}List", kind.schema)).is_some(), "{}", kind.schema);
+        assert!(table::table().by_kind(&kind.api_version(), kind.kind).is_some());
+    }
+}

@@ -21,7 +21,7 @@ fn failed_pod_is_replaced_after_ten_seconds() {
 #[test]
 fn back_off_doubles_up_to_ten_minutes_and_forgets_after_a_success() {
     let mut world = World::with(json!({"parallelism": 1, "completions": 9, "backoffLimit": 100}));
-    world.settle();
+    world.settle().end("p0", 0).advance(1); // So that the failures since then are what counts.
     let mut delays = Vec::new();
     for _ in 0..9 {
         let (failed, now) = (world.active_uids()[0].clone(), world.now);
@@ -197,6 +197,22 @@ fn pods_that_another_controller_left_uncounted_are_counted_once() {
     world.job.status.failed = 2;
     world.settle();
     assert_eq!((world.status().succeeded, world.status().failed), (2, 2));
+}
+
+#[test]
+fn pods_left_uncounted_are_released_at_once_however_many_they_are() {
+    let mut world = World::with(json!({"parallelism": 700, "completions": 5000, "backoffLimit": 5000}));
+    world.settle();
+    let uids = world.active_uids();
+    for uid in &uids {
+        world.end(uid, 0);
+    }
+    world.job.status.uncounted_terminated_pods = Some(json!({"succeeded": uids[50..650]}));
+    let plan = world.step();
+    assert_eq!(world.status().succeeded, 600);
+    assert_eq!(plan.actions.iter().filter(|action| matches!(action, Action::Release { .. })).count(), 600);
+    world.settle();
+    assert_eq!(world.status().succeeded, 700);
 }
 
 #[test]

@@ -121,6 +121,35 @@ const FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 const IGNORED: &str = "batch.kubernetes.io/job-index-ignored-failure-count";
 
 #[test]
+fn failed_pod_is_not_held_while_its_index_runs_and_of_two_the_last_is_replaced() {
+    let mut world = indexed(2, 2, json!({"backoffLimitPerIndex": 3, "backoffLimit": i32::MAX}));
+    world.settle();
+    let place = |world: &mut World, uid: &str, failures: &str| {
+        let annotations = &mut world.pod(uid).metadata.annotations;
+        annotations.insert(crate::job::COMPLETION_INDEX.into(), "0".into());
+        annotations.insert(FAILURES.into(), failures.into());
+    };
+    place(&mut world, "p1", "0");
+    world.end("p1", 1).settle();
+    assert_eq!(world.status().failed, 1, "another pod of the index carries its count on");
+    let other = world.active_uids().into_iter().find(|uid| uid != "p0").unwrap();
+    place(&mut world, "p0", "2");
+    place(&mut world, &other, "1");
+    world.end("p0", 1).end(&other, 1).advance(40);
+    let again: Vec<_> = world.active().iter().map(|pod| pod.metadata.annotations[FAILURES].clone()).collect();
+    assert!(again.contains(&"3".to_owned()), "{again:?}");
+}
+
+#[test]
+fn failed_index_is_not_tried_again_while_others_go_on() {
+    let mut world = indexed(1, 3, json!({"backoffLimitPerIndex": 0, "backoffLimit": i32::MAX}));
+    world.settle().end("p0", 1).advance(700);
+    assert_eq!((world.status().failed_indexes.as_deref(), world.made), (Some("0"), 2));
+    world.end("p1", 0).settle().end("p2", 0).settle();
+    assert_eq!((world.made, world.is_finished()), (3, true));
+}
+
+#[test]
 fn index_in_back_off_does_not_delay_another() {
     let mut world = indexed(3, 5, json!({"backoffLimitPerIndex": 2, "backoffLimit": i32::MAX}));
     world.settle().end("p0", 1).settle();
@@ -186,6 +215,15 @@ fn success_policy_ends_the_job_while_indexes_remain() {
     let status = world.status();
     assert_eq!((status.active, status.ready, status.terminating, status.failed), (0, Some(0), Some(0), 0));
     assert_eq!((status.completed_indexes.as_deref(), world.made), (Some("0"), 2));
+    assert!(world.is_finished());
+}
+
+#[test]
+fn success_policy_needs_a_success_whatever_it_says() {
+    let mut world = indexed(1, 2, json!({"successPolicy": {"rules": [{"succeededCount": 0}]}}));
+    world.settle();
+    assert!(world.conditions().is_empty());
+    world.end("p0", 0).settle();
     assert!(world.is_finished());
 }
 

@@ -110,6 +110,16 @@ fn parts_of_a_pod_are_filled_where_they_are_given() {
 }
 
 #[test]
+fn a_limit_of_the_whole_pod_is_asked_for_as_its_containers_ask() {
+    let cpu = |name: &str, amount: &str| json!({"name": name, "image": "i", "resources": {"requests": {"cpu": amount}}});
+    let whole = pod(json!({
+        "resources": {"limits": {"cpu": "4", "memory": "1Gi"}},
+        "containers": [cpu("a", "500m"), cpu("b", "1")], "initContainers": [cpu("i", "2")],
+    }));
+    assert_eq!(whole["spec"]["resources"]["requests"], json!({"cpu": "2", "memory": "1Gi"}));
+}
+
+#[test]
 fn pods_of_the_host_class_get_no_token_of_themselves() {
     assert!(pod(json!({"runtimeClassName": "windlass-host"}))["spec"].get("volumes").is_none());
 }

@@ -248,6 +248,61 @@ fn tolerations_and_deadlines_are_checked() {
 }
 
 #[test]
+fn node_affinity_is_checked_term_by_term() {
+    let required = |terms: Value| json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}});
+    let at = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms";
+    check(
+        required(json!([])),
+        &[&format!("{at}: Required value: must have at least one node selector term")],
+    );
+    check(
+        required(json!([{
+            "matchExpressions": [
+                {"key": "a", "operator": "In"}, {"key": "a", "operator": "Exists", "values": ["b"]},
+                {"key": "a", "operator": "Gt"}, {"key": "a", "operator": "Like"},
+            ],
+            "matchFields": [{"key": "metadata.uid", "operator": "In", "values": ["a"]}],
+        }])),
+        &[
+            &format!(
+                "{at}[0].matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"
+            ),
+            &format!(
+                "{at}[0].matchExpressions[1].values: Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            ),
+            &format!(
+                "{at}[0].matchExpressions[2].values: Required value: must be specified single value when `operator` is 'Lt' or 'Gt'"
+            ),
+            &format!(
+                "{at}[0].matchExpressions[3].operator: Invalid value: \"Like\": not a valid selector operator"
+            ),
+            &format!(
+                "{at}[0].matchFields[0].key: Invalid value: \"metadata.uid\": not a valid field selector key"
+            ),
+        ],
+    );
+    let preferred = json!([{"weight": 0, "preference": {}}]);
+    check(
+        json!({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}}),
+        &[
+            "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: Invalid value: 0: must be in the range 1-100",
+        ],
+    );
+}
+
+#[test]
+fn a_variable_that_hides_another_warns() {
+    let env = |second: Value| pod(with(json!({"env": [{"name": "A", "value": "1"}, second]})));
+    assert_eq!(
+        (KIND.warnings)(&env(json!({"name": "A", "value": "2"}))),
+        [
+            "spec.containers[0].env[1]: hides previous definition of \"A\", which may be dropped when using apply"
+        ]
+    );
+    assert!((KIND.warnings)(&env(json!({"name": "A", "value": "$(A):2"}))).is_empty());
+}
+
+#[test]
 fn a_new_pod_is_not_placed_behind_closed_gates() {
     check(
         json!({"nodeName": "n", "schedulingGates": [{"name": "a/b"}], "ephemeralContainers": [{"name": "e"}]}),

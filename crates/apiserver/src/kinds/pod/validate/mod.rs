@@ -1,8 +1,9 @@
 //! What a pod's spec may say, on its own and as a template. Source: upstream pkg/apis/core/validation/validation.go.
 //!
-//! Not checked here: the inside of affinity, topology spread and DNS settings, and of volumes of clouds and storage
-//! systems: nothing that runs on one machine reads them.
+//! Not checked here: affinity between pods, the inside of topology spread and DNS settings, and of volumes of clouds and
+//! storage systems: nothing that runs on one machine reads them.
 
+mod affinity;
 mod containers;
 mod env;
 mod handlers;
@@ -75,11 +76,9 @@ pub(crate) fn template(errors: &mut Errors, template: &Value, path: &str) {
 }
 
 fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
-    match int(spec, "terminationGracePeriodSeconds") {
-        None => errors.push(FieldError::required(at(path, "terminationGracePeriodSeconds"), "")),
-        Some(_) => {
-            crate::kinds::rules::not_negative(errors, spec, path, &["terminationGracePeriodSeconds"]);
-        }
+    // A negative one is only warned of: pods made from it get one second.
+    if !is_set(spec, "terminationGracePeriodSeconds") {
+        errors.push(FieldError::required(at(path, "terminationGracePeriodSeconds"), ""));
     }
     let volumes = volumes::check(errors, items(spec, "volumes"), &at(path, "volumes"));
     let context = Context { spec, volumes };
@@ -92,6 +91,7 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
     choice(errors, spec, path, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
     errors.extend(names::labels(&spec["nodeSelector"], &at(path, "nodeSelector")));
     security::pod(errors, spec, path);
+    affinity::check(errors, spec, path);
     gates(errors, spec, path);
     identity(errors, spec, path);
     deadline(errors, spec, path);

@@ -1,7 +1,5 @@
 //! An API server over a store in memory, with a clock and randomness of the test's own.
 
-#![allow(dead_code, reason = "each test program uses its part of this")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -24,14 +22,14 @@ use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
 use windlass_store::{Bounds, Options, Revision, Store};
 
-pub const TOKEN: &str = "the-administrators-token";
-pub const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
-pub const PODS: &str = "/api/v1/namespaces/default/pods";
-pub const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
+pub(crate) const TOKEN: &str = "the-administrators-token";
+pub(crate) const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
+pub(crate) const PODS: &str = "/api/v1/namespaces/default/pods";
+pub(crate) const CONFIG_MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
 /// A clock that the test sets and randomness that repeats.
-pub struct TestWorld {
-    pub seconds: AtomicI64,
+pub(crate) struct TestWorld {
+    pub(crate) seconds: AtomicI64,
     seed: AtomicU64,
 }
 
@@ -68,39 +66,39 @@ impl LogSource for Echo {
 }
 
 /// A server and what stands behind it.
-pub struct Api {
-    pub server: Server,
-    pub registry: Registry,
-    pub world: Arc<TestWorld>,
-    pub certificate: rustls::pki_types::CertificateDer<'static>,
+pub(crate) struct Api {
+    pub(crate) server: Server,
+    pub(crate) registry: Registry,
+    pub(crate) world: Arc<TestWorld>,
+    pub(crate) certificate: rustls::pki_types::CertificateDer<'static>,
 }
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub code: u16,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
+pub(crate) struct Answer {
+    pub(crate) code: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) bytes: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes).unwrap_or_else(|e| panic!("{e}: {:?}", self.bytes))
     }
-    pub fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         self.json()["message"].as_str().unwrap_or_default().to_owned()
     }
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         self.headers.get_all("warning").iter().map(|w| w.to_str().unwrap().to_owned()).collect()
     }
 }
 
 impl Api {
-    pub async fn new() -> Api {
+    pub(crate) async fn new() -> Api {
         Api::with(Limits::default(), Bounds::default()).await
     }
 
-    pub async fn with(limits: Limits, bounds: Bounds) -> Api {
+    pub(crate) async fn with(limits: Limits, bounds: Bounds) -> Api {
         let world = Arc::new(TestWorld { seconds: AtomicI64::new(1_800_000_000), seed: AtomicU64::new(1) });
         let options = Options {
             bounds,
@@ -125,52 +123,58 @@ impl Api {
         Api { server, registry, world, certificate }
     }
 
-    pub async fn send(&self, request: Request<Body>) -> http::Response<Body> {
+    pub(crate) async fn send(&self, request: Request<Body>) -> http::Response<Body> {
         self.server.service().oneshot(request).await.unwrap()
     }
 
-    pub async fn ask(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn ask(&self, request: Request<Body>) -> Answer {
         read(self.send(request).await).await
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    pub async fn get_as(&self, path: &str, accept: &str) -> Answer {
+    pub(crate) async fn get_as(&self, path: &str, accept: &str) -> Answer {
         self.ask(Request::get(path).header("accept", accept).body(Body::empty()).unwrap()).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         self.call(Method::POST, path, "application/json", body.to_string()).await
     }
 
-    pub async fn put(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
         self.call(Method::PUT, path, "application/json", body.to_string()).await
     }
 
-    pub async fn merge(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn merge(&self, path: &str, body: Value) -> Answer {
         self.call(Method::PATCH, path, "application/merge-patch+json", body.to_string()).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, path, "application/json", String::new()).await
     }
 
-    pub async fn call(&self, method: Method, path: &str, media: &str, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        media: &str,
+        body: impl Into<Body>,
+    ) -> Answer {
         let request = Request::builder().method(method).uri(path).header("content-type", media);
         self.ask(request.body(body.into()).unwrap()).await
     }
 
     /// Creates what must succeed.
-    pub async fn make(&self, path: &str, body: Value) -> Value {
+    pub(crate) async fn make(&self, path: &str, body: Value) -> Value {
         let answer = self.post(path, body).await;
         assert_eq!(answer.code, 201, "{answer:?}");
         answer.json()
     }
 
     /// Opens a watch that must be accepted.
-    pub async fn watch(&self, path: &str) -> Lines {
+    pub(crate) async fn watch(&self, path: &str) -> Lines {
         let response = self.send(Request::get(path).body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::OK);
         Lines { body: response.into_body(), rest: Vec::new() }
@@ -178,21 +182,21 @@ impl Api {
 }
 
 /// Reads an answer to its end.
-pub async fn read(response: http::Response<Body>) -> Answer {
+pub(crate) async fn read(response: http::Response<Body>) -> Answer {
     let (parts, body) = response.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     Answer { code: parts.status.as_u16(), headers: parts.headers, bytes }
 }
 
 /// The lines of a stream, one JSON object each.
-pub struct Lines {
+pub(crate) struct Lines {
     body: Body,
     rest: Vec<u8>,
 }
 
 impl Lines {
     /// The next event; none when the stream has ended.
-    pub async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             if let Some(at) = self.rest.iter().position(|b| *b == b'\n') {
                 let line: Vec<u8> = self.rest.drain(..=at).collect();
@@ -206,18 +210,18 @@ impl Lines {
     }
 
     /// The next event as its type and the object's name.
-    pub async fn seen(&mut self) -> (String, String) {
+    pub(crate) async fn seen(&mut self) -> (String, String) {
         let event = self.next().await.expect("the watch has ended");
         let name = event["object"]["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         (event["type"].as_str().unwrap().to_owned(), name)
     }
 }
 
-pub fn kind(api_version: &str, name: &str) -> &'static Kind {
+pub(crate) fn kind(api_version: &str, name: &str) -> &'static Kind {
     kinds::by_kind(api_version, name).unwrap()
 }
 
-pub fn job(name: &str) -> Value {
+pub(crate) fn job(name: &str) -> Value {
     json!({
         "apiVersion": "batch/v1", "kind": "Job",
         "metadata": {"name": name},
@@ -228,7 +232,7 @@ pub fn job(name: &str) -> Value {
     })
 }
 
-pub fn pod(name: &str) -> Value {
+pub(crate) fn pod(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name},
@@ -236,7 +240,7 @@ pub fn pod(name: &str) -> Value {
     })
 }
 
-pub fn config_map(name: &str, labels: Value) -> Value {
+pub(crate) fn config_map(name: &str, labels: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": labels}, "data": {"a": "b"}})
 }
 

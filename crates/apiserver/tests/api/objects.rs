@@ -1,13 +1,10 @@
 //! One object at a time: created, read, replaced, deleted, as a client sees it.
 
-mod support;
-
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use crate::support::{Api, CONFIG_MAPS, JOBS, PODS, config_map, job, kind, pod};
 use http::Method;
 use serde_json::{Value, json};
-use support::{Api, CONFIG_MAPS, JOBS, PODS, config_map, job, kind, pod};
 use windlass_apiserver::registry::{DeleteOptions, Deleted, Door};
 
 #[tokio::test]
@@ -167,8 +164,9 @@ async fn a_dry_run_says_what_would_be_and_changes_nothing() {
 #[tokio::test]
 async fn bodies_come_as_json_or_yaml_and_nothing_else() {
     let api = Api::new().await;
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {a: b}\n";
-    assert_eq!(api.call(Method::POST, CONFIG_MAPS, "application/yaml", yaml).await.code, 201);
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-yaml}\ndata: {a: b}\n";
+    let answer = api.call(Method::POST, CONFIG_MAPS, "application/yaml", yaml).await;
+    assert_eq!(answer.code, 201, "{answer:?}");
     let json = config_map("j", json!({})).to_string();
     assert_eq!(api.call(Method::POST, CONFIG_MAPS, "application/json; charset=utf-8", json).await.code, 201);
     let answer = api.call(Method::POST, CONFIG_MAPS, "text/plain", "x").await;
@@ -241,142 +239,6 @@ async fn identity_cannot_be_changed() {
     assert_eq!(api.put(&format!("{JOBS}/absent"), job("absent")).await.code, 404);
     let time = api.merge(&path, json!({"metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}})).await;
     assert_eq!(time.code, 422);
-}
-
-#[tokio::test]
-async fn a_deleted_object_without_finalizers_is_gone_and_named() {
-    let api = Api::new().await;
-    let made = api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
-    let answer = api.delete(&format!("{CONFIG_MAPS}/c")).await;
-    let status = answer.json();
-    assert_eq!((answer.code, &status["status"]), (200, &json!("Success")));
-    assert_eq!(status["details"], json!({"name": "c", "kind": "configmaps", "uid": made["metadata"]["uid"]}));
-    assert!(answer.warnings().is_empty());
-    let again = api.delete(&format!("{CONFIG_MAPS}/c")).await;
-    assert_eq!((again.code, again.message()), (404, "configmaps \"c\" not found".to_owned()));
-}
-
-#[tokio::test]
-async fn a_job_deleted_without_a_policy_orphans_its_pods_and_warns() {
-    let api = Api::new().await;
-    api.make(JOBS, job("pi")).await;
-    let answer = api.delete(&format!("{JOBS}/pi")).await;
-    assert_eq!(
-        answer.warnings(),
-        [
-            "299 - \"child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning\""
-        ]
-    );
-    let left = answer.json();
-    assert_eq!(left["metadata"]["finalizers"], json!(["orphan"]));
-    assert_eq!(left["metadata"]["deletionTimestamp"], "2027-01-15T08:00:00Z");
-    assert_eq!(left["metadata"]["generation"], 2);
-    let background = api.delete(&format!("{JOBS}/pi?propagationPolicy=Background")).await;
-    assert_eq!(background.json()["status"], "Success");
-    assert!(background.warnings().is_empty());
-}
-
-#[tokio::test]
-async fn propagation_comes_from_the_body_or_the_query() {
-    let api = Api::new().await;
-    for name in ["a", "b", "c"] {
-        api.make(JOBS, job(name)).await;
-    }
-    let body = json!({"propagationPolicy": "Foreground"}).to_string();
-    let left = api.call(Method::DELETE, &format!("{JOBS}/a"), "application/json", body).await.json();
-    assert_eq!(left["metadata"]["finalizers"], json!(["foregroundDeletion"]));
-    let orphaned = api.delete(&format!("{JOBS}/b?orphanDependents=True")).await.json();
-    assert_eq!(orphaned["metadata"]["finalizers"], json!(["orphan"]));
-    assert_eq!(api.delete(&format!("{JOBS}/c?propagationPolicy=Sideways")).await.code, 422);
-    let both = api.delete(&format!("{JOBS}/c?propagationPolicy=Orphan&orphanDependents=true")).await;
-    assert_eq!(both.code, 422);
-}
-
-#[tokio::test]
-async fn preconditions_protect_the_object_that_was_not_meant() {
-    let api = Api::new().await;
-    api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
-    for preconditions in [json!({"uid": "other"}), json!({"resourceVersion": "1"})] {
-        let body =
-            json!({"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": preconditions}).to_string();
-        let answer = api.call(Method::DELETE, &format!("{CONFIG_MAPS}/c"), "application/json", body).await;
-        assert_eq!((answer.code, answer.json()["reason"].clone()), (409, json!("Conflict")));
-    }
-    assert_eq!(api.get(&format!("{CONFIG_MAPS}/c")).await.code, 200);
-}
-
-#[tokio::test]
-async fn an_object_with_finalizers_waits_until_the_last_is_removed() {
-    let api = Api::new().await;
-    let mut wanted = config_map("c", json!({}));
-    wanted["metadata"]["finalizers"] = json!(["example.com/a"]);
-    api.make(CONFIG_MAPS, wanted).await;
-    let path = format!("{CONFIG_MAPS}/c");
-    let waiting = api.delete(&path).await.json();
-    assert_eq!(waiting["kind"], "ConfigMap");
-    assert_eq!(waiting["metadata"]["deletionGracePeriodSeconds"], 0);
-    let more =
-        api.merge(&path, json!({"metadata": {"finalizers": ["example.com/a", "example.com/b"]}})).await;
-    assert_eq!(more.code, 422);
-    assert!(more.message().contains("no new finalizers can be added if the object is being deleted"));
-    let again = api.delete(&path).await.json();
-    assert_eq!(again, waiting, "a second delete changes nothing");
-    assert_eq!(api.merge(&path, json!({"metadata": {"finalizers": null}})).await.code, 200);
-    assert_eq!(api.get(&path).await.code, 404);
-}
-
-#[tokio::test]
-async fn a_running_pod_gets_its_grace_which_only_shrinks() {
-    let api = Api::new().await;
-    let mut wanted = pod("p");
-    wanted["spec"]["nodeName"] = json!("here");
-    api.make(PODS, wanted).await;
-    let path = format!("{PODS}/p");
-    let leaving = api.delete(&path).await.json();
-    assert_eq!(leaving["metadata"]["deletionTimestamp"], "2027-01-15T08:00:30Z");
-    assert_eq!(leaving["metadata"]["deletionGracePeriodSeconds"], 30);
-    api.world.seconds.fetch_add(5, Ordering::SeqCst);
-    assert_eq!(api.delete(&format!("{path}?gracePeriodSeconds=60")).await.json(), leaving);
-    let sooner = api.delete(&format!("{path}?gracePeriodSeconds=10")).await.json();
-    assert_eq!(sooner["metadata"]["deletionTimestamp"], "2027-01-15T08:00:10Z");
-    assert_eq!(api.delete(&format!("{path}?gracePeriodSeconds=0")).await.json()["status"], "Success");
-    assert_eq!(api.get(&path).await.code, 404);
-}
-
-#[tokio::test]
-async fn pods_that_do_not_run_go_at_once_unless_a_finalizer_holds_them() {
-    let api = Api::new().await;
-    api.make(PODS, pod("unscheduled")).await;
-    assert_eq!(api.delete(&format!("{PODS}/unscheduled")).await.json()["status"], "Success");
-    let mut held = pod("held");
-    held["metadata"]["finalizers"] = json!(["batch.kubernetes.io/job-tracking"]);
-    held["spec"]["nodeName"] = json!("here");
-    api.make(PODS, held).await;
-    let path = format!("{PODS}/held");
-    api.merge(&format!("{path}/status"), json!({"status": {"phase": "Succeeded"}})).await;
-    let waiting = api.delete(&path).await.json();
-    assert_eq!(waiting["metadata"]["deletionGracePeriodSeconds"], 0);
-    assert_eq!(api.merge(&path, json!({"metadata": {"finalizers": []}})).await.code, 200);
-    assert_eq!(api.get(&path).await.code, 404);
-}
-
-#[tokio::test]
-async fn a_namespace_terminates_takes_nothing_new_and_goes_when_it_is_finalized() {
-    let api = Api::new().await;
-    api.make("/api/v1/namespaces", json!({"metadata": {"name": "n"}})).await;
-    let leaving = api.delete("/api/v1/namespaces/n").await.json();
-    assert_eq!(leaving["status"]["phase"], "Terminating");
-    assert!(leaving["metadata"]["deletionTimestamp"].is_string());
-    let refused = api.post("/api/v1/namespaces/n/configmaps", config_map("c", json!({}))).await;
-    let status = refused.json();
-    assert_eq!((refused.code, &status["reason"]), (403, &json!("Forbidden")));
-    assert_eq!(status["details"]["causes"][0]["reason"], "NamespaceTerminating");
-    let mut done = leaving.clone();
-    done["spec"]["finalizers"] = json!([]);
-    assert_eq!(api.put("/api/v1/namespaces/n/finalize", done).await.code, 200);
-    assert_eq!(api.get("/api/v1/namespaces/n").await.code, 404);
-    let default = api.delete("/api/v1/namespaces/default").await;
-    assert_eq!(default.message(), "namespaces \"default\" is forbidden: this namespace may not be deleted");
 }
 
 #[tokio::test]

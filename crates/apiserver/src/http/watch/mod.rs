@@ -1,0 +1,102 @@
+//! Watches: what is, what changes, and how far it has been seen, one JSON object a line.
+//!
+//! A watch costs a cursor in the store's change log and no queue: who reads too slowly is told 410.
+
+mod feed;
+mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures::stream;
+use http::StatusCode;
+use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use windlass_store::Revision;
+
+use self::feed::Feed;
+use self::view::View;
+use super::dispatch::Call;
+use super::pages::{Pages, revision};
+use super::request::{Query, invalid_options};
+use super::respond::{self, Answer};
+use crate::error::ApiError;
+use crate::field::FieldError;
+use crate::registry::too_large_revision;
+
+/// Seconds that a watch lasts if the client does not say: this, up to twice this.
+const LASTS: u64 = 1800;
+/// Seconds that a watch may be asked to last.
+const LONGEST: u64 = 7 * 24 * 3600;
+/// Objects in one page of what is there at the start.
+const PAGE: usize = 500;
+
+/// `GET` of a collection or an object with `watch=true`.
+pub(super) fn watch(call: &Call) -> Answer {
+    let initial = check_options(&call.query)?;
+    let permit = permit(call)?;
+    let asked = revision(&call.query)?;
+    let newest = call.app.registry.store.revision();
+    if asked > newest {
+        return Err(too_large_revision(asked.0, newest.0));
+    }
+    let mut pages = Pages::all(call)?;
+    pages.limit(PAGE);
+    let bookmarks = call.query.is("allowWatchBookmarks")?;
+    let until = Instant::now() + lasts(call)?;
+    let mut feed = Feed::new(&call.app, View::read(call, &pages)?, until, bookmarks, permit);
+    if initial.unwrap_or(asked == Revision(0)) {
+        // The first page is read now, so that what cannot be read is an answer and not a broken stream.
+        let first = pages.next()?;
+        feed.announce(initial == Some(true));
+        feed.take_page(&first, pages);
+    } else {
+        feed.follow(if asked == Revision(0) { newest } else { asked });
+    }
+    let body = Body::from_stream(stream::unfold(feed, Feed::step));
+    Ok(respond::bytes(StatusCode::OK, "application/json", body))
+}
+
+/// A place among the watches that may be open at once.
+fn permit(call: &Call) -> Result<OwnedSemaphorePermit, ApiError> {
+    Arc::clone(&call.app.watches).try_acquire_owned().map_err(|_| {
+        let mut error = ApiError::new(429, "TooManyRequests", "too many watches are open, try again later");
+        error.details = Some(json!({"retryAfterSeconds": 5}));
+        error
+    })
+}
+
+/// How long the watch lasts.
+fn lasts(call: &Call) -> Result<Duration, ApiError> {
+    if let Some(seconds) = call.query.number("timeoutSeconds")?.filter(|s| *s > 0) {
+        return Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(LASTS).min(LONGEST)));
+    }
+    let mut random = [0u8; 2];
+    call.app.registry.world.random(&mut random);
+    Ok(Duration::from_secs(LASTS + u64::from(u16::from_le_bytes(random)) % LASTS))
+}
+
+/// `sendInitialEvents`, or why the combination is refused.
+fn check_options(query: &Query) -> Result<Option<bool>, ApiError> {
+    let path = "resourceVersionMatch";
+    let refuse = |error| Err(invalid_options("ListOptions", error));
+    let initial = query.flag("sendInitialEvents")?;
+    let matching = query.get(path);
+    match (initial, matching) {
+        (Some(_), Some("NotOlderThan")) | (None, None) => {}
+        (Some(_), _) => {
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            return refuse(FieldError::forbidden(path, detail));
+        }
+        (None, Some(_)) => {
+            let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+            return refuse(FieldError::forbidden(path, detail));
+        }
+    }
+    if query.get("continue").is_some() {
+        return refuse(FieldError::forbidden("continue", "continue is forbidden for watch"));
+    }
+    Ok(initial)
+}

@@ -1,0 +1,98 @@
+//! Which nodes a pod asks for. Affinity between pods is not checked: there is one node.
+
+use serde_json::Value;
+
+use crate::field::{Errors, FieldError};
+use crate::kinds::json::{int, is_set, items, text};
+use crate::kinds::rules::{at, item, wrong};
+use crate::names;
+
+/// Every problem of the node affinity in a pod's spec.
+pub(super) fn check(errors: &mut Errors, spec: &Value, path: &str) {
+    let (affinity, path) = (&spec["affinity"]["nodeAffinity"], at(path, "affinity.nodeAffinity"));
+    let key = "requiredDuringSchedulingIgnoredDuringExecution";
+    if is_set(affinity, key) {
+        let path = at(&at(&path, key), "nodeSelectorTerms");
+        let terms = items(&affinity[key], "nodeSelectorTerms");
+        if terms.is_empty() {
+            errors.push(FieldError::required(&path, "must have at least one node selector term"));
+        }
+        for (i, of) in terms.iter().enumerate() {
+            term(errors, of, &item(&path, i), true);
+        }
+    }
+    let key = "preferredDuringSchedulingIgnoredDuringExecution";
+    for (i, preferred) in items(affinity, key).iter().enumerate() {
+        let path = item(&at(&path, key), i);
+        let weight = int(preferred, "weight").unwrap_or(0);
+        if !(1..=100).contains(&weight) {
+            errors.push(FieldError::invalid(at(&path, "weight"), weight, "must be in the range 1-100"));
+        }
+        // Values that no label can have only mean that the preference is never met.
+        term(errors, &preferred["preference"], &at(&path, "preference"), false);
+    }
+}
+
+fn term(errors: &mut Errors, of: &Value, path: &str, check_values: bool) {
+    for (i, expression) in items(of, "matchExpressions").iter().enumerate() {
+        let path = item(&at(path, "matchExpressions"), i);
+        on_label(errors, expression, &path);
+        for (i, value) in items(expression, "values").iter().filter_map(Value::as_str).enumerate() {
+            if check_values {
+                wrong(errors, &item(&at(&path, "values"), i), value, names::label_value(value));
+            }
+        }
+    }
+    for (i, expression) in items(of, "matchFields").iter().enumerate() {
+        on_field(errors, expression, &item(&at(path, "matchFields"), i));
+    }
+}
+
+fn on_label(errors: &mut Errors, expression: &Value, path: &str) {
+    let (operator, count) = (text(expression, "operator"), items(expression, "values").len());
+    let values = at(path, "values");
+    match operator {
+        "In" | "NotIn" if count == 0 => {
+            let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+            errors.push(FieldError::required(values, detail));
+        }
+        "Exists" | "DoesNotExist" if count > 0 => {
+            let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+            errors.push(FieldError::forbidden(values, detail));
+        }
+        "Gt" | "Lt" if count != 1 => {
+            let detail = "must be specified single value when `operator` is 'Lt' or 'Gt'";
+            errors.push(FieldError::required(values, detail));
+        }
+        "In" | "NotIn" | "Exists" | "DoesNotExist" | "Gt" | "Lt" => {}
+        other => {
+            errors.push(FieldError::invalid(at(path, "operator"), other, "not a valid selector operator"));
+        }
+    }
+    let key = text(expression, "key");
+    wrong(errors, &at(path, "key"), key, names::qualified_name(key));
+}
+
+fn on_field(errors: &mut Errors, expression: &Value, path: &str) {
+    let values = items(expression, "values");
+    match text(expression, "operator") {
+        "In" | "NotIn" if values.len() != 1 => errors.push(FieldError::required(
+            at(path, "values"),
+            "must be only one value when `operator` is 'In' or 'NotIn' for node field selector",
+        )),
+        "In" | "NotIn" => {}
+        other => {
+            errors.push(FieldError::invalid(at(path, "operator"), other, "not a valid selector operator"));
+        }
+    }
+    match text(expression, "key") {
+        "metadata.name" => {
+            for (i, name) in values.iter().filter_map(Value::as_str).enumerate() {
+                wrong(errors, &item(&at(path, "values"), i), name, names::dns_subdomain(name));
+            }
+        }
+        other => {
+            errors.push(FieldError::invalid(at(path, "key"), other, "not a valid field selector key"));
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The API as clients see it: a server over a store in memory, asked in the process or over TLS.
+
+#![allow(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
+
+mod deletes;
+mod discovery;
+mod doors;
+mod lists;
+mod objects;
+mod properties;
+mod support;
+mod tls;
+mod watches;
