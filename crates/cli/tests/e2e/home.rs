@@ -162,7 +162,8 @@ impl Running {
         rest(&self.stdout, &mut self.seen.0, &mut self.child);
         rest(&self.stderr, &mut self.seen.1, &mut self.child);
         let status: ExitStatus = self.child.wait().unwrap();
-        Ended { code: status.code(), stdout: self.seen.0, stderr: self.seen.1 }
+        let (stdout, stderr) = std::mem::take(&mut self.seen);
+        Ended { code: status.code(), stdout, stderr }
     }
 }
 
