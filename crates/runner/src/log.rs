@@ -115,7 +115,7 @@ impl Reader {
         if self.options.follow {
             self.follow(&mut file).await?;
         } else {
-            self.read_to_end(&mut file).await?
+            self.read_to_end(&mut file).await?;
         }
         let rest = self.entries.finish();
         self.give(rest).await
