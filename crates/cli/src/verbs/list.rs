@@ -102,7 +102,7 @@ fn table(jobs: &[JobStatus], wide: bool, all_namespaces: bool, now: Timestamp) -
             cells.push(job.submission.clone().unwrap_or_default());
         }
         cells.push(reason(job, wide));
-        table.row(cells);
+        table.row(&cells);
     }
     table
 }

@@ -155,7 +155,7 @@ fn pods(pods: &[Pod], now: Timestamp) -> Table {
         let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
         let state = containers.first().and_then(|container| container.state.as_ref());
         let created = pod.metadata.creation_timestamp.as_ref();
-        table.row(vec![
+        table.row(&[
             pod.metadata.name.clone().unwrap_or_default(),
             pod_status(pod, state),
             state
@@ -187,7 +187,7 @@ fn events(events: &[Event], now: Timestamp) -> Table {
         let when = last.or(event.event_time.as_ref().map(|time| time.0));
         let object = &event.involved_object;
         let count = event.count.filter(|count| *count > 1).map(|count| format!(" (x{count})"));
-        table.row(vec![
+        table.row(&[
             when.map(|then| age::since(then, now)).unwrap_or_default() + &count.unwrap_or_default(),
             event.type_.clone().unwrap_or_default(),
             event.reason.clone().unwrap_or_default(),
