@@ -154,7 +154,10 @@ fn changes(kubectl: &Kubectl) {
     kubectl.ok_args(&["patch", "job", "parallel", "--type=json", "-p", replace]);
     kubectl.ok("annotate job parallel more=yes");
     let job = kubectl.ok("get job parallel -o yaml");
-    assert!(job.contains("note: here") && job.contains("more: \"yes\"") && job.contains("parallelism: 5"), "{job}");
+    assert!(
+        job.contains("note: here") && job.contains("more: \"yes\"") && job.contains("parallelism: 5"),
+        "{job}"
+    );
     kubectl.ok("wait --for=condition=complete job/parallel --timeout=120s");
     assert!(kubectl.ok("get job parallel").contains("10/10"));
 }
@@ -181,7 +184,8 @@ fn follows(kubectl: &Kubectl) {
 }
 
 fn refusals(kubectl: &Kubectl) {
-    let job = |spec: &str| format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: wrong}}\nspec: {spec}\n");
+    let job =
+        |spec: &str| format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: wrong}}\nspec: {spec}\n");
     let pod = "containers: [{name: c, image: i, command: ['true']}]";
     let unknown = kubectl.file(
         "unknown.yaml",

@@ -8,6 +8,7 @@ mod home;
 mod engine;
 mod interrupts;
 mod jobs;
+mod kills;
 mod logs;
 mod mistakes;
 mod run;
