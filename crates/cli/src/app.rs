@@ -11,7 +11,7 @@ use crate::fail::{Failure, Outcome};
 use crate::{out, runtime, verbs};
 
 /// Does what a command line asks for.
-pub(crate) fn run(argv: Vec<OsString>) -> Exit {
+pub(crate) fn run(argv: &[OsString]) -> Exit {
     let env = Env::read();
     let request = match args::parse(argv, &env) {
         Ok(request) => request,

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use nix::unistd::{User, geteuid};
+
 /// What the process was started with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Env {
@@ -13,6 +15,8 @@ pub(crate) struct Env {
     pub vars: BTreeMap<String, String>,
     /// Names of the variables that are not UTF-8: they cannot be sent to Kubernetes, and the user is told.
     pub unreadable: Vec<String>,
+    /// The user's name as the system knows it.
+    pub login: Option<String>,
     /// The working directory, if there still is one.
     pub cwd: Option<PathBuf>,
     /// Whether stdout is a terminal.
@@ -25,6 +29,7 @@ impl Env {
     /// Reads the process's surroundings: the one place that does.
     pub(crate) fn read() -> Env {
         let mut env = Env {
+            login: User::from_uid(geteuid()).ok().flatten().map(|user| user.name),
             cwd: std::env::current_dir().ok(),
             stdout_terminal: std::io::stdout().is_terminal(),
             stderr_terminal: std::io::stderr().is_terminal(),
@@ -66,9 +71,9 @@ impl Env {
         }
     }
 
-    /// Who acts: `USER`, else `LOGNAME`.
+    /// Who acts: `USER`, else `LOGNAME`, else whom the system knows.
     pub(crate) fn user(&self) -> Option<&str> {
-        self.get("USER").or_else(|| self.get("LOGNAME"))
+        self.get("USER").or_else(|| self.get("LOGNAME")).or(self.login.as_deref())
     }
 
     /// Whether colour may be used on stderr (<https://no-color.org>).

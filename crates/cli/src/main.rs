@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         }
         _ => install_tls(),
     }
-    app::run(std::env::args_os().collect()).into()
+    app::run(&std::env::args_os().collect::<Vec<_>>()).into()
 }
 
 /// One TLS provider for the whole process.

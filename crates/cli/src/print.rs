@@ -18,7 +18,7 @@ impl Table {
     }
 
     /// Adds a row; an empty cell prints as nothing.
-    pub(crate) fn row(&mut self, cells: Vec<String>) {
+    pub(crate) fn row(&mut self, cells: &[String]) {
         debug_assert_eq!(cells.len(), self.headings.len(), "one cell a heading");
         self.rows.push(cells.iter().map(|cell| plain(cell)).collect());
     }
@@ -73,8 +73,8 @@ mod tests {
     #[test]
     fn columns_line_up_and_lines_end_without_spaces() {
         let mut table = Table::new(&["NAME", "STATUS", "REASON"]);
-        table.row(vec!["make-x2k4f".into(), "Running".into(), String::new()]);
-        table.row(vec!["é".into(), "Failed".into(), "exit code 7".into()]);
+        table.row(&["make-x2k4f".into(), "Running".into(), String::new()]);
+        table.row(&["é".into(), "Failed".into(), "exit code 7".into()]);
         assert_eq!(
             table.to_string(),
             "NAME         STATUS    REASON\n\

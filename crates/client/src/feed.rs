@@ -2,20 +2,20 @@
 //!
 //! A lost watch is made again, after 410 from a new list; nothing is asked of a job that has ended already.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, select};
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::runtime::watcher;
 use windlass_manifest::{JobStatus, Phase, Seen, observe, observe_gone};
 
+use crate::pods::{Pods, Table};
 use crate::transport::Fault;
-use crate::view::{owner, pod_selector};
+use crate::view::pod_selector;
 use crate::{JobManager, Result, limits};
 
 /// One job, as it was last seen.
@@ -31,16 +31,7 @@ pub(crate) struct Feed {
     /// The pause after a failure, as long as it lasts.
     pausing: Option<BoxFuture<'static, ()>>,
     ended: bool,
-}
-
-/// What a feed knows of pods.
-pub(crate) enum Pods {
-    /// Nobody asked.
-    NotAsked,
-    /// The user may not read them.
-    Forbidden,
-    /// Those that are there, and the failed ones that were; by name. `staged` is a list that is being read.
-    Known { now: BTreeMap<String, Pod>, staged: BTreeMap<String, Pod>, complete: bool },
+    gone: bool,
 }
 
 /// The state after a change.
@@ -52,27 +43,35 @@ pub(crate) enum Sight {
 }
 
 enum Change {
-    Job(watcher::Result<watcher::Event<Job>>),
-    Pod(watcher::Result<watcher::Event<Pod>>),
+    Job(Box<watcher::Result<watcher::Event<Job>>>),
+    Pod(Box<watcher::Result<watcher::Event<Pod>>>),
 }
 
 impl Feed {
     /// Looks at a job, and at its pods if asked to.
     pub(crate) async fn open(manager: &JobManager, name: &str, with_pods: bool) -> Result<Self> {
         let job = manager.job(name).await?;
-        let pods = match with_pods {
-            true => Pods::Known { now: BTreeMap::new(), staged: BTreeMap::new(), complete: false },
-            false => Pods::NotAsked,
+        Ok(Feed::of(manager, job, with_pods))
+    }
+
+    /// Looks at a job that somebody has just read or made.
+    pub(crate) fn of(manager: &JobManager, job: Job, with_pods: bool) -> Self {
+        let name = job.metadata.name.clone().unwrap_or_default();
+        let pods = match (with_pods, pod_selector(&job)) {
+            (false, _) => Pods::NotAsked,
+            (true, Some(_)) => Pods::Coming(Table::default()),
+            // Without a selector the job has no pods.
+            (true, None) => Pods::Known(Table::default()),
         };
-        let ended = observe(&job, Seen::NotAsked, Seen::NotAsked).phase.is_final();
+        let ended = has_ended(&job);
         let changes = match ended {
             true => futures::stream::empty().boxed(),
-            false => changes(manager, name, &job, with_pods),
+            false => changes(manager, &name, &job, with_pods),
         };
         let manager = manager.clone();
-        Ok(Feed {
+        Feed {
             manager,
-            name: name.to_owned(),
+            name,
             job,
             pods,
             changes,
@@ -80,16 +79,13 @@ impl Feed {
             failures: 0,
             pausing: None,
             ended,
-        })
+            gone: false,
+        }
     }
 
     /// The pods that are known now.
-    pub(crate) fn pods(&self) -> impl Iterator<Item = &Pod> {
-        let known = match &self.pods {
-            Pods::Known { now, .. } => Some(now),
-            Pods::NotAsked | Pods::Forbidden => None,
-        };
-        known.into_iter().flat_map(BTreeMap::values)
+    pub(crate) fn pods(&self) -> &[Pod] {
+        self.pods.seen().items()
     }
 
     /// Waits for a change and tells the status after it. After a final status there is nothing more to ask.
@@ -102,64 +98,93 @@ impl Feed {
         if self.ended {
             return self.finish().await;
         }
-        let gone = match self.changes.next().await {
-            Some(Change::Job(Ok(event))) => self.on_job(event),
-            Some(Change::Pod(Ok(event))) => self.on_pod(event),
-            Some(Change::Job(Err(error))) => return self.on_error(&error),
-            Some(Change::Pod(Err(error))) => return self.on_pod_error(&error),
-            None => {
-                return Err(self
-                    .manager
-                    .error(&self.name, Fault::silent("the watch ended without a reason")));
-            }
-        };
-        if gone {
-            self.ended = true;
-            return Ok(Sight::Status(Box::new(observe_gone(&self.job, self.seen().as_seen()))));
+        if !self.gone {
+            let first = self.changes.next().await;
+            self.gone = self.take(first)? || self.take_more()?;
         }
-        if observe(&self.job, Seen::NotAsked, Seen::NotAsked).phase.is_final() {
+        if self.gone {
+            return Ok(Sight::Status(Box::new(observe_gone(&self.job, self.pods.seen()))));
+        }
+        if has_ended(&self.job) {
             self.ended = true;
             return self.finish().await;
         }
         match &self.pods {
-            Pods::Known { complete: false, .. } => Ok(Sight::Nothing),
+            Pods::Coming(_) => Ok(Sight::Nothing),
+            _ if self.pausing.is_some() => Ok(Sight::Nothing),
             _ => Ok(Sight::Status(Box::new(self.status()))),
         }
     }
 
-    fn status(&self) -> JobStatus {
-        observe(&self.job, self.seen().as_seen(), Seen::NotAsked)
+    /// Takes the changes that are there already, a bounded number: one look at many pods serves them all.
+    fn take_more(&mut self) -> Result<bool> {
+        for _ in 0..limits::PAGE {
+            if self.pausing.is_some() || has_ended(&self.job) {
+                break;
+            }
+            let Some(change) = self.changes.next().now_or_never() else { break };
+            if self.take(change)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
-    /// The status of a job that has ended. Its pods are read once more, because the two watches are not in step:
-    /// an exit code that is still on its way must not be missed.
-    async fn finish(&mut self) -> Result<Sight> {
-        let status = observe(&self.job, Seen::NotAsked, Seen::NotAsked);
-        if status.phase == Phase::Succeeded && matches!(self.pods, Pods::NotAsked) {
-            return Ok(Sight::Status(Box::new(status)));
+    /// Takes a change; true if the job is gone.
+    fn take(&mut self, change: Option<Change>) -> Result<bool> {
+        match change {
+            Some(Change::Job(event)) => match *event {
+                Ok(event) => return Ok(self.on_job(event)),
+                Err(error) => self.on_error(&error)?,
+            },
+            Some(Change::Pod(event)) => match *event {
+                Ok(event) => self.pods.take(event, self.job.metadata.uid.as_deref()),
+                Err(error) => self.on_pod_error(&error)?,
+            },
+            None => {
+                let fault = Fault::silent("the watch ended without a reason");
+                return Err(self.manager.error(&self.name, fault));
+            }
         }
-        let mut failures = 0;
-        let pods = loop {
-            match self.manager.pods_of(&self.job).await {
-                Err(fault) if fault.may_pass() && failures < limits::RECONNECTS => {
-                    self.manager.world.sleep(pause(failures)).await;
-                    failures += 1;
+        Ok(false)
+    }
+
+    fn status(&self) -> JobStatus {
+        observe(&self.job, self.pods.seen(), Seen::NotAsked)
+    }
+
+    /// The status of a job that has ended. Its pods are read once more unless all that it counts are known, because
+    /// the two watches are not in step: an exit code that is still on its way must not be missed.
+    async fn finish(&mut self) -> Result<Sight> {
+        if !self.knows_enough() {
+            let mut failures = 0;
+            let pods = loop {
+                match self.manager.pods_of(&self.job).await {
+                    Err(fault) if fault.may_pass() && failures < limits::RECONNECTS => {
+                        self.manager.world.sleep(pause(failures)).await;
+                        failures += 1;
+                    }
+                    pods => break self.manager.readable(pods, &self.name)?,
                 }
-                pods => break self.manager.readable(pods, &self.name)?,
-            }
-        };
-        match (pods, &mut self.pods) {
-            (None, known) => *known = Pods::Forbidden,
-            (Some(pods), Pods::Known { now, complete, .. }) => {
-                now.extend(pods.into_iter().filter_map(named));
-                *complete = true;
-            }
-            (Some(pods), known) => {
-                let now = pods.into_iter().filter_map(named).collect();
-                *known = Pods::Known { now, staged: BTreeMap::new(), complete: true };
+            };
+            match pods {
+                Some(pods) => self.pods.replace(pods),
+                None => self.pods = Pods::Forbidden,
             }
         }
         Ok(Sight::Status(Box::new(self.status())))
+    }
+
+    fn knows_enough(&self) -> bool {
+        let counts = observe(&self.job, Seen::NotAsked, Seen::NotAsked).counts;
+        match &self.pods {
+            Pods::NotAsked => has_succeeded(&self.job),
+            Pods::Known(_) => {
+                let over = self.pods.over();
+                over > 0 && over as u64 >= u64::from(counts.succeeded) + u64::from(counts.failed)
+            }
+            Pods::Coming(_) | Pods::Forbidden => false,
+        }
     }
 
     /// Takes an event of the job; true if the job is gone.
@@ -190,78 +215,44 @@ impl Feed {
         false
     }
 
-    /// Takes an event of a pod. A failed pod that is deleted is remembered: it may hold the job's exit code.
-    fn on_pod(&mut self, event: watcher::Event<Pod>) -> bool {
-        let uid = self.job.metadata.uid.as_deref();
-        let Pods::Known { now, staged, complete } = &mut self.pods else { return false };
-        let is_ours = |pod: &Pod| owner(pod) == uid;
-        match event {
-            watcher::Event::Init => staged.clear(),
-            watcher::Event::InitApply(pod) if is_ours(&pod) => staged.extend(named(pod)),
-            watcher::Event::Apply(pod) if is_ours(&pod) => now.extend(named(pod)),
-            watcher::Event::InitDone => {
-                now.retain(|_, pod| failed(pod));
-                now.append(staged);
-                *complete = true;
-            }
-            watcher::Event::Delete(pod) if is_ours(&pod) => match failed(&pod) {
-                true => now.extend(named(pod)),
-                false => now.retain(|name, _| Some(name) != pod.metadata.name.as_ref()),
-            },
-            _ => {}
-        }
-        false
-    }
-
-    fn on_pod_error(&mut self, error: &watcher::Error) -> Result<Sight> {
+    fn on_pod_error(&mut self, error: &watcher::Error) -> Result<()> {
         if !fault(error).is_forbidden() {
             return self.on_error(error);
         }
-        // The watcher goes on asking; its further refusals come here too, one in each longest pause.
-        self.pausing = Some(self.manager.world.sleep(limits::LONGEST_PAUSE));
+        // The watcher would go on asking, and its pauses would keep the job's own changes waiting.
+        self.changes = changes(&self.manager, &self.name, &self.job, false);
         self.pods = Pods::Forbidden;
-        Ok(Sight::Status(Box::new(self.status())))
+        Ok(())
     }
 
     /// Pauses after a lost watch, longer each time; gives up on what no retry mends.
-    fn on_error(&mut self, error: &watcher::Error) -> Result<Sight> {
+    fn on_error(&mut self, error: &watcher::Error) -> Result<()> {
         let fault = fault(error);
         tracing::debug!(job = self.name, code = fault.code, message = fault.message, "watch lost");
         let is_expired = fault.code == 410;
         if !(is_expired || fault.may_pass()) || self.failures >= limits::RECONNECTS {
             return Err(self.manager.error(&self.name, fault));
         }
+        if is_expired && matches!(error, watcher::Error::WatchStartFailed(_)) {
+            // kube's watcher lists anew when a watch ends with 410, but asks again and again for one that does not
+            // begin.
+            let with_pods = !matches!(self.pods, Pods::NotAsked | Pods::Forbidden);
+            self.changes = changes(&self.manager, &self.name, &self.job, with_pods);
+        }
         if !is_expired || self.failures > 0 {
             self.pausing = Some(self.manager.world.sleep(pause(self.failures)));
         }
         self.failures += 1;
-        Ok(Sight::Nothing)
-    }
-
-    fn seen(&self) -> SeenPods {
-        match &self.pods {
-            Pods::NotAsked => SeenPods::NotAsked,
-            Pods::Forbidden => SeenPods::Forbidden,
-            Pods::Known { now, .. } => SeenPods::All(now.values().cloned().collect()),
-        }
+        Ok(())
     }
 }
 
-/// Pods in a row, as `observe` reads them.
-enum SeenPods {
-    NotAsked,
-    Forbidden,
-    All(Vec<Pod>),
+fn has_ended(job: &Job) -> bool {
+    observe(job, Seen::NotAsked, Seen::NotAsked).phase.is_final()
 }
 
-impl SeenPods {
-    fn as_seen(&self) -> Seen<'_, Pod> {
-        match self {
-            SeenPods::NotAsked => Seen::NotAsked,
-            SeenPods::Forbidden => Seen::Forbidden,
-            SeenPods::All(pods) => Seen::All(pods),
-        }
-    }
+fn has_succeeded(job: &Job) -> bool {
+    observe(job, Seen::NotAsked, Seen::NotAsked).phase == Phase::Succeeded
 }
 
 /// How long to wait after so many failures in a row.
@@ -272,10 +263,11 @@ pub(crate) fn pause(failures: u32) -> Duration {
 fn changes(manager: &JobManager, name: &str, job: &Job, with_pods: bool) -> BoxStream<'static, Change> {
     let jobs: Api<Job> = Api::namespaced(manager.client.clone(), &manager.namespace);
     let of_job = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let jobs = watcher(jobs, of_job).map(Change::Job);
+    let jobs = watcher(jobs, of_job).map(|event| Change::Job(Box::new(event)));
     let Some(selector) = pod_selector(job).filter(|_| with_pods) else { return jobs.boxed() };
     let pods: Api<Pod> = Api::namespaced(manager.client.clone(), &manager.namespace);
-    let pods = watcher(pods, watcher::Config::default().labels(&selector)).map(Change::Pod);
+    let pods = watcher(pods, watcher::Config::default().labels(&selector));
+    let pods = pods.map(|event| Change::Pod(Box::new(event)));
     select(jobs, pods).boxed()
 }
 
@@ -289,12 +281,4 @@ fn fault(error: &watcher::Error) -> Fault {
         }
         other => Fault::silent(other),
     }
-}
-
-fn named(pod: Pod) -> Option<(String, Pod)> {
-    Some((pod.metadata.name.clone()?, pod))
-}
-
-fn failed(pod: &Pod) -> bool {
-    pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Failed")
 }

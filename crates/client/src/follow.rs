@@ -7,7 +7,7 @@ use windlass_manifest::JobStatus;
 
 use crate::feed::{Feed, Sight};
 use crate::logs::Pump;
-use crate::{JobManager, LogEvent, LogOptions, Outcome, Result, limits};
+use crate::{JobManager, LogEvent, LogOptions, Outcome, Result, Submitted, limits};
 
 /// What happens while a job is followed.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,10 +27,20 @@ impl JobManager {
         let (manager, name) = (self.clone(), name.to_owned());
         let follower = async move {
             let feed = Feed::open(&manager, &name, true).await?;
-            let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
-            Ok(Follower { manager, feed, pump, last: None, outcome: None })
+            Ok(Follower::new(manager, feed, options))
         };
         stream::once(follower).flat_map(events).boxed()
+    }
+
+    /// Follows a job that was just submitted, as [`JobManager::follow`] does, without asking for it again.
+    pub fn follow_submitted(
+        &self,
+        submitted: &Submitted,
+        options: LogOptions,
+    ) -> BoxStream<'static, Result<FollowEvent>> {
+        let manager = self.in_namespace(&submitted.namespace);
+        let feed = Feed::of(&manager, submitted.job.clone(), true);
+        events(Ok(Follower::new(manager, feed, options)))
     }
 }
 
@@ -57,6 +67,11 @@ struct Follower {
 }
 
 impl Follower {
+    fn new(manager: JobManager, feed: Feed, options: LogOptions) -> Self {
+        let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
+        Follower { manager, feed, pump, last: None, outcome: None }
+    }
+
     async fn next(&mut self) -> Result<FollowEvent> {
         loop {
             if let Some(outcome) = &self.outcome {
@@ -87,7 +102,7 @@ impl Follower {
 
     fn see(&mut self, sight: Sight) -> Option<FollowEvent> {
         let Sight::Status(status) = sight else { return None };
-        self.pump.see(self.feed.pods());
+        self.pump.see(self.feed.pods().iter());
         if let Some(outcome) = Outcome::of((*status).clone()) {
             self.pump.close();
             self.outcome = Some(outcome);

@@ -14,6 +14,7 @@ mod follow;
 mod limits;
 mod logs;
 mod manager;
+mod pods;
 mod submit;
 mod transport;
 mod view;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use windlass_manifest::{Manifest, Naming, marks};
 use windlass_model::SubmissionId;
 
+use crate::feed::pause;
 use crate::transport::{Answer, Call, Fault};
 use crate::{Error, JobManager, Result, limits};
 
@@ -108,7 +109,9 @@ impl JobManager {
             };
             let is_ours = label(&job, marks::SUBMISSION) == Some(id.as_str());
             if is_ours || matches!(manifest.naming(), Naming::Exact(_)) {
-                return self.recognise(manifest, id, job, name);
+                let found = self.recognise(manifest, id, job, name)?;
+                // Nobody else has an id that was made here: it was this call's own request, whose answer was lost.
+                return Ok(Submitted { created: options.id.is_none(), ..found });
             }
         }
         let name = manifest.name_for(id, 0).to_string();
@@ -118,13 +121,23 @@ impl JobManager {
         })
     }
 
+    /// Sends the job; again when the connection was lost, because the name makes the repetition harmless.
     async fn post(&self, object: &Value, dry_run: bool) -> Result<Answer<Job>, Fault> {
-        let call = Call::new(Method::POST, self.jobs_path())
-            .query("fieldManager", marks::WINDLASS)
-            .query("fieldValidation", "Strict")
-            .query_if("dryRun", dry_run.then_some("All"))
-            .json(object);
-        self.ask(call).await
+        let mut failures = 0;
+        loop {
+            let call = Call::new(Method::POST, self.jobs_path())
+                .query("fieldManager", marks::WINDLASS)
+                .query("fieldValidation", "Strict")
+                .query_if("dryRun", dry_run.then_some("All"))
+                .json(object);
+            match self.ask(call).await {
+                Err(fault) if fault.was_quick() && failures < limits::RESENDS => {
+                    self.world.sleep(pause(failures)).await;
+                    failures += 1;
+                }
+                answer => return answer,
+            }
+        }
     }
 
     /// A job that is there already: the same submission with the same content is no error.

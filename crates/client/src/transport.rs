@@ -16,6 +16,9 @@ use crate::{Error, JobManager, Result, limits};
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+/// The reason of a fault that is our own patience's end.
+const TIMEOUT: &str = "Timeout";
+
 /// A request in the making.
 pub(crate) struct Call {
     method: Method,
@@ -81,8 +84,8 @@ impl Call {
 }
 
 impl Fault {
-    pub(crate) fn silent(message: impl ToString) -> Self {
-        Fault { code: 0, reason: String::new(), message: message.to_string() }
+    pub(crate) fn silent(message: impl std::fmt::Display) -> Self {
+        Fault { code: 0, reason: String::new(), message: format!("{message}") }
     }
 
     fn of_body(code: u16, body: &[u8]) -> Self {
@@ -114,6 +117,11 @@ impl Fault {
         self.code == 403
     }
 
+    /// Whether the same request may be answered at once if it is sent again: the connection was refused or lost.
+    pub(crate) fn was_quick(&self) -> bool {
+        self.code == 0 && self.reason != TIMEOUT
+    }
+
     /// Whether the same request may be answered later: no answer, too much to do, or a server's own failure.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(self.code, 0 | 408 | 429 | 500..)
@@ -135,7 +143,9 @@ fn silent(error: &kube::Error) -> Fault {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    Fault::silent(cause)
+    // Credentials that cannot be had (a login that has expired, a plugin that fails) are as good as refused ones.
+    let code = if matches!(error, kube::Error::Auth(_)) { 401 } else { 0 };
+    Fault { code, ..Fault::silent(cause) }
 }
 
 /// An answer in full.
@@ -183,7 +193,8 @@ impl JobManager {
         match futures::future::select(work, self.world.sleep(limits::REQUEST)).await {
             futures::future::Either::Left((value, _)) => Ok(value),
             futures::future::Either::Right(_) => {
-                Err(Fault::silent(format!("no answer in {} s", limits::REQUEST.as_secs())))
+                let message = format!("no answer in {} s", limits::REQUEST.as_secs());
+                Err(Fault { reason: TIMEOUT.to_owned(), ..Fault::silent(message) })
             }
         }
     }

@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::ObjectList;
 use serde::de::DeserializeOwned;
-use windlass_manifest::{JobStatus, Seen, marks, observe};
+use windlass_manifest::{JobStatus, Phase, Seen, marks, observe};
 
 use crate::transport::{Answer, Call, Fault};
 use crate::{JobManager, Result, limits};
@@ -37,7 +37,7 @@ pub struct ListFilter {
     pub limit: u32,
     /// The token of the next page, from the page before.
     pub continue_token: Option<String>,
-    /// Also read the pods of the listed jobs (one more list), for verdicts and exit codes.
+    /// Also read the pods of the listed jobs that have not succeeded, for verdicts and exit codes.
     pub with_pods: bool,
 }
 
@@ -130,22 +130,20 @@ impl JobManager {
         Ok(events)
     }
 
-    /// The pods of a page of jobs, in one list.
+    /// The pods of a page of jobs.
     async fn pods_of_all(&self, filter: &ListFilter, jobs: &[Job]) -> Result<Pods> {
-        if jobs.is_empty() {
-            return Ok(Pods::NotAsked);
-        }
         let path = if filter.all_namespaces { "/api/v1/pods".to_owned() } else { self.core_path("pods") };
-        let listed: Vec<&str> = jobs.iter().filter_map(|job| job.metadata.uid.as_deref()).collect();
-        // A selector that names each job keeps the answer small; a long one would not fit into an address.
-        let selector = match listed.len() {
-            0..=20 => format!("batch.kubernetes.io/controller-uid in ({})", listed.join(",")),
-            _ => "batch.kubernetes.io/controller-uid".to_owned(),
-        };
-        let Some(pods) = self.readable(self.all::<Pod>(&path, ("labelSelector", &selector)).await, "")?
-        else {
-            return Ok(Pods::Forbidden);
-        };
+        // The pods of a job that succeeded tell nothing more.
+        let asked = |job: &&Job| observe(job, Seen::NotAsked, Seen::NotAsked).phase != Phase::Succeeded;
+        let uids: Vec<&str> =
+            jobs.iter().filter(asked).filter_map(|job| job.metadata.uid.as_deref()).collect();
+        let mut pods = Vec::new();
+        for uids in uids.chunks(limits::UIDS) {
+            let selector = format!("batch.kubernetes.io/controller-uid in ({})", uids.join(","));
+            let some = self.all::<Pod>(&path, ("labelSelector", &selector)).await;
+            let Some(some) = self.readable(some, "")? else { return Ok(Pods::Forbidden) };
+            pods.extend(some);
+        }
         let mut by_job: BTreeMap<String, Vec<Pod>> = BTreeMap::new();
         for pod in pods {
             if let Some(uid) = owner(&pod) {

@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::http::{self, Limits, Server};
 use windlass_apiserver::registry::Registry;
@@ -93,7 +92,6 @@ pub struct Engine {
     server: Server,
     stop: watch::Sender<Option<StopPods>>,
     ended: watch::Receiver<Option<String>>,
-    tick: JoinHandle<()>,
     store: Store,
     home: Home,
     _lock: File,
@@ -150,16 +148,17 @@ impl Engine {
 
         let (stop, stopping) = watch::channel(None);
         let (tell_ended, ended) = watch::channel(None);
-        let task = tokio::spawn(async move {
+        controllers(move || async move {
             let cause = match tick.run(changes, stopping).await {
                 Ok(()) => "it was told to stop".to_owned(),
                 Err(cause) => cause.to_string(),
             };
             tell_ended.send_replace(Some(cause));
-        });
+        })
+        .map_err(StartError::Serve)?;
         identity.port = Some(address.port());
         publish(&config, &identity, address)?;
-        Ok(Engine { server, stop, ended, tick: task, store, home: config.home, _lock: lock })
+        Ok(Engine { server, stop, ended, store, home: config.home, _lock: lock })
     }
 
     /// A client with all rights, without a network between.
@@ -177,9 +176,7 @@ impl Engine {
     /// Stops it; returns when everything is on disk and the lock is free.
     pub async fn stop(self, pods: StopPods) {
         self.stop.send_replace(Some(pods));
-        if let Err(cause) = self.tick.await {
-            tracing::error!(%cause, "the tick did not end well");
-        }
+        self.stopped().await;
         self.server.stop().await;
         self.store.close().await;
         if let Err(cause) = std::fs::remove_file(self.home.state()) {
@@ -197,6 +194,14 @@ impl Engine {
             }
         }
     }
+}
+
+/// Runs the controllers on a thread of their own: requests never wait for them, and its name tells what they cost.
+fn controllers<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let thread = std::thread::Builder::new().name("controllers".to_owned());
+    thread.spawn(move || runtime.block_on(work()))?;
+    Ok(())
 }
 
 fn open(config: &Config) -> Result<Store, StartError> {

@@ -43,7 +43,7 @@ fn pod_edit(job: &mut Value, change: &PodEdit, problems: &mut Problems) {
     match change {
         PodEdit::Label(key, value) => mark(job, "spec.template.metadata.labels", key, value, problems),
         PodEdit::Annotation(key, value) => {
-            mark(job, "spec.template.metadata.annotations", key, value, problems)
+            mark(job, "spec.template.metadata.annotations", key, value, problems);
         }
         PodEdit::RuntimeClass(name) => set(job, POD, "runtimeClassName", name.as_str().into(), problems),
         PodEdit::ServiceAccount(name) => set(job, POD, "serviceAccountName", name.as_str().into(), problems),

@@ -90,6 +90,13 @@ pub(crate) fn is_over(pod: &Pod) -> bool {
     matches!(phase(pod), "Succeeded" | "Failed")
 }
 
+/// How many pods have ended that the job's status does not count yet.
+pub(crate) fn uncounted(job: &Job, pods: &[Pod]) -> usize {
+    let count = |count: Option<i32>| usize::try_from(count.unwrap_or(0)).unwrap_or(0);
+    let counted = status(job).map_or(0, |status| count(status.succeeded) + count(status.failed));
+    pods.iter().filter(|pod| is_over(pod)).count().saturating_sub(counted)
+}
+
 /// When a pod ended: its last container's end.
 pub(crate) fn ended(pod: &Pod) -> Option<Timestamp> {
     containers(pod).filter_map(|container| Some(terminated(container)?.finished_at.as_ref()?.0)).max()

@@ -18,7 +18,7 @@ pub(crate) fn job(request: &JobRequest) -> Value {
     put(&mut spec, "activeDeadlineSeconds", request.deadline.map(whole_seconds));
     put(&mut spec, "parallelism", request.parallelism);
     put(&mut spec, "completions", request.completions);
-    put(&mut spec, "completionMode", request.completion_mode.map(|mode| mode.as_str()));
+    put(&mut spec, "completionMode", request.completion_mode.map(windlass_model::CompletionMode::as_str));
     put(&mut spec, "ttlSecondsAfterFinished", request.ttl.map(whole_seconds));
     put(&mut spec, "suspend", request.suspend.then_some(true));
     let labels = (!request.labels.is_empty()).then(|| json!(request.labels));

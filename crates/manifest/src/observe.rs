@@ -106,7 +106,8 @@ fn has_started(job: &Job, pods: Seen<'_, Pod>) -> bool {
     let Some(status) = facts::status(job) else { return false };
     let counted = |count: Option<i32>| count.unwrap_or(0) > 0;
     let told = match pods {
-        Seen::All(_) => false,
+        // A pod that has ended and is not counted yet: nothing waits for a start.
+        Seen::All(pods) => facts::uncounted(job, pods) > 0,
         Seen::NotAsked | Seen::Forbidden => counted(status.ready.or(status.active)),
     };
     told || counted(status.succeeded) && counted(status.active)

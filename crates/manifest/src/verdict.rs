@@ -115,7 +115,7 @@ fn named(signal: u8) -> &'static str {
 fn attempts(scene: &Scene<'_>) -> String {
     let reason = condition(scene.job, "Failed").and_then(|failed| failed.reason.as_deref());
     match (reason, scene.counts.failed) {
-        (Some("BackoffLimitExceeded"), failed) if failed > 1 => {
+        (Some("BackoffLimitExceeded"), failed) if failed > 1 && limit(scene.job) > 0 => {
             format!(", the last of {failed} failed attempts (back-off limit {})", limit(scene.job))
         }
         (Some("FailedIndexes" | "MaxFailedIndexesExceeded"), _) => {
@@ -169,6 +169,11 @@ fn running(scene: &Scene<'_>) -> (String, Outlook, Option<String>) {
     let mut text = match counts.wanted {
         Some(wanted) if wanted > 1 => {
             format!("running: {} of {wanted} succeeded, {} active", counts.succeeded, counts.active)
+        }
+        _ if scene.pods.items().iter().all(facts::is_over)
+            && facts::uncounted(scene.job, scene.pods.items()) > 0 =>
+        {
+            "its pod has ended; waiting for the cluster to record it".to_owned()
         }
         _ => "running".to_owned(),
     };

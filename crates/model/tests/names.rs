@@ -60,6 +60,8 @@ fn an_id_that_could_be_no_label_is_refused() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn whatever_the_command_its_name_is_valid(text in ".{0,120}", bytes: [u8; 16], attempt in 0u32..9) {
         let name = Stem::of(&text).name(&SubmissionId::from_random(bytes), attempt);

@@ -76,6 +76,8 @@ fn a_containers_code_passes_through_and_none_becomes_success() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_written_duration_reads_back(seconds in 0u64..10_000_000) {
         let time = Duration::from_secs(seconds);

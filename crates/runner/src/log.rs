@@ -1,7 +1,7 @@
 //! Reading the logs that the shim writes (CRI line format): from the first byte to the run's end, as the file grows.
 //! It knows no pod and no HTTP; that a run has ended it is told.
 
-mod entry;
+pub(crate) mod entry;
 mod tail;
 mod watch;
 
@@ -115,7 +115,7 @@ impl Reader {
         if self.options.follow {
             self.follow(&mut file).await?;
         } else {
-            self.read_to_end(&mut file).await?
+            self.read_to_end(&mut file).await?;
         }
         let rest = self.entries.finish();
         self.give(rest).await

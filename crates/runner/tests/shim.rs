@@ -5,7 +5,7 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{Home, ends, entries, next, read_fifo, write_fifo};
+use common::{Home, ends, entries, next, read_fifo, starts, write_fifo};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use windlass_runner::runtime::{Ended, Event, Runtime, StartFailure};
@@ -216,7 +216,7 @@ async fn process_sees_its_environment_and_nothing_else() {
     ends(&runtime, 2).await;
     let lines =
         |name: &str| -> Vec<String> { entries(&home.log(name)).into_iter().map(|entry| entry.2).collect() };
-    assert_eq!(lines("env"), ["PATH=/usr/bin:/bin", "A=1", "WINDLASS_RUN=4e5d/env/0"]);
+    assert_eq!(lines("env"), ["A=1", "PATH=/usr/bin:/bin", "WINDLASS_RUN=4e5d/env/0"]);
     // stdin is empty; the fourth descriptor is the one that ls reads the directory by.
     assert_eq!(lines("cwd"), ["/usr", "4"]);
     runtime.shutdown(true).await;
@@ -317,22 +317,18 @@ async fn new_engine_finds_what_runs_and_what_ended_meanwhile() {
         home.sh("first", &format!("read x < {}; exit 4", go.display())),
         home.start("second", &["sleep", "1000"]),
     ]);
-    next(&runtime, |event| is_started(event) && event.key().container == "second").await;
+    starts(&runtime, 2).await;
     let pid = runtime.pid();
     drop(runtime);
     let _go = write_fifo(&go);
     let runtime = home.connect().await;
     assert_eq!(runtime.pid(), pid, "the shim outlived the engine");
-    assert_eq!(runtime.known().len(), 2);
-    next(&runtime, |event| is_started(event) && event.key().container == "second").await;
+    let keys: std::collections::BTreeSet<_> = runtime.known().iter().map(Event::key).collect();
+    assert_eq!(keys.len(), 2);
     runtime.signal(&home.start("second", &[]).key, 9);
-    // The first may have ended before the connection was made; then it was among what is known.
-    let known_end = runtime.known().iter().find(|event| !is_started(event)).cloned();
-    let first = match known_end {
-        Some(event) => event,
-        None => next(&runtime, |event| !is_started(event) && event.key().container == "first").await,
-    };
-    assert_eq!(ended(&first), Ended::Code(4));
+    let over = ends(&runtime, 2).await;
+    assert_eq!(ended(&over["first"]), Ended::Code(4));
+    assert_eq!(ended(&over["second"]), Ended::Signal(9));
     runtime.shutdown(true).await;
 }
 
@@ -445,9 +441,11 @@ async fn shutdown_ends_what_runs() {
     let runtime = home.connect().await;
     runtime.start(vec![home.start("sleep", &["sleep", "1000"])]);
     let Event::Started { pid, .. } = next(&runtime, is_started).await else { panic!() };
-    let shim = runtime.pid().unwrap();
     runtime.shutdown(true).await;
-    assert!(!is_alive(pid) && !is_alive(shim.cast_signed()));
+    assert!(!is_alive(pid));
+    assert_eq!(runtime.pid(), None);
+    assert_eq!(runtime.events().await.unwrap().len(), 1, "how it ended");
+    assert!(runtime.events().await.is_err());
     let runtime = home.connect().await;
     assert_eq!(ended(&runtime.known()[0]), Ended::Signal(9));
     runtime.shutdown(true).await;

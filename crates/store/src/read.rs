@@ -1,5 +1,8 @@
 //! Reads: one key, or a page of keys at a revision. They run beside the writer and never wait for its disk.
 
+use std::io;
+use std::sync::Arc;
+
 use crate::errors::ReadError;
 use crate::shared::Shared;
 use crate::state::{State, Version};
@@ -25,9 +28,20 @@ pub(crate) fn list(shared: &Shared, request: &ListRequest<'_>) -> Result<Page, R
     let found = page(&state, request, revision);
     let _pin = shared.pins.pin(revision);
     drop(state);
-    let entries = found.versions.iter().map(|(key, version)| shared.entry(key, version));
-    let entries = entries.collect::<Result<_, _>>().map_err(ReadError::Io)?;
+    let entries = resolve(shared, &found.versions).map_err(ReadError::Io)?;
     Ok(Page { entries, revision, more: found.more, remaining: found.remaining })
+}
+
+/// The versions with their values. Those are read in the order in which they were written: they lie so on disk.
+fn resolve(shared: &Shared, versions: &[(Key, Version)]) -> Result<Vec<Entry>, Arc<io::Error>> {
+    let mut order: Vec<_> = versions.iter().enumerate().collect();
+    order.sort_unstable_by_key(|(_, (_, version))| version.modified);
+    let mut entries = Vec::with_capacity(versions.len());
+    for (at, (key, version)) in order {
+        entries.push((at, shared.entry(key, version)?));
+    }
+    entries.sort_unstable_by_key(|(at, _)| *at);
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
 fn check(state: &State, asked: Revision) -> Result<(), ReadError> {

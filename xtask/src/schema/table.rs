@@ -1,4 +1,5 @@
 //! Writes the declarations as lines of the table, each reachable type once.
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -19,9 +20,9 @@ pub(crate) fn write(types: &Types, swagger: &Value, roots: &[&str], version: &st
     }
     let mut done = BTreeMap::new();
     while let Some(name) = writer.todo.pop_first() {
-        if !done.contains_key(&name) {
-            let text = writer.declaration(&name).with_context(|| format!("in {name}"))?;
-            done.insert(name, text);
+        if let Entry::Vacant(entry) = done.entry(name) {
+            let text = writer.declaration(entry.key()).with_context(|| format!("in {}", entry.key()))?;
+            entry.insert(text);
         }
     }
     let head = format!(

@@ -35,6 +35,7 @@ pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
 fn read_yaml(body: &[u8]) -> Result<Node, DecodeError> {
     let options = serde_saphyr::options! {
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::LastWins,
+        legacy_octal_numbers: true, // 0644 is a file mode, as upstream reads it
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED },
     };
     serde_saphyr::from_slice_with_options(body, options)

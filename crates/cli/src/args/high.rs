@@ -150,7 +150,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
         Verb::Use(args) => Act::Use(args),
-        Verb::Up(args) => Act::Up(up(args)?),
+        Verb::Up(args) => Act::Up(up(&args)?),
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
@@ -212,7 +212,7 @@ fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
     Ok(WaitOptions { which: args.which, timeout, result_file: args.result_file })
 }
 
-fn up(args: low::Up) -> Result<UpOptions, Usage> {
+fn up(args: &low::Up) -> Result<UpOptions, Usage> {
     let images = args.images.map(|policy| match policy {
         ImagePolicy::Refuse => Images::Refuse,
         ImagePolicy::Host => Images::Host,

@@ -41,7 +41,7 @@ pub(crate) struct Global {
     #[arg(short, long, global = true, value_name = "NAME", help_heading = "Which cluster")]
     pub namespace: Option<String>,
     /// Print errors and data only
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 900)]
     pub quiet: bool,
 }
 

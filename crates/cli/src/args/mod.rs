@@ -18,10 +18,10 @@ pub(crate) use usage::Usage;
 ///
 /// # Errors
 /// A [`Usage`] with what to print, where, and how to exit; `--help` and `--version` among them.
-pub(crate) fn parse(argv: Vec<OsString>, env: &Env) -> Result<high::Request, Usage> {
-    match low::Cli::try_parse_from(&argv) {
+pub(crate) fn parse(argv: &[OsString], env: &Env) -> Result<high::Request, Usage> {
+    match low::Cli::try_parse_from(argv) {
         Ok(cli) => high::raise(cli, env),
-        Err(error) => Err(usage::of_clap(&error, &argv)),
+        Err(error) => Err(usage::of_clap(&error, argv)),
     }
 }
 

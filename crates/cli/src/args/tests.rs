@@ -22,7 +22,8 @@ fn env() -> Env {
 }
 
 fn read(line: &[&str]) -> Result<Request, Usage> {
-    parse(std::iter::once("windlass").chain(line.iter().copied()).map(OsString::from).collect(), &env())
+    let argv: Vec<_> = std::iter::once("windlass").chain(line.iter().copied()).map(OsString::from).collect();
+    parse(&argv, &env())
 }
 
 #[track_caller]

@@ -21,8 +21,6 @@ pub(crate) struct Session {
     pub manager: JobManager,
     /// What is said besides data.
     pub notes: Notes,
-    /// What the cluster is called in messages.
-    pub place: String,
 }
 
 /// What every verb is called with.
@@ -86,7 +84,7 @@ async fn open(common: &Common, env: &Env) -> Outcome<Session> {
     if let Some(namespace) = &common.namespace {
         manager = manager.in_namespace(namespace);
     }
-    Ok(Session { manager, notes, place })
+    Ok(Session { manager, notes })
 }
 
 /// Where the address and the credentials are.

@@ -14,6 +14,9 @@ use crate::fail::Outcome;
 use crate::out;
 use crate::print::Table;
 
+/// A reason is cut after so many characters; `show` tells all.
+const REASON: usize = 80;
+
 /// Prints the jobs, the newest last.
 pub(crate) async fn run(options: &List, call: Call<'_>) -> Outcome {
     let session = call.open().await?;
@@ -74,13 +77,14 @@ fn text(jobs: &[JobStatus], options: &List, now: Timestamp) -> Outcome<String> {
 
 /// The table.
 fn table(jobs: &[JobStatus], wide: bool, all_namespaces: bool, now: Timestamp) -> Table {
-    let mut headings = vec!["NAME", "STATUS", "COMPLETIONS", "AGE", "DURATION", "REASON"];
+    let mut headings = vec!["NAME", "STATUS", "COMPLETIONS", "AGE", "DURATION"];
     if all_namespaces {
         headings.insert(0, "NAMESPACE");
     }
     if wide {
         headings.extend(["EXIT", "SUBMISSION"]);
     }
+    headings.push("REASON");
     let mut table = Table::new(&headings);
     for job in jobs {
         let mut cells = vec![
@@ -89,7 +93,6 @@ fn table(jobs: &[JobStatus], wide: bool, all_namespaces: bool, now: Timestamp) -
             completions(job),
             job.times.created.map(|then| age::since(then, now)).unwrap_or_default(),
             duration(job, now).unwrap_or_default(),
-            reason(job),
         ];
         if all_namespaces {
             cells.insert(0, job.namespace.clone());
@@ -98,7 +101,8 @@ fn table(jobs: &[JobStatus], wide: bool, all_namespaces: bool, now: Timestamp) -
             cells.push(job.exit_code.map(|code| code.to_string()).unwrap_or_default());
             cells.push(job.submission.clone().unwrap_or_default());
         }
-        table.row(cells);
+        cells.push(reason(job, wide));
+        table.row(&cells);
     }
     table
 }
@@ -130,11 +134,17 @@ pub(super) fn duration(job: &JobStatus, now: Timestamp) -> Option<String> {
     job.times.started.map(|start| age::since(start, end))
 }
 
-/// Nothing to say of what goes or went well.
-fn reason(job: &JobStatus) -> String {
-    match job.phase {
-        Phase::Succeeded => String::new(),
-        _ => job.verdict.text.clone(),
+/// Why a job stands where it stands; nothing of what went well. Only the wide table has it whole.
+fn reason(job: &JobStatus, whole: bool) -> String {
+    let text = match job.phase {
+        Phase::Succeeded => return String::new(),
+        // The column before says that it failed.
+        Phase::Failed => job.verdict.text.trim_start_matches("failed because "),
+        _ => &job.verdict.text,
+    };
+    match text.char_indices().nth(REASON) {
+        Some((end, _)) if !whole => format!("{}...", &text[..end]),
+        _ => text.to_owned(),
     }
 }
 

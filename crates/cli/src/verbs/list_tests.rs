@@ -41,7 +41,7 @@ fn one_line_a_job_with_its_reason() {
     insta::assert_snapshot!(table(&jobs, false, false, now()), @r"
     NAME   STATUS      COMPLETIONS   AGE   DURATION   REASON
     good   Succeeded   1/1           60m   50s
-    bad    Failed      0/1           60m   50s        failed because the command exited with 7
+    bad    Failed      0/1           60m   50s        the command exited with 7
     now    Running     0/1           60m   59m        runs
     ");
 }
@@ -51,8 +51,8 @@ fn wide_and_all_namespaces_add_columns() {
     let mut failed = job("bad", Phase::Failed, "exit code 7");
     failed.exit_code = Some(7);
     insta::assert_snapshot!(table(&[failed], true, true, now()), @r"
-    NAMESPACE   NAME   STATUS   COMPLETIONS   AGE   DURATION   REASON        EXIT   SUBMISSION
-    default     bad    Failed   0/1           60m   50s        exit code 7   7      s1
+    NAMESPACE   NAME   STATUS   COMPLETIONS   AGE   DURATION   EXIT   SUBMISSION   REASON
+    default     bad    Failed   0/1           60m   50s        7      s1           exit code 7
     ");
 }
 
@@ -63,4 +63,11 @@ fn a_job_that_has_not_started_has_no_duration() {
     pending.counts.wanted = None;
     assert_eq!(duration(&pending, now()), None);
     assert_eq!(completions(&pending), "0/1+");
+}
+
+#[test]
+fn a_long_reason_is_cut_where_there_is_little_room() {
+    let job = job("stuck", Phase::Pending, &"é".repeat(REASON + 1));
+    assert_eq!(reason(&job, false), format!("{}...", "é".repeat(REASON)));
+    assert_eq!(reason(&job, true), "é".repeat(REASON + 1));
 }

@@ -7,6 +7,7 @@ use crate::args::high::LogsOptions;
 use crate::cluster::Call;
 use crate::exit::Exit;
 use crate::fail::Outcome;
+use crate::print::plain;
 
 /// Prints it.
 pub(crate) async fn run(options: &LogsOptions, call: Call<'_>) -> Outcome {
@@ -21,8 +22,8 @@ pub(crate) async fn run(options: &LogsOptions, call: Call<'_>) -> Outcome {
         pump.take(event?).await?;
         any = true;
     }
-    if !any && !view.status.phase.is_final() {
-        session.notes.say(&format!("{name} has written nothing yet: {}", view.status.verdict.text));
+    if !any {
+        session.notes.say(&format!("{name} has written nothing: {}", plain(&view.status.verdict.text)));
     }
     Ok(Exit::OK)
 }

@@ -9,6 +9,7 @@ use windlass::{LogChunk, LogEvent, LogStream};
 
 use crate::fail::Outcome;
 use crate::out::{self, Notes};
+use crate::print::plain;
 
 /// stdout and stderr, written without holding up signals.
 pub(super) struct Pump {
@@ -16,6 +17,8 @@ pub(super) struct Pump {
     stderr: File,
     notes: Notes,
     names: bool,
+    /// What was last said to be missing: a fault of both streams is one to its reader.
+    missing: String,
 }
 
 impl Pump {
@@ -27,7 +30,7 @@ impl Pump {
         let file = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(|fd| File::from_std(fd.into()));
         let stdout = file(std::io::stdout().as_fd()).map_err(|error| out::fault(&error))?;
         let stderr = file(std::io::stderr().as_fd()).map_err(|error| out::fault(&error))?;
-        Ok(Pump { stdout, stderr, notes, names })
+        Ok(Pump { stdout, stderr, notes, names, missing: String::new() })
     }
 
     /// Writes what came.
@@ -38,7 +41,11 @@ impl Pump {
         match event {
             LogEvent::Chunk(chunk) => self.write(chunk).await,
             LogEvent::Gap { pod, container, reason } => {
-                self.notes.say(&format!("some output of {pod}/{container} is missing: {reason}"));
+                let text = format!("some output of {pod}/{container} is missing: {}", plain(&reason));
+                if text != self.missing {
+                    self.notes.say(&text);
+                    self.missing = text;
+                }
                 Ok(())
             }
             LogEvent::StreamsMerged => {

@@ -58,7 +58,10 @@ async fn submit_and_follow(
         tokio::select! {
             result = &mut submit => break result?,
             what = interrupts.next() => interrupted = match interrupted {
-                None => Some(what),
+                None => {
+                    call.notes().say("interrupted: the job ends as soon as the cluster has answered; again to leave");
+                    Some(what)
+                }
                 Some(_) => return Ok(Exit::INTERRUPTED),
             },
         }
@@ -74,6 +77,7 @@ async fn submit_and_follow(
         notes: session.notes,
         options,
         stage: Stage::Following,
+        never: None,
         waiting: None,
         manager,
     };
@@ -129,6 +133,8 @@ struct Follower<'a> {
     notes: Notes,
     options: &'a RunOptions,
     stage: Stage,
+    /// Why it was given up: it waits for what never comes.
+    never: Option<Failure>,
     /// What the job waits for, and when to say so: most waits are over before anybody could read of them.
     waiting: Option<(String, Option<tokio::time::Instant>)>,
     manager: JobManager,
@@ -161,7 +167,7 @@ impl Follower<'_> {
                 () = due(self.waiting.as_ref().and_then(|(_, due)| *due)) => self.say_waiting(),
                 event = news.recv() => match event {
                     Some(FollowEvent::Status(status)) => self.status(&status).await?,
-                    Some(FollowEvent::Ended(end)) => return Ok(self.ended(*end, ends)),
+                    Some(FollowEvent::Ended(end)) => return self.ended(*end, ends),
                     Some(FollowEvent::Log(_)) => {}
                     None => {
                         let failure = Failure::new(self.name, "its events ended before the job did");
@@ -199,27 +205,31 @@ impl Follower<'_> {
         {
             return Ok(());
         }
-        self.manager.cancel(self.name, self.who, Some(&verdict.text)).await?;
+        let cause = format!("cancelled, because it would never go on: {}", plain(&verdict.text));
         let next = verdict.next_step.as_deref().unwrap_or("--no-fail-fast keeps waiting");
-        Err(Failure::new(
-            self.name,
-            format!("cancelled, because it would never go on: {}", plain(&verdict.text)),
-        )
-        .way_out(plain(next)))
+        self.never = Some(Failure::new(self.name, cause).way_out(plain(next)));
+        self.stage = Stage::Cancelling;
+        self.waiting = None;
+        self.manager.cancel(self.name, self.who, Some(&verdict.text)).await?;
+        Ok(())
     }
 
-    /// The job's own code.
-    fn ended(&self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Exit {
+    /// The job's own code, unless it never came to have one.
+    fn ended(&mut self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Outcome {
+        if let Some(failure) = self.never.take() {
+            ends.push(end);
+            return Err(failure);
+        }
         if end.exit.code() != 0 {
             let verdict = &end.status.verdict;
-            self.notes.say(&format!("{}: {}", self.name, plain(&verdict.text)));
-            if let Some(next) = &verdict.next_step {
-                self.notes.say(&format!("  {}", plain(next)));
-            }
+            // Its logs have just been read.
+            let next = verdict.next_step.as_deref().filter(|next| !next.starts_with("windlass logs"));
+            let next = next.map(|next| format!("\n  {}", plain(next))).unwrap_or_default();
+            self.notes.say(&format!("{}: {}{next}", self.name, plain(&verdict.text)));
         }
         let exit = Exit(end.exit.code());
         ends.push(end);
-        exit
+        Ok(exit)
     }
 
     /// What an interrupt does; a code if nothing is to be followed any more.

@@ -53,7 +53,7 @@ fn story(view: &JobView, now: Timestamp) -> String {
     for (label, value) in head(view, now) {
         let label = format!("{label}:");
         // Writing to a String cannot fail.
-        _ = writeln!(text, "{label:<13}{}", plain(&value));
+        _ = writeln!(text, "{label:<14}{}", plain(&value));
     }
     if !view.pods.is_empty() {
         _ = write!(text, "\nPods:\n{}", indented(&pods(&view.pods, now)));
@@ -88,7 +88,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Duration", duration(status, now));
     if let Some(container) = container(view) {
         let words = container.command.iter().flatten().chain(container.args.iter().flatten());
-        let words: Vec<String> = words.map(|word| quoted(word)).collect();
+        let words: Vec<String> = words.map(|word| quoted(&unescaped(word))).collect();
         add("Command", Some(words.join(" ")).filter(|words| !words.is_empty()));
         add("Image", container.image.clone().filter(|image| image != marks::HOST_IMAGE));
         add("Directory", container.working_dir.clone());
@@ -134,6 +134,11 @@ fn container(view: &JobView) -> Option<&Container> {
     view.job.spec.as_ref()?.template.spec.as_ref()?.containers.first()
 }
 
+/// A word as it was typed: in a manifest `$$` stands for `$`, so that nothing is expanded.
+fn unescaped(word: &str) -> String {
+    word.replace("$$", "$")
+}
+
 /// A word as a shell would need it.
 fn quoted(word: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
@@ -150,7 +155,7 @@ fn pods(pods: &[Pod], now: Timestamp) -> Table {
         let containers = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
         let state = containers.first().and_then(|container| container.state.as_ref());
         let created = pod.metadata.creation_timestamp.as_ref();
-        table.row(vec![
+        table.row(&[
             pod.metadata.name.clone().unwrap_or_default(),
             pod_status(pod, state),
             state
@@ -182,7 +187,7 @@ fn events(events: &[Event], now: Timestamp) -> Table {
         let when = last.or(event.event_time.as_ref().map(|time| time.0));
         let object = &event.involved_object;
         let count = event.count.filter(|count| *count > 1).map(|count| format!(" (x{count})"));
-        table.row(vec![
+        table.row(&[
             when.map(|then| age::since(then, now)).unwrap_or_default() + &count.unwrap_or_default(),
             event.type_.clone().unwrap_or_default(),
             event.reason.clone().unwrap_or_default(),
@@ -204,7 +209,7 @@ fn indented(table: &Table) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{quoted, unescaped};
 
     #[test]
     fn a_command_can_be_copied_into_a_shell() {
@@ -212,6 +217,13 @@ mod tests {
             [("echo", "echo"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("", "''"), ("$x", "'$x'")]
         {
             assert_eq!(quoted(word), text);
+        }
+    }
+
+    #[test]
+    fn dollars_are_shown_as_they_were_typed() {
+        for (stored, typed) in [("$$(X)", "$(X)"), ("kill $$$", "kill $$"), ("$HOME $(X)", "$HOME $(X)")] {
+            assert_eq!(unescaped(stored), typed);
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use std::net::TcpListener;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::home::{Home, Running, lives};
 
 #[test]
@@ -124,6 +127,34 @@ fn a_foreground_engine_serves_until_it_is_interrupted() {
     let mut engine = Running::start(home.command(&["up", "--foreground"]));
     engine.stderr_has("ready");
     home.ok(&["run", "--", "true"]);
-    engine.signal(nix::sys::signal::Signal::SIGINT);
+    engine.signal(Signal::SIGINT);
     assert_eq!(engine.end().code, Some(0));
+}
+
+#[test]
+fn a_followed_job_survives_the_death_of_the_engine_without_a_lost_byte() {
+    let home = Home::new();
+    let script = "echo up; while ! test -e go; do sleep 0.05; done; echo done; exit 6";
+    let mut running = Running::start(home.command(&["run", "--", "sh", "-c", script]));
+    running.stdout_has("up");
+    let engine = home.engine().expect("an engine runs");
+    kill(Pid::from_raw(engine), Signal::SIGKILL).unwrap();
+    home.ok(&["up"]);
+    assert_ne!(home.engine(), Some(engine));
+    home.write("go", "");
+    let ended = running.end();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(6), "up\ndone\n"), "{ended:?}");
+}
+
+#[test]
+fn a_home_with_a_long_path_works() {
+    let home = Home::new();
+    let mut command = home.command(&["run", "-q", "--", "echo", "hi"]);
+    let long = home.file(&"x".repeat(150));
+    command.env("WINDLASS_HOME", &long);
+    let ended = crate::home::finish(command);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "hi\n"), "{ended:?}");
+    let mut down = home.command(&["down"]);
+    down.env("WINDLASS_HOME", &long);
+    assert_eq!(crate::home::finish(down).code, Some(0));
 }

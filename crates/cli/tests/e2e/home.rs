@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -162,7 +162,16 @@ impl Running {
         rest(&self.stdout, &mut self.seen.0, &mut self.child);
         rest(&self.stderr, &mut self.seen.1, &mut self.child);
         let status: ExitStatus = self.child.wait().unwrap();
-        Ended { code: status.code(), stdout: self.seen.0, stderr: self.seen.1 }
+        let (stdout, stderr) = std::mem::take(&mut self.seen);
+        Ended { code: status.code(), stdout, stderr }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended: then there is nothing to kill.
+        _ = self.child.kill();
+        _ = self.child.wait();
     }
 }
 
@@ -213,7 +222,8 @@ pub(crate) fn job_of(line: &str) -> String {
     line.trim().rsplit(' ').next().unwrap().to_owned()
 }
 
-/// Whether a process is there.
+/// Whether a process runs: one that nobody has reaped yet does not.
 pub(crate) fn lives(pid: i32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }

@@ -76,3 +76,16 @@ fn short_commands_end_quietly_when_nobody_reads() {
         home.script(r#""$windlass" completions bash | head -n 1 > /dev/null; "$windlass" --help | true"#);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
 }
+
+#[test]
+fn a_hang_up_that_was_ignored_from_the_start_stays_ignored() {
+    let home = Home::new();
+    let mut command = home.program("nohup");
+    command.args([env!("CARGO_BIN_EXE_windlass"), "run", "--", "sh", "-c"]);
+    command.arg("echo up; while ! test -e go; do sleep 0.05; done; exit 4");
+    let mut running = Running::start(command);
+    running.stdout_has("up");
+    running.signal(Signal::SIGHUP);
+    home.write("go", "");
+    assert_eq!(running.end().code, Some(4));
+}

@@ -8,6 +8,9 @@ use jiff::Timestamp;
 
 use crate::limits;
 
+#[cfg(test)]
+mod tests;
+
 /// How far a log was handed out: up to the `lines`-th line of a time, and `bytes` of the line after it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
@@ -36,6 +39,7 @@ pub(crate) struct Cutter {
     /// The line whose beginning was cut off because it is too long to keep.
     part: Option<Part>,
     keep_times: bool,
+    longest: usize,
 }
 
 /// A line that is being handed out.
@@ -52,7 +56,15 @@ impl Cutter {
     /// A cutter that goes on at a cursor.
     pub(crate) fn new(cursor: Cursor, keep_times: bool) -> Self {
         let again = (cursor != Cursor::default()).then(|| cursor.clone());
-        Cutter { cursor, again, seen_again: 0, buffer: Vec::new(), part: None, keep_times }
+        Cutter {
+            cursor,
+            again,
+            seen_again: 0,
+            buffer: Vec::new(),
+            part: None,
+            keep_times,
+            longest: limits::LOG_LINE,
+        }
     }
 
     /// Takes bytes, hands out whole lines. A line that is longer than the limit comes in pieces.
@@ -70,7 +82,7 @@ impl Cutter {
             rest = after;
         }
         self.buffer.extend_from_slice(rest);
-        if self.buffer.len() > limits::LOG_LINE {
+        if self.buffer.len() > self.longest {
             let piece = std::mem::take(&mut self.buffer);
             let part = self.piece(&piece, out);
             self.part = Some(part);
@@ -146,7 +158,7 @@ impl Cutter {
 }
 
 /// A line's time, and how long it is with the space after it. A line without one is a server's own words.
-fn split(line: &[u8]) -> (Option<Timestamp>, usize) {
+pub(crate) fn split(line: &[u8]) -> (Option<Timestamp>, usize) {
     let Some(space) = line.iter().take(64).position(|byte| *byte == b' ') else { return (None, 0) };
     let time = std::str::from_utf8(&line[..space]).ok().and_then(|text| Timestamp::from_str(text).ok());
     (time, if time.is_some() { space + 1 } else { 0 })

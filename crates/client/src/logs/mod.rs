@@ -1,6 +1,7 @@
 //! Logs as a record: every container and attempt of a job, from the first byte, without loss or repetition.
 
 mod line;
+mod merge;
 mod pump;
 mod reader;
 mod state;

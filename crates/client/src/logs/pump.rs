@@ -7,9 +7,10 @@ use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::merge::Merger;
 use super::reader::{Ended, Reader, Target};
 use super::state::{self, ContainerState};
-use super::{LogEvent, LogOptions, LogStream};
+use super::{LogChunk, LogEvent, LogOptions, LogStream};
 use crate::{JobManager, limits};
 
 /// The logs of one job. Dropping it ends the reading.
@@ -159,9 +160,11 @@ impl ContainerTask {
     async fn attempt(&self, attempt: u32, state: &watch::Receiver<ContainerState>) -> Ended {
         // A server takes `tailLines` only for both streams together.
         if self.options.tail.is_none() && self.manager.splits_streams().await {
-            let read = |stream| self.reader(attempt, Some(stream), state).run();
-            let (stdout, stderr) =
-                futures::future::join(read(LogStream::Stdout), read(LogStream::Stderr)).await;
+            let has_ended = state.borrow().ended || state.borrow().attempt > attempt || !self.options.follow;
+            let (stdout, stderr) = match has_ended {
+                true => self.in_a_row(attempt, state).await,
+                false => self.side_by_side(attempt, state).await,
+            };
             match (stdout, stderr) {
                 (Ended::Refused, _) | (_, Ended::Refused) => self.manager.memo.set_refuses_streams(),
                 (Ended::Unheard, _) | (_, Ended::Unheard) => return Ended::Unheard,
@@ -171,7 +174,49 @@ impl ContainerTask {
         if self.out.send(LogEvent::StreamsMerged).await.is_err() {
             return Ended::Unheard;
         }
-        self.reader(attempt, None, state).run().await
+        self.reader(attempt, None, state, &self.options, &self.out).run().await
+    }
+
+    /// Both streams as they come: what is being written is handed out at once.
+    async fn side_by_side(&self, attempt: u32, state: &watch::Receiver<ContainerState>) -> (Ended, Ended) {
+        let read = |stream| self.reader(attempt, Some(stream), state, &self.options, &self.out).run();
+        futures::future::join(read(LogStream::Stdout), read(LogStream::Stderr)).await
+    }
+
+    /// Both streams of what was written already, in the order of their times.
+    async fn in_a_row(&self, attempt: u32, state: &watch::Receiver<ContainerState>) -> (Ended, Ended) {
+        let options = LogOptions { timestamps: true, ..self.options.clone() };
+        let (stdout, from_stdout) = mpsc::channel(2);
+        let (stderr, from_stderr) = mpsc::channel(2);
+        // The readers own the senders: a side is closed when its reader has ended.
+        let reader =
+            |stream, out: mpsc::Sender<LogEvent>| self.reader(attempt, Some(stream), state, &options, &out);
+        let (stdout, stderr) = (reader(LogStream::Stdout, stdout), reader(LogStream::Stderr, stderr));
+        let both = futures::future::join(stdout.run(), stderr.run());
+        let (ended, _) = futures::future::join(both, self.merge([from_stdout, from_stderr])).await;
+        ended
+    }
+
+    async fn merge(&self, mut sides: [mpsc::Receiver<LogEvent>; 2]) -> Option<()> {
+        let mut merger = Merger::new(self.options.timestamps);
+        let mut chunk = None;
+        loop {
+            while let Some((side, bytes)) = merger.next() {
+                let template: &LogChunk = chunk.as_ref()?;
+                let stream = if side == 0 { LogStream::Stdout } else { LogStream::Stderr };
+                let event = LogEvent::Chunk(LogChunk { stream, bytes, ..template.clone() });
+                self.out.send(event).await.ok()?;
+            }
+            let side = merger.wants()?;
+            match sides[side].recv().await {
+                Some(LogEvent::Chunk(next)) => {
+                    merger.push(side, &next.bytes);
+                    chunk.get_or_insert(LogChunk { bytes: Vec::new(), ..next });
+                }
+                Some(other) => self.out.send(other).await.ok()?,
+                None => merger.close(side),
+            }
+        }
     }
 
     fn reader(
@@ -179,10 +224,12 @@ impl ContainerTask {
         attempt: u32,
         stream: Option<LogStream>,
         state: &watch::Receiver<ContainerState>,
+        options: &LogOptions,
+        out: &mpsc::Sender<LogEvent>,
     ) -> Reader {
         let (pod, container) = (self.pod.clone(), self.container.clone());
         let target = Target { pod, index: self.index, container, attempt, stream };
-        Reader::new(self.manager.clone(), target, self.options.clone(), self.out.clone(), state.clone())
+        Reader::new(self.manager.clone(), target, options.clone(), out.clone(), state.clone())
     }
 
     async fn gap(&self, reason: String) -> bool {

@@ -59,6 +59,17 @@ fn object_with_one_living_owner_forgets_the_others() {
 }
 
 #[test]
+fn what_was_edited_is_not_edited_again() {
+    let mut pod = node("Pod", "p", &[("gone", true), ("lives", false)]);
+    let Some(Action::Edit { owner_references, finalizers }) = decide(&pod, &[], &[("lives", Solid)]) else {
+        panic!("nothing is edited")
+    };
+    pod.meta.owner_references = serde_json::from_value(owner_references.into()).unwrap();
+    pod.meta.finalizers = finalizers;
+    assert_eq!(decide(&pod, &[], &[("lives", Solid)]), None);
+}
+
+#[test]
 fn object_whose_owner_waits_for_it_is_deleted_with_its_own_dependents_first() {
     let job = node("Job", "j", &[("cron", true)]);
     let waits = [("cron", WaitsForDependents)];

@@ -70,12 +70,13 @@ fn unprovided(spec: &Value, what: &str) -> Vec<String> {
     refusals
 }
 
-/// Another user or more rights than the engine's own. Restrictions (dropped capabilities, a read-only root) are not
-/// refused: the warning says that there is no isolation.
+/// Other groups or more rights than the engine's own. The user is left to the runner, which knows which one it is, and
+/// so is what else it refuses in its own words. Restrictions (dropped capabilities) are not refused: the warning says
+/// that there is no isolation.
 fn identity(spec: &Value) -> Vec<String> {
     let mut refusals = Vec::new();
     let mut check = |place: &str, context: &Value| {
-        for field in ["runAsUser", "runAsGroup", "fsGroup", "supplementalGroups"] {
+        for field in ["runAsGroup", "fsGroup", "supplementalGroups"] {
             if !context[field].is_null() {
                 refusals.push(format!("{place}.{field} is set, and processes run as the engine's user"));
             }

@@ -1,5 +1,7 @@
 //! Situations, then the laws that every history keeps.
 
+#![expect(clippy::needless_pass_by_value, reason = "situations read better with their values in place")]
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};

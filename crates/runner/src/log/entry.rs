@@ -38,7 +38,7 @@ pub(super) fn parse(line: &[u8]) -> Option<Entry<'_>> {
 }
 
 /// Turns a growing file into the program's bytes.
-pub(super) struct Entries {
+pub(crate) struct Entries {
     output: Option<Output>,
     since: Option<Timestamp>,
     timestamps: bool,
@@ -49,13 +49,13 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn new(options: &ReadOptions) -> Entries {
+    pub(crate) fn new(options: &ReadOptions) -> Entries {
         let ReadOptions { output, since, timestamps, .. } = *options;
         Entries { output, since, timestamps, carry: Vec::new(), is_inside: [false; 2] }
     }
 
     /// Takes what was read of the file, gives what is wanted of it.
-    pub(super) fn take(&mut self, mut bytes: &[u8]) -> io::Result<Vec<u8>> {
+    pub(crate) fn take(&mut self, mut bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut out = Vec::with_capacity(bytes.len());
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             let line = &bytes[..end];
@@ -76,7 +76,7 @@ impl Entries {
     }
 
     /// The file's end: an entry that was cut off by the death of its writer gives what there is of it.
-    pub(super) fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         let line = std::mem::take(&mut self.carry);
         let mut out = Vec::new();
         if let Some(entry) = parse(&line) {

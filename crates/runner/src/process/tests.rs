@@ -1,5 +1,7 @@
 //! Arguments and environment, case by case.
 
+#![expect(clippy::needless_pass_by_value, reason = "situations read better with their values in place")]
+
 use serde_json::json;
 
 use super::*;

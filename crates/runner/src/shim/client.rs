@@ -53,7 +53,8 @@ impl ShimRuntime {
     /// Connects to the shim that lives in `directory` (made with mode 0700 if it is not there), or starts one:
     /// `shim_argv` is its program, by absolute path, and first arguments; the directory is added. What an earlier
     /// shim left is ended and reported before this returns, so that the first [`Runtime::events`] tells all that is
-    /// known of earlier runs; a run that is not among them is unknown to the shim.
+    /// known of earlier runs. A run that is not among them is unknown to the shim or not begun yet: to start it again
+    /// does no harm.
     pub async fn connect(directory: PathBuf, shim_argv: Vec<OsString>) -> Result<ShimRuntime, ConnectError> {
         let (link, known) = link::open(&directory, &shim_argv).await?;
         let shared = Arc::new(Shared {
@@ -82,7 +83,8 @@ impl ShimRuntime {
         self.shared.state.borrow().as_ref().ok().copied()
     }
 
-    /// Ends the shim: after killing all runs, or when the last of them has ended by itself. Returns when it is gone.
+    /// Ends the shim: after killing all runs, or when the last of them has ended by itself. Returns when it has
+    /// closed the connection, which is the last thing it does.
     /// How the runs ended stays in the ledger for the next shim to tell.
     pub async fn shutdown(&self, end_runs: bool) {
         self.shared.change(|outbox| {

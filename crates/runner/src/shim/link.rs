@@ -118,6 +118,7 @@ async fn greet(stream: UnixStream) -> io::Result<Result<(Link, Vec<Event>), Conn
     writer.send(&hello).await?;
     let mut their_pid = None;
     let mut known = Vec::new();
+    let mut is_synced = false;
     loop {
         for reply in reader.receive().await? {
             match reply {
@@ -126,11 +127,13 @@ async fn greet(stream: UnixStream) -> io::Result<Result<(Link, Vec<Event>), Conn
                 }
                 Reply::Hello { pid, .. } => their_pid = Some(pid),
                 Reply::Event(event) => known.push(event),
-                Reply::Synced => {
-                    let pid = their_pid.ok_or(io::ErrorKind::InvalidData)?;
-                    return Ok(Ok((Link { reader, writer, pid }, known)));
-                }
+                // What came along with it is news already, and stays in order behind what is known.
+                Reply::Synced => is_synced = true,
             }
+        }
+        if is_synced {
+            let pid = their_pid.ok_or(io::ErrorKind::InvalidData)?;
+            return Ok(Ok((Link { reader, writer, pid }, known)));
         }
     }
 }

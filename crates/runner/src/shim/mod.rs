@@ -21,6 +21,9 @@ mod setup;
 mod spawn;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -66,6 +66,18 @@ pub(crate) async fn ends(runtime: &impl Runtime, count: usize) -> BTreeMap<Strin
     over
 }
 
+/// Waits until `count` runs have started.
+pub(crate) async fn starts(runtime: &impl Runtime, count: usize) {
+    let mut started = 0;
+    let collect = async {
+        while started < count {
+            let events = runtime.events().await.unwrap();
+            started += events.iter().filter(|event| matches!(event, Event::Started { .. })).count();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), collect).await.expect("the runs start in time");
+}
+
 /// Waits for the first event of a kind.
 pub(crate) async fn next(runtime: &impl Runtime, wanted: impl Fn(&Event) -> bool) -> Event {
     let find = async {

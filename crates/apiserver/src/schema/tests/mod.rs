@@ -312,3 +312,14 @@ fn times_take_their_canonical_form() {
         assert!(scalar::time(wrong, false).is_err(), "{wrong}");
     }
 }
+
+/// As YAML 1.1 reads them, which is what upstream's reader follows.
+#[test]
+fn plain_words_of_yaml_are_typed_as_upstream_types_them() {
+    let decoded =
+        parse(b"[y, no, on, True, 0644, 0x1f, 1e3, ~, .5, 2026-01-02, \"y\"]", true).expect("parses");
+    assert_eq!(
+        decoded.object,
+        json!([true, false, true, true, 420, 31, 1000.0, null, 0.5, "2026-01-02", "y"])
+    );
+}

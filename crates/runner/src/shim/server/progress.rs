@@ -1,0 +1,188 @@
+//! What happens to runs: started, spoken, ended, swept up after.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::sys::epoll::{EpollEvent, EpollFlags};
+
+use super::Server;
+use crate::runtime::{Event, StartFailure};
+use crate::shim::children::{Exit, News};
+use crate::shim::descend;
+use crate::shim::ledger::Record;
+use crate::shim::output::{Channel, Output};
+use crate::shim::run::{Ending, Live, Run, State};
+use crate::world;
+
+const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
+/// How long the pipes of an ended process may stay open when no descendant is left.
+const PIPES: Duration = Duration::from_secs(2);
+/// How long killed descendants may take to be gone.
+const LEFTOVERS: Duration = Duration::from_secs(10);
+
+impl Server {
+    pub(super) fn on_news(&mut self) {
+        let mut has_orphans = false;
+        for news in self.children.take_news() {
+            match news {
+                News::Started { id, pid, ticks, at, stdout, stderr } => {
+                    self.on_started(id, pid, ticks, at, [stdout, stderr]);
+                }
+                News::Failed { id, failure, message, at } => self.on_failed(id, failure, message, at),
+                News::Reaped { id, exit } => {
+                    self.on_reaped(id, exit);
+                    has_orphans = true;
+                }
+                News::OrphanReaped { pid } => {
+                    self.on_orphan_reaped(pid);
+                    has_orphans = true;
+                }
+            }
+        }
+        if has_orphans {
+            self.sweep();
+            for id in self.ending.clone() {
+                self.finish(id);
+            }
+        }
+    }
+
+    pub(super) fn on_started(&mut self, id: u64, pid: i32, ticks: u64, at: Timestamp, pipes: [OwnedFd; 2]) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        let State::Queued(log) = &mut run.state else { return };
+        let output = Output::new(std::mem::take(log));
+        let key = run.key.clone();
+        for (channel, pipe) in pipes.iter().enumerate() {
+            let interest = EpollEvent::new(EpollFlags::EPOLLIN, id * 2 + channel as u64);
+            // Fails only without memory; the pipe then closes with the run.
+            let _ = self.epoll.add(pipe, interest);
+        }
+        run.state = State::Live(Box::new(Live { pid, at, pipes: pipes.map(Some), output, ending: None }));
+        self.ledger.put(&Record::Started { key: key.clone(), pid, ticks, at });
+        self.events.push(Event::Started { key: key.clone(), pid, at });
+        let signalled = run.signalled;
+        for signal in (1..=64).filter(|signal| signalled & (1 << (signal - 1)) != 0) {
+            descend::signal_all(&self.children, pid, &key, signal);
+        }
+    }
+
+    pub(super) fn on_failed(&mut self, id: u64, failure: StartFailure, message: String, at: Timestamp) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let event = Event::Failed { key: run.key.clone(), failure, message, at };
+        self.over(id, event);
+    }
+
+    pub(super) fn over(&mut self, id: u64, event: Event) {
+        let Some(run) = self.runs.get_mut(&id) else { return };
+        self.ledger.put(&Record::Over(event.clone()));
+        run.state = State::Over(event.clone());
+        self.open -= 1;
+        self.ending.remove(&id);
+        self.events.push(event);
+    }
+
+    pub(super) fn on_reaped(&mut self, id: u64, exit: Exit) {
+        let now = world::monotonic();
+        if let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) {
+            let leftovers = BTreeSet::new();
+            let ending = Ending { exit, leftovers, pipes_until: now + PIPES, until: now + LEFTOVERS };
+            live.ending = Some(ending);
+            self.ending.insert(id);
+        }
+    }
+
+    pub(super) fn on_orphan_reaped(&mut self, pid: i32) {
+        for id in &self.ending {
+            if let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(id)
+                && let Some(ending) = &mut live.ending
+            {
+                ending.leftovers.remove(&pid);
+            }
+        }
+    }
+
+    /// Ends the descendants that ended runs left behind.
+    pub(super) fn sweep(&mut self) {
+        if self.ending.is_empty() {
+            return;
+        }
+        let ending: Vec<(u64, &Run)> =
+            self.ending.iter().filter_map(|id| Some((*id, self.runs.get(id)?))).collect();
+        let killed = descend::end_orphans(&self.children, &ending);
+        for (id, pid) in killed {
+            if let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id)
+                && let Some(ending) = &mut live.ending
+            {
+                ending.leftovers.insert(pid);
+            }
+        }
+    }
+
+    pub(super) fn on_pipe(&mut self, id: u64, channel: usize) {
+        let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) else { return };
+        let Some(pipe) = &live.pipes[channel] else { return };
+        let written = match nix::unistd::read(pipe, &mut self.chunk) {
+            Ok(0) => return self.close_pipe(id, channel),
+            Ok(count) => live.output.push(CHANNELS[channel], &self.chunk[..count], world::now()),
+            Err(Errno::EAGAIN | Errno::EINTR) => return,
+            Err(error) => {
+                self.note(&format!("a pipe cannot be read: {error}"));
+                return self.close_pipe(id, channel);
+            }
+        };
+        self.note_log_fault(id, written);
+    }
+
+    pub(super) fn close_pipe(&mut self, id: u64, channel: usize) {
+        let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) else { return };
+        let Some(pipe) = live.pipes[channel].take() else { return };
+        // Taken out before it is closed: a child that is just being started may hold a copy.
+        let _ = self.epoll.delete(pipe.as_fd());
+        drop(pipe);
+        let written = live.output.finish(CHANNELS[channel], world::now());
+        self.note_log_fault(id, written);
+        self.finish(id);
+    }
+
+    /// A log that cannot be written never changes the result.
+    pub(super) fn note_log_fault(&mut self, id: u64, written: io::Result<()>) {
+        if let (Err(error), Some(run)) = (written, self.runs.get(&id)) {
+            let words = format!("the log of {:?} lacks something: {error}", run.key);
+            self.note(&words);
+        }
+    }
+
+    pub(super) fn finish(&mut self, id: u64) {
+        let Some(Run { state: State::Live(live), key, .. }) = self.runs.get(&id) else { return };
+        if !live.is_done(world::monotonic()) {
+            return;
+        }
+        if let Some(event) = live.exited(key) {
+            self.over(id, event);
+            self.children.closed();
+        }
+    }
+
+    pub(super) fn on_time(&mut self) {
+        if self.ending.is_empty() {
+            return;
+        }
+        let now = world::monotonic();
+        let due: Vec<u64> = self
+            .ending
+            .iter()
+            .copied()
+            .filter(|id| self.next_look(*id).is_some_and(|at| at <= now))
+            .collect();
+        for id in due {
+            self.note("a pipe or a descendant outlived its container");
+            self.close_pipe(id, 0);
+            self.close_pipe(id, 1);
+            self.finish(id);
+        }
+    }
+}
