@@ -1,5 +1,7 @@
 //! Lists: pages at one revision, put together from stored bytes where nobody needs the objects themselves.
 
+use axum::body::Body;
+use futures::stream;
 use http::StatusCode;
 use serde_json::{Value, json};
 use windlass_store::Entry;
@@ -12,11 +14,18 @@ use super::table;
 use crate::kind::Kind;
 use crate::registry::{head, object_of, without_type};
 
+/// Objects of an unlimited list that are held at once.
+const PAGE: usize = 500;
+
 /// `GET` of a collection.
 pub(super) fn list(call: &Call) -> Answer {
     let shape = call.shape()?;
     let settings = call.table()?;
-    let page = Pages::read(call)?.next()?;
+    let mut pages = Pages::read(call)?;
+    if shape == Shape::Object && pages.unlimited() {
+        return whole(call.kind, pages);
+    }
+    let page = pages.next()?;
     let metadata = page.metadata(call)?;
     match shape {
         Shape::Object => Ok(respond::bytes(
@@ -43,26 +52,85 @@ pub(super) fn list(call: &Call) -> Answer {
     }
 }
 
-fn as_stored(kind: &Kind, metadata: &Value, entries: &[Entry]) -> Vec<u8> {
-    let head = head(kind);
-    let size: usize = entries.iter().map(|e| e.value.bytes().len() + 1).sum();
-    let mut out = Vec::with_capacity(size + 256);
-    out.extend_from_slice(
-        format!(
-            "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{metadata},\"items\":[",
-            kind.kind,
-            kind.api_version()
-        )
-        .as_bytes(),
-    );
-    for (at, entry) in entries.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        let (open, rest) = without_type(entry.value.bytes(), &head);
-        out.extend_from_slice(open);
-        out.extend_from_slice(rest);
+fn as_stored(kind: &'static Kind, metadata: &Value, entries: &[Entry]) -> Vec<u8> {
+    let mut items = Items::new(kind);
+    items.open(metadata);
+    items.add(entries);
+    items.close();
+    items.out
+}
+
+/// A list without a limit: sent in parts, so that no more than a page of it is ever held.
+fn whole(kind: &'static Kind, mut pages: Pages) -> Answer {
+    pages.limit(PAGE);
+    let first = pages.next()?;
+    let metadata = json!({"resourceVersion": first.revision.0.to_string()});
+    if first.last.is_none() {
+        let body = as_stored(kind, &metadata, &first.entries);
+        return Ok(respond::bytes(StatusCode::OK, "application/json", body));
     }
-    out.extend_from_slice(b"]}");
-    out
+    let mut items = Items::new(kind);
+    items.open(&metadata);
+    items.add(&first.entries);
+    let body = Body::from_stream(stream::unfold(Some((items, pages)), part));
+    Ok(respond::bytes(StatusCode::OK, "application/json", body))
+}
+
+/// What has been written of a list, and then its next page. A page that cannot be read breaks the answer off.
+async fn part(state: Option<(Items, Pages)>) -> Option<(std::io::Result<Vec<u8>>, Option<(Items, Pages)>)> {
+    let (mut items, mut pages) = state?;
+    match pages.next() {
+        Ok(found) => {
+            items.add(&found.entries);
+            if found.last.is_none() {
+                items.close();
+                return Some((Ok(items.out), None));
+            }
+            Some((Ok(std::mem::take(&mut items.out)), Some((items, pages))))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a list broke off");
+            Some((Err(std::io::Error::other(error)), None))
+        }
+    }
+}
+
+/// Writes a list from stored bytes.
+struct Items {
+    kind: &'static Kind,
+    /// How each stored object begins: its type, which items leave out.
+    head: String,
+    out: Vec<u8>,
+    empty: bool,
+}
+
+impl Items {
+    fn new(kind: &'static Kind) -> Items {
+        Items { kind, head: head(kind), out: Vec::new(), empty: true }
+    }
+
+    fn open(&mut self, metadata: &Value) {
+        let (kind, version) = (self.kind.kind, self.kind.api_version());
+        let text = format!(
+            "{{\"kind\":\"{kind}List\",\"apiVersion\":\"{version}\",\"metadata\":{metadata},\"items\":["
+        );
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    fn add(&mut self, entries: &[Entry]) {
+        self.out.reserve(entries.iter().map(|e| e.value.bytes().len() + 1).sum::<usize>() + 2);
+        for entry in entries {
+            if !self.empty {
+                self.out.push(b',');
+            }
+            self.empty = false;
+            let (open, rest) = without_type(entry.value.bytes(), &self.head);
+            self.out.extend_from_slice(open);
+            self.out.extend_from_slice(rest);
+        }
+    }
+
+    fn close(&mut self) {
+        self.out.extend_from_slice(b"]}");
+    }
 }

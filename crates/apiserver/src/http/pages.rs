@@ -102,6 +102,11 @@ impl Pages {
         })
     }
 
+    /// Whether the request wants all that follows.
+    pub(super) fn unlimited(&self) -> bool {
+        self.limit.is_none()
+    }
+
     /// Sets how many entries a page holds at most.
     pub(super) fn limit(&mut self, limit: usize) {
         self.limit = Some(limit);

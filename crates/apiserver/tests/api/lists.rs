@@ -236,3 +236,23 @@ async fn one_name_is_looked_up_though_thousands_begin_like_it() {
     let other = "fieldSelector=metadata.name%3Dpi&labelSelector=app%3Dpi-1";
     assert_eq!(names(&api.get(&format!("{CONFIG_MAPS}?{other}")).await.json()), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_list_without_a_limit_is_whole_however_long() {
+    let api = Api::new().await;
+    let maps = crate::support::kind("v1", "ConfigMap");
+    for n in 0..1203 {
+        let object = config_map(&format!("m{n:04}"), json!({"odd": (n % 2).to_string()}));
+        api.registry.create(maps, Some("default"), object, false).await.unwrap();
+    }
+    let list = api.get(CONFIG_MAPS).await.json();
+    let expected: Vec<String> = (0..1203).map(|n| format!("m{n:04}")).collect();
+    assert_eq!(names(&list), expected);
+    assert_eq!(list["metadata"], json!({"resourceVersion": api.registry.store.revision().0.to_string()}));
+    let odd = api.get(&format!("{CONFIG_MAPS}?labelSelector=odd%3D1")).await.json();
+    assert_eq!(names(&odd).len(), 601);
+    let rest = api.get(&format!("{CONFIG_MAPS}?fieldSelector=metadata.name!%3Dm0000")).await.json();
+    assert_eq!(names(&rest).len(), 1202);
+    let limited = api.get(&format!("{CONFIG_MAPS}?limit=1200")).await.json();
+    assert_eq!(names(&limited).len(), 1200);
+}
