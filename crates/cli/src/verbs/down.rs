@@ -24,14 +24,20 @@ const NAMED: usize = 10;
 /// Stops it. With pods running it does so only when told what to do with them.
 pub(crate) async fn run(options: &Down, call: Call<'_>) -> Outcome {
     let home = call.home()?;
-    let Some(running) = daemon::find(&home).await? else {
+    let none = || {
         call.notes().say("no engine runs");
-        return Ok(Exit::OK);
+        Ok(Exit::OK)
     };
+    if daemon::find(&home).await?.is_none() {
+        return none();
+    }
     let pods = if options.leave || options.force { Vec::new() } else { running_pods(&home).await? };
     if !pods.is_empty() {
         return Err(refusal(&pods));
     }
+    // Whoever wants an engine meanwhile waits until this one has gone, and starts the next.
+    let _stopping = daemon::starting(&home, true).await?;
+    let Some(running) = home.running() else { return none() };
     let signal = if options.force { Signal::SIGUSR1 } else { Signal::SIGTERM };
     stop(&home, &running, signal).await?;
     call.notes().say(match (options.force, options.leave) {

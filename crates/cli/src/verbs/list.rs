@@ -14,6 +14,8 @@ use crate::fail::Outcome;
 use crate::out;
 use crate::print::Table;
 
+/// So many jobs are listed: a table of more is for no reader.
+const LIMIT: usize = 50_000;
 /// A reason is cut after so many characters; `show` tells all.
 const REASON: usize = 80;
 
@@ -47,6 +49,12 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
         jobs.extend(page.jobs.into_iter().map(|(_, status)| status));
         filter.continue_token = page.continue_token;
         if filter.continue_token.is_none() {
+            break;
+        }
+        if jobs.len() >= LIMIT {
+            session
+                .notes
+                .say(&format!("only {} jobs are listed, there are more; narrow it with -l", jobs.len()));
             break;
         }
     }

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use windlass::SubmitOptions as Submission;
+use windlass::manifest::read::MAX_FILE;
 use windlass::manifest::{Base, Edit, Manifest, make, read_documents};
 
 use super::{object, wait};
@@ -14,8 +15,8 @@ use crate::fail::{Failure, Outcome};
 use crate::out;
 use crate::print::plain;
 
-/// The longest file that is read, bytes.
-const LIMIT: u64 = 16 << 20;
+/// So much of a file is read, bytes: one more than is accepted, so that a longer one is refused and not cut.
+const LIMIT: u64 = MAX_FILE as u64 + 1;
 
 /// Submits. All is read and checked before the first job is created.
 pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {

@@ -7,6 +7,7 @@ use windlass::{JobManager, Outcome as Ended};
 
 use super::{result_file, which};
 use crate::args::high::WaitOptions;
+use crate::clock;
 use crate::cluster::Call;
 use crate::exit::Exit;
 use crate::fail::Outcome;
@@ -41,8 +42,9 @@ pub(super) async fn all(
     timeout: Option<Duration>,
     notes: Notes,
 ) -> Outcome<Vec<Ended>> {
+    let deadline = timeout.map(clock::after);
     let one = async |index: usize, name: String| {
-        let end = manager.wait(&name, timeout).await?;
+        let end = manager.wait(&name, deadline.map(clock::until)).await?;
         notes.say(&format!("{name}: {}", plain(&end.status.verdict.text)));
         Ok::<_, windlass::Error>((index, end))
     };

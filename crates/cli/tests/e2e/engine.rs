@@ -158,3 +158,16 @@ fn a_home_with_a_long_path_works() {
     down.env("WINDLASS_HOME", &long);
     assert_eq!(crate::home::finish(down).code, Some(0));
 }
+
+#[test]
+fn up_and_down_at_once_never_meet_half_an_engine() {
+    let home = Home::new();
+    home.ok(&["up"]);
+    let commands = [&["down", "--leave"][..], &["up"], &["status"], &["up"], &["down", "--leave"], &["up"]];
+    let running: Vec<_> = commands.iter().map(|line| Running::start(home.command(line))).collect();
+    for (line, running) in commands.iter().zip(running) {
+        let ended = running.end();
+        // `status` may ask an engine that has just gone; it then says so.
+        assert!(ended.code == Some(0) || line[0] == "status", "{line:?}: {ended:?}");
+    }
+}

@@ -87,3 +87,12 @@ fn a_name_that_is_taken_is_a_conflict() {
     assert_eq!(ended.code, Some(125), "{ended:?}");
     assert!(ended.stderr.contains("one") && ended.stderr.contains("exists"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_file_that_is_too_long_is_refused_and_not_cut() {
+    let home = Home::new();
+    let file = home.write("jobs.yaml", &"# a comment\n".repeat(1_400_000));
+    let ended = home.windlass(&["submit", "-f", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(125), "{}", ended.stderr);
+    assert!(ended.stderr.contains("is longer than"), "{}", ended.stderr);
+}
