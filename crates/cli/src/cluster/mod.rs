@@ -3,8 +3,9 @@
 pub(crate) mod choose;
 
 use std::path::Path;
+use std::time::Duration;
 
-use windlass::{JobManager, Source};
+use windlass::{Connection, JobManager, Source};
 use windlass_engine::Home;
 
 use crate::args::high::Common;
@@ -14,6 +15,9 @@ use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
 use crate::saved;
 use choose::{Because, Choice, Cluster, choose};
+
+/// An engine on this machine that takes longer to say its version is not asked again.
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// A cluster that is ready to be asked.
 pub(crate) struct Session {
@@ -74,7 +78,12 @@ async fn open(common: &Common, env: &Env) -> Outcome<Session> {
     let choice = choice(common, env, &home)?;
     let notes = Notes { quiet: common.quiet };
     let source = source(&choice.cluster, &home, env, notes).await?;
-    let connection = windlass::connect(&source).await.map_err(|error| unusable(&choice, &error))?;
+    let unusable = |error| unusable(&choice, &error);
+    let mut connection = windlass::connect(&source).await.map_err(unusable)?;
+    if choice.cluster == Cluster::Local && has_gone(&connection, &home).await {
+        let source = self::source(&choice.cluster, &home, env, notes).await?;
+        connection = windlass::connect(&source).await.map_err(unusable)?;
+    }
     let place = match &choice.cluster {
         Cluster::Local => "the engine of this machine".to_owned(),
         Cluster::Context { .. } => format!("context {:?}", connection.context),
@@ -85,6 +94,22 @@ async fn open(common: &Common, env: &Env) -> Outcome<Session> {
         manager = manager.in_namespace(namespace);
     }
     Ok(Session { manager, notes })
+}
+
+/// Whether the engine that was found has just been killed. The question costs little: its connection is used again.
+async fn has_gone(connection: &Connection, home: &Home) -> bool {
+    let answer = tokio::time::timeout(PROMPT, connection.client.apiserver_version()).await;
+    matches!(answer, Ok(Err(kube::Error::Service(_) | kube::Error::HyperError(_))))
+        && daemon::gone(home).await
+}
+
+/// Whether the engine that was found still serves.
+pub(crate) async fn serves(home: &Home) -> bool {
+    let source = Source::Files { paths: vec![home.kubeconfig()], context: None };
+    match windlass::connect(&source).await {
+        Ok(connection) => !has_gone(&connection, home).await,
+        Err(_) => true,
+    }
 }
 
 /// Where the address and the credentials are.

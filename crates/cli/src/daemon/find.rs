@@ -20,6 +20,8 @@ use crate::out::Notes;
 
 /// How long an engine may take to be ready: opening a large store after a crash, not a usual start.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a killed process may take to pass away.
+const PASSING: Duration = Duration::from_secs(5);
 /// The longest answer of a starting engine, bytes.
 const ANSWER_LIMIT: u64 = 64 << 10;
 /// What an engine's process sees of the environment of whoever starts it.
@@ -66,6 +68,14 @@ pub(crate) async fn ensure(home: &Home, env: &Env, notes: Notes) -> Outcome<Runn
     }
     let boot = Boot { home: home.root().to_owned(), listen: None, images: Images::Refuse };
     start(home, env, &boot).await
+}
+
+/// Whether an engine that does not answer has gone: a killed one keeps its lock until the system has taken its
+/// process apart, which is waited for a moment.
+pub(crate) async fn gone(home: &Home) -> bool {
+    let Ok(lock) = File::open(home.root().join("lock")) else { return true };
+    let freed = tokio::task::spawn_blocking(move || lock.lock_shared().is_ok());
+    matches!(tokio::time::timeout(PASSING, freed).await, Ok(Ok(true)))
 }
 
 /// Another version may well do, but whoever wonders should know.

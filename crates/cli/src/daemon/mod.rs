@@ -6,7 +6,7 @@ mod find;
 mod serve;
 
 pub(crate) use boot::Boot;
-pub(crate) use find::{ensure, find, start, starting};
+pub(crate) use find::{ensure, find, gone, start, starting};
 pub(crate) use serve::{foreground, main};
 
 /// The hidden command that is the engine's process.

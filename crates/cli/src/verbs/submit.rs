@@ -9,6 +9,7 @@ use windlass::manifest::{Base, Edit, Manifest, make, read_documents};
 
 use super::{object, wait};
 use crate::args::high::{SubmitOptions, Work};
+use crate::args::low::ObjectFormat;
 use crate::cluster::{Call, Session};
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
@@ -45,7 +46,7 @@ pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
     Ok(first_failure)
 }
 
-/// Creates them in their order and prints each as soon as it is there: what a later fault leaves is known.
+/// Creates them in their order. Each name is printed as soon as its job is there; objects are printed together.
 async fn create(
     manifests: &[Manifest],
     options: &SubmitOptions,
@@ -71,6 +72,9 @@ async fn create(
                         .say(&format!("{} was submitted before: it is the same job", submitted.name));
                 }
                 names.push((submitted.namespace, submitted.name));
+                if options.output == ObjectFormat::Name {
+                    out::data(&object::print(std::slice::from_ref(&submitted.job), options.output)?)?;
+                }
                 jobs.push(submitted.job);
             }
             Err(error) => {
@@ -79,7 +83,7 @@ async fn create(
             }
         }
     }
-    if !jobs.is_empty() {
+    if !jobs.is_empty() && options.output != ObjectFormat::Name {
         out::data(&object::print(&jobs, options.output)?)?;
     }
     match fault {

@@ -3,7 +3,7 @@
 use windlass_engine::{Images, Running};
 
 use crate::args::high::UpOptions;
-use crate::cluster::Call;
+use crate::cluster::{self, Call};
 use crate::daemon::{self, Boot};
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
@@ -13,7 +13,9 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
     let home = call.home()?;
     let images = options.images.unwrap_or_default();
     let boot = Boot { home: home.root().to_owned(), listen: options.listen, images };
-    if let Some(running) = daemon::find(&home).await? {
+    if let Some(running) = daemon::find(&home).await?
+        && cluster::serves(&home).await
+    {
         return already(options, &running, call);
     }
     if options.foreground {
