@@ -57,7 +57,7 @@ fn kill_at(home: &Home, job: &str) -> (Vec<String>, Vec<i32>) {
     let submitted = submit.end();
     // Those behind the gate: the others may end at any moment.
     let waits = |job: &str| {
-        job.strip_prefix("job-").and_then(|n| n.parse().ok()).is_some_and(|n: usize| n % WAITS == 0)
+        job.strip_prefix("job-").and_then(|n| n.parse().ok()).is_some_and(|n: usize| n.is_multiple_of(WAITS))
     };
     let running = ran(home).into_iter().filter(|(job, _)| waits(job));
     let running = running.flat_map(|(_, pids)| pids).filter(|pid| lives(*pid)).collect();
