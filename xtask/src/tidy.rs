@@ -72,7 +72,7 @@ fn dependencies(root: &Path, findings: &mut Vec<String>) -> Result<()> {
             continue;
         };
         for dependency in package.dependencies.iter().filter(|d| d.kind.is_none()) {
-            let ours = dependency.path.as_deref().map(|path| folder_of(path));
+            let ours = dependency.path.as_deref().map(folder_of);
             if let Some(ours) = &ours
                 && !row.may.contains(ours)
             {

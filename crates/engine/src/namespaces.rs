@@ -16,6 +16,9 @@ const EMPTIED_AT_ONCE: usize = 200;
 /// When to look again at a namespace that is not yet empty: its pods may need their grace.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(250);
 
+/// What is left of a kind in a namespace, and a batch of the objects themselves.
+type Left = (Remaining, &'static Kind, Vec<(Key, Value)>);
+
 impl Tick {
     /// One look at a namespace.
     pub(crate) fn namespace(&mut self, draft: &mut Draft, key: &Key) {
@@ -53,7 +56,7 @@ impl Tick {
     /// Deletes what is in the namespace; when nothing is left, lets it go.
     fn empty(&mut self, draft: &mut Draft, key: &Key, name: &str) {
         let Some(held) = self.cache.held(key).cloned() else { return };
-        let left: Vec<(Remaining, &'static Kind, Vec<(Key, Value)>)> =
+        let left: Vec<Left> =
             kinds::all().iter().filter(|k| k.namespaced).map(|kind| self.remaining(kind, name)).collect();
         let remaining: Vec<Remaining> = left.iter().map(|(remaining, _, _)| remaining.clone()).collect();
         let plan = namespace::plan(held.view.meta(), &held.value, &remaining, self.world.now());
@@ -78,7 +81,7 @@ impl Tick {
     }
 
     /// What is left of a kind in a namespace; of the objects themselves a batch.
-    fn remaining(&self, kind: &'static Kind, name: &str) -> (Remaining, &'static Kind, Vec<(Key, Value)>) {
+    fn remaining(&self, kind: &'static Kind, name: &str) -> Left {
         let prefix = kind.prefix(Some(name));
         let request = ListRequest {
             prefix: &prefix,

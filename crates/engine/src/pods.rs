@@ -164,7 +164,7 @@ impl Tick {
             match process(pod, container, &lookup, &self.host) {
                 Ok(process) => starts.push(self.start_of(pod, container, *attempt, process)),
                 Err(cause) => {
-                    blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()))
+                    blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()));
                 }
             }
         }
@@ -210,7 +210,7 @@ impl Tick {
     }
 
     /// An event of a run whose pod is gone or has ended: nothing of it may run, and nothing of it is remembered.
-    pub(crate) fn stray(&mut self, event: Event) {
+    pub(crate) fn stray(&mut self, event: &Event) {
         let run = event.key().clone();
         match event {
             Event::Started { .. } => self.runtime.signal(&run, libc::SIGKILL),

@@ -209,7 +209,7 @@ impl Tick {
                     self.runs.absorb(event);
                     self.dirty.insert(key);
                 }
-                _ => self.stray(event),
+                _ => self.stray(&event),
             }
         }
     }
