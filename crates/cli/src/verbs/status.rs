@@ -21,7 +21,8 @@ struct Report {
     home: String,
     kubeconfig: String,
     log: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// pid, address, version, images, started: beside the others.
+    #[serde(flatten)]
     engine: Option<Running>,
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<u64>,

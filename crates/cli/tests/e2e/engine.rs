@@ -17,7 +17,7 @@ fn status_tells_whether_it_runs_without_starting_it() {
     home.ok(&["run", "--", "true"]);
     let report = status();
     assert_eq!((&report["running"], &report["jobs"]), (&true.into(), &1.into()));
-    assert_eq!(report["engine"]["pid"], home.engine().unwrap());
+    assert_eq!(report["pid"], home.engine().unwrap());
     home.ok(&["down"]);
     assert_eq!(status()["running"], false);
 }
