@@ -2,7 +2,7 @@
 //!
 //! Fed by the store's changes and by the tick's own commits; never asks the store itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -45,6 +45,8 @@ pub(crate) struct Cache {
     /// Events by when they were last seen.
     events: BTreeSet<(Timestamp, Key)>,
     event_times: HashMap<Key, Timestamp>,
+    /// Objects that the tick removed itself, until the store's changes have come so far.
+    gone: HashMap<Key, Revision>,
 }
 
 struct Node {
@@ -74,6 +76,7 @@ impl Cache {
             dependents: HashMap::new(),
             events: BTreeSet::new(),
             event_times: HashMap::new(),
+            gone: HashMap::new(),
         }
     }
 
@@ -90,6 +93,29 @@ impl Cache {
         self.live.get(uid)
     }
 
+    /// Whether an object's state of this revision, or a newer one, has been taken in.
+    pub(crate) fn knows(&self, key: &Key, revision: Revision) -> bool {
+        let known = self.nodes.get(key).map(|node| node.revision).max(self.gone.get(key).copied());
+        known.is_some_and(|known| known >= revision)
+    }
+
+    /// The store's changes have been taken in so far: what was removed before can no longer come back.
+    pub(crate) fn seen_up_to(&mut self, revision: Revision) {
+        if !self.gone.is_empty() {
+            self.gone.retain(|_, removed| *removed > revision);
+        }
+    }
+
+    /// The keys of all objects that are not among these.
+    pub(crate) fn keys_but(&self, there: &HashSet<Key>) -> Vec<Key> {
+        self.nodes
+            .keys()
+            .chain(self.event_times.keys())
+            .filter(|key| !there.contains(*key))
+            .cloned()
+            .collect()
+    }
+
     /// The uid of an object, held or not.
     pub(crate) fn uid_of(&self, key: &str) -> Option<&str> {
         self.nodes.get(key).map(|node| node.uid.as_str())
@@ -102,6 +128,14 @@ impl Cache {
     /// The held pods that a controller owns.
     pub(crate) fn pods_of(&self, uid: &str) -> impl Iterator<Item = &Key> {
         self.pods.get(uid).into_iter().flatten()
+    }
+
+    /// The held pods of a namespace that no controller owns.
+    pub(crate) fn free_pods(&self, namespace: &str) -> impl Iterator<Item = &Key> {
+        let prefix: Key = format!("/pods/{namespace}/").into();
+        let from = prefix.clone();
+        let free = self.pods.get("").into_iter().flat_map(move |keys| keys.range(from.clone()..));
+        free.take_while(move |key| key.starts_with(&*prefix))
     }
 
     pub(crate) fn dependents_of(&self, uid: &str) -> Vec<Key> {
@@ -125,7 +159,7 @@ impl Cache {
             self.put_event(key, &value);
             return Ripple::default();
         }
-        if self.nodes.get(key).is_some_and(|n| n.revision >= revision) {
+        if self.knows(key, revision) {
             return Ripple::default();
         }
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
@@ -151,9 +185,10 @@ impl Cache {
             self.events.remove(&(old, key.clone()));
             return Ripple::default();
         }
-        if self.nodes.get(key).is_none_or(|n| n.revision > revision) {
+        if !self.nodes.contains_key(key) || self.knows(key, revision) {
             return Ripple::default();
         }
+        self.gone.insert(key.clone(), revision);
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
         if let Some(node) = self.nodes.get(key) {
             ripple.dirty.extend(node.owners.iter().filter_map(|o| self.live.get(o)).cloned());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use windlass_apiserver::kind::Kind;
-use windlass_apiserver::registry::{Registry, Transaction};
+use windlass_apiserver::registry::{Registry, Transaction, ends};
 use windlass_runner::runtime::{Key as RunKey, Start};
 use windlass_store::{Committed, Key};
 
@@ -21,8 +21,8 @@ pub(crate) struct Draft {
     pub(crate) signals: Vec<(RunKey, i32)>,
     /// Pods whose end is then recorded, by uid.
     pub(crate) settled: Vec<String>,
-    /// Their runs.
-    pub(crate) forgets: Vec<RunKey>,
+    /// Objects to ask garbage collection about again once this draft is committed.
+    pub(crate) again: Vec<Key>,
 }
 
 struct Edit {
@@ -45,6 +45,13 @@ impl Draft {
         self.edits.contains_key(key)
     }
 
+    /// Takes back what was to be started or signalled for a pod: it is looked at anew.
+    pub(crate) fn reconsider(&mut self, pod: &str) {
+        self.starts.retain(|start| start.key.pod != pod);
+        self.signals.retain(|(run, _)| run.pod != pod);
+        self.settled.retain(|uid| uid != pod);
+    }
+
     /// How many objects it touches.
     pub(crate) fn len(&self) -> usize {
         self.edits.len()
@@ -52,7 +59,7 @@ impl Draft {
 
     /// Whether it neither writes nor does anything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.edits.is_empty() && self.starts.is_empty() && self.signals.is_empty() && self.forgets.is_empty()
+        self.edits.is_empty() && self.starts.is_empty() && self.signals.is_empty() && self.settled.is_empty()
     }
 
     /// Changes an object of the cache or the draft; nothing if neither has it.
@@ -137,8 +144,9 @@ impl Draft {
                     (revision, Arc::new(after))
                 });
                 match value {
-                    Some((revision, after)) => (key, revision, Some(after)),
-                    None => (key, committed.revision, None),
+                    // What has neither grace nor finalizers left was deleted by this write.
+                    Some((revision, after)) if !ends(&after) => (key, revision, Some(after)),
+                    _ => (key, committed.revision, None),
                 }
             })
             .collect()

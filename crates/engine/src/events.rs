@@ -13,6 +13,7 @@ use crate::world::{hex, rfc3339};
 
 /// Alike events about one object before they become one (upstream: 10 in 10 minutes).
 const ALIKE: u32 = 10;
+const ALIKE_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 /// Normal events about pods that may come at once, and how many come back each second.
 const POD_BURST: f64 = 600.0;
 const PODS_PER_SECOND: f64 = 10.0;
@@ -32,7 +33,10 @@ pub(crate) struct Note {
 /// What the recorder remembers.
 pub(crate) struct Recorder {
     known: HashMap<(String, String, String), Known>,
-    alike: HashMap<(String, String), u32>,
+    /// Where `known` has the event of a name.
+    names: HashMap<String, (String, String, String)>,
+    /// How many alike events an object had since when.
+    alike: HashMap<(String, String), (Timestamp, u32)>,
     tokens: f64,
     refilled: Timestamp,
     /// Normal pod events that were not recorded since the start.
@@ -59,6 +63,7 @@ impl Recorder {
     pub(crate) fn new(now: Timestamp) -> Recorder {
         Recorder {
             known: HashMap::new(),
+            names: HashMap::new(),
             alike: HashMap::new(),
             tokens: POD_BURST,
             refilled: now,
@@ -75,7 +80,7 @@ impl Recorder {
         }
         self.bound();
         let uid = about["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
-        let message = self.combine(&uid, note);
+        let message = self.combine(&uid, note, now);
         let key = (uid, note.reason.clone(), message.clone());
         if let Some(known) = self.known.get_mut(&key) {
             known.count += 1;
@@ -85,17 +90,23 @@ impl Recorder {
         let name = format!("{}.{}", about["metadata"]["name"].as_str().unwrap_or_default(), hex(world, 8));
         let known = Known { name, first: rfc3339(now), count: 1 };
         let object = event(about, note, &message, &known, now);
+        self.names.insert(known.name.clone(), key.clone());
         self.known.insert(key, known);
         Some(Record::New(object))
     }
 
     /// An event left the store: it is not counted up again.
     pub(crate) fn forget(&mut self, name: &str) {
-        self.known.retain(|_, known| known.name != name);
+        if let Some(key) = self.names.remove(name) {
+            self.known.remove(&key);
+        }
     }
 
-    fn combine(&mut self, uid: &str, note: &Note) -> String {
-        let seen = self.alike.entry((uid.to_owned(), note.reason.clone())).or_insert(0);
+    fn combine(&mut self, uid: &str, note: &Note, now: Timestamp) -> String {
+        let (since, seen) = self.alike.entry((uid.to_owned(), note.reason.clone())).or_insert((now, 0));
+        if now.duration_since(*since) > ALIKE_WITHIN {
+            (*since, *seen) = (now, 0);
+        }
         *seen += 1;
         if *seen <= ALIKE {
             return note.message.clone();
@@ -118,6 +129,7 @@ impl Recorder {
     fn bound(&mut self) {
         if self.known.len() >= MEMORY || self.alike.len() >= MEMORY {
             self.known.clear();
+            self.names.clear();
             self.alike.clear();
         }
     }

@@ -9,7 +9,7 @@ use windlass_runner::runtime::{Event, Key as RunKey};
 #[derive(Default)]
 pub(crate) struct Runs {
     pods: HashMap<String, Facts>,
-    signalled: HashSet<(RunKey, i32)>,
+    signalled: HashMap<String, HashSet<(RunKey, i32)>>,
 }
 
 impl Runs {
@@ -64,16 +64,14 @@ impl Runs {
 
     /// Remembers a signal; true if it was not sent before.
     pub(crate) fn first_signal(&mut self, run: &RunKey, signal: i32) -> bool {
-        self.signalled.insert((run.clone(), signal))
+        self.signalled.entry(run.pod.clone()).or_default().insert((run.clone(), signal))
     }
 
     /// Drops what is known of a pod, and returns its runs: their ends are recorded.
     pub(crate) fn settle(&mut self, pod: &str) -> Vec<RunKey> {
         let runs = self.pods.remove(pod).map(|f| f.runs).unwrap_or_default();
         let keys: Vec<RunKey> = runs.iter().map(|r| key(pod, r)).collect();
-        if !self.signalled.is_empty() {
-            self.signalled.retain(|(run, _)| run.pod != pod);
-        }
+        self.signalled.remove(pod);
         keys
     }
 

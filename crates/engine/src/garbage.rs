@@ -17,20 +17,12 @@ use crate::pods::is_deleting;
 use crate::tick::Tick;
 
 impl Tick {
-    /// Asks about what the last changes left behind, until the draft holds `limit` objects.
-    pub(crate) fn collect_garbage(&mut self, draft: &mut Draft, asked: &mut Vec<Key>, limit: usize) {
-        while draft.len() < limit {
-            let Some(key) = self.garbage.pop_first() else { return };
-            if draft.touches(&key) {
-                // Asked again when what the draft does to it has come back.
-                asked.push(key);
-                continue;
-            }
-            self.collect(draft, &key);
+    /// Asks about one object that the last changes may have left behind.
+    pub(crate) fn collect(&mut self, draft: &mut Draft, key: &Key) {
+        if draft.touches(key) {
+            draft.again.push(key.clone());
+            return;
         }
-    }
-
-    fn collect(&mut self, draft: &mut Draft, key: &Key) {
         let Some(kind) = self.cache.kind_of(key) else { return };
         let Some(object) = self.stored(key) else { return };
         let node = node(&object);
@@ -66,12 +58,16 @@ impl Tick {
             let Some((dependent, value, _)) = find(uid) else { continue };
             let Some(dependent_kind) = self.cache.kind_of(dependent) else { continue };
             if draft.touches(dependent) {
-                self.garbage.insert(key.clone());
+                draft.again.push(key.clone());
                 return;
             }
             self.carry_out(draft, dependent_kind, dependent, value.clone(), action);
         }
-        self.garbage.extend(plan.visit.iter().filter_map(|uid| find(uid)).map(|(key, _, _)| key.clone()));
+        draft.again.extend(plan.visit.iter().filter_map(|uid| find(uid)).map(|(key, _, _)| key.clone()));
+        if !plan.edits.is_empty() && plan.finalizers.is_none() {
+            // More dependents than one plan edits.
+            draft.again.push(key.clone());
+        }
         if let Some(finalizers) = plan.finalizers {
             let after = edit(object, &object["metadata"]["ownerReferences"], &finalizers);
             draft.replace(kind, key, object.clone(), after);

@@ -31,7 +31,7 @@ impl Tick {
             wake = earliest(wake, self.expire(draft, key, &job));
         }
         self.timers.set(key, wake);
-        if self.draining.is_some() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
+        if self.draining() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
             return;
         }
         let about = self.about(draft, key);
@@ -70,9 +70,8 @@ impl Tick {
     /// The Job's held pods and those without a controller in its namespace that it may adopt, as the draft has them.
     fn pods_of_job(&self, draft: &Draft, job: &Job) -> Vec<Arc<Pod>> {
         let uid = &job.metadata.uid;
-        let prefix = format!("/pods/{}/", job.metadata.namespace);
         let own = self.cache.pods_of(uid);
-        let free = self.cache.pods_of("").filter(|key| key.starts_with(&prefix));
+        let free = self.cache.free_pods(&job.metadata.namespace);
         own.chain(free).filter_map(|key| self.pod_view(draft, key)).filter(|pod| mine(job, pod)).collect()
     }
 
@@ -107,7 +106,7 @@ impl Tick {
         let mut created = Vec::new();
         for action in actions {
             match action {
-                Action::CreatePod { pod } => created.extend(self.create_pod(draft, pod.clone())),
+                Action::CreatePod { pod } => created.extend(self.create_pod(draft, pod)),
                 Action::DeletePod { name, release, .. } => {
                     let key = pod_key(job, name);
                     if *release {

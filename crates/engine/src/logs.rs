@@ -130,23 +130,27 @@ fn attempt(pod: &Value, container: &str, previous: bool) -> Result<u32, ApiError
     let Some(status) = statuses.find(|s| s["name"] == container) else {
         return Err(waiting("ContainerCreating"));
     };
-    let restarts = u32::try_from(status["restartCount"].as_u64().unwrap_or(0)).unwrap_or(0);
-    let state = &status["state"];
-    let begun = state["running"].is_object() || state["terminated"].is_object();
+    let (state, last) = (&status["state"], &status["lastState"]["terminated"]);
+    let previous_run = run_of(&last["containerID"]);
     if previous {
-        return match restarts.checked_sub(1) {
-            Some(last) => Ok(last),
-            None => Err(ApiError::bad_request(format!(
+        return previous_run.ok_or_else(|| {
+            ApiError::bad_request(format!(
                 "previous terminated container {container:?} in pod {name:?} not found"
-            ))),
-        };
+            ))
+        });
     }
-    if begun {
-        return Ok(restarts);
-    }
+    let present = match (&state["running"], &state["terminated"]) {
+        (Value::Object(_), _) => run_of(&status["containerID"]),
+        (_, Value::Object(ended)) => run_of(ended.get("containerID").unwrap_or(&Value::Null)),
+        _ => None,
+    };
     // Waiting for its next run: the last one's log is what there is.
-    if status["lastState"]["terminated"].is_object() {
-        return Ok(restarts);
-    }
-    Err(waiting(state["waiting"]["reason"].as_str().unwrap_or("ContainerCreating")))
+    present
+        .or(previous_run)
+        .ok_or_else(|| waiting(state["waiting"]["reason"].as_str().unwrap_or("ContainerCreating")))
+}
+
+/// The attempt that a container id names: `windlass://<pod uid>/<container>/<attempt>`.
+fn run_of(container_id: &Value) -> Option<u32> {
+    container_id.as_str()?.rsplit('/').next()?.parse().ok()
 }

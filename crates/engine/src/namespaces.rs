@@ -83,18 +83,7 @@ impl Tick {
     /// What is left of a kind in a namespace; of the objects themselves a batch.
     fn remaining(&self, kind: &'static Kind, name: &str) -> Left {
         let prefix = kind.prefix(Some(name));
-        let request = ListRequest {
-            prefix: &prefix,
-            after_key: None,
-            limit: Some(EMPTIED_AT_ONCE),
-            at: None,
-            filter: None,
-        };
-        let entries = self.registry.store.list(&request).map(|page| page.entries).unwrap_or_default();
-        let objects: Vec<(Key, Value)> = entries
-            .into_iter()
-            .filter_map(|entry| Some((entry.key, serde_json::from_slice(entry.value.bytes()).ok()?)))
-            .collect();
+        let objects = self.batch(&prefix);
         let mut remaining = Remaining {
             resource: kind.plural.to_owned(),
             group: kind.group.to_owned(),
@@ -111,6 +100,29 @@ impl Tick {
             }
         }
         (remaining, kind, objects)
+    }
+}
+
+impl Tick {
+    /// Objects below a prefix: those that go already, and as many of the others as one transaction deletes.
+    fn batch(&self, prefix: &str) -> Vec<(Key, Value)> {
+        let mut objects: Vec<(Key, Value)> = Vec::new();
+        let mut untouched = 0;
+        loop {
+            let after_key = objects.last().map(|(key, _)| &**key);
+            let request =
+                ListRequest { prefix, after_key, limit: Some(EMPTIED_AT_ONCE), at: None, filter: None };
+            let Ok(page) = self.registry.store.list(&request) else { return objects };
+            for entry in page.entries {
+                if let Ok(object) = serde_json::from_slice::<Value>(entry.value.bytes()) {
+                    untouched += usize::from(!is_deleting(&object));
+                    objects.push((entry.key, object));
+                }
+            }
+            if !page.more || untouched >= EMPTIED_AT_ONCE {
+                return objects;
+            }
+        }
     }
 }
 

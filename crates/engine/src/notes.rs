@@ -50,6 +50,9 @@ impl Tick {
             let mut after = before.clone();
             bring_up(&mut after);
             draft.replace(kind, &key, before, after);
+        } else if let Ok(event) = self.registry.prepare(kind, newer.clone()) {
+            // It was to be written with a draft that was thrown away.
+            draft.insert(kind, event);
         }
     }
 

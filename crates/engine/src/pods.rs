@@ -1,6 +1,5 @@
 //! Carries out what scheduling and the kubelet plan for a pod: binding, status, processes, removal.
 
-use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
 use windlass_control::schedule::{self, Decision};
@@ -13,42 +12,73 @@ use crate::draft::Draft;
 use crate::events::Note;
 use crate::tick::Tick;
 
-/// How long a draining engine lets containers end by themselves.
-pub(crate) const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
+/// How often a random name is drawn before it is given up: of 14 million, eight would all have to be taken.
+const NAMES_TRIED: usize = 8;
 
 impl Tick {
     /// One look at a pod.
     pub(crate) fn pod(&mut self, draft: &mut Draft, key: &Key) {
+        if self.cache.held(key).is_none() {
+            self.end_leftovers(draft, key);
+            return;
+        }
         if self.sweep_tracking(draft, key) {
             return;
         }
+        self.look(draft, key);
+    }
+
+    fn look(&mut self, draft: &mut Draft, key: &Key) {
+        self.place(draft, key);
         let Some(pod) = draft.current(&self.cache, key) else { return };
-        if !is_deleting(pod) && !is_ended(pod) {
-            self.place(draft, key);
+        // A pod that is not placed here is the kubelet's only when it goes.
+        if is_deleting(pod) || is_ended(pod) || self.is_placed(pod) {
+            self.kubelet(draft, key);
         }
-        self.kubelet(draft, key);
+    }
+
+    fn is_placed(&self, pod: &Value) -> bool {
+        let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+        let scheduled = |c: &Value| c["type"] == "PodScheduled" && c["status"] == "True";
+        pod["spec"]["nodeName"] == self.node.name.as_str() && conditions.into_iter().any(scheduled)
+    }
+
+    /// A pod whose end somebody else wrote: nothing of it may go on.
+    fn end_leftovers(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(uid) = self.cache.uid_of(key) else { return };
+        draft.signals.extend(self.runs.alive(uid).into_iter().map(|run| (run, libc::SIGKILL)));
     }
 
     /// Adds a pod that a controller wants: named, placed and given its first status in one write.
-    pub(crate) fn create_pod(&mut self, draft: &mut Draft, manifest: Value) -> Option<String> {
+    pub(crate) fn create_pod(&mut self, draft: &mut Draft, manifest: &Value) -> Option<String> {
         let kind = self.cache.kind_of("/pods/")?;
-        let pod = match self.registry.prepare(kind, manifest) {
-            Ok(pod) => pod,
-            Err(cause) => {
-                tracing::error!(%cause, "a pod cannot be made from its template");
-                return None;
+        for _ in 0..NAMES_TRIED {
+            let pod = match self.registry.prepare(kind, manifest.clone()) {
+                Ok(pod) => pod,
+                Err(cause) => {
+                    tracing::error!(%cause, "a pod cannot be made from its template");
+                    return None;
+                }
+            };
+            let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let key = kind.key(pod["metadata"]["namespace"].as_str(), &name);
+            if draft.touches(&key) || self.cache.uid_of(&key).is_some() {
+                continue;
             }
-        };
-        let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let key = draft.insert(kind, pod);
-        self.place(draft, &key);
-        self.kubelet(draft, &key);
-        Some(name)
+            let key = draft.insert(kind, pod);
+            self.look(draft, &key);
+            return Some(name);
+        }
+        tracing::error!("no free name for a pod; the Job is asked again");
+        None
     }
 
     /// Binds a pod to the node, or says why it waits.
     fn place(&mut self, draft: &mut Draft, key: &Key) {
         let Some(pod) = draft.current(&self.cache, key) else { return };
+        if is_deleting(pod) || is_ended(pod) {
+            return;
+        }
         let Some(plan) = schedule::plan(pod, &self.node, self.world.now()) else { return };
         let about = self.about(draft, key);
         draft.edit(&self.cache, key, |pod| {
@@ -74,6 +104,7 @@ impl Tick {
         let pod = pod.clone();
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let now = self.world.now();
+        draft.reconsider(&uid);
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
         let mut plan = kubelet::plan(&pod, &facts, now);
@@ -97,50 +128,29 @@ impl Tick {
         self.settle_runs(draft, key, &uid, &facts);
     }
 
-    fn effects(&mut self, draft: &mut Draft, key: &Key, uid: &str, actions: &[Action], starts: Vec<Start>) {
+    fn effects(&self, draft: &mut Draft, key: &Key, uid: &str, actions: &[Action], starts: Vec<Start>) {
         let mut starts = starts;
         for action in actions {
             match action {
                 Action::Start { container, attempt } => {
                     let wanted = |s: &Start| s.key.container == *container && s.key.attempt == *attempt;
                     if let Some(at) = starts.iter().position(wanted)
-                        && self.draining.is_none()
+                        && !self.draining()
                     {
                         draft.starts.push(starts.swap_remove(at));
                     }
                 }
                 Action::Signal { container, attempt, signal } => {
                     let run = RunKey { pod: uid.to_owned(), container: container.clone(), attempt: *attempt };
-                    self.signal(draft, run, *signal);
+                    draft.signals.push((run, *signal));
                 }
                 Action::Remove => draft.remove(&self.cache, key),
-            }
-        }
-        if self.draining.is_some() {
-            self.end_drained(draft, uid);
-        }
-    }
-
-    fn signal(&mut self, draft: &mut Draft, run: RunKey, signal: i32) {
-        if self.runs.first_signal(&run, signal) {
-            draft.signals.push((run, signal));
-        }
-    }
-
-    /// While draining: what still runs after the grace is killed.
-    fn end_drained(&mut self, draft: &mut Draft, uid: &str) {
-        for run in self.runs.alive(uid) {
-            self.signal(draft, run, libc::SIGTERM);
-        }
-        if self.drain_until.is_some_and(|at| at <= self.world.now()) {
-            for run in self.runs.all_alive() {
-                self.signal(draft, run, libc::SIGKILL);
             }
         }
     }
 
     /// Once a pod's end is in the draft, the runtime may forget its runs.
-    fn settle_runs(&mut self, draft: &mut Draft, key: &Key, uid: &str, facts: &Facts) {
+    fn settle_runs(&self, draft: &mut Draft, key: &Key, uid: &str, facts: &Facts) {
         let ended = match draft.current(&self.cache, key) {
             Some(pod) => is_ended(pod),
             None => true,
@@ -206,6 +216,10 @@ impl Tick {
                 self.runtime.forget(runs);
             }
         }
+        let namespace = key.split('/').nth(2).unwrap_or_default();
+        if let Some(blocked) = self.blocked.get_mut(namespace) {
+            blocked.remove(key);
+        }
         self.sweeper.remove(&uid);
     }
 
@@ -215,8 +229,11 @@ impl Tick {
         match event {
             Event::Started { .. } => self.runtime.signal(&run, libc::SIGKILL),
             Event::Failed { .. } | Event::Exited { .. } | Event::Lost { .. } => {
-                self.runs.settle(&run.pod);
-                self.runtime.forget(vec![run]);
+                let mut runs = self.runs.settle(&run.pod);
+                if !runs.contains(&run) {
+                    runs.push(run);
+                }
+                self.runtime.forget(runs);
             }
         }
     }
@@ -278,9 +295,4 @@ pub(crate) fn set_condition(status: &mut Value, condition: Value) {
         },
         _ => *conditions = Value::Array(vec![condition]),
     }
-}
-
-/// When a draining engine stops waiting.
-pub(crate) fn drain_deadline(now: Timestamp) -> Timestamp {
-    now.saturating_add(DRAIN_GRACE).unwrap_or(now)
 }

@@ -13,7 +13,7 @@ use windlass_control::schedule;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
 use windlass_runner::shim::{ConnectError, ShimRuntime};
-use windlass_store::{Bounds, ListRequest, OpenError, Options, ReadError, Revision, Store, WatchError};
+use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
@@ -27,6 +27,9 @@ use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
 use crate::world::{hex, millis, rfc3339};
+
+/// The largest object: a request's body (3 MiB) and what defaults and controllers add to it.
+const VALUE_BYTES: usize = 4 << 20;
 
 /// What a stopping engine does with running pods.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,12 +64,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Reading what the store holds.
-    #[error("reading the store: {0}")]
-    Read(#[from] ReadError),
-    /// Following what the store holds.
-    #[error(transparent)]
-    Watch(#[from] WatchError),
+    /// Reading and following what the store holds.
+    #[error("{0}")]
+    Load(String),
     /// The shim.
     #[error(transparent)]
     Shim(#[from] ConnectError),
@@ -130,9 +130,8 @@ impl Engine {
 
         let hub = Hub::default();
         let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
-        let revision = load(&store, &mut tick)?;
+        let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;
         tick.adopt(known);
-        let changes = store.watch("/", revision, None)?;
         let server = http::start(
             registry,
             http::Config {
@@ -208,7 +207,7 @@ fn open(config: &Config) -> Result<Store, StartError> {
     let world = config.world.clone();
     let now = world.now();
     let options = Options {
-        bounds: Bounds::default(),
+        bounds: Bounds { value_bytes: VALUE_BYTES, ..Bounds::default() },
         // Microseconds since the epoch: no earlier store in this place can have come so far.
         first_revision: Revision(u64::try_from(now.as_microsecond()).unwrap_or(1)),
         new_id: hex(&*world, 8),
@@ -271,29 +270,8 @@ fn tick(
         dirty: Default::default(),
         garbage: Default::default(),
         blocked: Default::default(),
-        draining: None,
+        careful: 0,
         drain_until: None,
-    }
-}
-
-/// Fills the tick's cache; returns the revision that it then shows.
-fn load(store: &Store, tick: &mut Tick) -> Result<Revision, StartError> {
-    let mut at = None;
-    let mut after: Option<windlass_store::Key> = None;
-    loop {
-        let page = store.list(&ListRequest {
-            prefix: "/",
-            after_key: after.as_deref(),
-            limit: Some(1000),
-            at,
-            filter: None,
-        })?;
-        at = Some(page.revision);
-        after = page.entries.last().map(|entry| entry.key.clone());
-        tick.load(page.entries);
-        if !page.more {
-            return Ok(page.revision);
-        }
     }
 }
 

@@ -1,37 +1,49 @@
-//! The tick: what wakes the engine, what it then decides, how it commits that and does it.
+//! The tick: takes in what is ready, decides, commits, does.
 //!
-//! One task owns everything the controllers know. It takes in changes of the store and events of the
-//! runtime, asks the pure plans about every object that may be affected, commits all they want in one
-//! transaction, and only then starts or ends processes. A conflict loses nothing: the plans are asked again.
+//! One task owns everything the controllers know. Each round takes in changes of the store, events of the runtime
+//! and times that have come (`intake.rs`), asks the pure plans about every object that may be affected, commits all
+//! they want in one transaction, and only then starts or ends processes. While it decides it changes nothing but the
+//! draft; a conflict loses nothing: the draft is thrown away and the plans are asked again.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use futures::FutureExt;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
 use windlass_runner::process::Host;
-use windlass_runner::runtime::{Event, Runtime};
-use windlass_store::{Change, CommitError, Key, Revision, Watch, WatchError};
+use windlass_runner::runtime::{Event, Runtime, RuntimeGone};
+use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
 
-use crate::cache::{Cache, Ripple};
+use crate::cache::Cache;
 use crate::draft::Draft;
-use crate::events::Recorder;
+use crate::events::{Note, Recorder};
 use crate::facts::Runs;
 use crate::home::Home;
 use crate::logs::Hub;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
+use crate::world;
 
-/// Objects looked at in one transaction at most.
+/// Objects that one transaction touches, unless one plan alone touches more.
 const BATCH: usize = 256;
 /// Changes taken from the store at once.
 const CHANGES: usize = 1024;
-/// How long the engine waits before it writes again after the disk refused.
-const RETRY: Duration = Duration::from_millis(500);
+/// How long the engine waits before it writes again when too much waits to be written.
+const RETRY: Duration = Duration::from_millis(100);
+/// How long a draining engine lets containers end by themselves, and how often it kills then.
+const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
+const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+/// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count.
+const PLANNED: [(&str, Look); 3] =
+    [("/pods/", Tick::pod), ("/jobs.batch/", Tick::job), ("/namespaces/", Tick::namespace)];
+
+type Look = fn(&mut Tick, &mut Draft, &Key);
 
 /// All that the controllers know and use.
 pub(crate) struct Tick {
@@ -55,26 +67,39 @@ pub(crate) struct Tick {
     pub(crate) garbage: BTreeSet<Key>,
     /// Pods whose containers wait for a ConfigMap or Secret, by namespace.
     pub(crate) blocked: HashMap<String, BTreeSet<Key>>,
-    /// Set while the engine ends pods before it stops.
-    pub(crate) draining: Option<StopPods>,
-    /// When a draining engine stops waiting for containers to end by themselves.
-    pub(crate) drain_until: Option<jiff::Timestamp>,
+    /// Rounds in which one object is asked at a time: the store refused an object in a larger draft.
+    pub(crate) careful: usize,
+    /// Set while the engine ends pods before it stops: when those that still run are killed.
+    pub(crate) drain_until: Option<Timestamp>,
 }
 
 /// Why the tick ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TickError {
-    #[error("the store: {0}")]
+    #[error("following the store: {0}")]
     Watch(#[from] WatchError),
-    #[error("{0}")]
-    Runtime(#[from] windlass_runner::runtime::RuntimeGone),
+    #[error("reading the store: {0}")]
+    Read(#[from] ReadError),
+    #[error("writing the store: {0}")]
+    Commit(CommitError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeGone),
 }
 
-enum Wake {
-    Changes(Vec<Change>),
-    Runtime(Vec<Event>),
-    Timer,
-    Stop(StopPods),
+/// What a round found ready.
+#[derive(Default)]
+struct Ready {
+    changes: Vec<Change>,
+    events: Vec<Event>,
+    compacted: bool,
+    stop: Option<StopPods>,
+}
+
+/// What was asked for one draft, to be asked again if the draft is thrown away.
+#[derive(Default)]
+struct Asked {
+    objects: Vec<Key>,
+    garbage: Vec<Key>,
 }
 
 impl Tick {
@@ -85,193 +110,152 @@ impl Tick {
         mut stop: watch::Receiver<Option<StopPods>>,
     ) -> Result<(), TickError> {
         loop {
-            self.settle().await;
+            let ready = self.ready(&mut changes, &mut stop).await?;
+            match ready.stop {
+                Some(StopPods::Leave) => return Ok(()),
+                Some(StopPods::End) => self.drain(),
+                None => {}
+            }
+            self.absorb_events(ready.events);
+            self.absorb_changes(ready.changes);
+            if ready.compacted {
+                changes = self.resync()?;
+            }
+            let due = self.timers.due(self.world.now());
+            self.look_at(due);
+            self.step().await?;
             if self.drained() {
                 return Ok(());
             }
-            match self.wake(&mut changes, &mut stop).await? {
-                Wake::Changes(list) => self.absorb_changes(list),
-                Wake::Runtime(events) => self.absorb_events(events),
-                Wake::Timer => {
-                    let due = self.timers.due(self.world.now());
-                    self.dirty.extend(due);
-                }
-                Wake::Stop(StopPods::Leave) => return Ok(()),
-                Wake::Stop(StopPods::End) => self.drain(),
-            }
         }
     }
 
-    async fn wake(
+    /// Takes what is ready; waits for something only if there is nothing to do meanwhile.
+    async fn ready(
         &self,
         changes: &mut Watch,
         stop: &mut watch::Receiver<Option<StopPods>>,
-    ) -> Result<Wake, TickError> {
-        let draining = self.draining.is_some();
-        tokio::select! {
-            biased;
-            Ok(()) = stop.changed(), if !draining => {
-                let how = *stop.borrow();
-                Ok(how.map_or(Wake::Timer, Wake::Stop))
-            }
-            events = self.runtime.events() => Ok(Wake::Runtime(events?)),
-            list = changes.next(CHANGES) => Ok(Wake::Changes(list?)),
-            () = crate::world::sleep_until(&*self.world, self.timers.next()) => Ok(Wake::Timer),
-        }
-    }
-
-    /// Takes in objects that were there before the engine started.
-    pub(crate) fn load(&mut self, entries: Vec<windlass_store::Entry>) {
-        self.absorb_changes(
-            entries
-                .into_iter()
-                .map(|entry| Change {
-                    revision: entry.modified,
-                    key: entry.key.clone(),
-                    after: Some(entry),
-                    before: None,
-                })
-                .collect(),
-        );
-    }
-
-    /// Takes in what the runtime knows from before, and settles what it does not know: a container that was running
-    /// when the last engine wrote its status, and that the runtime never heard of, is lost; it is not started again.
-    pub(crate) fn adopt(&mut self, known: Vec<Event>) {
-        for event in &known {
-            if matches!(event, Event::Started { .. }) {
-                self.hub.started(event.key());
-            }
-        }
-        self.absorb_events(known);
-        let now = self.world.now();
-        let pods: Vec<Arc<Value>> = self.cache.held_of("Pod").map(|(_, held)| held.value.clone()).collect();
-        let lost = pods.iter().flat_map(|pod| crate::pods::begun(pod)).filter(|run| !self.runs.knows(run));
-        let lost: Vec<Event> = lost
-            .map(|key| Event::Lost {
-                key,
-                message: "the engine restarted without a record of it".to_owned(),
-                at: now,
-            })
-            .collect();
-        self.absorb_events(lost);
-        self.sweeper.sweep(|uid| self.cache.has_uid(uid));
-    }
-
-    fn absorb_changes(&mut self, changes: Vec<Change>) {
-        for change in changes {
-            let ripple = match &change.after {
-                Some(entry) => match serde_json::from_slice::<Value>(entry.value.bytes()) {
-                    Ok(value) => self.arrive(&change.key, entry.modified, Arc::new(value)),
-                    Err(cause) => {
-                        tracing::error!(key = %change.key, %cause, "an object in the store cannot be read");
-                        continue;
-                    }
-                },
-                None => self.depart(&change.key, change.revision),
-            };
-            self.take(ripple);
-        }
-    }
-
-    fn arrive(&mut self, key: &Key, revision: Revision, value: Arc<Value>) -> Ripple {
-        if key.starts_with("/configmaps/") || key.starts_with("/secrets/") {
-            self.unblock(key);
-        }
-        self.cache.put(key, revision, value)
-    }
-
-    fn depart(&mut self, key: &Key, revision: Revision) -> Ripple {
-        if let Some(name) = key.strip_prefix("/events/").and_then(|rest| rest.split_once('/')) {
-            self.recorder.forget(name.1);
-        }
-        if key.starts_with("/pods/") {
-            self.pod_left(key);
-        }
-        self.timers.set(key, None);
-        self.cache.remove(key, revision)
-    }
-
-    fn take(&mut self, ripple: Ripple) {
-        self.dirty.extend(ripple.dirty);
-        self.garbage.extend(ripple.garbage);
-    }
-
-    fn absorb_events(&mut self, events: Vec<Event>) {
-        for event in events {
-            let run = event.key().clone();
-            tracing::debug!(?event, "runtime");
-            if !matches!(event, Event::Started { .. }) {
-                self.hub.ended(&run);
-            }
-            match self.cache.key_of(&run.pod).cloned() {
-                Some(key) if self.cache.held(&key).is_some() => {
-                    self.runs.absorb(event);
-                    self.dirty.insert(key);
+    ) -> Result<Ready, TickError> {
+        let mut ready = Ready::default();
+        if self.dirty.is_empty() && self.garbage.is_empty() {
+            tokio::select! {
+                told = stop.changed(), if self.drain_until.is_none() => {
+                    // Whoever drops the engine without stopping it leaves its pods running.
+                    ready.stop = if told.is_ok() { *stop.borrow_and_update() } else { Some(StopPods::Leave) };
                 }
-                _ => self.stray(&event),
+                events = self.runtime.events() => ready.events = events?,
+                list = changes.next(CHANGES) => ready.take_changes(list)?,
+                () = world::sleep_until(&*self.world, self.next_time()) => {}
             }
+        } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
+            ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
         }
+        if let Some(events) = self.runtime.events().now_or_never() {
+            ready.events.extend(events?);
+        }
+        if !ready.compacted
+            && let Some(list) = changes.next(CHANGES).now_or_never()
+        {
+            ready.take_changes(list)?;
+        }
+        Ok(ready)
     }
 
-    /// Asks the plans until nothing more is to be done now.
-    pub(crate) async fn settle(&mut self) {
-        while !self.dirty.is_empty() || !self.garbage.is_empty() {
-            let mut draft = Draft::default();
-            let asked = self.decide(&mut draft);
-            if draft.is_empty() {
-                continue;
-            }
-            let transaction = draft.transaction(&self.registry);
-            match transaction.commit().await {
-                Ok(committed) => self.done(draft, &committed),
-                Err(CommitError::Conflict { key, .. }) => {
-                    tracing::debug!(%key, "another writer was faster; asking again");
-                    self.reload(&key);
-                    self.dirty.extend(asked);
-                }
-                Err(cause) => {
-                    tracing::error!(%cause, "the store refused; trying again");
-                    self.dirty.extend(asked);
-                    crate::world::pause(RETRY).await;
-                }
-            }
-        }
+    fn next_time(&self) -> Option<Timestamp> {
+        [self.timers.next(), self.drain_until].into_iter().flatten().min()
     }
 
-    /// One transaction's worth of decisions; returns what was asked about.
-    fn decide(&mut self, draft: &mut Draft) -> Vec<Key> {
-        let mut asked = Vec::new();
-        // Pods first: their ends are what Jobs count.
-        self.ask(draft, &mut asked, |key| key.starts_with("/pods/"), Tick::pod);
-        self.ask(draft, &mut asked, |key| key.starts_with("/jobs.batch/"), Tick::job);
-        self.ask(draft, &mut asked, |key| key.starts_with("/namespaces/"), Tick::namespace);
+    /// One transaction: decided, committed, done.
+    async fn step(&mut self) -> Result<(), TickError> {
+        let mut draft = Draft::default();
+        let asked = self.decide(&mut draft);
+        if draft.is_empty() {
+            self.garbage.extend(draft.again);
+            return Ok(());
+        }
+        match draft.transaction(&self.registry).commit().await {
+            Ok(committed) => {
+                self.done(draft, &committed);
+                return Ok(());
+            }
+            Err(CommitError::Conflict { key, .. }) => {
+                tracing::debug!(%key, "another writer was faster; asking again");
+                self.reload(&key)?;
+            }
+            Err(CommitError::Busy(bytes)) => {
+                tracing::warn!(bytes, "the store has much to write; waiting");
+                world::pause(RETRY).await;
+            }
+            Err(cause @ (CommitError::Io(_) | CommitError::Closed)) => return Err(TickError::Commit(cause)),
+            Err(cause) if asked.len() <= 1 => {
+                self.give_up(&asked, &cause);
+                return Ok(());
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "the store refuses an object; asking one at a time");
+                self.careful = asked.len();
+            }
+        }
+        self.dirty.extend(asked.objects);
+        self.garbage.extend(asked.garbage);
+        self.garbage.extend(draft.again);
+        Ok(())
+    }
+
+    /// One transaction's worth of decisions.
+    fn decide(&mut self, draft: &mut Draft) -> Asked {
+        let limit = if self.careful > 0 { 1 } else { BATCH };
+        self.careful = self.careful.saturating_sub(1);
+        let mut asked = Asked::default();
+        for (prefix, look) in PLANNED {
+            while asked.len() < limit
+                && draft.len() < limit
+                && let Some(key) = first_with(&self.dirty, prefix)
+            {
+                self.dirty.remove(&key);
+                look(self, draft, &key);
+                asked.objects.push(key);
+            }
+        }
+        while asked.len() < limit
+            && draft.len() < limit
+            && let Some(key) = self.garbage.pop_first()
+        {
+            self.collect(draft, &key);
+            asked.garbage.push(key);
+        }
         self.sweep_events(draft);
-        self.dirty.retain(|key| {
-            ["/pods/", "/jobs.batch/", "/namespaces/"].iter().any(|prefix| key.starts_with(prefix))
-        });
-        if draft.len() < BATCH {
-            self.collect_garbage(draft, &mut asked, BATCH);
-        }
         asked
     }
 
-    fn ask(
-        &mut self,
-        draft: &mut Draft,
-        asked: &mut Vec<Key>,
-        of_kind: impl Fn(&Key) -> bool,
-        look: impl Fn(&mut Tick, &mut Draft, &Key),
-    ) {
-        let keys: Vec<Key> = self.dirty.iter().filter(|key| of_kind(key)).take(BATCH).cloned().collect();
-        for key in keys {
-            self.dirty.remove(&key);
-            look(self, draft, &key);
-            asked.push(key);
+    /// Notes objects to be looked at; of kinds that have no plan nothing is noted.
+    pub(crate) fn look_at(&mut self, keys: impl IntoIterator<Item = Key>) {
+        let planned = |key: &Key| PLANNED.iter().any(|(prefix, _)| key.starts_with(prefix));
+        self.dirty.extend(keys.into_iter().filter(planned));
+    }
+
+    /// The store refuses what one object's plan wants: said, and not tried again until the object changes.
+    fn give_up(&mut self, asked: &Asked, cause: &CommitError) {
+        for key in asked.objects.iter().chain(&asked.garbage) {
+            tracing::error!(%key, %cause, "what this object asks for cannot be stored");
+            let mut draft = Draft::default();
+            let about = self.about(&draft, key);
+            let note = Note {
+                warning: true,
+                reason: "FailedCreate".to_owned(),
+                message: format!("what this object asks for cannot be stored: {cause}"),
+                component: "windlass",
+            };
+            if about.is_object() {
+                self.note(&mut draft, &about, &note);
+            }
+            let transaction = draft.transaction(&self.registry);
+            // Nobody waits for it: if it fails too, the log has it.
+            tokio::spawn(async move { transaction.commit().await });
         }
     }
 
-    fn done(&mut self, mut draft: Draft, committed: &windlass_store::Committed) {
+    fn done(&mut self, mut draft: Draft, committed: &Committed) {
         for (key, revision, value) in draft.outcome(committed) {
             let ripple = match value {
                 Some(value) => self.arrive(&key, revision, value),
@@ -279,56 +263,71 @@ impl Tick {
             };
             self.take(ripple);
         }
+        self.garbage.extend(draft.again);
         for start in &draft.starts {
             self.runs.starting(&start.key);
             self.hub.started(&start.key);
         }
         if !draft.starts.is_empty() {
-            self.runtime.start(std::mem::take(&mut draft.starts));
+            self.runtime.start(draft.starts);
         }
-        for (run, signal) in &draft.signals {
-            self.runtime.signal(run, *signal);
-        }
-        for pod in &std::mem::take(&mut draft.settled) {
-            draft.forgets.extend(self.runs.settle(pod));
-        }
-        if !draft.forgets.is_empty() {
-            self.runtime.forget(std::mem::take(&mut draft.forgets));
-        }
-    }
-
-    /// Takes in the newest state of an object at once instead of waiting for its change to arrive.
-    fn reload(&mut self, key: &Key) {
-        let ripple = match self.registry.store.get(key) {
-            Ok(Some(entry)) => match serde_json::from_slice::<Value>(entry.value.bytes()) {
-                Ok(value) => self.arrive(key, entry.modified, Arc::new(value)),
-                Err(_) => Ripple::default(),
-            },
-            Ok(None) => self.depart(key, self.registry.store.revision()),
-            Err(cause) => {
-                tracing::error!(%key, %cause, "an object cannot be read");
-                Ripple::default()
+        for (run, signal) in draft.signals {
+            if self.runs.first_signal(&run, signal) {
+                self.runtime.signal(&run, signal);
             }
-        };
-        self.take(ripple);
+        }
+        let settled: Vec<_> = draft.settled.iter().flat_map(|pod| self.runs.settle(pod)).collect();
+        if !settled.is_empty() {
+            self.runtime.forget(settled);
+        }
     }
 
-    /// From now on pods are ended and none is started.
+    /// From now on pods are ended and none is started. What still runs when the time is over is killed, until it is gone.
     fn drain(&mut self) {
-        self.draining = Some(StopPods::End);
+        let now = self.world.now();
+        self.drain_until = now.saturating_add(DRAIN_GRACE).ok();
         for run in self.runs.all_alive() {
             self.runtime.signal(&run, libc::SIGTERM);
         }
-        let deadline = crate::pods::drain_deadline(self.world.now());
-        self.drain_until = Some(deadline);
-        let pods: Vec<Key> = self.cache.held_of("Pod").map(|(key, _)| key.clone()).collect();
-        if let Some(first) = pods.first() {
-            self.timers.set(first, Some(deadline));
-        }
-        self.dirty.extend(pods);
+        self.dirty.extend(self.cache.held_of("Pod").map(|(key, _)| key.clone()));
     }
 
-    fn drained(&self) -> bool {
-        self.draining.is_some() && !self.runs.any_alive()
+    fn drained(&mut self) -> bool {
+        let Some(until) = self.drain_until else { return false };
+        let now = self.world.now();
+        if until <= now {
+            for run in self.runs.all_alive() {
+                self.runtime.signal(&run, libc::SIGKILL);
+            }
+            self.drain_until = now.saturating_add(DRAIN_AGAIN).ok();
+        }
+        !self.runs.any_alive() && self.dirty.is_empty() && self.garbage.is_empty()
     }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.drain_until.is_some()
+    }
+}
+
+impl Ready {
+    fn take_changes(&mut self, list: Result<Vec<Change>, WatchError>) -> Result<(), TickError> {
+        match list {
+            Ok(list) => self.changes.extend(list),
+            Err(WatchError::Compacted { .. }) => self.compacted = true,
+            Err(cause) => return Err(cause.into()),
+        }
+        Ok(())
+    }
+}
+
+impl Asked {
+    fn len(&self) -> usize {
+        self.objects.len() + self.garbage.len()
+    }
+}
+
+/// The first key below a prefix.
+fn first_with(keys: &BTreeSet<Key>, prefix: &str) -> Option<Key> {
+    let from = (Bound::Included(prefix), Bound::Unbounded);
+    keys.range::<str, _>(from).next().filter(|key| key.starts_with(prefix)).cloned()
 }

@@ -22,6 +22,7 @@ use crate::world::SharedWorld;
 pub use delete::{Mark, mark};
 pub use encode::{head, tags, template, without_type};
 pub use transaction::Transaction;
+pub use update::ends;
 
 /// How often a write is tried again when another writer was faster, before it is given up as a conflict.
 const ATTEMPTS: usize = 32;

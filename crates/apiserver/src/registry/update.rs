@@ -54,8 +54,9 @@ pub(super) fn write(kind: &Kind, entry: &Entry, new: &Value) -> Write {
     Write { key: entry.key.clone(), expect: Expect::At(entry.modified), op }
 }
 
-/// Whether a deleting object has nothing left to wait for: no grace, no finalizer.
-pub(super) fn ends(object: &Value) -> bool {
+/// Whether a deleting object has nothing left to wait for: no grace, no finalizer. Written so, it is removed.
+#[must_use]
+pub fn ends(object: &Value) -> bool {
     let metadata = &object["metadata"];
     meta::deleting(object)
         && meta::finalizers(object).is_empty()

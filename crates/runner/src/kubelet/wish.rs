@@ -133,7 +133,9 @@ fn is_over(all: &[Wished<'_>], is_initialized: bool) -> bool {
 
 /// Why all must stop and when it is killed, or when the deadline will be.
 fn stopping(view: PodView<'_>, now: Timestamp) -> Result<(Cause, Timestamp), Option<Timestamp>> {
-    let deleted = view.time("/metadata/deletionTimestamp");
+    // The API keeps whole seconds, rounded down: a grace that was given is given whole.
+    let grace = view.seconds("/metadata/deletionGracePeriodSeconds").unwrap_or(0);
+    let deleted = view.time("/metadata/deletionTimestamp").map(|at| add(at, i64::from(grace > 0)));
     match (deadline(view, now), deleted) {
         (Some(deadline), deleted) if deadline <= now => {
             let kill_at = add(deadline, grace_s(view));
