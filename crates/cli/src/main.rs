@@ -22,6 +22,9 @@ mod verbs;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut args = std::env::args_os();
     match args.nth(1).as_deref().and_then(|word| word.to_str()) {

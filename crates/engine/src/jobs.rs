@@ -34,13 +34,13 @@ impl Tick {
         if self.draining() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
             return;
         }
-        let about = self.about(draft, key);
+        let about = if plan.events.is_empty() { Value::Null } else { self.about(draft, key) };
         if let Some(status) = &plan.status {
             // A status of plain fields always has a JSON form.
             let status = serde_json::to_value(status).unwrap_or_default();
             draft.edit(&self.cache, key, |job| job["status"] = status);
         }
-        let created = self.act(draft, &job, &plan.actions);
+        let created = self.act(draft, &job, plan.actions);
         let mut created = created.iter();
         for event in &plan.events {
             let message = match (event.reason, event.message.is_empty()) {
@@ -102,27 +102,27 @@ impl Tick {
     }
 
     /// Carries out the actions; returns the names of the created pods in order.
-    fn act(&mut self, draft: &mut Draft, job: &Job, actions: &[Action]) -> Vec<String> {
+    fn act(&mut self, draft: &mut Draft, job: &Job, actions: Vec<Action>) -> Vec<String> {
         let mut created = Vec::new();
         for action in actions {
             match action {
                 Action::CreatePod { pod } => created.extend(self.create_pod(draft, pod)),
                 Action::DeletePod { name, release, .. } => {
-                    let key = pod_key(job, name);
-                    if *release {
+                    let key = pod_key(job, &name);
+                    if release {
                         draft.edit(&self.cache, &key, |pod| drop_finalizer(pod, job::TRACKING_FINALIZER));
                     }
                     self.delete_pod(draft, &key);
                 }
                 Action::Release { name, .. } => {
-                    let key = pod_key(job, name);
+                    let key = pod_key(job, &name);
                     draft.edit(&self.cache, &key, |pod| drop_finalizer(pod, job::TRACKING_FINALIZER));
                 }
                 Action::Adopt { name, .. } => {
-                    draft.edit(&self.cache, &pod_key(job, name), |pod| adopt(pod, job));
+                    draft.edit(&self.cache, &pod_key(job, &name), |pod| adopt(pod, job));
                 }
                 Action::Disown { name, .. } => {
-                    draft.edit(&self.cache, &pod_key(job, name), |pod| disown(pod, job));
+                    draft.edit(&self.cache, &pod_key(job, &name), |pod| disown(pod, job));
                 }
             }
         }

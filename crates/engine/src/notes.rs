@@ -1,6 +1,6 @@
 //! Writes events with the draft that they belong to, and takes old ones away.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use windlass_apiserver::kind::Kind;
 use windlass_store::Key;
 
@@ -17,7 +17,14 @@ impl Tick {
     /// The object an event speaks of, as the draft has it.
     pub(crate) fn about(&self, draft: &Draft, key: &Key) -> Value {
         let Some(object) = draft.current(&self.cache, key) else { return Value::Null };
-        json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": object["metadata"]})
+        let meta = &object["metadata"];
+        let mut about = Map::new();
+        for field in ["name", "namespace", "uid", "resourceVersion"] {
+            if let Some(value) = meta.get(field) {
+                about.insert(field.to_owned(), value.clone());
+            }
+        }
+        json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": about})
     }
 
     /// Records an event with the draft.

@@ -50,10 +50,11 @@ impl Tick {
     }
 
     /// Adds a pod that a controller wants: named, placed and given its first status in one write.
-    pub(crate) fn create_pod(&mut self, draft: &mut Draft, manifest: &Value) -> Option<String> {
+    pub(crate) fn create_pod(&mut self, draft: &mut Draft, manifest: Value) -> Option<String> {
         let kind = self.cache.kind_of("/pods/")?;
+        let mut pod = manifest;
         for _ in 0..NAMES_TRIED {
-            let pod = match self.registry.prepare(kind, manifest.clone()) {
+            pod = match self.registry.prepare(kind, pod) {
                 Ok(pod) => pod,
                 Err(cause) => {
                     tracing::error!(%cause, "a pod cannot be made from its template");
@@ -62,12 +63,13 @@ impl Tick {
             };
             let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             let key = kind.key(pod["metadata"]["namespace"].as_str(), &name);
-            if draft.touches(&key) || self.cache.uid_of(&key).is_some() {
-                continue;
+            if !draft.touches(&key) && self.cache.uid_of(&key).is_none() {
+                let key = draft.insert(kind, pod);
+                self.look(draft, &key);
+                return Some(name);
             }
-            let key = draft.insert(kind, pod);
-            self.look(draft, &key);
-            return Some(name);
+            // Taken: another one is drawn.
+            pod["metadata"]["name"] = Value::Null;
         }
         tracing::error!("no free name for a pod; the Job is asked again");
         None
@@ -101,25 +103,27 @@ impl Tick {
     /// Asks the kubelet about a bound pod and carries out its plan.
     fn kubelet(&mut self, draft: &mut Draft, key: &Key) {
         let Some(pod) = draft.current(&self.cache, key) else { return };
-        let pod = pod.clone();
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let now = self.world.now();
-        draft.reconsider(&uid);
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
-        let mut plan = kubelet::plan(&pod, &facts, now);
-        let (starts, blocked) = self.processes(&pod, &plan.actions);
+        let mut plan = kubelet::plan(pod, &facts, now);
+        let (starts, blocked) = self.processes(pod, &plan.actions);
         if !blocked.is_empty() {
             facts.blocked = blocked;
-            plan = kubelet::plan(&pod, &facts, now);
+            plan = kubelet::plan(pod, &facts, now);
             let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
             self.blocked.entry(namespace).or_default().insert(key.clone());
         }
+        draft.reconsider(&uid);
         self.timers.set(key, plan.wake_at);
-        for (kind, reason, message) in plan.events {
-            let warning = kind == EventType::Warning;
-            let note = Note { warning, reason: reason.to_owned(), message, component: "kubelet" };
-            self.note(draft, &pod, &note);
+        if !plan.events.is_empty() {
+            let about = self.about(draft, key);
+            for (kind, reason, message) in plan.events {
+                let warning = kind == EventType::Warning;
+                let note = Note { warning, reason: reason.to_owned(), message, component: "kubelet" };
+                self.note(draft, &about, &note);
+            }
         }
         if let Some(status) = plan.status {
             draft.edit(&self.cache, key, |pod| pod["status"] = status);
