@@ -60,7 +60,8 @@ fn learn_uids(value: &Value, names: &Names, uids: &mut BTreeMap<String, String>)
     if let (Some(uid), Some(name)) = (value["metadata"]["uid"].as_str(), value["metadata"]["name"].as_str())
         && UID.is_match(uid)
     {
-        uids.insert(uid.to_owned(), format!("<uid of {}>", names.replace(name)));
+        let name = names.replace(name);
+        uids.insert(uid.to_owned(), format!("<uid of {}>", EVENT_NAME.replace(&name, ".<time>")));
     }
     children(value, |child| learn_uids(child, names, uids));
 }
@@ -115,11 +116,12 @@ fn object(map: Map<String, Value>, names: &Names) -> Map<String, Value> {
     out
 }
 
-/// Items whose names were generated come in no comparable order: they are put into that of their content.
+/// Items whose names were generated, as those of events are, come in no comparable order: they are put into that of
+/// their content.
 fn sort_generated(map: &mut Map<String, Value>) {
     for list in ["items", "rows"] {
         if let Some(Value::Array(items)) = map.get_mut(list)
-            && items.iter().any(|item| item.to_string().contains("<suffix>"))
+            && items.iter().any(|item| !item["reason"].is_null() || item.to_string().contains("<suffix>"))
         {
             items.sort_by_cached_key(Value::to_string);
         }
@@ -136,10 +138,11 @@ macro_rules! pattern {
 pattern!(UID, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 pattern!(TIME, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)");
 pattern!(TIME_OF_KUBECTL, r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}");
-pattern!(REVISION, r"(?i)(resource ?version[^0-9]{0,60})(\d+)");
+pattern!(REVISION, r#"(?i)(resource ?version(?: in (?:the )?(?:precondition|record|object meta))?[^0-9A-Za-z]{1,4})(\d+)"#);
 pattern!(REVISION_AFTER, r"(<revision>, current: |<revision> \()(\d+)");
 pattern!(AGE, r"^(\d+[smhdy]){1,2}$");
 pattern!(EVENT_NAME, r"\.[0-9a-f]{13,16}$");
+pattern!(TOKEN_VOLUME, r"kube-api-access-[a-z0-9]{5}");
 pattern!(HASH, r"hash=[0-9A-Fa-f]+");
 
 /// A text with stable parts; `key` is the field it is in.
@@ -160,6 +163,7 @@ fn text(of: &str, names: &Names, key: &str) -> String {
     let text = TIME_OF_KUBECTL.replace_all(&text, "<time>");
     let text = REVISION.replace_all(&text, "${1}<revision>");
     let text = REVISION_AFTER.replace_all(&text, "${1}<revision>");
+    let text = TOKEN_VOLUME.replace_all(&text, "kube-api-access-<suffix>");
     HASH.replace_all(&text, "hash=<hash>").into_owned()
 }
 

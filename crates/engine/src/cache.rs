@@ -14,6 +14,9 @@ use windlass_control::job::is_finished;
 use windlass_control::view::{Job, Meta, Pod};
 use windlass_store::{Key, Revision};
 
+/// The label by which a Job's generated selector knows its pods.
+const CONTROLLER_LABEL: &str = "batch.kubernetes.io/controller-uid";
+
 /// An object that may still need something.
 #[derive(Clone)]
 pub(crate) struct Held {
@@ -36,6 +39,8 @@ pub(crate) struct Cache {
     held: HashMap<Key, Held>,
     /// Pods that are held, by the uid of their controller; those without one under the empty uid.
     pods: HashMap<String, BTreeSet<Key>>,
+    /// Jobs whose selector was chosen by hand: free pods may be theirs.
+    choosers: BTreeSet<Key>,
     /// All objects but events, by uid.
     live: HashMap<String, Key>,
     /// The uid and the owners' uids of each object but events.
@@ -71,6 +76,7 @@ impl Cache {
             kinds,
             held: HashMap::new(),
             pods: HashMap::new(),
+            choosers: BTreeSet::new(),
             live: HashMap::new(),
             nodes: HashMap::new(),
             dependents: HashMap::new(),
@@ -163,17 +169,24 @@ impl Cache {
             return Ripple::default();
         }
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
-        self.unindex(key);
         let view = view(kind, &value);
         let meta = view.meta().clone();
+        ripple.dirty.extend(self.former_owners(key, &meta));
+        self.unindex(key);
         self.link(key, revision, &meta, &mut ripple);
         if let View::Pod(pod) = &view {
-            ripple.dirty.extend(self.controller_key(&pod.metadata));
+            match self.controller_key(&pod.metadata) {
+                Some(owner) => ripple.dirty.push(owner),
+                None => ripple.dirty.extend(self.possible_owners(pod)),
+            }
             if self.keep_pod(pod) {
                 self.pods.entry(controller_uid(&pod.metadata)).or_default().insert(key.clone());
                 self.held.insert(key.clone(), Held { kind, value, view });
             }
         } else if keep(&view, kind) {
+            if matches!(&view, View::Job(job) if chooses(job)) {
+                self.choosers.insert(key.clone());
+            }
             self.held.insert(key.clone(), Held { kind, value, view });
         }
         ripple
@@ -217,7 +230,27 @@ impl Cache {
         self.nodes.insert(key.clone(), Node { uid: meta.uid.clone(), owners, revision });
     }
 
+    /// Owners that an object had and has no longer: a Job that let a pod go replaces it.
+    fn former_owners(&self, key: &Key, now: &Meta) -> Vec<Key> {
+        let Some(node) = self.nodes.get(key) else { return Vec::new() };
+        let gone = node.owners.iter().filter(|uid| !now.owner_references.iter().any(|o| o.uid == **uid));
+        gone.filter_map(|uid| self.live.get(uid)).cloned().collect()
+    }
+
+    /// Jobs that may adopt a pod without a controller: the one that its labels name, and those that chose their labels.
+    fn possible_owners(&self, pod: &Pod) -> Vec<Key> {
+        if !pod.metadata.owner_references.is_empty() || pod.metadata.deletion_timestamp.is_some() {
+            return Vec::new();
+        }
+        let named = pod.metadata.labels.get(CONTROLLER_LABEL).and_then(|uid| self.live.get(uid));
+        let prefix = format!("/jobs.batch/{}/", pod.metadata.namespace);
+        let from: Key = prefix.as_str().into();
+        let choosers = self.choosers.range(from..).take_while(|key| key.starts_with(&prefix));
+        named.into_iter().chain(choosers).cloned().collect()
+    }
+
     fn unindex(&mut self, key: &Key) {
+        self.choosers.remove(key);
         if let Some(held) = self.held.remove(key)
             && let View::Pod(pod) = &held.view
         {
@@ -253,9 +286,10 @@ impl Cache {
     }
 
     fn put_event(&mut self, key: &Key, event: &Value) {
-        let seen = ["lastTimestamp", "eventTime"].iter().find_map(|field| event[*field].as_str());
-        let seen = seen.or_else(|| event["metadata"]["creationTimestamp"].as_str());
-        let seen = seen.and_then(|text| text.parse().ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+        // A client's clock may be behind, or it tells an old story: no event is older than its object.
+        let told = [&event["lastTimestamp"], &event["eventTime"], &event["metadata"]["creationTimestamp"]];
+        let times = told.into_iter().filter_map(|field| field.as_str()?.parse().ok());
+        let seen = times.max().unwrap_or(Timestamp::UNIX_EPOCH);
         if let Some(old) = self.event_times.insert(key.clone(), seen) {
             self.events.remove(&(old, key.clone()));
         }
@@ -280,6 +314,11 @@ pub(crate) fn view(kind: &Kind, value: &Value) -> View {
         "Pod" => View::Pod(Arc::new(Pod::deserialize(value).unwrap_or_default())),
         _ => View::Other(Arc::new(Meta::deserialize(&value["metadata"]).unwrap_or_default())),
     }
+}
+
+/// Whether a Job's selector is not the one that the API makes.
+fn chooses(job: &Job) -> bool {
+    job.spec.selector.as_ref().is_some_and(|selector| !selector.match_labels.contains_key(CONTROLLER_LABEL))
 }
 
 /// The uid of an object's controller; empty if it has none.
