@@ -67,6 +67,18 @@ impl ApiError {
         )
         .about(subject)
     }
+    /// 403: admission does not let it through.
+    pub fn forbidden(subject: &Subject, message: impl Into<String>) -> ApiError {
+        ApiError::new(403, "Forbidden", message).about(subject)
+    }
+    /// 404 for a path below a group that is served.
+    #[must_use]
+    pub fn no_such_resource() -> ApiError {
+        let mut error =
+            ApiError::new(404, "NotFound", "the server could not find the requested resource");
+        error.details = Some(json!({}));
+        error
+    }
     /// 409: the object is not as the writer thought.
     pub fn conflict(subject: &Subject, detail: impl std::fmt::Display) -> ApiError {
         ApiError::new(
@@ -87,7 +99,13 @@ impl ApiError {
     /// 422: the object is well-formed and wrong; every problem is listed.
     #[must_use]
     pub fn invalid(subject: &Subject, errors: &Errors) -> ApiError {
-        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let mut texts: Vec<String> = Vec::new();
+        for text in errors.iter().map(ToString::to_string) {
+            // The same sentence is said once, but stays a cause each time.
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let list = if let [one] = texts.as_slice() { one.clone() } else { format!("[{}]", texts.join(", ")) };
         let kind = if subject.group.is_empty() {
             subject.kind.to_owned()

@@ -53,6 +53,11 @@ fn learn_generated(value: &Value, names: &mut BTreeMap<String, String>) {
     {
         names.insert(name.to_owned(), format!("{base}<suffix>"));
     }
+    // A pod that was gone before it was seen is known by the event about it.
+    let told = value["message"].as_str().and_then(|text| text.strip_prefix("Created pod: "));
+    if let Some((base, name)) = told.and_then(|name| Some((name.rsplit_once('-')?.0, name))) {
+        names.entry(name.to_owned()).or_insert_with(|| format!("{base}-<suffix>"));
+    }
     children(value, |child| learn_generated(child, names));
 }
 
@@ -98,10 +103,12 @@ fn value(of: Value, names: &Names, key: &str) -> Value {
 
 fn object(map: Map<String, Value>, names: &Names) -> Map<String, Value> {
     let event = map.contains_key("involvedObject");
+    let column = map.contains_key("priority") && map.contains_key("format");
     let mut out = Map::new();
     for (key, of) in map {
         // Who wrote which field is kept by server-side apply, which has cases of its own when it is served.
-        if key == "managedFields" {
+        // What a column means is told in words of one's own.
+        if key == "managedFields" || (column && key == "description") {
             continue;
         }
         let mut of = value(of, names, &key);

@@ -24,6 +24,8 @@ pub(crate) struct Field {
     pub(crate) json: String,
     /// Whether JSON leaves the zero value out.
     pub(crate) omitempty: bool,
+    /// Whether JSON leaves a struct out that is zero.
+    pub(crate) omitzero: bool,
     /// The number on the wire; none for what protobuf does not carry.
     pub(crate) number: Option<u32>,
     /// The Go type as written.
@@ -73,6 +75,7 @@ fn field(line: &str) -> anyhow::Result<Option<Field>> {
     let Some((head, tags)) = line.split_once('`') else { return Ok(None) };
     let Some(json) = tag(tags, "json") else { return Ok(None) };
     let mut json = json.split(',');
+    let omitzero = json.clone().any(|option| option == "omitzero");
     let name = json.next().unwrap_or_default().to_owned();
     if name == "-" {
         return Ok(None);
@@ -83,6 +86,7 @@ fn field(line: &str) -> anyhow::Result<Option<Field>> {
     Ok(Some(Field {
         json: name,
         omitempty: json.any(|option| option == "omitempty"),
+        omitzero,
         number: number.with_context(|| format!("no wire number: {line}"))?,
         go: go.to_owned(),
         merge_key: tag(tags, "patchMergeKey").map(str::to_owned),

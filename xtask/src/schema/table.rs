@@ -30,7 +30,7 @@ pub(crate) fn write(types: &Types, swagger: &Value, roots: &[&str], version: &st
          # @NAME [GROUP/VERSION/KIND] [map=KIND], `*` for every group version; `@NAME []T` is a list in a message of its own.\n\
          # FIELD NUMBER TYPE [FLAG...]; NUMBER `a.b`: b inside the embedded message a, `-`: not on the wire.\n\
          # TYPE: a scalar (`string:GO` names its Go type), `=NAME`, `[]T`, `map:T`.\n\
-         # FLAG: p pointer, in=STRUCT embedded, o omitted when empty, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND.\n"
+         # FLAG: p pointer, in=STRUCT embedded, o omitted when empty, z also when a struct, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND.\n"
     );
     Ok(done.into_values().fold(head, |text, declaration| text + &declaration))
 }
@@ -196,7 +196,8 @@ fn flags(field: &Field, definition: &Value) -> String {
     let required =
         definition["required"].as_array().is_some_and(|names| names.iter().any(|name| *name == field.json));
     let mut flags = String::new();
-    for (word, set) in [(" p", field.go.starts_with('*')), (" o", field.omitempty), (" r", required)] {
+    let pointer = field.go.starts_with('*');
+    for (word, set) in [(" p", pointer), (" o", field.omitempty), (" z", field.omitzero), (" r", required)] {
         flags.push_str(if set { word } else { "" });
     }
     if let Some(key) = &field.merge_key {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::request::{FieldValidation, media};
 use crate::error::ApiError;
 use crate::kind::Kind;
+use crate::kinds;
 use crate::schema;
 
 /// The media type of Kubernetes' protobuf envelope.
@@ -61,17 +62,48 @@ pub(crate) fn object(
     body: &[u8],
     validation: FieldValidation,
 ) -> Result<(Value, Vec<String>), ApiError> {
-    let (mut object, mut complaints) = decode(headers, body)?;
-    if !object.is_object() {
-        return Err(ApiError::bad_request(format!(
-            "{} in version {:?} cannot be handled as a {}: the body is not an object",
-            kind.kind, kind.version, kind.kind
+    let unrecognized = |cause: &str| {
+        let (kind, shown) = (kind.kind, summary(body));
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): {cause} ({shown})"
+        ))
+    };
+    let (mut object, mut complaints) = decode(headers, body).map_err(|error| match error.code {
+        400 => unrecognized(&error.message),
+        _ => error,
+    })?;
+    if let Some(found) = no_object(&object) {
+        return Err(unrecognized(&format!(
+            "couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type struct \
+             {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}"
         )));
     }
-    check_type(&object, &kind.api_version(), kind.kind)?;
+    check_type(&object, kind)?;
     complaints.extend(fit(kind, &mut object)?);
     let warnings = judge(kind, complaints, validation)?;
     Ok((object, warnings))
+}
+
+/// Go's word for what a body is that is no object.
+fn no_object(value: &Value) -> Option<&'static str> {
+    match value {
+        Value::Object(_) | Value::Null => None,
+        Value::Array(_) => Some("array"),
+        Value::String(_) => Some("string"),
+        Value::Number(_) => Some("number"),
+        Value::Bool(_) => Some("bool"),
+    }
+}
+
+/// The start of a body as upstream shows it: JSON as it is, anything else in hexadecimal.
+fn summary(body: &[u8]) -> String {
+    const SHOWN: usize = 1024;
+    let (start, more) = (&body[..body.len().min(SHOWN)], if body.len() > SHOWN { " ..." } else { "" });
+    match start {
+        [] => "<empty>".to_owned(),
+        [b'{', ..] => format!("{}{more}", String::from_utf8_lossy(start)),
+        _ => start.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + more,
+    }
 }
 
 /// Fits an object to its kind's schema; a value of the wrong type is a 400.
@@ -102,18 +134,23 @@ fn cannot_be_handled(kind: &Kind, cause: &str) -> ApiError {
 }
 
 /// An object may leave its type out; if it has one, it is the path's.
-pub(crate) fn check_type(object: &Value, api_version: &str, kind: &str) -> Result<(), ApiError> {
-    let given = object["apiVersion"].as_str().unwrap_or_default();
-    if !given.is_empty() && given != api_version {
-        return Err(ApiError::bad_request(format!(
-            "the API version in the data ({given}) does not match the expected API version ({api_version})"
-        )));
+pub(crate) fn check_type(object: &Value, kind: &Kind) -> Result<(), ApiError> {
+    let api_version = kind.api_version();
+    let given = |field: &str| object[field].as_str().filter(|text| !text.is_empty());
+    let found = (given("apiVersion").unwrap_or(&api_version), given("kind").unwrap_or(kind.kind));
+    if found == (&*api_version, kind.kind) {
+        return Ok(());
     }
-    let given = object["kind"].as_str().unwrap_or_default();
-    if !given.is_empty() && given != kind {
-        return Err(ApiError::bad_request(format!(
-            "the kind in the data ({given}) does not match the expected kind ({kind})"
-        )));
-    }
-    Ok(())
+    let (of, name) = found;
+    let version = of.rsplit('/').next().unwrap_or(of);
+    let cause = if kinds::by_kind(of, name).is_some() {
+        let package = kind.group.split('.').next().filter(|group| !group.is_empty()).unwrap_or("core");
+        format!("converting ({version}.{name}) to ({package}.{}): unknown conversion", kind.kind)
+    } else {
+        format!("no kind {name:?} is registered for version {of:?}")
+    };
+    Err(ApiError::bad_request(format!(
+        "{name} in version {version:?} cannot be handled as a {}: {cause}",
+        kind.kind
+    )))
 }

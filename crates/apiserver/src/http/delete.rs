@@ -20,6 +20,9 @@ const AT_ONCE: usize = 32;
 /// Objects of a collection looked at in one go.
 const PAGE: usize = 500;
 
+/// Kinds whose objects are shown once more when they go at once (`ReturnDeletedObject` of their storage upstream).
+const SHOWN: [&str; 2] = ["Pod", "ServiceAccount"];
+
 /// Upstream's warning for `DELETE` of a batch/v1 Job that says nothing of its pods (pkg/registry/batch/job/storage).
 const CHILDREN_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
                              remove them or set propagationPolicy=Orphan to suppress this warning";
@@ -28,10 +31,13 @@ const CHILDREN_STAY: &str = "child pods are preserved by default when jobs are d
 pub(super) async fn delete(mut call: Call) -> Answer {
     let bytes = call.body().await?;
     let options = options(&call.headers, &bytes, &call.query)?;
-    let deleted = call.app.registry.delete(call.kind, call.namespace(), &call.name, &options).await?;
+    let deleted = call.app.registry.delete(call.kind, call.namespace(), &call.name, &options).await;
     let mut response = match deleted {
-        Deleted::Gone(object) => respond::success(StatusCode::OK, Some(details(call.kind, &object))),
-        Deleted::Waiting(object) => call.answer(StatusCode::OK, object)?,
+        Ok(Deleted::Gone(object)) if !SHOWN.contains(&call.kind.kind) => {
+            respond::success(StatusCode::OK, Some(details(call.kind, &object)))
+        }
+        Ok(deleted) => call.answer(StatusCode::OK, deleted.into_object())?,
+        Err(error) => respond::error(&error),
     };
     respond::warn(response.headers_mut(), &warnings(call.kind, &options));
     Ok(response)
@@ -129,7 +135,10 @@ pub(super) fn read_options(sent: &Value, query: &Query) -> Result<DeleteOptions,
     let grace = match &sent["gracePeriodSeconds"] {
         Value::Null => query.number("gracePeriodSeconds")?,
         number => Some(number.as_i64().ok_or_else(|| {
-            ApiError::bad_request("DeleteOptions.gracePeriodSeconds: a whole number is expected")
+            let kind = if number.is_string() { "string" } else { "value" };
+            ApiError::bad_request(format!(
+                "json: cannot unmarshal {kind} into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
+            ))
         })?),
     };
     let precondition = |field: &str| sent["preconditions"][field].as_str().map(ToOwned::to_owned);
@@ -145,7 +154,7 @@ pub(super) fn read_options(sent: &Value, query: &Query) -> Result<DeleteOptions,
 fn dry_run(sent: &Value, query: &Query) -> Result<bool, ApiError> {
     for value in sent["dryRun"].as_array().into_iter().flatten() {
         if value != "All" {
-            let error = FieldError::not_supported("dryRun", value.clone(), &["All"]);
+            let error = FieldError::not_supported("dryRun", vec![value.clone()], &["All"]);
             return Err(invalid_options("DeleteOptions", error));
         }
     }

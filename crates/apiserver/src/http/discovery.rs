@@ -11,11 +11,14 @@ use serde_json::{Value, json};
 
 use super::request::media;
 use super::respond;
+use crate::error::ApiError;
 use crate::kind::{Kind, Served, Subresource};
 use crate::kinds;
 
 const ALL_VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+/// Upstream deletes namespaces one by one.
+const NAMESPACE_VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
 
 /// `/`
@@ -73,14 +76,20 @@ pub(super) fn resources(group: &str, version: &str) -> Response {
         resources.extend(kind.subresources.iter().map(|part| plain_part(kind, *part)));
     }
     if resources.is_empty() {
-        return respond::unknown_path();
+        let served = kinds::all().iter().any(|kind| kind.group == group);
+        let unknown = || respond::error(&ApiError::no_such_resource());
+        return if served { unknown() } else { respond::unknown_path() };
     }
-    let list = json!({
+    resources.sort_by_cached_key(|resource| resource["name"].to_string());
+    let mut list = json!({
         "kind": "APIResourceList",
-        "apiVersion": "v1",
         "groupVersion": group_version(group, version),
         "resources": resources,
     });
+    // The core group's list has none upstream.
+    if !group.is_empty() {
+        list["apiVersion"] = "v1".into();
+    }
     respond::json(StatusCode::OK, &list)
 }
 
@@ -117,12 +126,25 @@ fn part_type(kind: &Kind, part: Subresource) -> (&'static str, &'static str, &'s
 
 fn verbs(kind: &Kind) -> &'static [&'static str] {
     match kind.served {
+        Served::Full if kind.kind == "Namespace" => &NAMESPACE_VERBS,
         Served::Full => &ALL_VERBS,
         Served::Empty(_) => &READ_VERBS,
     }
 }
 
-/// Groups other than the core one with their versions, in the table's order.
+/// The order in which upstream lists groups (its priorities in kube-aggregator); unknown ones come last.
+const GROUPS: [&str; 8] = [
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "batch",
+    "policy",
+    "coordination.k8s.io",
+    "node.k8s.io",
+];
+
+/// Groups other than the core one with their versions, in upstream's order.
 fn named_groups() -> Vec<(String, Vec<&'static str>)> {
     let mut groups: Vec<(String, Vec<&'static str>)> = Vec::new();
     for kind in kinds::all().iter().filter(|k| !k.group.is_empty()) {
@@ -130,6 +152,7 @@ fn named_groups() -> Vec<(String, Vec<&'static str>)> {
             groups.push((kind.group.to_owned(), versions_of(kind.group)));
         }
     }
+    groups.sort_by_key(|(name, _)| GROUPS.iter().position(|group| group == name).unwrap_or(GROUPS.len()));
     groups
 }
 
@@ -228,7 +251,8 @@ fn aggregated(version: &'static str, groups: &[(String, Vec<&'static str>)]) -> 
 fn aggregated_group(name: &str, versions: &[&str]) -> Value {
     let version = |version: &&str| {
         let kinds = kinds::all().iter().filter(|k| k.group == name && k.version == *version);
-        let resources: Vec<Value> = kinds.map(aggregated_resource).collect();
+        let mut resources: Vec<Value> = kinds.map(aggregated_resource).collect();
+        resources.sort_by_cached_key(|resource| resource["resource"].to_string());
         json!({"version": version, "freshness": "Current", "resources": resources})
     };
     let versions: Vec<Value> = versions.iter().map(version).collect();
@@ -237,7 +261,11 @@ fn aggregated_group(name: &str, versions: &[&str]) -> Value {
 }
 
 fn aggregated_resource(kind: &Kind) -> Value {
-    let type_of = |(group, version, kind): (&str, &str, &str)| json!({"group": group, "version": version, "kind": kind});
+    // A type of the resource's own group and version is named by its kind alone.
+    let type_of = |(group, version, name): (&str, &str, &str)| match (group, version) {
+        own if own == (kind.group, kind.version) => json!({"group": "", "version": "", "kind": name}),
+        _ => json!({"group": group, "version": version, "kind": name}),
+    };
     let part = |part: &Subresource| {
         json!({
             "subresource": part_name(*part),
@@ -259,7 +287,9 @@ fn aggregated_resource(kind: &Kind) -> Value {
         resource["categories"] = json!(kind.categories);
     }
     if !kind.subresources.is_empty() {
-        resource["subresources"] = kind.subresources.iter().map(part).collect();
+        let mut parts: Vec<Value> = kind.subresources.iter().map(part).collect();
+        parts.sort_by_cached_key(|part| part["subresource"].to_string());
+        resource["subresources"] = parts.into();
     }
     resource
 }

@@ -118,6 +118,7 @@ async fn dispatch(
         Route::OpenApiV2 => Ok(info::openapi_v2(&headers)),
         Route::OpenApiIndex => Ok(app.openapi.index()),
         Route::OpenApiDocument(path) => Ok(app.openapi.document(&path, &query)),
+        Route::UnknownResource => Err(ApiError::no_such_resource()),
         Route::Objects(_) | Route::Unknown => Ok(respond::unknown_path()),
     }
 }
@@ -135,7 +136,7 @@ async fn on_collection(method: &Method, call: Call) -> Answer {
 
 async fn on_object(method: &Method, call: Call) -> Answer {
     match *method {
-        Method::GET if call.query.is("watch")? => watch::watch(&call),
+        // `watch` is a list's: of one object it is not asked.
         Method::GET => get::get(&call),
         Method::PUT => write::replace(writable(call)?, Door::Main).await,
         Method::PATCH => patch::patch(writable(call)?, Door::Main).await,
@@ -146,7 +147,7 @@ async fn on_object(method: &Method, call: Call) -> Answer {
 
 async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
-        return Ok(respond::unknown_path());
+        return Err(ApiError::no_such_resource());
     };
     match (part, method) {
         (Subresource::Status, &Method::GET) => get::get(&call),
@@ -174,5 +175,8 @@ fn writable(call: Call) -> Result<Call, ApiError> {
 }
 
 fn method_not_allowed() -> ApiError {
-    ApiError::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    let mut error =
+        ApiError::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+    error.details = Some(serde_json::json!({}));
+    error
 }

@@ -15,6 +15,7 @@ pub(super) fn get(call: &Call) -> Answer {
     if call.kind.served != Served::Full {
         return Err(ApiError::not_found(&call.kind.subject(&call.name)));
     }
+    super::pages::revision(&call.query)?;
     let entry = call.app.registry.entry(call.kind, call.namespace(), &call.name)?;
     match call.shape()? {
         Shape::Object => Ok(as_stored(entry.value.bytes().clone())),

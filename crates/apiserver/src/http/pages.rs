@@ -58,6 +58,10 @@ impl Pages {
         pages.limit =
             query.number("limit")?.filter(|n| *n > 0).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         if let Some(token) = query.get("continue") {
+            if query.get("resourceVersion").is_some_and(|version| version != "0") {
+                let text = "specifying resource version is not allowed when using continue";
+                return Err(ApiError::bad_request(text));
+            }
             let token = Token::read(token, &pages.prefix)?;
             pages.at = Some(Revision(token.rv));
             pages.after = Some(token.after);
@@ -167,7 +171,7 @@ impl Found {
 
 impl Token {
     fn read(text: &str, prefix: &str) -> Result<Token, ApiError> {
-        let fault = |cause: &str| ApiError::bad_request(format!("continue key is not valid: {cause}"));
+        let fault = |cause: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid: {cause}"));
         let bytes = BASE64.decode(text).map_err(|e| fault(&e.to_string()))?;
         let token: Token = serde_json::from_slice(&bytes).map_err(|e| fault(&e.to_string()))?;
         if token.v != TOKEN_VERSION {
@@ -189,7 +193,8 @@ pub(super) fn revision(query: &Query) -> Result<Revision, ApiError> {
     let Some(text) = query.get("resourceVersion") else { return Ok(Revision(0)) };
     text.parse().map(Revision).map_err(|_| {
         let detail = format!("strconv.ParseUint: parsing {text:?}: invalid syntax");
-        invalid_options("ListOptions", FieldError::invalid("resourceVersion", text, detail))
+        let error = FieldError::invalid("resourceVersion", text, detail);
+        ApiError::bad_request(format!("invalid resource version: {error}"))
     })
 }
 

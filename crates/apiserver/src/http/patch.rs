@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::dispatch::Call;
 use super::request::{FieldValidation, media};
@@ -66,7 +66,7 @@ fn change(
         if !new.is_object() {
             return Err(ApiError::bad_request("the patch does not leave an object"));
         }
-        body::check_type(&new, &kind.api_version(), kind.kind)?;
+        body::check_type(&new, kind)?;
         let complaints = body::fit(kind, &mut new)?;
         // The last application counts: earlier ones were on versions that lost.
         *unknown.lock().unwrap_or_else(PoisonError::into_inner) = body::judge(kind, complaints, validation)?;
@@ -90,8 +90,11 @@ impl Patch {
         match media {
             JSON_PATCH => {
                 let (value, warnings) = parsed()?;
-                let patch: json_patch::Patch = serde_json::from_value(value)
-                    .map_err(|e| ApiError::bad_request(format!("error decoding patch: {e}")))?;
+                if !value.is_array() {
+                    return Err(undecoded(&value, "[]handlers.jsonPatchOp"));
+                }
+                let patch: json_patch::Patch =
+                    serde_json::from_value(value).map_err(|e| rejected(&e.to_string()))?;
                 if patch.0.len() > OPERATIONS {
                     return Err(ApiError::new(
                         413,
@@ -104,14 +107,24 @@ impl Patch {
                 }
                 Ok((Patch::Json(patch), warnings))
             }
-            MERGE_PATCH => parsed().map(|(value, warnings)| (Patch::Merge(value), warnings)),
-            STRATEGIC => parsed().map(|(value, warnings)| (Patch::Strategic(value), warnings)),
+            MERGE_PATCH | STRATEGIC => {
+                let (value, warnings) = parsed()?;
+                if !value.is_object() {
+                    return Err(undecoded(&value, "map[string]interface {}"));
+                }
+                let merge = media == MERGE_PATCH;
+                Ok((if merge { Patch::Merge(value) } else { Patch::Strategic(value) }, warnings))
+            }
             APPLY => Err(ApiError::new(
                 415,
                 "UnsupportedMediaType",
                 "server-side apply is not served yet; use client-side apply (kubectl apply without --server-side) or another kind of patch",
             )),
-            _ => Err(body::unsupported(&[JSON_PATCH, MERGE_PATCH, STRATEGIC])),
+            _ => {
+                let mut error = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+                error.details = Some(json!({}));
+                Err(error)
+            }
         }
     }
 
@@ -127,6 +140,28 @@ impl Patch {
                 .map_err(|e| ApiError::bad_request(e.to_string())),
         }
     }
+}
+
+/// 422: a JSON Patch whose operations cannot be carried out.
+fn rejected(cause: &str) -> ApiError {
+    let text = "the server rejected our request due to an error in our request";
+    let mut error = ApiError::new(422, "Invalid", format!("{text}: {cause}"));
+    error.details = Some(json!({}));
+    error
+}
+
+/// 400: a patch that is no patch, in the words of Go's decoder.
+fn undecoded(value: &Value, wanted: &str) -> ApiError {
+    let found = match value {
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        _ => "bool",
+    };
+    ApiError::bad_request(format!(
+        "error decoding patch: json: cannot unmarshal {found} into Go value of type {wanted}"
+    ))
 }
 
 /// Applies a JSON Patch operation by operation, because copies of copies double the object each time.
@@ -146,8 +181,7 @@ fn apply_operations(patch: &json_patch::Patch, mut object: Value) -> Result<Valu
             }
         }
         json_patch::patch(&mut object, std::slice::from_ref(operation)).map_err(|e| {
-            let text = "the server rejected our request due to an error in our request";
-            ApiError::new(422, "Invalid", format!("{text}: {e}"))
+            rejected(&e.to_string())
         })?;
     }
     Ok(object)

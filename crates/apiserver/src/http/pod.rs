@@ -20,7 +20,7 @@ use crate::registry::{ChangeFn, Door, meta};
 
 /// `GET` of a pod's log: plain bytes, as they come.
 pub(super) async fn log(call: &Call) -> Answer {
-    let request = log_request(&call.query, call.app.registry.world.now())?;
+    let request = log_request(&call.name, &call.query, call.app.registry.world.now())?;
     let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
     let follow = request.follow;
     let Ok(permit) = Arc::clone(&call.app.watches).try_acquire_owned() else {
@@ -37,10 +37,15 @@ pub(super) async fn log(call: &Call) -> Answer {
 }
 
 /// Reads `PodLogOptions` (core/v1 validation: ValidatePodLogOptions).
-fn log_request(query: &Query, now: Timestamp) -> Result<LogRequest, ApiError> {
+fn log_request(name: &str, query: &Query, now: Timestamp) -> Result<LogRequest, ApiError> {
+    let refused = |error: FieldError| {
+        let subject = Subject { group: "", resource: "", kind: "PodLogOptions", name: name.to_owned() };
+        ApiError::invalid(&subject, &vec![error])
+    };
     let positive = |name: &'static str, least: i64| match query.number(name)? {
         Some(n) if n < least => {
-            let detail = format!("must be greater than or equal to {least}");
+            let detail =
+                if least > 0 { "must be greater than 0" } else { "must be greater than or equal to 0" };
             Err(refused(FieldError::invalid(name, n, detail)))
         }
         number => Ok(number.and_then(|n| u64::try_from(n).ok())),
@@ -52,7 +57,7 @@ fn log_request(query: &Query, now: Timestamp) -> Result<LogRequest, ApiError> {
     let since = match (seconds, time) {
         (Some(_), Some(_)) => {
             return Err(refused(FieldError::forbidden(
-                "sinceTime",
+                "[]",
                 "at most one of `sinceTime` or `sinceSeconds` may be specified",
             )));
         }
@@ -89,11 +94,6 @@ fn log_request(query: &Query, now: Timestamp) -> Result<LogRequest, ApiError> {
         timestamps: query.is("timestamps")?,
         stream,
     })
-}
-
-fn refused(error: FieldError) -> ApiError {
-    let subject = Subject { group: "", resource: "", kind: "PodLogOptions", name: String::new() };
-    ApiError::invalid(&subject, &vec![error])
 }
 
 /// `POST` of an Eviction: marks the pod as disrupted and deletes it. There are no disruption budgets here.
@@ -138,7 +138,7 @@ pub(super) async fn bind(mut call: Call) -> Answer {
         let subject = Subject { group: "", resource: "bindings", kind: "Binding", name: call.name.clone() };
         return Err(ApiError::invalid(&subject, &vec![FieldError::required("target.name", "")]));
     }
-    let subject = call.kind.subject(&call.name);
+    let subject = Subject { resource: "pods/binding", ..call.kind.subject(&call.name) };
     let now = meta::time(call.app.registry.world.now());
     let change: ChangeFn = Arc::new(move |old| {
         if meta::deleting(old) {
@@ -148,6 +148,10 @@ pub(super) async fn bind(mut call: Call) -> Answer {
         if let Some(present) = old["spec"]["nodeName"].as_str().filter(|n| !n.is_empty()) {
             let name = &subject.name;
             let detail = format!("pod {name} is already assigned to node {present:?}");
+            return Err(ApiError::conflict(&subject, detail));
+        }
+        if old["spec"]["schedulingGates"].as_array().is_some_and(|gates| !gates.is_empty()) {
+            let detail = format!("pod {} has non-empty .spec.schedulingGates", subject.name);
             return Err(ApiError::conflict(&subject, detail));
         }
         let scheduled = json!({"type": "PodScheduled", "status": "True", "lastTransitionTime": now});

@@ -30,6 +30,8 @@ pub(crate) enum Route {
     OpenApiIndex,
     /// `/openapi/v3/PATH`
     OpenApiDocument(String),
+    /// Nothing that a served group has.
+    UnknownResource,
     /// Nothing here.
     Unknown,
 }
@@ -89,6 +91,12 @@ pub(crate) fn parse(path: &str) -> Route {
     }
 }
 
+/// A group that is served answers for all below it.
+fn unknown(group: &str) -> Route {
+    let served = kinds::all().iter().any(|kind| kind.group == group);
+    if served { Route::UnknownResource } else { Route::Unknown }
+}
+
 fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
     let (namespace, rest) = match rest {
         // `/namespaces/NAME/status` is a part of the namespace, `/namespaces/NAME/pods` are objects in it.
@@ -105,12 +113,12 @@ fn objects(group: &str, version: &str, rest: &[&str]) -> Route {
         [plural] => (plural, None, None),
         [plural, name] => (plural, Some(*name), None),
         [plural, name, part] => (plural, Some(*name), Some(*part)),
-        _ => return Route::Unknown,
+        _ => return unknown(group),
     };
-    let Some(kind) = kinds::by_resource(group, version, plural) else { return Route::Unknown };
+    let Some(kind) = kinds::by_resource(group, version, plural) else { return unknown(group) };
     // An object that lives in a namespace is named only within it.
     if kind.namespaced && namespace.is_none() && name.is_some() {
-        return Route::Unknown;
+        return unknown(group);
     }
     let own = |text: Option<&str>| text.map(ToOwned::to_owned);
     Route::Objects(Target { kind, namespace, name: own(name), part: own(part) })

@@ -35,7 +35,9 @@ impl Settings {
             Some("Object") => Include::Object,
             Some("None") => Include::None,
             Some(other) => {
-                return Err(ApiError::bad_request(format!("unrecognized includeObject value: {other:?}")));
+                return Err(ApiError::bad_request(format!(
+                    "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be 'Metadata', 'Object', 'None', or empty"
+                )));
             }
         };
         Ok(Settings { now, include })
@@ -82,7 +84,7 @@ fn row(kind: &'static Kind, version: &str, object: Value, settings: &Settings) -
         row["conditions"] = json!([condition]);
     }
     match settings.include {
-        Include::None => {}
+        Include::None => row["object"] = Value::Null,
         Include::Metadata => row["object"] = partial(&object, version),
         Include::Object => row["object"] = object,
     }

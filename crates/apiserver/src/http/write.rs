@@ -8,7 +8,12 @@ use serde_json::Value;
 use super::body;
 use super::dispatch::Call;
 use super::respond::{self, Answer};
-use crate::registry::{ChangeFn, Door};
+use crate::error::{ApiError, Subject};
+use crate::field::FieldError;
+use crate::registry::{ChangeFn, Door, meta};
+
+/// Kinds that a `PUT` replaces only in a version that it names (`AllowUnconditionalUpdate` upstream).
+const CONDITIONAL: [&str; 1] = ["RuntimeClass"];
 
 /// `POST` of a new object.
 pub(super) async fn create(mut call: Call) -> Answer {
@@ -27,6 +32,18 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
     let validation = call.query.field_validation("UpdateOptions")?;
     let bytes = call.body().await?;
     let (object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let given = meta::text(&object, "name");
+    if !given.is_empty() && given != call.name {
+        return Err(ApiError::bad_request(format!(
+            "the name of the object ({given}) does not match the name on the URL ({})",
+            call.name
+        )));
+    }
+    if CONDITIONAL.contains(&call.kind.kind) && meta::text(&object, "resourceVersion").is_empty() {
+        let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+        let subject = Subject { kind: call.kind.plural, ..call.kind.subject(&call.name) };
+        return Err(ApiError::invalid(&subject, &vec![error]));
+    }
     let change: ChangeFn = Arc::new(move |_| Ok(object.clone()));
     let stored =
         call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;

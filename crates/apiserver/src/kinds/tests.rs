@@ -37,7 +37,9 @@ fn every_row_is_found_by_its_names_and_shows_a_cell_per_column() {
         let mut empty = json!({});
         (kind.default)(&mut empty);
         (kind.prepare_create)(&mut empty);
-        assert_eq!((kind.cells)(&empty, now).len(), kind.columns.len(), "{kind:?}");
+        if kind.served == Served::Full {
+            assert_eq!((kind.cells)(&empty, now).len(), kind.columns.len(), "{kind:?}");
+        }
         assert_eq!(
             (kind.fields)(&empty).iter().map(|(k, _)| *k).collect::<Vec<_>>(),
             kind.field_names,

@@ -141,6 +141,13 @@ fn finalizers(meta: &Value) -> Errors {
     for name in &names {
         errors.extend(all(path, name, qualified_name(name), false));
     }
+    for (i, name) in names.iter().enumerate() {
+        // Source: ValidateFinalizerName of pkg/apis/core/validation, which every kind's strategy asks.
+        if !name.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(name) {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid(format!("{path}[{i}]"), *name, detail));
+        }
+    }
     if names.contains(&"orphan") && names.contains(&"foregroundDeletion") {
         errors.push(FieldError::invalid(
             path,

@@ -21,7 +21,7 @@ pub(super) fn max_len(bytes: usize) -> String {
 /// A sentence with examples and the pattern behind it.
 fn pattern(sentence: &str, pattern: &str, examples: &[&str]) -> String {
     let examples: Vec<String> = examples.iter().map(|e| format!("'{e}', ")).collect();
-    let list = if examples.is_empty() { String::new() } else { format!("e.g. {}", examples.join("or ")) };
+    let list = if examples.is_empty() { String::new() } else { format!("e.g. {}", examples.join(" or ")) };
     format!("{sentence} ({list}regex used for validation is '{pattern}')")
 }
 

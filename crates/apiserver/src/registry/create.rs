@@ -6,7 +6,7 @@ use windlass_store::{CommitError, Expect, Op, Revision, Write};
 use super::{ATTEMPTS, Registry, at_revision, commit_error, encode, meta, object_of, read_error};
 use crate::error::ApiError;
 use crate::kind::Kind;
-use crate::{names, world};
+use crate::{names, schema, world};
 
 /// A generated name is cut so that it stays a label with its suffix.
 const GENERATED_PREFIX: usize = 63 - 5;
@@ -29,12 +29,14 @@ impl Registry {
         let named = !meta::text(&object, "name").is_empty() || meta::text(&object, "generateName").is_empty();
         let mut collisions = 0;
         loop {
-            let born = self.born(kind, object.clone());
+            let mut born = self.born(kind, object.clone());
+            self.admit(kind, &mut born)?;
             let mut errors = names::metadata(&born, kind.name_rule, kind.namespaced);
             errors.extend((kind.validate)(&born));
             if !errors.is_empty() {
                 return Err(ApiError::invalid(&kind.subject(meta::text(&born, "name")), &errors));
             }
+            schema::dress(kind.schema, &mut born);
             match self.store_new(kind, namespace, born, dry_run).await {
                 Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
                     collisions += 1;
@@ -117,7 +119,7 @@ impl Registry {
             match self.store.commit(writes).await {
                 Ok(done) => return Ok(at_revision(object, done.entries.first().and_then(Option::as_ref))),
                 Err(CommitError::Conflict { index: 0, .. }) => {
-                    return Err(ApiError::already_exists(&kind.subject(&name)));
+                    return Err(self.in_the_way(kind, namespace, &name));
                 }
                 // The namespace changed under us: look again whether it is still open.
                 Err(CommitError::Conflict { .. }) => {}
@@ -125,6 +127,15 @@ impl Registry {
             }
         }
         Err(ApiError::conflict(&kind.subject(&name), "its namespace keeps changing; try again"))
+    }
+
+    /// A create met an object of that name; one that is going is told as such.
+    fn in_the_way(&self, kind: &'static Kind, namespace: Option<&str>, name: &str) -> ApiError {
+        let mut error = ApiError::already_exists(&kind.subject(name));
+        if self.get(kind, namespace, name).is_ok_and(|object| meta::deleting(&object)) {
+            error.message = format!("object is being deleted: {}", error.message);
+        }
+        error
     }
 
     /// The key and revision of a namespace that takes new objects.

@@ -9,7 +9,7 @@ use windlass_store::{CommitError, Expect, Op, Write};
 
 use super::update::{ends, write};
 use super::{ATTEMPTS, DeleteOptions, Deleted, Registry, at_revision, commit_error, meta, object_of};
-use crate::error::ApiError;
+use crate::error::{ApiError, Subject};
 use crate::kind::{Kind, Propagation};
 
 /// Namespaces that upstream's admission never lets go.
@@ -25,11 +25,8 @@ impl Registry {
         options: &DeleteOptions,
     ) -> Result<Deleted, ApiError> {
         if kind.kind == "Namespace" && IMMORTAL.contains(&name) {
-            return Err(ApiError::new(
-                403,
-                "Forbidden",
-                format!("namespaces {name:?} is forbidden: this namespace may not be deleted"),
-            ));
+            let detail = format!("namespaces {name:?} is forbidden: this namespace may not be deleted");
+            return Err(ApiError::forbidden(&kind.subject(name), detail));
         }
         for _ in 0..ATTEMPTS {
             let entry = self.entry(kind, namespace, name)?;
@@ -50,7 +47,7 @@ impl Registry {
                 write(kind, &entry, &new)
             };
             match self.store.commit(vec![change]).await {
-                Ok(_) if gone => return Ok(Deleted::Gone(old)),
+                Ok(_) if gone => return Ok(Deleted::Gone(new)),
                 Ok(done) => {
                     let entry = done.entries.first().and_then(Option::as_ref);
                     return Ok(Deleted::Waiting(at_revision(new, entry)));
@@ -69,18 +66,21 @@ fn check_preconditions(
     options: &DeleteOptions,
     old: &Value,
 ) -> Result<(), ApiError> {
-    for (wanted, field, title) in
-        [(&options.uid, "uid", "UID"), (&options.resource_version, "resourceVersion", "ResourceVersion")]
-    {
-        let present = meta::text(old, field);
-        if let Some(wanted) = wanted.as_deref().filter(|w| *w != present) {
-            return Err(ApiError::conflict(
-                &kind.subject(name),
-                format_args!(
-                    "Precondition failed: {title} in precondition: {wanted}, {title} in object meta: {present}"
-                ),
-            ));
-        }
+    // Upstream names the kind here, not the resource.
+    let subject = Subject { resource: kind.kind, ..kind.subject(name) };
+    let refuse = |title: &str, wanted: &str, present: &str, perhaps: &str| {
+        let detail = format!(
+            "the {title} in the precondition ({wanted}) does not match the {title} in record ({present}). The object might have been {perhaps}"
+        );
+        Err(ApiError::conflict(&subject, detail))
+    };
+    let present = meta::text(old, "uid");
+    if let Some(wanted) = options.uid.as_deref().filter(|w| *w != present) {
+        return refuse("UID", wanted, present, "deleted and then recreated");
+    }
+    let present = meta::text(old, "resourceVersion");
+    if let Some(wanted) = options.resource_version.as_deref().filter(|w| *w != present) {
+        return refuse("ResourceVersion", wanted, present, "modified");
     }
     Ok(())
 }

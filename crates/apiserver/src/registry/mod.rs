@@ -3,6 +3,7 @@
 //! HTTP handlers use the single-object verbs; the engine's tick composes transactions over many objects.
 //! Knows no HTTP and no selectors; objects are JSON values.
 
+mod admit;
 mod create;
 mod delete;
 mod encode;
@@ -75,6 +76,13 @@ pub enum Deleted {
 }
 
 impl Deleted {
+    /// The object, gone or not.
+    #[must_use]
+    pub fn into_object(self) -> Value {
+        match self {
+            Deleted::Gone(object) | Deleted::Waiting(object) => object,
+        }
+    }
     /// The object, gone or not.
     #[must_use]
     pub fn object(&self) -> &Value {

@@ -7,7 +7,7 @@ use super::create::{agree_on_namespace, counts_generations};
 use super::{ATTEMPTS, ChangeFn, Door, Registry, at_revision, commit_error, encode, meta, object_of};
 use crate::error::ApiError;
 use crate::kind::Kind;
-use crate::names;
+use crate::{names, schema};
 
 /// Metadata that a writer may leave out and that then stays.
 const KEPT: [&str; 3] = ["uid", "creationTimestamp", "namespace"];
@@ -31,7 +31,7 @@ impl Registry {
             let entry = self.entry(kind, namespace, name)?;
             let old = object_of(&entry)?;
             let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
-            if new == old || dry_run {
+            if dry_run || new == old || (door != Door::Engine && new == dressed(kind, &old)) {
                 return Ok(new);
             }
             match self.store.commit(vec![write(kind, &entry, &new)]).await {
@@ -86,26 +86,32 @@ fn revise(
         map.insert("apiVersion".to_owned(), kind.api_version().into());
         map.insert("kind".to_owned(), kind.kind.into());
     }
-    match door {
-        Door::Engine => {
-            if counts_generations(kind) && new["spec"] != old["spec"] {
-                let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
-                meta::set(&mut new, "generation", generation.into());
-            }
-            return Ok(new);
+    if door == Door::Engine {
+        if counts_generations(kind) && new["spec"] != old["spec"] {
+            let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            meta::set(&mut new, "generation", generation.into());
         }
-        Door::Main => {
-            (kind.default)(&mut new);
-            (kind.prepare_update)(&mut new, old);
-        }
-        Door::Status => {
-            (kind.default)(&mut new);
-            (kind.prepare_status)(&mut new, old);
-        }
+        return Ok(new);
     }
-    let mut errors = names::metadata_update(&new, old);
-    errors.extend((kind.validate_update)(&new, old, door == Door::Status));
-    if errors.is_empty() { Ok(new) } else { Err(ApiError::invalid(&kind.subject(name), &errors)) }
+    // What says nothing is taken off the old version as it was off the new one, so that they compare.
+    let mut plain = old.clone();
+    schema::fit(kind.schema, &mut plain).map_err(ApiError::internal)?;
+    (kind.default)(&mut plain);
+    (kind.default)(&mut new);
+    let prepare = if door == Door::Main { kind.prepare_update } else { kind.prepare_status };
+    prepare(&mut new, &plain);
+    let mut errors = names::metadata_update(&new, &plain);
+    errors.extend((kind.validate_update)(&new, &plain, door == Door::Status));
+    if !errors.is_empty() {
+        return Err(ApiError::invalid(&kind.subject(name), &errors));
+    }
+    Ok(dressed(kind, &new))
+}
+
+fn dressed(kind: &Kind, object: &Value) -> Value {
+    let mut object = object.clone();
+    schema::dress(kind.schema, &mut object);
+    object
 }
 
 /// Name, uid and resource version are the old ones, or the update is refused.

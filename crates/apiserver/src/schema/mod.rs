@@ -3,6 +3,7 @@
 //! `table.txt` is made by `cargo xtask schema` from the facts of a Kubernetes release. It knows no defaults and no
 //! validation beyond types: those are the kinds'.
 
+mod dress;
 mod fit;
 mod merge;
 mod openapi;
@@ -58,6 +59,14 @@ pub fn fit(schema: &str, object: &mut Value) -> Result<Vec<String>, DecodeError>
         return Err(DecodeError(format!("no schema is known by the name {schema:?}")));
     };
     fit::fit(shape, object)
+}
+
+/// Adds what upstream's JSON always has, zero or not (`status: {}`, `lastProbeTime: null`, `restartCount: 0`). What
+/// [`fit`] takes away comes back; what it keeps stays.
+pub fn dress(schema: &str, object: &mut Value) {
+    if let (Some(shape), Value::Object(map)) = (table::table().by_schema(schema), object) {
+        dress::dress(shape, map);
+    }
 }
 
 /// A strategic merge patch that cannot be applied (400 or 422).

@@ -69,6 +69,8 @@ pub(super) struct Field {
     pub(super) pointer: bool,
     /// Whether JSON leaves the zero value out.
     pub(super) omitempty: bool,
+    /// Whether JSON leaves a struct out that is zero; else a struct is always written.
+    pub(super) omitzero: bool,
     /// Whether OpenAPI calls it required.
     pub(super) required: bool,
     /// `patchMergeKey`.
@@ -221,6 +223,7 @@ impl Field {
             embedded: None,
             pointer: false,
             omitempty: false,
+            omitzero: false,
             required: false,
             merge_key: None,
             strategy: None,
@@ -235,6 +238,7 @@ impl Field {
             None => match word {
                 "p" => self.pointer = true,
                 "o" => self.omitempty = true,
+                "z" => self.omitzero = true,
                 _ => self.required = true,
             },
             Some(("in", embedded)) => self.embedded = Some(embedded),

@@ -104,7 +104,8 @@ async fn a_running_pod_gets_its_grace_which_only_shrinks() {
     assert_eq!(api.delete(&format!("{path}?gracePeriodSeconds=60")).await.json(), leaving);
     let sooner = api.delete(&format!("{path}?gracePeriodSeconds=10")).await.json();
     assert_eq!(sooner["metadata"]["deletionTimestamp"], "2027-01-15T08:00:10Z");
-    assert_eq!(api.delete(&format!("{path}?gracePeriodSeconds=0")).await.json()["status"], "Success");
+    let gone = api.delete(&format!("{path}?gracePeriodSeconds=0")).await.json();
+    assert_eq!((&gone["kind"], &gone["metadata"]["deletionGracePeriodSeconds"]), (&json!("Pod"), &json!(0)));
     assert_eq!(api.get(&path).await.code, 404);
 }
 
@@ -112,7 +113,9 @@ async fn a_running_pod_gets_its_grace_which_only_shrinks() {
 async fn pods_that_do_not_run_go_at_once_unless_a_finalizer_holds_them() {
     let api = Api::new().await;
     api.make(PODS, pod("unscheduled")).await;
-    assert_eq!(api.delete(&format!("{PODS}/unscheduled")).await.json()["status"], "Success");
+    let gone = api.delete(&format!("{PODS}/unscheduled")).await.json();
+    assert_eq!((&gone["kind"], &gone["metadata"]["deletionGracePeriodSeconds"]), (&json!("Pod"), &json!(0)));
+    assert_eq!(api.get(&format!("{PODS}/unscheduled")).await.code, 404);
     let mut held = pod("held");
     held["metadata"]["finalizers"] = json!(["batch.kubernetes.io/job-tracking"]);
     held["spec"]["nodeName"] = json!("here");

@@ -181,6 +181,7 @@ async fn a_pod_is_bound_once() {
 async fn doors_that_a_kind_does_not_have_are_no_paths() {
     let api = Api::new().await;
     api.make(JOBS, job("pi")).await;
-    assert_eq!(api.get(&format!("{JOBS}/pi/log")).await.bytes, "404 page not found\n");
+    let missing = api.get(&format!("{JOBS}/pi/log")).await;
+    assert_eq!((missing.code, missing.json()["reason"].clone()), (404, json!("NotFound")));
     assert_eq!(api.post(&format!("{JOBS}/pi/status"), json!({})).await.code, 405);
 }

@@ -89,7 +89,7 @@ async fn refused_creates_say_why_and_store_nothing() {
             with(|o| o["apiVersion"] = json!("apps/v1")),
             400,
             "BadRequest",
-            "the API version in the data (apps/v1) does not match the expected API version (batch/v1)",
+            "no kind \"Job\" is registered for version \"apps/v1\"",
         ),
         (
             JOBS,

@@ -60,7 +60,7 @@ pub enum Decision {
     },
     /// It waits.
     Wait {
-        /// `SchedulingGated` or `Unschedulable`.
+        /// `Unschedulable`.
         reason: &'static str,
         /// Why, and what to do about it.
         message: String,
@@ -75,6 +75,10 @@ pub fn plan(pod: &Value, node: &Node, now: Timestamp) -> Option<Plan> {
     if ended || !pod["metadata"]["deletionTimestamp"].is_null() {
         return None;
     }
+    if !names(&pod["spec"]["schedulingGates"]).is_empty() {
+        // The API has said so when the pod was made, and nobody is told again.
+        return None;
+    }
     let present = scheduled(pod);
     let bound = pod["spec"]["nodeName"] == node.name.as_str();
     if bound && present.is_some_and(|condition| condition["status"] == "True") {
@@ -87,12 +91,6 @@ pub fn plan(pod: &Value, node: &Node, now: Timestamp) -> Option<Plan> {
 }
 
 fn decide(pod: &Value, node: &Node) -> Decision {
-    let gates = names(&pod["spec"]["schedulingGates"]);
-    if !gates.is_empty() {
-        let message =
-            format!("Scheduling is blocked due to non-empty scheduling gates: {}", gates.join(", "));
-        return Decision::Wait { reason: "SchedulingGated", message };
-    }
     let obstacles = obstacles(pod, node);
     if obstacles.is_empty() {
         return Decision::Bind { node: node.name.clone() };

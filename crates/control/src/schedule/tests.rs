@@ -128,13 +128,9 @@ fn unknown_runtime_class_is_refused_even_if_images_run() {
 }
 
 #[test]
-fn gated_pod_waits_without_an_event() {
-    let waits =
-        plan(&host(json!({"schedulingGates": [{"name": "a"}, {"name": "b"}]})), &node(Images::Wait), at(1));
-    let waits = waits.unwrap();
-    let message = "Scheduling is blocked due to non-empty scheduling gates: a, b";
-    assert_eq!(waits.decision, Decision::Wait { reason: "SchedulingGated", message: message.into() });
-    assert_eq!(waits.events, []);
+fn gated_pod_is_left_alone() {
+    let gated = host(json!({"schedulingGates": [{"name": "a"}, {"name": "b"}]}));
+    assert_eq!(plan(&gated, &node(Images::Wait), at(1)), None);
 }
 
 #[test]

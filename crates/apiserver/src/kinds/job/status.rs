@@ -56,10 +56,12 @@ pub(super) fn validate(new: &Value, old: &Value) -> Errors {
     let counters = ["active", "succeeded", "failed", "ready", "terminating"];
     not_negative(&mut errors, change.new, "status", &counters);
     uncounted_uids(&mut errors, change.new);
-    conditions(&mut errors, &change);
-    times(&mut errors, &change);
+    exclusions(&mut errors, &change);
+    completion_time(&mut errors, &change);
+    announced(&mut errors, &change);
     finished(&mut errors, &change);
     index_lists(&mut errors, &change);
+    no_pods(&mut errors, &change, "terminating");
     ready(&mut errors, &change);
     success_criteria(&mut errors, &change);
     kept(&mut errors, &change);
@@ -85,7 +87,8 @@ fn refuse_conditions(errors: &mut Errors, detail: &str) {
     errors.push(FieldError::invalid_unsaid("status.conditions", detail));
 }
 
-fn conditions(errors: &mut Errors, c: &Change) {
+/// Conditions that exclude each other.
+fn exclusions(errors: &mut Errors, c: &Change) {
     let rules = [
         (
             c.turned("Complete") || c.turned("Failed"),
@@ -97,6 +100,22 @@ fn conditions(errors: &mut Errors, c: &Change) {
             c.is("Complete") && c.is("FailureTarget"),
             "cannot set Complete=True and FailureTarget=true conditions",
         ),
+    ];
+    refuse_broken(errors, &rules);
+}
+
+/// Whether a rule is asked, whether it is broken, and what is then said.
+type Rule = (bool, bool, &'static str);
+
+fn refuse_broken(errors: &mut Errors, rules: &[Rule]) {
+    for (_, _, detail) in rules.iter().filter(|(asked, broken, _)| *asked && *broken) {
+        refuse_conditions(errors, detail);
+    }
+}
+
+/// Final conditions come after those that announce them.
+fn announced(errors: &mut Errors, c: &Change) {
+    let rules = [
         (
             c.turned("Failed") || c.changed("failedIndexes"),
             c.is("Failed") && !c.is("FailureTarget"),
@@ -108,13 +127,10 @@ fn conditions(errors: &mut Errors, c: &Change) {
             "cannot set Complete=True condition without the SuccessCriteriaMet=true condition",
         ),
     ];
-    for (_, _, detail) in rules.iter().filter(|(asked, broken, _)| *asked && *broken) {
-        refuse_conditions(errors, detail);
-    }
+    refuse_broken(errors, &rules);
 }
 
-fn times(errors: &mut Errors, c: &Change) {
-    let (start, end) = (table::time(c.new, "startTime"), table::time(c.new, "completionTime"));
+fn completion_time(errors: &mut Errors, c: &Change) {
     let given = || c.new["completionTime"].clone();
     let path = "status.completionTime";
     if c.turned("Complete") || c.changed("completionTime") {
@@ -126,30 +142,36 @@ fn times(errors: &mut Errors, c: &Change) {
             errors.push(FieldError::required(path, "completionTime is required for Complete jobs"));
         }
     }
+    let (start, end) = (table::time(c.new, "startTime"), table::time(c.new, "completionTime"));
     if let (Some(start), Some(end)) = (start, end)
         && end < start
         && (c.changed("startTime") || c.changed("completionTime"))
     {
-        errors.push(FieldError::invalid(path, given(), "must be equal to or after `startTime`"));
+        let given = c.new["completionTime"].clone();
+        let detail = "must be equal to or after `startTime`";
+        errors.push(FieldError::invalid("status.completionTime", given, detail));
     }
+}
+
+/// A finished Job has no pods of this sort.
+fn no_pods(errors: &mut Errors, c: &Change, key: &str) {
+    let count = int(c.new, key).unwrap_or(0);
+    if c.is_finished() && count > 0 && (c.turned_finished() || c.changed(key)) {
+        let detail = format!("{key}>0 is invalid for finished job");
+        errors.push(FieldError::invalid(format!("status.{key}"), count, detail));
+    }
+}
+
+/// A finished Job has begun, and has no pods that live or wait to be counted.
+fn finished(errors: &mut Errors, c: &Change) {
+    no_pods(errors, c, "active");
     let suspended_for_nothing = flag(c.spec, "suspend") && int(c.spec, "completions") == Some(0);
     let asked = (c.turned_finished() || c.changed("startTime")) && !suspended_for_nothing;
     if asked && c.is_finished() && !is_set(c.new, "startTime") {
         errors.push(FieldError::required("status.startTime", "startTime is required for finished job"));
     }
-}
-
-/// A finished Job has no pods that live, end or wait to be counted.
-fn finished(errors: &mut Errors, c: &Change) {
     if !c.is_finished() {
         return;
-    }
-    for key in ["active", "terminating"] {
-        let count = int(c.new, key).unwrap_or(0);
-        if count > 0 && (c.turned_finished() || c.changed(key)) {
-            let detail = format!("{key}>0 is invalid for finished job");
-            errors.push(FieldError::invalid(format!("status.{key}"), count, detail));
-        }
     }
     let key = "uncountedTerminatedPods";
     let uncounted = ["succeeded", "failed"].iter().any(|list| !items(&c.new[key], list).is_empty());

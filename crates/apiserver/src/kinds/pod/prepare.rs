@@ -19,11 +19,13 @@ pub(crate) fn prepare_create(pod: &mut Value) {
     if items(&pod["spec"], "schedulingGates").is_empty() {
         return;
     }
+    let now = pod["metadata"]["creationTimestamp"].clone();
     set(
         &mut pod["status"],
         "conditions",
         json!([{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+            "lastProbeTime": null, "lastTransitionTime": now,
             "message": "Scheduling is blocked due to non-empty scheduling gates",
         }]),
     );
@@ -61,6 +63,14 @@ fn tolerate(spec: &mut Value, taint: &str) {
 /// An update of the pod itself: the status stays; a changed spec counts the generation up.
 pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
     common::keep_status(new, old);
+    if let Some(spec) = object(new, "spec") {
+        // Admission again: what it gave on creation comes back where a writer left it out.
+        for key in ["priority", "preemptionPolicy"] {
+            fill(spec, key, old["spec"][key].clone());
+        }
+        tolerate(spec, "node.kubernetes.io/not-ready");
+        tolerate(spec, "node.kubernetes.io/unreachable");
+    }
     common::count_generation(new, old);
 }
 

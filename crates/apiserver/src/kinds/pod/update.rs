@@ -106,7 +106,7 @@ fn gated(errors: &mut Errors, munged: &mut Value, old: &Value) {
     let changed = entries(old, "nodeSelector").any(|(k, v)| munged["nodeSelector"].get(k) != Some(v));
     if changed {
         let given = munged["nodeSelector"].clone();
-        let detail = "only additions to nodeSelector are allowed (no mutations or deletions)";
+        let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
         errors.push(FieldError::invalid("spec.nodeSelector", given, detail));
     }
     put(munged, "nodeSelector", old["nodeSelector"].clone());
@@ -148,6 +148,11 @@ fn status(new: &Value, old: &Value) -> Errors {
         }
     }
     immutable(&mut errors, status, before, "status", "qosClass");
+    for (i, condition) in items(status, "conditions").iter().enumerate() {
+        let kind = text(condition, "type");
+        let path = format!("status.conditions[{i}].Type");
+        crate::kinds::rules::wrong(&mut errors, &path, kind, names::qualified_name(kind));
+    }
     for list in ["containerStatuses", "initContainerStatuses"] {
         revived(&mut errors, new, old, list);
     }

@@ -53,18 +53,18 @@ fn contradictions_are_refused() {
         json!({"conditions": conditions(&["Failed"]), "active": 1, "terminating": 2, "ready": 3, "uncountedTerminatedPods": {"failed": ["u"]}}),
         &[
             &format!("{at}cannot set Failed=True condition without the FailureTarget=true condition"),
-            "status.startTime: Required value: startTime is required for finished job",
             "status.active: Invalid value: 1: active>0 is invalid for finished job",
-            "status.terminating: Invalid value: 2: terminating>0 is invalid for finished job",
+            "status.startTime: Required value: startTime is required for finished job",
             "status.uncountedTerminatedPods: Invalid value: {\"failed\":[\"u\"]}: must be empty for finished job",
+            "status.terminating: Invalid value: 2: terminating>0 is invalid for finished job",
             "status.ready: Invalid value: 3: cannot set more ready pods than active",
         ],
     );
     check(
         json!({"startTime": START, "conditions": conditions(&["Complete"])}),
         &[
-            &format!("{at}cannot set Complete=True condition without the SuccessCriteriaMet=true condition"),
             "status.completionTime: Required value: completionTime is required for Complete jobs",
+            &format!("{at}cannot set Complete=True condition without the SuccessCriteriaMet=true condition"),
         ],
     );
     check(

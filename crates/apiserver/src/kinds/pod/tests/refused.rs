@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{KIND, pod, texts, with};
 
-const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name', or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 
 fn check(extra: Value, expect: &[&str]) {
     assert_eq!(texts(&(KIND.validate)(&pod(extra.clone()))), expect, "{extra}");

@@ -47,8 +47,8 @@ fn what_runs_may_not_change() {
             "spec.activeDeadlineSeconds: Invalid value: null: must not update from a positive integer to nil value",
         ),
         (
-            "/spec/tolerations",
-            json!([]),
+            "/spec/tolerations/0/operator",
+            json!("Equal"),
             "spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds",
         ),
         (

@@ -1,4 +1,4 @@
-//! Which nodes a pod asks for. Affinity between pods is not checked: there is one node.
+//! Which nodes a pod asks for, and near which pods it would be.
 
 use serde_json::Value;
 
@@ -7,8 +7,62 @@ use crate::kinds::json::{int, is_set, items, text};
 use crate::kinds::rules::{at, item, wrong};
 use crate::names;
 
-/// Every problem of the node affinity in a pod's spec.
+/// Every problem of the affinities in a pod's spec.
 pub(super) fn check(errors: &mut Errors, spec: &Value, path: &str) {
+    of_node(errors, spec, path);
+    for of in ["podAffinity", "podAntiAffinity"] {
+        let (affinity, path) = (&spec["affinity"][of], at(path, &format!("affinity.{of}")));
+        let key = "requiredDuringSchedulingIgnoredDuringExecution";
+        for (i, term) in items(affinity, key).iter().enumerate() {
+            near(errors, term, &item(&at(&path, key), i));
+        }
+        let key = "preferredDuringSchedulingIgnoredDuringExecution";
+        for (i, preferred) in items(affinity, key).iter().enumerate() {
+            let path = item(&at(&path, key), i);
+            weight(errors, preferred, &path);
+            near(errors, &preferred["podAffinityTerm"], &at(&path, "podAffinityTerm"));
+        }
+    }
+    for (i, constraint) in items(spec, "topologySpreadConstraints").iter().enumerate() {
+        spread(errors, constraint, &item(&at(path, "topologySpreadConstraints"), i));
+    }
+}
+
+/// A term about other pods: the label that says how near, and whose.
+fn near(errors: &mut Errors, term: &Value, path: &str) {
+    for (i, name) in items(term, "namespaces").iter().filter_map(Value::as_str).enumerate() {
+        wrong(errors, &item(&at(path, "namespaces"), i), name, names::dns_label(name));
+    }
+    let (key, path) = (text(term, "topologyKey"), at(path, "topologyKey"));
+    if key.is_empty() {
+        errors.push(FieldError::required(&path, "can not be empty"));
+    }
+    wrong(errors, &path, key, names::qualified_name(key));
+}
+
+fn spread(errors: &mut Errors, constraint: &Value, path: &str) {
+    let skew = int(constraint, "maxSkew").unwrap_or(0);
+    if skew <= 0 {
+        errors.push(FieldError::invalid(at(path, "maxSkew"), skew, "must be greater than zero"));
+    }
+    if text(constraint, "topologyKey").is_empty() {
+        errors.push(FieldError::required(at(path, "topologyKey"), "can not be empty"));
+    }
+    let choices = ["DoNotSchedule", "ScheduleAnyway"];
+    if !choices.contains(&text(constraint, "whenUnsatisfiable")) {
+        let given = text(constraint, "whenUnsatisfiable");
+        errors.push(FieldError::not_supported(at(path, "whenUnsatisfiable"), given, &choices));
+    }
+}
+
+fn weight(errors: &mut Errors, preferred: &Value, path: &str) {
+    let weight = int(preferred, "weight").unwrap_or(0);
+    if !(1..=100).contains(&weight) {
+        errors.push(FieldError::invalid(at(path, "weight"), weight, "must be in the range 1-100"));
+    }
+}
+
+fn of_node(errors: &mut Errors, spec: &Value, path: &str) {
     let (affinity, path) = (&spec["affinity"]["nodeAffinity"], at(path, "affinity.nodeAffinity"));
     let key = "requiredDuringSchedulingIgnoredDuringExecution";
     if is_set(affinity, key) {
@@ -24,10 +78,7 @@ pub(super) fn check(errors: &mut Errors, spec: &Value, path: &str) {
     let key = "preferredDuringSchedulingIgnoredDuringExecution";
     for (i, preferred) in items(affinity, key).iter().enumerate() {
         let path = item(&at(&path, key), i);
-        let weight = int(preferred, "weight").unwrap_or(0);
-        if !(1..=100).contains(&weight) {
-            errors.push(FieldError::invalid(at(&path, "weight"), weight, "must be in the range 1-100"));
-        }
+        weight(errors, preferred, &path);
         // Values that no label can have only mean that the preference is never met.
         term(errors, &preferred["preference"], &at(&path, "preference"), false);
     }

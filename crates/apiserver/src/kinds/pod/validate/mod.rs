@@ -92,6 +92,7 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
     errors.extend(names::labels(&spec["nodeSelector"], &at(path, "nodeSelector")));
     security::pod(errors, spec, path);
     affinity::check(errors, spec, path);
+    surroundings(errors, spec, path);
     gates(errors, spec, path);
     identity(errors, spec, path);
     deadline(errors, spec, path);
@@ -150,10 +151,35 @@ fn identity(errors: &mut Errors, spec: &Value, path: &str) {
         wrong(errors, &at(path, "runtimeClassName"), name, names::dns_subdomain(name));
     }
     for (i, alias) in items(spec, "hostAliases").iter().enumerate() {
+        address(errors, text(alias, "ip"), &format!("{path}.hostAliases[{i}].ip"));
         for (j, name) in items(alias, "hostnames").iter().filter_map(Value::as_str).enumerate() {
             let path = format!("{path}.hostAliases[{i}].hostnames[{j}]");
             wrong(errors, &path, name, names::dns_subdomain(name));
         }
+    }
+}
+
+/// How the pod finds names, and which system it needs.
+fn surroundings(errors: &mut Errors, spec: &Value, path: &str) {
+    let (dns, dns_path) = (&spec["dnsConfig"], at(path, "dnsConfig"));
+    for (i, server) in items(dns, "nameservers").iter().filter_map(Value::as_str).enumerate() {
+        address(errors, server, &item(&at(&dns_path, "nameservers"), i));
+    }
+    for (i, option) in items(dns, "options").iter().enumerate() {
+        if text(option, "name").is_empty() {
+            errors.push(FieldError::required(item(&at(&dns_path, "options"), i), "must not be empty"));
+        }
+    }
+    let (system, systems) = (text(&spec["os"], "name"), ["linux", "windows"]);
+    if is_set(spec, "os") && !systems.contains(&system) {
+        errors.push(FieldError::not_supported(at(path, "os"), system, &systems));
+    }
+}
+
+fn address(errors: &mut Errors, given: &str, path: &str) {
+    if given.parse::<std::net::IpAddr>().is_err() {
+        let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+        errors.push(FieldError::invalid(path, given, detail));
     }
 }
 

@@ -50,7 +50,10 @@ fn name_of(errors: &mut Errors, name: &str, path: &str) {
     let bad = names::qualified_name(name);
     let detail = if !bad.is_empty() {
         crate::kinds::rules::wrong(errors, path, name, bad);
-        return;
+        if name.contains('/') || STANDARD.contains(&name) || is_huge(name) {
+            return;
+        }
+        "must be a standard resource for containers"
     } else if !name.contains('/') && !STANDARD.contains(&name) && !is_huge(name) {
         errors.push(FieldError::invalid(path, name, "must be a standard resource type or fully qualified"));
         "must be a standard resource for containers"
