@@ -74,8 +74,7 @@ impl ApiError {
     /// 404 for a path below a group that is served.
     #[must_use]
     pub fn no_such_resource() -> ApiError {
-        let mut error =
-            ApiError::new(404, "NotFound", "the server could not find the requested resource");
+        let mut error = ApiError::new(404, "NotFound", "the server could not find the requested resource");
         error.details = Some(json!({}));
         error
     }

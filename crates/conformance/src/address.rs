@@ -50,7 +50,8 @@ mod tests {
     use super::*;
 
     fn said(method: &str, path: &str) -> String {
-        of(method, path).map_or_else(String::new, |a| format!("{} {} {}", a.group_version, a.resource, a.verb))
+        of(method, path)
+            .map_or_else(String::new, |a| format!("{} {} {}", a.group_version, a.resource, a.verb))
     }
 
     #[test]

@@ -16,7 +16,8 @@ use crate::wire::PATIENCE;
 /// The version whose output is recorded.
 pub(crate) const PROGRAM: &str = "kubectl.1.33";
 /// Where distributions put it, beside the search path's usual folders.
-const FOLDERS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/lib/google-cloud-sdk/bin", "/opt/homebrew/bin"];
+const FOLDERS: [&str; 4] =
+    ["/usr/local/bin", "/usr/bin", "/usr/lib/google-cloud-sdk/bin", "/opt/homebrew/bin"];
 
 /// Where the recorded version is; none if it is not installed.
 pub(crate) fn find() -> Option<PathBuf> {
@@ -72,10 +73,8 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-#[expect(clippy::expect_used, reason = "the pattern is a constant that a test compiles")]
 static AGE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(^|\s)(\d+[smhdy]){1,2}(\s|$)").expect("a constant pattern"));
-#[expect(clippy::expect_used, reason = "the pattern is a constant that a test compiles")]
 static GAP: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(\S) {2,}").expect("a constant pattern"));
 
 /// Lines without ages and without the padding that follows from them.
@@ -95,7 +94,10 @@ mod tests {
 
     #[test]
     fn ages_and_padding_do_not_tell_two_runs_apart() {
-        assert_eq!(lines(b"work  Running   0/1    3s         3s\n"), lines(b"work  Running   0/1    12m5s      15m\n"));
+        assert_eq!(
+            lines(b"work  Running   0/1    3s         3s\n"),
+            lines(b"work  Running   0/1    12m5s      15m\n")
+        );
         assert_eq!(lines(b"  Type    Reason\n"), ["  Type  Reason"]);
     }
 

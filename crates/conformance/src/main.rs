@@ -56,7 +56,8 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<bool> {
 }
 
 fn read(arguments: impl Iterator<Item = OsString>) -> Result<Options> {
-    let mut words = arguments.map(|a| a.into_string().map_err(|_| anyhow::anyhow!("an argument that is no text")));
+    let mut words =
+        arguments.map(|a| a.into_string().map_err(|_| anyhow::anyhow!("an argument that is no text")));
     let command = words.next().context(USAGE)??;
     let mut options = Options { command, upstream: None, topics: Vec::new() };
     while let Some(word) = words.next() {

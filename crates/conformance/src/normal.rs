@@ -112,7 +112,8 @@ fn object(map: Map<String, Value>, names: &Names) -> Map<String, Value> {
             continue;
         }
         let mut of = value(of, names, &key);
-        if event && key == "metadata"
+        if event
+            && key == "metadata"
             && let Some(name) = of["name"].as_str()
         {
             of["name"] = EVENT_NAME.replace(name, ".<time>").into_owned().into();
@@ -137,7 +138,6 @@ fn sort_generated(map: &mut Map<String, Value>) {
 
 macro_rules! pattern {
     ($name:ident, $text:literal) => {
-        #[expect(clippy::expect_used, reason = "the pattern is a constant that a test compiles")]
         static $name: LazyLock<Regex> = LazyLock::new(|| Regex::new($text).expect("a constant pattern"));
     };
 }
@@ -145,7 +145,10 @@ macro_rules! pattern {
 pattern!(UID, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 pattern!(TIME, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)");
 pattern!(TIME_OF_KUBECTL, r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}");
-pattern!(REVISION, r#"(?i)(resource ?version(?: in (?:the )?(?:precondition|record|object meta))?[^0-9A-Za-z]{1,4})(\d+)"#);
+pattern!(
+    REVISION,
+    r#"(?i)(resource ?version(?: in (?:the )?(?:precondition|record|object meta))?[^0-9A-Za-z]{1,4})(\d+)"#
+);
 pattern!(REVISION_AFTER, r"(<revision>, current: |<revision> \()(\d+)");
 pattern!(AGE, r"^(\d+[smhdy]){1,2}$");
 pattern!(EVENT_NAME, r"\.[0-9a-f]{13,16}$");

@@ -38,7 +38,8 @@ pub fn judge(upstream: &Recording, engine: &Recording, reasons: &Reasons) -> Fin
     }
     let asked = |topics: &[String]| topics.is_empty() || topics.iter().any(|t| engine.topics.contains_key(t));
     let idle = reasons.0.iter().enumerate().filter(|(at, reason)| {
-        !findings.explained.contains_key(at) && (reason.topics.iter().any(|t| t.contains('*')) || asked(&reason.topics))
+        !findings.explained.contains_key(at)
+            && (reason.topics.iter().any(|t| t.contains('*')) || asked(&reason.topics))
     });
     findings.idle = idle.map(|(at, _)| at).collect();
     findings
@@ -59,10 +60,16 @@ impl Findings {
             let _ = writeln!(text, "{row}");
         }
         for at in &self.idle {
-            let _ = writeln!(text, "reasons.yaml, number {}: explains nothing: {}", at + 1, reasons.0[*at].reason);
+            let _ = writeln!(
+                text,
+                "reasons.yaml, number {}: explains nothing: {}",
+                at + 1,
+                reasons.0[*at].reason
+            );
         }
         let (defects, idle) = (self.defects.len(), self.idle.len());
-        let _ = writeln!(text, "{defects} difference(s) without a reason, {idle} reason(s) without a difference");
+        let _ =
+            writeln!(text, "{defects} difference(s) without a reason, {idle} reason(s) without a difference");
         text
     }
 }
@@ -88,7 +95,13 @@ difference between the two answers is listed. A difference is a defect of the en
 
 /// The page.
 #[must_use]
-pub fn page(script: &Script, upstream: &Recording, findings: &Findings, reasons: &Reasons, asked: &Verbs) -> String {
+pub fn page(
+    script: &Script,
+    upstream: &Recording,
+    findings: &Findings,
+    reasons: &Reasons,
+    asked: &Verbs,
+) -> String {
     let mut page = HEAD.to_owned();
     let requests: usize = script.topics.iter().map(requests_of).sum();
     let cases: usize = script.topics.iter().map(|t| t.cases.len()).sum();
@@ -98,7 +111,14 @@ pub fn page(script: &Script, upstream: &Recording, findings: &Findings, reasons:
         upstream.version
     );
     for topic in &script.topics {
-        let _ = writeln!(page, "| {} | {} | {} | {} |", topic.name, topic.cases.len(), requests_of(topic), topic.about);
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {} |",
+            topic.name,
+            topic.cases.len(),
+            requests_of(topic),
+            topic.about
+        );
     }
     page.push_str("\n## Kinds and verbs\n\n| resource | verbs asked |\n|---|---|\n");
     for (resource, verbs) in asked {
@@ -110,7 +130,9 @@ pub fn page(script: &Script, upstream: &Recording, findings: &Findings, reasons:
 }
 
 fn differences(page: &mut String, findings: &Findings, reasons: &Reasons) {
-    page.push_str("\n## Differences that are meant\n\nEach with its reason and the answers in which it shows.\n");
+    page.push_str(
+        "\n## Differences that are meant\n\nEach with its reason and the answers in which it shows.\n",
+    );
     for (at, rows) in &findings.explained {
         let _ = write!(page, "\n- **{}**\n  ", reasons.0[*at].reason);
         let cases: BTreeSet<String> = rows.iter().map(|r| format!("{}/{}", r.topic, r.case)).collect();

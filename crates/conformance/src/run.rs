@@ -47,7 +47,8 @@ pub async fn topic(cluster: &Cluster, script: &Script, topic: &Topic) -> Result<
         let records = records.with_context(|| format!("{}, {}", topic.name, case.name))?;
         Ok((case.name.clone(), records))
     });
-    let done: Vec<Result<(String, Vec<Value>)>> = futures::stream::iter(cases).buffered(AT_ONCE).collect().await;
+    let done: Vec<Result<(String, Vec<Value>)>> =
+        futures::stream::iter(cases).buffered(AT_ONCE).collect().await;
     done.into_iter().collect()
 }
 
@@ -211,12 +212,7 @@ fn picked(value: &Value, pointers: &[String]) -> Value {
 }
 
 /// Waits, by a list and a watch from it, until so many objects of a collection are in a state.
-async fn wait(
-    cluster: &Cluster,
-    path: &str,
-    state: &BTreeMap<String, Value>,
-    count: usize,
-) -> Result<Value> {
+async fn wait(cluster: &Cluster, path: &str, state: &BTreeMap<String, Value>, count: usize) -> Result<Value> {
     let list = send(&cluster.client, Ask::get(path)).await?;
     let mut objects: BTreeMap<String, Value> = BTreeMap::new();
     for item in list["body"]["items"].as_array().into_iter().flatten() {

@@ -74,5 +74,9 @@ impl Variables {
 
 /// The names of the placeholders in a text.
 pub(crate) fn names_in(text: &str) -> Vec<String> {
-    text.split("${").skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name.to_owned()).collect()
+    text.split("${")
+        .skip(1)
+        .filter_map(|part| part.split_once('}'))
+        .map(|(name, _)| name.to_owned())
+        .collect()
 }

@@ -38,7 +38,10 @@ async fn the_engine_answers_as_upstream_did() {
     if answers.topics.len() == script.topics.len() {
         let page = report::page(&script, &upstream, &findings, &reasons, &coverage::asked(&script));
         let written = std::fs::read_to_string(folder().join("../../docs/conformance.md")).unwrap_or_default();
-        assert!(page == written, "docs/conformance.md is old: run `cargo run -p windlass-conformance -- check`");
+        assert!(
+            page == written,
+            "docs/conformance.md is old: run `cargo run -p windlass-conformance -- check`"
+        );
     }
 }
 

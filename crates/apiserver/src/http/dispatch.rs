@@ -175,8 +175,11 @@ fn writable(call: Call) -> Result<Call, ApiError> {
 }
 
 fn method_not_allowed() -> ApiError {
-    let mut error =
-        ApiError::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+    let mut error = ApiError::new(
+        405,
+        "MethodNotAllowed",
+        "the server does not allow this method on the requested resource",
+    );
     error.details = Some(serde_json::json!({}));
     error
 }

@@ -171,7 +171,9 @@ impl Found {
 
 impl Token {
     fn read(text: &str, prefix: &str) -> Result<Token, ApiError> {
-        let fault = |cause: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid: {cause}"));
+        let fault = |cause: &str| {
+            ApiError::bad_request(format!("invalid continue token: continue key is not valid: {cause}"))
+        };
         let bytes = BASE64.decode(text).map_err(|e| fault(&e.to_string()))?;
         let token: Token = serde_json::from_slice(&bytes).map_err(|e| fault(&e.to_string()))?;
         if token.v != TOKEN_VERSION {

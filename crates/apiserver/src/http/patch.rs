@@ -14,7 +14,8 @@ use super::dispatch::Call;
 use super::request::{FieldValidation, media};
 use super::respond::Answer;
 use super::{body, write};
-use crate::error::ApiError;
+use crate::error::{ApiError, Subject};
+use crate::field::FieldError;
 use crate::kind::Kind;
 use crate::registry::{ChangeFn, Door};
 use crate::schema;
@@ -63,13 +64,19 @@ fn change(
 ) -> ChangeFn {
     Arc::new(move |old| {
         let mut new = patch.apply(kind, old)?;
-        if !new.is_object() {
-            return Err(ApiError::bad_request("the patch does not leave an object"));
+        let mut checked = || {
+            if !new.is_object() {
+                return Err(ApiError::bad_request("the patch does not leave an object"));
+            }
+            body::check_type(&new, kind)?;
+            let complaints = body::fit(kind, &mut new)?;
+            body::judge(kind, complaints, validation)
+        };
+        match checked() {
+            // The last application counts: earlier ones were on versions that lost.
+            Ok(warnings) => *unknown.lock().unwrap_or_else(PoisonError::into_inner) = warnings,
+            Err(error) => return Err(spoilt(&new, &error)),
         }
-        body::check_type(&new, kind)?;
-        let complaints = body::fit(kind, &mut new)?;
-        // The last application counts: earlier ones were on versions that lost.
-        *unknown.lock().unwrap_or_else(PoisonError::into_inner) = body::judge(kind, complaints, validation)?;
         Ok(new)
     })
 }
@@ -91,7 +98,7 @@ impl Patch {
             JSON_PATCH => {
                 let (value, warnings) = parsed()?;
                 if !value.is_array() {
-                    return Err(undecoded(&value, "[]handlers.jsonPatchOp"));
+                    return Err(undecoded("error decoding patch: ", &value, "[]handlers.jsonPatchOp"));
                 }
                 let patch: json_patch::Patch =
                     serde_json::from_value(value).map_err(|e| rejected(&e.to_string()))?;
@@ -109,10 +116,11 @@ impl Patch {
             }
             MERGE_PATCH | STRATEGIC => {
                 let (value, warnings) = parsed()?;
-                if !value.is_object() {
-                    return Err(undecoded(&value, "map[string]interface {}"));
-                }
                 let merge = media == MERGE_PATCH;
+                if !value.is_object() {
+                    let prefix = if merge { "error decoding patch: " } else { "" };
+                    return Err(undecoded(prefix, &value, "map[string]interface {}"));
+                }
                 Ok((if merge { Patch::Merge(value) } else { Patch::Strategic(value) }, warnings))
             }
             APPLY => Err(ApiError::new(
@@ -150,8 +158,16 @@ fn rejected(cause: &str) -> ApiError {
     error
 }
 
+/// 422: what a patch leaves is no object of the kind.
+fn spoilt(left: &Value, error: &ApiError) -> ApiError {
+    let subject = Subject { group: "", resource: "", kind: "", name: String::new() };
+    let cause = error.message.split_once("handled as a ").and_then(|(_, rest)| rest.split_once(": "));
+    let cause = cause.map_or(error.message.as_str(), |(_, cause)| cause);
+    ApiError::invalid(&subject, &vec![FieldError::invalid("patch", left.to_string(), cause)])
+}
+
 /// 400: a patch that is no patch, in the words of Go's decoder.
-fn undecoded(value: &Value, wanted: &str) -> ApiError {
+fn undecoded(prefix: &str, value: &Value, wanted: &str) -> ApiError {
     let found = match value {
         Value::Array(_) => "array",
         Value::Object(_) => "object",
@@ -159,9 +175,7 @@ fn undecoded(value: &Value, wanted: &str) -> ApiError {
         Value::Number(_) => "number",
         _ => "bool",
     };
-    ApiError::bad_request(format!(
-        "error decoding patch: json: cannot unmarshal {found} into Go value of type {wanted}"
-    ))
+    ApiError::bad_request(format!("{prefix}json: cannot unmarshal {found} into Go value of type {wanted}"))
 }
 
 /// Applies a JSON Patch operation by operation, because copies of copies double the object each time.
@@ -180,9 +194,8 @@ fn apply_operations(patch: &json_patch::Patch, mut object: Value) -> Result<Valu
                 ));
             }
         }
-        json_patch::patch(&mut object, std::slice::from_ref(operation)).map_err(|e| {
-            rejected(&e.to_string())
-        })?;
+        json_patch::patch(&mut object, std::slice::from_ref(operation))
+            .map_err(|e| rejected(&e.to_string()))?;
     }
     Ok(object)
 }

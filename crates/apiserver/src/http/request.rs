@@ -64,8 +64,25 @@ impl Query {
         }
     }
 
-    /// How fields that no schema knows are treated.
+    /// Checks the name under which the writer would own its fields (ValidateFieldManager of meta/v1).
+    fn check_manager(&self, options: &'static str) -> Result<(), ApiError> {
+        let manager = self.text("fieldManager");
+        let refuse = |error| Err(invalid_options(options, error));
+        if manager.len() > 128 {
+            return refuse(FieldError::too_long("fieldManager", 128));
+        }
+        match manager.char_indices().find(|(_, c)| c.is_control()) {
+            Some((at, c)) => {
+                let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+                refuse(FieldError::invalid("fieldManager", manager, detail))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// How fields that no schema knows are treated; the writer's name is checked with it.
     pub(crate) fn field_validation(&self, options: &'static str) -> Result<FieldValidation, ApiError> {
+        self.check_manager(options)?;
         match self.get("fieldValidation") {
             None | Some("Warn") => Ok(FieldValidation::Warn),
             Some("Strict") => Ok(FieldValidation::Strict),
@@ -114,7 +131,7 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Shape, ApiError> {
     if accept.trim().is_empty() {
         return Ok(Shape::Object);
     }
-    accept.split(',').find_map(shape).ok_or_else(not_acceptable)
+    accept.split(',').find_map(shape).ok_or_else(|| not_acceptable(accept))
 }
 
 fn shape(clause: &str) -> Option<Shape> {
@@ -145,13 +162,17 @@ pub(crate) fn media(clause: &str) -> (String, Vec<(&str, &str)>) {
     (media, parameters.collect())
 }
 
-fn not_acceptable() -> ApiError {
-    ApiError::new(
-        406,
-        "NotAcceptable",
-        "only the following media types are accepted: application/json, application/json;as=Table;g=meta.k8s.io;v=v1, \
-         application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-    )
+/// 406: JSON is wanted in a form that there is not, or not JSON.
+fn not_acceptable(accept: &str) -> ApiError {
+    if accept.split(',').any(|clause| matches!(media(clause).0.as_str(), "application/json" | "*/*")) {
+        let text = "only the following media types are accepted: application/json";
+        return ApiError::new(406, "NotAcceptable", text);
+    }
+    let text =
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/json;stream=watch";
+    let mut error = ApiError::new(406, "NotAcceptable", text);
+    error.details = Some(serde_json::json!({}));
+    error
 }
 
 #[cfg(test)]

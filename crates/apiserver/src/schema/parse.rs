@@ -18,14 +18,13 @@ pub(super) const COMPLAINTS: usize = 100;
 /// Parses a body, see [`super::parse`].
 pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
     let json = || {
-        serde_json::from_slice::<Node>(body)
-            .map_err(|error| {
-                let cause = match error.is_eof() {
-                    true => "unexpected end of JSON input".to_owned(),
-                    false => error.to_string(),
-                };
-                DecodeError(format!("couldn't get version/kind; json parse error: {cause}"))
-            })
+        serde_json::from_slice::<Node>(body).map_err(|error| {
+            let cause = match error.is_eof() {
+                true => "unexpected end of JSON input".to_owned(),
+                false => error.to_string(),
+            };
+            DecodeError(format!("couldn't get version/kind; json parse error: {cause}"))
+        })
     };
     let node = match yaml {
         false => json()?,

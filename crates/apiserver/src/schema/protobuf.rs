@@ -39,7 +39,10 @@ struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     fn read(body: &'a [u8]) -> Result<Self, DecodeError> {
         let Some(rest) = body.strip_prefix(MAGIC) else {
-            return Err(DecodeError("provided data does not appear to be a protobuf message".to_owned()));
+            return Err(DecodeError(
+                "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+                    .to_owned(),
+            ));
         };
         let mut envelope = Self { api_version: "", kind: "", raw: &[] };
         let mut reader = Reader::new(rest);

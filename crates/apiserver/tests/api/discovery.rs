@@ -78,12 +78,7 @@ async fn kinds_that_are_only_listed_offer_only_reading() {
 #[tokio::test]
 async fn unknown_paths_answer_as_upstream_does() {
     let api = Api::new().await;
-    for path in [
-        "/nothing",
-        "/apis/none",
-        "/openapi/v3/apis/none/v1",
-        "/api/v1/%ff",
-    ] {
+    for path in ["/nothing", "/apis/none", "/openapi/v3/apis/none/v1", "/api/v1/%ff"] {
         let answer = api.get(path).await;
         assert_eq!((answer.code, answer.bytes.as_ref()), (404, b"404 page not found\n".as_slice()), "{path}");
     }

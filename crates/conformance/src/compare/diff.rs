@@ -54,14 +54,18 @@ fn lists(path: &str, there: &[Value], here: &[Value], changes: &mut Vec<Change>)
         };
         for name in all {
             let (a, b) = (find(there, &names_there, name), find(here, &names_here, name));
-            walk(format!("{path}/[{name}]"), a.as_ref(), b.as_ref(), changes);
+            walk(format!("{path}/[{}]", escape(name)), a.as_ref(), b.as_ref(), changes);
         }
         let common = |names: &[String], other: &[String]| -> Vec<String> {
             names.iter().filter(|n| other.contains(n)).cloned().collect()
         };
         let (a, b) = (common(&names_there, &names_here), common(&names_here, &names_there));
         if a != b {
-            changes.push(Change { path: format!("{path}/(order)"), upstream: Some(a.into()), engine: Some(b.into()) });
+            changes.push(Change {
+                path: format!("{path}/(order)"),
+                upstream: Some(a.into()),
+                engine: Some(b.into()),
+            });
         }
         return;
     }

@@ -27,7 +27,8 @@ pub struct Row {
 
 impl std::fmt::Display for Row {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), Value::to_string);
+        let shown =
+            |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), Value::to_string);
         let Change { path, upstream, engine } = &self.change;
         writeln!(f, "{} / {} / {}", self.topic, self.case, self.step)?;
         writeln!(f, "    at {path}")?;

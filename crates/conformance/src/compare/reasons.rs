@@ -24,12 +24,12 @@ pub struct Reason {
     /// Only rows of this form.
     #[serde(default)]
     pub only: Option<Form>,
-    /// Only rows whose value upstream fits, as JSON text with `*` for any text.
+    /// Only rows whose value upstream fits one of these, as JSON text with `*` for any text; none: all.
     #[serde(default)]
-    pub upstream: Option<String>,
-    /// Only rows whose value here fits, as JSON text with `*` for any text.
+    pub upstream: Vec<String>,
+    /// Only rows whose value here fits one of these, as JSON text with `*` for any text; none: all.
     #[serde(default)]
-    pub engine: Option<String>,
+    pub engine: Vec<String>,
 }
 
 /// The form of a row.
@@ -63,9 +63,10 @@ impl Reasons {
 
 impl Reason {
     fn fits(&self, row: &Row) -> bool {
-        let any = |patterns: &[String], text: &str| patterns.is_empty() || patterns.iter().any(|p| glob(p, text));
-        let value = |pattern: &Option<String>, value: &Option<Value>| {
-            pattern.as_ref().is_none_or(|p| value.as_ref().is_some_and(|v| glob(p, &v.to_string())))
+        let any =
+            |patterns: &[String], text: &str| patterns.is_empty() || patterns.iter().any(|p| glob(p, text));
+        let value = |patterns: &[String], value: &Option<Value>| {
+            patterns.is_empty() || value.as_ref().is_some_and(|value| any(patterns, &value.to_string()))
         };
         let change = &row.change;
         any(&self.topics, &row.topic)
@@ -104,9 +105,9 @@ fn segments_fit(pattern: &[&str], path: &[&str]) -> bool {
 fn glob(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
-        Some((start, rest)) => text
-            .strip_prefix(start)
-            .is_some_and(|tail| (0..=tail.len()).filter(|at| tail.is_char_boundary(*at)).any(|at| glob(rest, &tail[at..]))),
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|tail| {
+            (0..=tail.len()).filter(|at| tail.is_char_boundary(*at)).any(|at| glob(rest, &tail[at..]))
+        }),
     }
 }
 
@@ -129,8 +130,8 @@ mod tests {
             cases: Vec::new(),
             paths: paths.iter().map(|p| (*p).to_owned()).collect(),
             only: None,
-            upstream: None,
-            engine: None,
+            upstream: Vec::new(),
+            engine: Vec::new(),
         }
     }
 
@@ -148,8 +149,8 @@ mod tests {
         let missing = row("/a", Some(json!("x y")), None);
         assert!(Reason { only: Some(Form::Missing), ..reason(&["/a"]) }.fits(&missing));
         assert!(!Reason { only: Some(Form::Extra), ..reason(&["/a"]) }.fits(&missing));
-        assert!(Reason { upstream: Some("\"x *".to_owned()), ..reason(&["/a"]) }.fits(&missing));
-        assert!(!Reason { engine: Some("*".to_owned()), ..reason(&["/a"]) }.fits(&missing));
+        assert!(Reason { upstream: vec!["\"x *".to_owned()], ..reason(&["/a"]) }.fits(&missing));
+        assert!(!Reason { engine: vec!["*".to_owned()], ..reason(&["/a"]) }.fits(&missing));
         assert!(!Reason { cases: vec!["other".to_owned()], ..reason(&["/a"]) }.fits(&missing));
     }
 }

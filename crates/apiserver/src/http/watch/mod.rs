@@ -96,7 +96,10 @@ fn check_options(query: &Query) -> Result<Option<bool>, ApiError> {
         }
     }
     if query.get("continue").is_some() {
-        return refuse(FieldError::forbidden(path, "resourceVersionMatch is forbidden when continue is provided"));
+        return refuse(FieldError::forbidden(
+            path,
+            "resourceVersionMatch is forbidden when continue is provided",
+        ));
     }
     Ok(initial)
 }

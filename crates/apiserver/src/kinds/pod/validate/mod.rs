@@ -95,6 +95,7 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
     surroundings(errors, spec, path);
     gates(errors, spec, path);
     identity(errors, spec, path);
+    system(errors, spec, path);
     deadline(errors, spec, path);
     tolerations(errors, spec, path);
     optional_choice(errors, spec, path, "preemptionPolicy", &["PreemptLowerPriority", "Never"]);
@@ -159,7 +160,7 @@ fn identity(errors: &mut Errors, spec: &Value, path: &str) {
     }
 }
 
-/// How the pod finds names, and which system it needs.
+/// How the pod finds names.
 fn surroundings(errors: &mut Errors, spec: &Value, path: &str) {
     let (dns, dns_path) = (&spec["dnsConfig"], at(path, "dnsConfig"));
     for (i, server) in items(dns, "nameservers").iter().filter_map(Value::as_str).enumerate() {
@@ -170,6 +171,9 @@ fn surroundings(errors: &mut Errors, spec: &Value, path: &str) {
             errors.push(FieldError::required(item(&at(&dns_path, "options"), i), "must not be empty"));
         }
     }
+}
+
+fn system(errors: &mut Errors, spec: &Value, path: &str) {
     let (system, systems) = (text(&spec["os"], "name"), ["linux", "windows"]);
     if is_set(spec, "os") && !systems.contains(&system) {
         errors.push(FieldError::not_supported(at(path, "os"), system, &systems));

@@ -7,6 +7,15 @@ use crate::kinds::json::{flag, is_set, items, text};
 use crate::kinds::rules::{at, item, optional_choice, wrong};
 use crate::names;
 
+/// Words of lower-case letters, digits, dashes and underscores, joined by dots or slashes.
+fn is_sysctl(name: &str) -> bool {
+    let end = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let word = |word: &str| {
+        word.starts_with(end) && word.ends_with(end) && word.chars().all(|c| end(c) || matches!(c, '-' | '_'))
+    };
+    name.len() <= 253 && name.split(['.', '/']).all(word)
+}
+
 /// Every problem of the pod's security context.
 pub(super) fn pod(errors: &mut Errors, spec: &Value, path: &str) {
     let (context, path) = (&spec["securityContext"], at(path, "securityContext"));
@@ -21,6 +30,15 @@ pub(super) fn pod(errors: &mut Errors, spec: &Value, path: &str) {
             true,
             "ShareProcessNamespace and HostPID cannot both be enabled",
         ));
+    }
+    for (i, sysctl) in items(context, "sysctls").iter().enumerate() {
+        let (name, path) = (text(sysctl, "name"), at(&item(&at(&path, "sysctls"), i), "name"));
+        if name.is_empty() {
+            errors.push(FieldError::required(path, ""));
+        } else if !is_sysctl(name) {
+            let detail = "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+            errors.push(FieldError::invalid(path, name, detail));
+        }
     }
     optional_choice(errors, context, &path, "fsGroupChangePolicy", &["Always", "OnRootMismatch"]);
     seccomp(errors, context, &path);
