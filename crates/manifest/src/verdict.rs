@@ -202,7 +202,7 @@ fn running(scene: &Scene<'_>) -> (String, Outlook, Option<String>) {
     }
     match worst(scene) {
         Some((obstacle, pods)) => {
-            (format!("{text}; {pods} {}", obstacle.text), obstacle.outlook, obstacle.next_step)
+            (format!("{text}; {pods}: {}", obstacle.text), obstacle.outlook, obstacle.next_step)
         }
         None => (text, Outlook::Proceeds, None),
     }
