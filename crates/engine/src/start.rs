@@ -177,7 +177,8 @@ impl Engine {
         self.stop.send_replace(Some(pods));
         self.stopped().await;
         self.server.stop().await;
-        self.store.close().await;
+        // The lock of the home goes last: whoever has it finds the store free.
+        self.store.release().await;
         if let Err(cause) = std::fs::remove_file(self.home.state()) {
             tracing::warn!(%cause, "the engine's state file stays behind");
         }
