@@ -61,11 +61,13 @@ impl Home {
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("HOME", self.dir.path()).env("USER", "tester");
         command.env("WINDLASS_HOME", self.state()).current_dir(self.dir.path());
-        // A shell that runs these tests in its background has them ignore interrupts, and so would what they start.
+        // What runs these tests may have them ignore signals (nohup, a shell's background), and so would all they start.
         // SAFETY: `signal` is safe to call between fork and exec.
         unsafe {
             command.pre_exec(|| {
-                signal(Signal::SIGINT, SigHandler::SigDfl)?;
+                for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+                    signal(ignored, SigHandler::SigDfl)?;
+                }
                 Ok(())
             });
         }
