@@ -22,6 +22,7 @@ func apiserverArguments(directory string, port int, keys *keys) []string {
 		"--bind-address=" + loopback,
 		// A loopback address cannot stand in Endpoints, so nothing may try to put it there.
 		"--endpoint-reconciler-type=none",
+		"--external-hostname=" + loopback,
 		fmt.Sprintf("--secure-port=%d", port),
 		"--cert-dir=" + filepath.Join(directory, "certs"),
 		"--tls-cert-file=" + keys.server.certificateFile,

@@ -110,6 +110,9 @@ func (r runtime) writeNetwork() (plugins string, err error) {
 // load waits for containerd and imports every archive of a folder.
 func (r runtime) load(ctx context.Context, images string) error {
 	err := until(ctx, "containerd", func(ctx context.Context) error {
+		if _, err := os.Stat(r.socket()); err != nil {
+			return err
+		}
 		service, err := cri.NewRemoteRuntimeService(ctx, r.endpoint(), runtimeWait, nil, false)
 		if err != nil {
 			return err

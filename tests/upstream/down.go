@@ -59,13 +59,18 @@ func end(id int, started string) error {
 // recordFile holds the id and the start time of the process that runs a fixture.
 const recordFile = "process"
 
+// record is an error where something is recorded already: of two that want a directory, one gets it.
 func record(directory string, id int) error {
 	started, err := startTime(id)
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf("%d %s\n", id, started)
-	return os.WriteFile(filepath.Join(directory, recordFile), []byte(text), 0o600)
+	file, err := os.OpenFile(filepath.Join(directory, recordFile), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(file, "%d %s\n", id, started)
+	return errors.Join(err, file.Close())
 }
 
 func recorded(directory string) (id int, started string, err error) {

@@ -61,6 +61,8 @@ func kubeletConfig(folder, endpoint string, port int, serving identity, keys *ke
 		"failCgroupV1": false,
 		"cgroupDriver": "cgroupfs",
 		"cgroupRoot":   controlGroup(folder),
+		// There is no name server; so a look-up fails at once, and pods get no warning about its lack.
+		"clusterDNS": []string{loopback},
 		// The node's own limits would be this machine's.
 		"enforceNodeAllocatable": []string{"none"},
 		"evictionHard": map[string]string{

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,12 +11,28 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// This file holds what a node changes outside its folder, and how that is undone.
+// This file undoes what a node changes outside its folder; its control groups are in cgroups.go.
+
+// sweep undoes what a node left outside its folder, or what a killed one could not end: processes by their control
+// group and by the runtime's socket, mounts by their place.
+func sweep(directory string) error {
+	folder := nodeFolder(directory)
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	containerd := runtime{folder: filepath.Join(folder, "containerd")}
+	if id, started, err := recorded(containerd.folder); err == nil {
+		if err := end(id, started); err != nil {
+			return err
+		}
+	}
+	err := errors.Join(endShims(containerd), removeControlGroups(folder), unmountBelow(directory))
+	return errors.Join(err, removeLogLinks(directory), restoreSettings(folder))
+}
 
 // settings are the kernel's that the kubelet and the network plugins set for the whole machine.
 var settings = []string{
@@ -63,67 +78,18 @@ func restoreSettings(folder string) error {
 	return errors.Join(failures...)
 }
 
-// controlGroupRoot is where the hierarchies of cgroup v1 (each in its folder) or v2 are mounted.
-const controlGroupRoot = "/sys/fs/cgroup"
-
-// controlGroup is the group below which all pods of a node run; its name is the same for the same folder.
-func controlGroup(folder string) string {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(folder)) // a hash takes everything
-	return fmt.Sprintf("/windlass-upstream-%08x", hash.Sum32())
-}
-
-// controlGroups are the group's folders, one in each hierarchy.
-func controlGroups(folder string) []string {
-	if _, err := os.Stat(filepath.Join(controlGroupRoot, "cgroup.controllers")); err == nil {
-		return []string{filepath.Join(controlGroupRoot, controlGroup(folder))}
+// endShims ends the shims of exactly this runtime, whose command line names its socket, and removes their own sockets,
+// which lie in a place that all runtimes of a machine share.
+func endShims(containerd runtime) error {
+	addresses, err := filepath.Glob(filepath.Join(containerd.folder, "state/io.containerd.runtime.v2.task/*/*/address"))
+	if err != nil {
+		return err
 	}
-	hierarchies, _ := filepath.Glob(filepath.Join(controlGroupRoot, "*"))
-	var found []string
-	for _, hierarchy := range hierarchies {
-		if _, err := os.Stat(filepath.Join(hierarchy, "cgroup.procs")); err == nil {
-			found = append(found, filepath.Join(hierarchy, controlGroup(folder)))
+	for _, file := range addresses {
+		if address, err := os.ReadFile(file); err == nil {
+			_ = os.Remove(strings.TrimPrefix(strings.TrimSpace(string(address)), "unix://"))
 		}
 	}
-	return found
-}
-
-func makeControlGroup(folder string) error {
-	for _, group := range controlGroups(folder) {
-		if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return fmt.Errorf("cannot make a control group: %w", err)
-		}
-		// A cpuset starts empty, and an empty one takes no process.
-		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-			if value, err := os.ReadFile(filepath.Join(filepath.Dir(group), file)); err == nil {
-				if err := os.WriteFile(filepath.Join(group, file), value, 0o644); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
-}
-
-// sweep undoes what a node left outside its folder, or what a killed one could not end: processes by their control
-// group and by the runtime's socket, mounts by their place.
-func sweep(directory string) error {
-	folder := nodeFolder(directory)
-	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	containerd := runtime{folder: filepath.Join(folder, "containerd")}
-	if id, started, err := recorded(containerd.folder); err == nil {
-		if err := end(id, started); err != nil {
-			return err
-		}
-	}
-	err := errors.Join(endShims(containerd.socket()), removeControlGroups(folder), unmountBelow(directory))
-	return errors.Join(err, removeLogLinks(directory), restoreSettings(folder))
-}
-
-// endShims ends the shims of exactly this runtime: their command line names its socket.
-func endShims(socket string) error {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return err
@@ -139,53 +105,11 @@ func endShims(socket string) error {
 		}
 		words := strings.Split(string(line), "\x00")
 		address := slices.Index(words, "-address")
-		if strings.Contains(words[0], "containerd-shim") && address >= 0 && words[address+1] == socket {
+		if strings.Contains(words[0], "containerd-shim") && address >= 0 && words[address+1] == containerd.socket() {
 			_ = syscall.Kill(id, syscall.SIGKILL)
 		}
 	}
 	return nil
-}
-
-// removeControlGroups ends every process of the groups and removes them, the innermost first.
-func removeControlGroups(folder string) error {
-	var failures []error
-	for _, top := range controlGroups(folder) {
-		var groups []string
-		_ = filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-			if err == nil && entry.IsDir() {
-				groups = append(groups, path)
-			}
-			return nil
-		})
-		slices.Reverse(groups)
-		for _, group := range groups {
-			failures = append(failures, removeControlGroup(group))
-		}
-	}
-	return errors.Join(failures...)
-}
-
-// removeControlGroup waits a little: a killed process leaves its group only when the kernel has buried it.
-func removeControlGroup(group string) error {
-	const attempts, pause = 100, 20 * time.Millisecond
-	var err error
-	for range attempts {
-		killAll(filepath.Join(group, "cgroup.procs"))
-		if err = os.Remove(group); err == nil || errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		time.Sleep(pause)
-	}
-	return err
-}
-
-func killAll(file string) {
-	text, _ := os.ReadFile(file)
-	for id := range strings.FieldsSeq(string(text)) {
-		if id, err := strconv.Atoi(id); err == nil {
-			_ = syscall.Kill(id, syscall.SIGKILL)
-		}
-	}
 }
 
 // unmountBelow unmounts everything in a directory, the last mounted first, and is an error while anything is left:

@@ -24,7 +24,11 @@ pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> R
             say(&kubeconfig.display().to_string());
             Ok(())
         }
-        Some("down") => Fixture::of(root)?.down(),
+        Some("down") => {
+            let fixture = Fixture::of(root)?;
+            let _alone = fixture.lock()?;
+            fixture.down()
+        }
         Some("env") => match kubeconfig(root)? {
             Some(path) => {
                 say(&format!("export KUBECONFIG={}", quoted(&path)));
@@ -41,6 +45,7 @@ pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> R
 /// node; one that runs without cannot get it later, and that is an error.
 pub(crate) fn ensure(root: &Path, node: bool) -> Result<PathBuf> {
     let fixture = Fixture::of(root)?;
+    let _alone = fixture.lock()?;
     if let Some(running) = fixture.kubeconfig()? {
         if node && !fixture.has_node() {
             bail!("the upstream fixture runs without a node; end it first: cargo xtask upstream down");

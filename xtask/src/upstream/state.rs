@@ -18,6 +18,17 @@ impl Fixture {
         Ok(Self { folder: crate::bench::target(root)?.join("upstream") })
     }
 
+    /// Keeps other starts and ends of this fixture waiting until the lock is dropped: one that is starting looks like
+    /// one that was killed.
+    pub(crate) fn lock(&self) -> Result<File> {
+        let path = self.folder.join("lock");
+        let locked = fs::create_dir_all(&self.folder).and_then(|()| File::create(&path)).and_then(|file| {
+            file.lock()?;
+            Ok(file)
+        });
+        locked.with_context(|| format!("cannot lock {}", path.display()))
+    }
+
     /// The built program.
     pub(crate) fn program(&self) -> PathBuf {
         self.folder.join("bin/upstream")
