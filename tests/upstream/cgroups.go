@@ -40,6 +40,7 @@ func controlGroups(folder string) []string {
 }
 
 func makeControlGroup(folder string) error {
+	handDownControllers()
 	for _, group := range controlGroups(folder) {
 		if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("cannot make a control group: %w", err)
@@ -54,6 +55,19 @@ func makeControlGroup(folder string) error {
 		}
 	}
 	return nil
+}
+
+// handDownControllers asks cgroup v2 to give its groups their controllers; v1 has no such file. What cannot be had, the
+// kubelet names.
+func handDownControllers() {
+	file, err := os.OpenFile(filepath.Join(controlGroupRoot, "cgroup.subtree_control"), os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	for _, controller := range []string{"cpuset", "cpu", "memory", "pids", "io", "hugetlb"} {
+		_, _ = file.WriteString("+" + controller)
+	}
 }
 
 // removeControlGroups ends every process of the groups and removes them, the innermost first.
