@@ -4,14 +4,15 @@ mod build;
 mod state;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use state::Fixture;
 
-const USAGE: &str = "cargo xtask upstream up [--node] | down | env";
+const USAGE: &str = "cargo xtask upstream up [--node] | down | env | diff [TOPIC...] | record [TOPIC...]";
 
-/// Builds and starts the fixture, ends it, or prints what a shell needs to use it.
+/// Builds and starts the fixture, ends it, prints what a shell needs to use it, or compares the engine with it.
 pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> Result<()> {
     match arguments.next().as_deref() {
         Some("up") => {
@@ -36,9 +37,20 @@ pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> R
             }
             None => bail!("no upstream fixture runs here; start it with `cargo xtask upstream up`"),
         },
+        Some(command @ ("diff" | "record")) => conformance(root, command, arguments),
         Some(other) => bail!("no command {other:?}; usage: {USAGE}"),
         None => bail!("usage: {USAGE}"),
     }
+}
+
+/// Runs the differential test (`diff`), or records upstream's answers for it (`record`), against the fixture.
+fn conformance(root: &Path, command: &str, topics: impl Iterator<Item = String>) -> Result<()> {
+    let kubeconfig = ensure(root, false)?;
+    let mut program = Command::new("cargo");
+    program.current_dir(root).args(["run", "--quiet", "--package", "windlass-conformance", "--", command]);
+    let status = program.arg("--upstream").arg(kubeconfig).args(topics).status()?;
+    ensure!(status.success(), "{command}: {status}");
+    Ok(())
 }
 
 /// The kubeconfig of a running fixture, which is built and started first if there is none. With `node`, it has a
