@@ -23,7 +23,7 @@ pub(crate) fn bench(root: &Path, arguments: impl Iterator<Item = String>) -> Res
 }
 
 /// The target folder that cargo uses here.
-fn target(root: &Path) -> Result<std::path::PathBuf> {
+pub(crate) fn target(root: &Path) -> Result<std::path::PathBuf> {
     let mut metadata = Command::new("cargo");
     metadata.args(["metadata", "--no-deps", "--format-version", "1", "--offline"]).current_dir(root);
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.output()?.stdout)?;

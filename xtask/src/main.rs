@@ -3,13 +3,15 @@
 mod bench;
 mod schema;
 mod tidy;
+mod upstream;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
 const CHORES: &str = "tidy (checks of the house), schema (the table of served types, from upstream's facts), \
-                      bench [--quick] (figures beside their yardsticks)";
+                      bench [--quick] (figures beside their yardsticks), \
+                      upstream up|down|env|diff|record (a real Kubernetes to compare with)";
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -18,6 +20,7 @@ fn main() -> Result<()> {
         Some("tidy") => tidy::tidy(root),
         Some("schema") => schema::run(),
         Some("bench") => bench::bench(root, arguments),
+        Some("upstream") => upstream::run(root, arguments),
         Some(other) => bail!("no chore {other:?}; there is: {CHORES}"),
         None => bail!("name a chore: {CHORES}"),
     }

@@ -41,7 +41,10 @@ pub(crate) fn read(home: &Path) -> Outcome<Saved> {
 /// Writes it, whole or not at all. The directory must be there.
 pub(crate) fn write(home: &Path, saved: &Saved) -> Outcome<()> {
     let place = place(home);
-    let fault = |error: &dyn std::fmt::Display| Failure::new(place.display().to_string(), error);
+    let fault = |error: &dyn std::fmt::Display| {
+        Failure::new(place.display().to_string(), error)
+            .way_out("set WINDLASS_HOME to a directory of your own")
+    };
     let text = serde_saphyr::to_string(saved).map_err(|error| fault(&error))?;
     let draft = place.with_extension("new");
     std::fs::write(&draft, text).map_err(|error| fault(&error))?;

@@ -83,6 +83,11 @@ impl Feed {
         }
     }
 
+    /// The job as it was last seen.
+    pub(crate) fn job(&self) -> &Job {
+        &self.job
+    }
+
     /// The pods that are known now.
     pub(crate) fn pods(&self) -> &[Pod] {
         self.pods.seen().items()

@@ -40,7 +40,7 @@ impl JobManager {
         let mut last = None;
         self.each_page(ListFilter { only_ours: true, ..ListFilter::default() }, |page| {
             let newest =
-                page.jobs.iter().filter_map(|(job, status)| Some((status.times.created?, name(job)?))).max();
+                page.jobs.iter().filter_map(|(job, status)| Some((status.times.age(), name(job)?))).max();
             last = last.take().max(newest);
             true
         })

@@ -27,6 +27,7 @@ impl JobManager {
         let (manager, name) = (self.clone(), name.to_owned());
         let follower = async move {
             let feed = Feed::open(&manager, &name, true).await?;
+            options.check_index(feed.job())?;
             Ok(Follower::new(manager, feed, options))
         };
         stream::once(follower).flat_map(events).boxed()

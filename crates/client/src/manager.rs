@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kube::Client;
 use tokio::sync::OnceCell;
 
+use crate::Result;
 use crate::connect::Connection;
+use crate::transport::Call;
 use crate::world::World;
 
 /// Everything that can be done with jobs in one namespace of one cluster. Cheap to clone.
@@ -24,8 +26,9 @@ pub struct JobManager {
 /// What has been learnt of the cluster and will not change while somebody waits.
 #[derive(Default)]
 pub(crate) struct Memo {
-    /// Whether the server's version knows how to tell stdout and stderr apart.
-    pub(crate) splits: OnceCell<bool>,
+    /// The server's version.
+    pub(crate) version: OnceCell<(u32, u32)>,
+    answered: AtomicBool,
     refuses_streams: AtomicBool,
     has_host_class: AtomicBool,
 }
@@ -37,6 +40,15 @@ impl Memo {
 
     pub(crate) fn set_refuses_streams(&self) {
         self.refuses_streams.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the cluster has ever answered: what is refused then is a cluster that starts again.
+    pub(crate) fn has_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn has_host_class(&self) -> bool {
@@ -78,6 +90,22 @@ impl JobManager {
     /// The same, with another clock, sleep and source of randomness.
     pub fn in_world(&self, world: Arc<dyn World>) -> Self {
         JobManager { world, ..self.clone() }
+    }
+
+    /// The server's version, as major and minor; 0 for what it does not say. Asked once.
+    ///
+    /// # Errors
+    /// What every call may answer.
+    pub async fn version(&self) -> Result<(u32, u32)> {
+        let asked = self.memo.version.get_or_try_init(|| async {
+            let version: serde_json::Value = self.ask(Call::get("/version")).await?.value;
+            let number = |field: &str| -> u32 {
+                let text = version[field].as_str().unwrap_or_default();
+                text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
+            };
+            Ok((number("major"), number("minor")))
+        });
+        asked.await.copied().map_err(|fault| self.error("", fault))
     }
 
     /// The namespace in which it acts.

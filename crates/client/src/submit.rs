@@ -3,7 +3,7 @@
 use http::Method;
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
-use windlass_manifest::{Manifest, Naming, marks};
+use windlass_manifest::{Manifest, Naming, marks, marks::Signature};
 use windlass_model::SubmissionId;
 
 use crate::feed::pause;
@@ -87,8 +87,9 @@ impl JobManager {
         id: &SubmissionId,
         options: &SubmitOptions,
     ) -> Result<Submitted> {
+        let by = Signature { who: options.submitter.as_deref(), when: Some(self.world.now()) };
         for attempt in 0..limits::NAMES {
-            let object = manifest.sealed(id, options.submitter.as_deref(), attempt);
+            let object = manifest.sealed(id, by, attempt);
             let name = manifest.name_for(id, attempt);
             let name = name.as_str();
             let fault = match self.post(&object, options.dry_run).await {

@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::feed::pause;
 use crate::{Error, JobManager, Result, limits};
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -20,6 +21,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const TIMEOUT: &str = "Timeout";
 
 /// A request in the making.
+#[derive(Clone)]
 pub(crate) struct Call {
     method: Method,
     path: String,
@@ -155,12 +157,28 @@ pub(crate) struct Answer<T> {
 }
 
 impl JobManager {
-    /// Sends a request and reads its answer as JSON.
+    /// Sends a request and reads its answer as JSON. What only reads is sent again when the connection to a cluster
+    /// that has answered before is lost.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, call: Call) -> Result<Answer<T>, Fault> {
-        let (headers, body) = self.timed(self.ask_bytes(call)).await??;
+        let mut failures = 0;
+        let (headers, body) = loop {
+            match self.timed(self.ask_bytes(call.clone())).await? {
+                Err(fault) if self.may_resend(&call, &fault, failures) => {
+                    self.world.sleep(pause(failures)).await;
+                    failures += 1;
+                }
+                answer => break answer?,
+            }
+        };
+        self.memo.set_answered();
         let value = serde_json::from_slice(&body)
             .map_err(|error| Fault::silent(format!("the answer cannot be read: {error}")))?;
         Ok(Answer { value, warnings: warnings(&headers) })
+    }
+
+    fn may_resend(&self, call: &Call, fault: &Fault, failures: u32) -> bool {
+        let is_harmless = call.method == Method::GET && self.memo.has_answered();
+        is_harmless && fault.was_quick() && failures < limits::RESENDS
     }
 
     async fn ask_bytes(&self, call: Call) -> Result<(HeaderMap, Bytes), Fault> {

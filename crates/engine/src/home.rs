@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Images;
 
+/// How often the lock is tried while others look at it.
+const LOCK_TRIES: u32 = 1000;
+
 /// The paths below an engine's home. Only the owner may enter it (mode 0700).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Home {
@@ -73,6 +76,11 @@ impl Home {
     pub fn state(&self) -> PathBuf {
         self.root.join("engine.json")
     }
+    /// Locked exclusively by the engine that runs, as long as its process lives.
+    #[must_use]
+    pub fn lock_file(&self) -> PathBuf {
+        self.root.join("lock")
+    }
     /// The engine's own log.
     #[must_use]
     pub fn engine_log(&self) -> PathBuf {
@@ -111,24 +119,40 @@ impl Home {
     }
     /// Takes the lock; it is held until the file is dropped.
     pub(crate) fn lock(&self) -> Result<File, HomeError> {
-        let place = self.root.join("lock");
+        let place = self.lock_file();
         let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&place);
         let file = open.map_err(|cause| HomeError::Io { place: place.clone(), cause })?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                Err(HomeError::Locked { place: self.root.clone(), pid: self.read_state().map(|s| s.pid) })
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(cause)) => return Err(HomeError::Io { place, cause }),
             }
-            Err(TryLockError::Error(cause)) => Err(HomeError::Io { place, cause }),
+            // Whoever looks whether an engine runs holds the lock shared for a moment: that is no engine.
+            match file.try_lock_shared() {
+                Ok(()) => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) => break,
+                Err(TryLockError::Error(cause)) => return Err(HomeError::Io { place, cause }),
+            }
         }
+        Err(HomeError::Locked { place: self.root.clone(), pid: self.read_state().map(|s| s.pid) })
     }
     /// The engine that runs on this home and is ready, if there is one.
     #[must_use]
     pub fn running(&self) -> Option<Running> {
-        let file = File::open(self.root.join("lock")).ok()?;
-        match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => self.read_state(),
-            Ok(()) | Err(TryLockError::Error(_)) => None,
+        self.is_held()?.then(|| self.read_state())?
+    }
+    /// What an engine that died said of itself: one that was stopped takes it back.
+    #[must_use]
+    pub fn left_behind(&self) -> Option<Running> {
+        (!self.is_held()?).then(|| self.read_state())?
+    }
+    /// Whether an engine's process lives; none if that cannot be known.
+    fn is_held(&self) -> Option<bool> {
+        match File::open(self.lock_file()).ok()?.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(true),
+            Ok(()) => Some(false),
+            Err(TryLockError::Error(_)) => None,
         }
     }
     fn read_state(&self) -> Option<Running> {

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use windlass_apiserver::error::ApiError;
@@ -26,7 +27,7 @@ use crate::logs::{Hub, Logs};
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
-use crate::world::{hex, millis, rfc3339};
+use crate::world::{self, hex, millis, rfc3339};
 
 /// The largest object: a request's body (3 MiB) and what defaults and controllers add to it.
 const VALUE_BYTES: usize = 4 << 20;
@@ -121,9 +122,10 @@ impl Engine {
         known: Vec<Event>,
     ) -> Result<Engine, StartError> {
         let mut identity = Identity::load_or_make(&config.home, &*config.world)?;
+        let store = open(&config).await?;
+        // After the store: an engine that was killed lets go of its port before that.
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
-        let store = open(&config)?;
         let registry = Registry { store: store.clone(), world: config.world.clone() };
         let machine = Machine::read();
         bootstrap::ensure(&registry, &config.node, &machine).await?;
@@ -177,7 +179,8 @@ impl Engine {
         self.stop.send_replace(Some(pods));
         self.stopped().await;
         self.server.stop().await;
-        self.store.close().await;
+        // The lock of the home goes last: whoever has it finds the store free.
+        self.store.release().await;
         if let Err(cause) = std::fs::remove_file(self.home.state()) {
             tracing::warn!(%cause, "the engine's state file stays behind");
         }
@@ -203,7 +206,22 @@ fn controllers<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static
     Ok(())
 }
 
-fn open(config: &Config) -> Result<Store, StartError> {
+/// How long a killed engine's process may take to let go of its store, in pauses of [`PASSING_PAUSE`].
+const PASSING_PAUSES: u32 = 200;
+const PASSING_PAUSE: Duration = Duration::from_millis(25);
+
+/// Opens the store. The home is this engine's already: who has the store still is a process that is passing away.
+async fn open(config: &Config) -> Result<Store, StartError> {
+    for _ in 0..PASSING_PAUSES {
+        match try_open(config) {
+            Err(OpenError::InUse(_)) => world::pause(PASSING_PAUSE).await,
+            opened => return Ok(opened?),
+        }
+    }
+    Ok(try_open(config)?)
+}
+
+fn try_open(config: &Config) -> Result<Store, OpenError> {
     let world = config.world.clone();
     let now = world.now();
     let options = Options {
@@ -214,7 +232,7 @@ fn open(config: &Config) -> Result<Store, StartError> {
         now_ms: Arc::new(move || millis(world.now())),
     };
     match config.store {
-        StoreKind::Durable => Ok(Store::open(&config.home.store(), options)?),
+        StoreKind::Durable => Store::open(&config.home.store(), options),
         StoreKind::Memory => Ok(Store::memory(options)),
     }
 }

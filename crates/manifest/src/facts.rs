@@ -36,6 +36,11 @@ pub(crate) fn cancellation(job: &Job) -> Option<Cancellation> {
     serde_json::from_str(annotations.get(marks::CANCEL)?).ok()
 }
 
+/// When the Job was submitted, if its submitter wrote it down.
+pub(crate) fn submitted(job: &Job) -> Option<Timestamp> {
+    job.metadata.annotations.as_ref()?.get(marks::SUBMITTED)?.parse().ok()
+}
+
 /// The Job's name, for sentences.
 pub(crate) fn name(job: &Job) -> &str {
     job.metadata.name.as_deref().unwrap_or_default()

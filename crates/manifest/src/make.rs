@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use windlass_model::{JobName, Problems, Stem, SubmissionId, digest};
 
+use crate::marks::Signature;
 use crate::{Base, Edit, apply, generate, marks};
 
 /// A Job before it has the name and the marks of a submission. The same content is the same value.
@@ -84,15 +85,18 @@ impl Manifest {
     }
 
     /// The Job to create: name and the marks of this submission added.
-    pub fn sealed(&self, id: &SubmissionId, submitter: Option<&str>, attempt: u32) -> Value {
+    pub fn sealed(&self, id: &SubmissionId, by: Signature<'_>, attempt: u32) -> Value {
         let mut job = self.job.clone();
         let metadata = entry(&mut job, "metadata");
         metadata.remove("generateName");
         metadata.insert("name".to_owned(), self.name_for(id, attempt).as_str().into());
         let annotations = child(metadata, "annotations");
         annotations.insert(marks::CONTENT.to_owned(), self.content_hash().into());
-        if let Some(submitter) = submitter {
-            annotations.insert(marks::SUBMITTER.to_owned(), submitter.into());
+        if let Some(who) = by.who {
+            annotations.insert(marks::SUBMITTER.to_owned(), who.into());
+        }
+        if let Some(when) = by.when {
+            annotations.insert(marks::SUBMITTED.to_owned(), when.to_string().into());
         }
         sign(metadata, id);
         let template = child(entry(&mut job, "spec"), "template");

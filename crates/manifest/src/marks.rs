@@ -6,6 +6,7 @@
 //! | `windlass.dev/submission` | label of job and pods | the submission's id |
 //! | `windlass.dev/content` | annotation of the job | digest of the content, for telling a repetition from a conflict |
 //! | `windlass.dev/submitter` | annotation of the job | who submitted it |
+//! | `windlass.dev/submitted` | annotation of the job | when it was submitted, finer than the server's whole seconds (RFC 3339) |
 //! | `windlass.dev/cancel` | annotation of the job | who cancelled it, when and why, as JSON |
 
 use jiff::Timestamp;
@@ -21,12 +22,23 @@ pub const SUBMISSION: &str = "windlass.dev/submission";
 pub const CONTENT: &str = "windlass.dev/content";
 /// Annotation: who submitted it.
 pub const SUBMITTER: &str = "windlass.dev/submitter";
+/// Annotation: when it was submitted (RFC 3339, to the nanosecond): `creationTimestamp` has whole seconds only.
+pub const SUBMITTED: &str = "windlass.dev/submitted";
 /// Annotation: the [`Cancellation`] as JSON.
 pub const CANCEL: &str = "windlass.dev/cancel";
 /// The runtime class of host processes.
 pub const HOST_CLASS: &str = "windlass-host";
 /// The image of host processes: only a label for people.
 pub const HOST_IMAGE: &str = "host";
+
+/// Who submitted a job, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Signature<'a> {
+    /// The person or program, as it calls itself.
+    pub who: Option<&'a str>,
+    /// By the submitter's clock.
+    pub when: Option<Timestamp>,
+}
 
 /// Who cancelled a job, when, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +53,7 @@ pub struct Cancellation {
 }
 
 /// Every mark that a submission makes anew; a manifest that was exported from a cluster may carry old ones.
-pub const OURS: [&str; 5] = [MANAGED_BY, SUBMISSION, CONTENT, SUBMITTER, CANCEL];
+pub const OURS: [&str; 6] = [MANAGED_BY, SUBMISSION, CONTENT, SUBMITTER, SUBMITTED, CANCEL];
 
 /// The label selector of all jobs that Windlass submitted.
 pub fn selector() -> String {

@@ -138,6 +138,7 @@ fn times(job: &Job, cause: Option<&Cause>) -> Times {
     };
     Times {
         created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
+        submitted: facts::submitted(job),
         started: status.and_then(|status| status.start_time.as_ref()).map(|time| time.0),
         finished: completed.or_else(failed).or_else(never_started),
         deleted: job.metadata.deletion_timestamp.as_ref().map(|time| time.0),

@@ -96,7 +96,8 @@ fn container(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
         return Some(Obstacle::waiting(format_args!("its pod to be started: {warning}")));
     }
     let scheduled = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
-    Some(Obstacle::waiting(if scheduled { "its container to be created" } else { "its pod to be scheduled" }))
+    let what = if scheduled { "the container to be created" } else { "the pod to be scheduled" };
+    Some(Obstacle::waiting(what))
 }
 
 fn waiting(container: &k8s_openapi::api::core::v1::ContainerStatus) -> Option<&ContainerStateWaiting> {

@@ -87,6 +87,9 @@ pub struct Times {
     /// Created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created: Option<Timestamp>,
+    /// By the submitter's clock, finer than `created`; only of jobs that Windlass submitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submitted: Option<Timestamp>,
     /// First taken up by the controller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
@@ -96,6 +99,13 @@ pub struct Times {
     /// Asked to be deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
+}
+
+impl Times {
+    /// Orders jobs by age, oldest first: by the server's clock, within its whole second by the submitter's.
+    pub fn age(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (self.created, self.submitted)
+    }
 }
 
 /// Why a job stands where it stands, and what to do.

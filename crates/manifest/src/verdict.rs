@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use crate::facts::{self, condition};
 use crate::marks::Cancellation;
 use crate::obstacle::{self, Obstacle};
-use crate::{Cause, Counts, Outlook, Phase, Right, Seen, Verdict, cause};
+use crate::{Cause, Counts, Outlook, Phase, Right, Seen, Verdict, cause, marks};
 
 /// What a verdict is made of.
 pub(crate) struct Scene<'a> {
@@ -22,7 +22,7 @@ pub(crate) struct Scene<'a> {
 pub(crate) fn of(scene: &Scene<'_>) -> Verdict {
     let name = facts::name(scene.job);
     let (text, outlook, next_step) = match (scene.phase, scene.cause) {
-        (_, Some(cause)) => (ended(scene, cause), Outlook::Final, after(name, cause)),
+        (_, Some(cause)) => (ended(scene, cause), Outlook::Final, after(scene.job, cause)),
         (Phase::Ending, _) => (ending(scene), Outlook::ResolvesItself, None),
         (Phase::Suspended, _) => {
             let next =
@@ -68,6 +68,9 @@ fn because(job: &Job, cause: &Cause) -> String {
         Cause::Signalled { signal, pod, .. } => {
             format!("signal {}{} ended its command (pod {pod})", signal, named(*signal))
         }
+        Cause::NotStarted { message, .. } if is_about_directory(message) => {
+            format!("its command could not start{}", details(message))
+        }
         Cause::NotStarted { code: 127, message, .. } => {
             format!("its command was not found{}", details(message))
         }
@@ -86,6 +89,11 @@ fn because(job: &Job, cause: &Cause) -> String {
         Cause::Failed { reason, message } => format!("of {reason}: {message}"),
         Cause::Succeeded | Cause::Cancelled { .. } | Cause::Deleted => "it ended".to_owned(),
     }
+}
+
+/// The engine's words, and runc's.
+fn is_about_directory(message: &str) -> bool {
+    ["working directory", "chdir to cwd"].iter().any(|words| message.contains(words))
 }
 
 fn details(message: &str) -> String {
@@ -130,10 +138,22 @@ fn limit(job: &Job) -> i32 {
     facts::spec(job).and_then(|spec| spec.backoff_limit).unwrap_or(6)
 }
 
-fn after(name: &str, cause: &Cause) -> Option<String> {
+fn is_host(job: &Job) -> bool {
+    let pod = facts::spec(job).and_then(|spec| spec.template.spec.as_ref());
+    pod.and_then(|pod| pod.runtime_class_name.as_deref()) == Some(marks::HOST_CLASS)
+}
+
+fn after(job: &Job, cause: &Cause) -> Option<String> {
+    let name = facts::name(job);
     match cause {
         Cause::Exited { .. } | Cause::Signalled { .. } | Cause::DeadlineExceeded => {
             Some(format!("windlass logs {name}"))
+        }
+        Cause::NotStarted { message, .. } if is_about_directory(message) => {
+            Some("choose a working directory that is there".to_owned())
+        }
+        Cause::NotStarted { .. } if is_host(job) => {
+            Some("check the command's path, and whether PATH leads to it".to_owned())
         }
         Cause::NotStarted { .. } => Some("check the command's path, or what the image holds".to_owned()),
         Cause::Failed { .. } => Some(format!("windlass show {name}")),
@@ -182,7 +202,7 @@ fn running(scene: &Scene<'_>) -> (String, Outlook, Option<String>) {
     }
     match worst(scene) {
         Some((obstacle, pods)) => {
-            (format!("{text}; {pods} {}", obstacle.text), obstacle.outlook, obstacle.next_step)
+            (format!("{text}; {pods}: {}", obstacle.text), obstacle.outlook, obstacle.next_step)
         }
         None => (text, Outlook::Proceeds, None),
     }

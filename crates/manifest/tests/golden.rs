@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use windlass_manifest::marks::Signature;
 use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, PodEdit, make};
 use windlass_model::{CompletionMode, JobRequest, Place, SubmissionId};
 
@@ -151,9 +152,10 @@ fn check(case: &Path) -> Result<(), String> {
     };
     let edits: Vec<Edit> = input.edits.into_iter().map(Edit::from).collect();
     let id = SubmissionId::parse("golden").map_err(|problem| problem.to_string())?;
+    let by = Signature { who: Some("ada"), when: None };
     match (make(&base, &edits), read(&case.join("job.yaml")), read(&case.join("problems.txt"))) {
         (Ok(manifest), Some(expected), None) => {
-            let job = manifest.sealed(&id, Some("ada"), 0);
+            let job = manifest.sealed(&id, by, 0);
             let expected: Value = serde_saphyr::from_str(&expected).map_err(|error| error.to_string())?;
             let actual = serde_saphyr::to_string(&job).map_err(|error| error.to_string())?;
             if job == expected { Ok(()) } else { Err(format!("made:\n{actual}")) }
@@ -163,7 +165,7 @@ fn check(case: &Path) -> Result<(), String> {
             if actual.trim() == expected.trim() { Ok(()) } else { Err(format!("found:\n{actual}")) }
         }
         (Ok(manifest), ..) => {
-            let job = manifest.sealed(&id, Some("ada"), 0);
+            let job = manifest.sealed(&id, by, 0);
             Err(format!("expected problems, made:\n{}", serde_saphyr::to_string(&job).unwrap_or_default()))
         }
         (Err(problems), ..) => Err(format!("expected a job, found:\n{problems}")),

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use windlass_manifest::marks::Signature;
 use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, PodEdit, make};
 use windlass_model::{JobRequest, Place, SubmissionId};
 
@@ -116,7 +117,7 @@ proptest! {
         let made = make(&Base::Manifest(manifest(&json!(1))), &[]).unwrap();
         let id = SubmissionId::from_random(bytes);
         let mut found = Vec::new();
-        let sealed = made.sealed(&id, None, attempt);
+        let sealed = made.sealed(&id, Signature::default(), attempt);
         changed(made.job(), &sealed, "", &mut found);
         found.sort();
         found.dedup();

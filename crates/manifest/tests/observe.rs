@@ -329,7 +329,7 @@ fn a_container_in_the_making_is_no_trouble() {
     let pod = pod(
         json!({ "spec": { "nodeName": "n" }, "status": { "phase": "Pending", "containerStatuses": [container(waiting)] } }),
     );
-    let text = "waiting for its container to be created";
+    let text = "waiting for the container to be created";
     stands(json!({ "status": { "active": 1 } }), &[pod], Phase::Pending, Outlook::ResolvesItself, text);
 }
 

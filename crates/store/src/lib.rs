@@ -129,11 +129,20 @@ impl Store {
     }
 
     /// Ends the writer after what is queued; later commits answer `CommitError::Closed`, watches end with
-    /// `WatchError::Closed`, reads go on. The directory stays locked until the last handle and watch are dropped.
+    /// `WatchError::Closed`, reads go on. The directory stays locked until the last handle and watch are dropped, or
+    /// by [`Store::release`].
     pub async fn close(&self) {
         self.shared.queue.close();
         // An error would mean that the sender is gone, and `shared` holds it.
         let _ = self.shared.wake.subscribe().wait_for(|wake| wake.closed).await;
+    }
+
+    /// Closes the store, and lets go of its directory whoever still has a handle or a watch: when it returns, the
+    /// directory is free. Reads of what is not in memory fail from then on.
+    pub async fn release(&self) {
+        self.close().await;
+        // Readers that are at it come first; the disk's own threads end here.
+        drop(sync::write(&self.shared.backend).take());
     }
 
     fn start(id: String, state: State, backend: Box<dyn Backend>, options: Options) -> Store {
@@ -147,7 +156,7 @@ impl Store {
             now_ms,
             state: RwLock::new(state),
             pins: pins::Pins::default(),
-            backend,
+            backend: RwLock::new(Some(backend)),
             wake: tokio::sync::watch::Sender::new(wake),
         });
         Store { _writer: Arc::new(WriterThread::start(&shared)), shared }

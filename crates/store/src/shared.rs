@@ -10,7 +10,7 @@ use crate::cache::Cache;
 use crate::pins::Pins;
 use crate::staging::{Staged, entry};
 use crate::state::{Forgotten, State, Version};
-use crate::sync::lock;
+use crate::sync::{lock, read};
 use crate::types::{Bounds, Entry, Key, Revision, Value};
 use crate::writer::Queue;
 
@@ -31,7 +31,8 @@ pub(crate) struct Shared {
     pub(crate) state: RwLock<State>,
     pub(crate) pins: Pins,
     pub(crate) cache: Mutex<Cache>,
-    pub(crate) backend: Box<dyn Backend>,
+    /// None once the store has let go of it.
+    pub(crate) backend: RwLock<Option<Box<dyn Backend>>>,
     pub(crate) queue: Queue,
     pub(crate) wake: watch::Sender<Wake>,
 }
@@ -51,7 +52,15 @@ impl Shared {
             let text = format!("the value of revision {} is missing", revision.0);
             io::Error::new(io::ErrorKind::InvalidData, text)
         };
-        self.backend.value(revision).and_then(|value| value.ok_or_else(missing)).map_err(Arc::new)
+        self.with_backend(|backend| backend.value(revision)?.ok_or_else(missing)).map_err(Arc::new)
+    }
+
+    /// Does something with the backend, unless the store is closed.
+    pub(crate) fn with_backend<T>(&self, act: impl FnOnce(&dyn Backend) -> io::Result<T>) -> io::Result<T> {
+        match &*read(&self.backend) {
+            Some(backend) => act(&**backend),
+            None => Err(io::Error::other("the store is closed")),
+        }
     }
 
     /// Keeps what was just written for readers, and lets go of what was forgotten.

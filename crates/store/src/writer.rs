@@ -126,7 +126,12 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         writer.commit(group);
     }
     if writer.broken.is_none() {
-        shared.backend.end(read(&shared.state).revision());
+        let revision = read(&shared.state).revision();
+        // Without a backend there is nothing to tell.
+        _ = shared.with_backend(|backend| {
+            backend.end(revision);
+            Ok(())
+        });
     }
 }
 
@@ -184,7 +189,7 @@ impl Writer<'_> {
         }
         self.forget(staged.len(), now_ms);
         let batch = Batch { staged: &staged, forgotten: &self.forgotten };
-        if let Err(error) = self.shared.backend.write(&batch) {
+        if let Err(error) = self.shared.with_backend(|backend| backend.write(&batch)) {
             error!(%error, writes = staged.len(), "the disk failed; the store takes no more writes");
             return Err(CommitError::Io(self.broken.insert(Arc::new(error)).clone()));
         }

@@ -170,6 +170,13 @@ proptest! {
 }
 
 #[test]
+fn a_suspended_job_whose_template_is_no_object_is_compared_all_the_same() {
+    let job = json!({"spec": {"suspend": true, "template": false}});
+    let refused = (row("Job").validate_update)(&job, &job, false);
+    assert!(!refused.iter().any(|error| error.detail.contains("immutable")), "{refused:?}");
+}
+
+#[test]
 fn kinds_listed_only_for_clients_say_what_runs_here() {
     for kind in ["Service", "ReplicaSet"] {
         let Served::Empty(sentence) = row(kind).served else { panic!("{kind} is served") };

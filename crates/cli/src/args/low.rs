@@ -261,7 +261,7 @@ pub(crate) struct Logs {
     /// Only the pod of this completion index
     #[arg(long, value_name = "N")]
     pub index: Option<u32>,
-    /// Only the last lines of each pod
+    /// Only the last lines of each pod; stderr comes among them on stdout
     #[arg(long, value_name = "N")]
     pub tail: Option<u32>,
     /// Only what was written since, e.g. 5m

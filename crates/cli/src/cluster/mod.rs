@@ -5,7 +5,7 @@ pub(crate) mod choose;
 use std::path::Path;
 use std::time::Duration;
 
-use windlass::{Connection, JobManager, Source};
+use windlass::{JobManager, Source};
 use windlass_engine::Home;
 
 use crate::args::high::Common;
@@ -80,34 +80,38 @@ async fn open(common: &Common, env: &Env) -> Outcome<Session> {
     let source = source(&choice.cluster, &home, env, notes).await?;
     let unusable = |error| unusable(&choice, &error);
     let mut connection = windlass::connect(&source).await.map_err(unusable)?;
-    if choice.cluster == Cluster::Local && has_gone(&connection, &home).await {
+    let mut manager = JobManager::of(&connection);
+    if choice.cluster == Cluster::Local && has_gone(&manager, &home).await {
         let source = self::source(&choice.cluster, &home, env, notes).await?;
         connection = windlass::connect(&source).await.map_err(unusable)?;
+        manager = JobManager::of(&connection);
+    }
+    if choice.cluster == Cluster::Local {
+        daemon::keep(home, env.clone(), notes);
     }
     let place = match &choice.cluster {
         Cluster::Local => "the engine of this machine".to_owned(),
         Cluster::Context { .. } => format!("context {:?}", connection.context),
     };
     notes.say(&which(&place, choice.because));
-    let mut manager = JobManager::of(&connection).named(&place);
+    manager = manager.named(&place);
     if let Some(namespace) = &common.namespace {
         manager = manager.in_namespace(namespace);
     }
     Ok(Session { manager, notes })
 }
 
-/// Whether the engine that was found has just been killed. The question costs little: its connection is used again.
-async fn has_gone(connection: &Connection, home: &Home) -> bool {
-    let answer = tokio::time::timeout(PROMPT, connection.client.apiserver_version()).await;
-    matches!(answer, Ok(Err(kube::Error::Service(_) | kube::Error::HyperError(_))))
-        && daemon::gone(home).await
+/// Whether the engine that was found has just been killed. The question costs little: its answer is used again.
+async fn has_gone(manager: &JobManager, home: &Home) -> bool {
+    let answer = tokio::time::timeout(PROMPT, manager.version()).await;
+    matches!(answer, Ok(Err(windlass::Error::Unreachable { .. }))) && daemon::gone(home).await
 }
 
 /// Whether the engine that was found still serves.
 pub(crate) async fn serves(home: &Home) -> bool {
     let source = Source::Files { paths: vec![home.kubeconfig()], context: None };
     match windlass::connect(&source).await {
-        Ok(connection) => !has_gone(&connection, home).await,
+        Ok(connection) => !has_gone(&JobManager::of(&connection), home).await,
         Err(_) => true,
     }
 }

@@ -66,14 +66,16 @@ pub(crate) async fn ensure(home: &Home, env: &Env, notes: Notes) -> Outcome<Runn
         note_version(&running, notes);
         return Ok(running);
     }
-    let boot = Boot { home: home.root().to_owned(), listen: None, images: Images::Refuse };
+    // One that died comes back as it was started.
+    let images = home.left_behind().map_or(Images::Refuse, |dead| dead.images);
+    let boot = Boot { home: home.root().to_owned(), listen: None, images };
     start(home, env, &boot).await
 }
 
 /// Whether an engine that does not answer has gone: a killed one keeps its lock until the system has taken its
 /// process apart, which is waited for a moment.
 pub(crate) async fn gone(home: &Home) -> bool {
-    let Ok(lock) = File::open(home.root().join("lock")) else { return true };
+    let Ok(lock) = File::open(home.lock_file()) else { return true };
     let freed = tokio::task::spawn_blocking(move || lock.lock_shared().is_ok());
     matches!(tokio::time::timeout(PASSING, freed).await, Ok(Ok(true)))
 }

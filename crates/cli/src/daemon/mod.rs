@@ -3,10 +3,12 @@
 mod boot;
 mod detach;
 mod find;
+mod keep;
 mod serve;
 
 pub(crate) use boot::Boot;
 pub(crate) use find::{ensure, find, gone, start, starting};
+pub(crate) use keep::keep;
 pub(crate) use serve::{foreground, main};
 
 /// The hidden command that is the engine's process.

@@ -58,9 +58,7 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
             break;
         }
     }
-    jobs.sort_by(|a, b| {
-        (a.times.created, &a.namespace, &a.name).cmp(&(b.times.created, &b.namespace, &b.name))
-    });
+    jobs.sort_by(|a, b| (a.times.age(), &a.namespace, &a.name).cmp(&(b.times.age(), &b.namespace, &b.name)));
     Ok(jobs)
 }
 

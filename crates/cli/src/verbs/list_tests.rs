@@ -15,6 +15,7 @@ fn job(name: &str, phase: Phase, verdict: &str) -> JobStatus {
         counts: Counts { wanted: Some(1), ..Counts::default() },
         times: Times {
             created: at("2026-01-01T00:00:00Z"),
+            submitted: None,
             started: at("2026-01-01T00:00:10Z"),
             finished: phase.is_final().then(|| "2026-01-01T00:01:00Z".parse().unwrap()),
             deleted: None,

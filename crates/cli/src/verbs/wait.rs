@@ -44,7 +44,12 @@ pub(super) async fn all(
 ) -> Outcome<Vec<Ended>> {
     let deadline = timeout.map(clock::after);
     let one = async |index: usize, name: String| {
-        let end = manager.wait(&name, deadline.map(clock::until)).await?;
+        let end = manager.wait(&name, deadline.map(clock::until)).await;
+        let end = end.map_err(|error| match (error, timeout) {
+            // What was left of the time is nobody's concern.
+            (windlass::Error::TimedOut { job, .. }, Some(after)) => windlass::Error::TimedOut { job, after },
+            (error, _) => error,
+        })?;
         notes.say(&format!("{name}: {}", plain(&end.status.verdict.text)));
         Ok::<_, windlass::Error>((index, end))
     };

@@ -2,12 +2,13 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
@@ -60,6 +61,16 @@ impl Home {
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.env_clear().env("PATH", path).env("HOME", self.dir.path()).env("USER", "tester");
         command.env("WINDLASS_HOME", self.state()).current_dir(self.dir.path());
+        // What runs these tests may have them ignore signals (nohup, a shell's background), and so would all they start.
+        // SAFETY: `signal` is safe to call between fork and exec.
+        unsafe {
+            command.pre_exec(|| {
+                for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM] {
+                    signal(ignored, SigHandler::SigDfl)?;
+                }
+                Ok(())
+            });
+        }
         command
     }
 

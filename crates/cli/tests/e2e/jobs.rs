@@ -110,3 +110,13 @@ fn namespaces_keep_jobs_apart() {
     let all = home.ok(&["list", "-A"]);
     assert!(all.starts_with("NAMESPACE") && all.contains("default"), "{all}");
 }
+
+#[test]
+fn last_is_the_newest_also_within_a_second() {
+    let home = Home::new();
+    for name in ["c", "a", "b"] {
+        home.ok(&["submit", "--name", name, "--", "true"]);
+    }
+    assert!(home.ok(&["show", "last"]).contains("b\n"));
+    assert_eq!(home.ok(&["list", "-o", "name"]), "c\na\nb\n");
+}

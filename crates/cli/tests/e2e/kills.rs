@@ -107,3 +107,30 @@ fn killed_again_and_again_nothing_runs_twice() {
     }
     all_ended_once(&home, &acknowledged, &running);
 }
+
+#[test]
+fn commands_that_follow_a_job_start_the_next_engine() {
+    let home = Home::new();
+    let script = "echo begun; until test -e go; do sleep 0.05; done; echo ended; exit 3";
+    let mut run = Running::start(home.command(&["run", "--name", "long", "--", "sh", "-c", script]));
+    run.stdout_has("begun");
+    let mut wait = Running::start(home.command(&["wait", "long"]));
+    wait.stderr_has("using the engine");
+    kill(Pid::from_raw(home.engine().expect("an engine runs")), Signal::SIGKILL).unwrap();
+    run.stderr_has("starting it again");
+    home.write("go", "");
+    let (run, wait) = (run.end(), wait.end());
+    assert_eq!((run.code, run.stdout.as_str()), (Some(3), "begun\nended\n"), "{run:?}");
+    assert_eq!(wait.code, Some(3), "{wait:?}");
+}
+
+#[test]
+fn an_engine_that_died_comes_back_as_it_was_started() {
+    let home = Home::new();
+    home.ok(&["up", "--images=host"]);
+    kill(Pid::from_raw(home.engine().expect("an engine runs")), Signal::SIGKILL).unwrap();
+    home.ok(&["list"]);
+    let state = std::fs::read_to_string(home.state().join("engine.json")).unwrap();
+    let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+    assert_eq!(state["images"], "host");
+}

@@ -40,6 +40,22 @@ fn tail_and_timestamps() {
 }
 
 #[test]
+fn a_part_that_is_not_there_is_an_error() {
+    let home = Home::new();
+    home.ok(&["run", "-q", "--name", "one", "--", "true"]);
+    home.ok(&["submit", "--wait", "--name", "two", "--completions", "2", "--indexed", "--", "true"]);
+    for (args, text) in [
+        (["logs", "one", "--index", "0"], "not Indexed"),
+        (["logs", "two", "--index", "2"], "2 completions, counted from 0"),
+        (["logs", "two", "-c", "side"], "it has main"),
+    ] {
+        let ended = home.windlass(&args);
+        assert_eq!(ended.code, Some(125), "{ended:?}");
+        assert!(ended.stderr.contains(text), "{ended:?}");
+    }
+}
+
+#[test]
 fn follow_ends_with_the_job() {
     let home = Home::new();
     home.ok(&[

@@ -6,12 +6,15 @@ mod pump;
 mod reader;
 mod state;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use windlass_model::Problem;
 
-use crate::transport::Call;
 use crate::{FollowEvent, JobManager, Result};
 
 pub(crate) use pump::Pump;
@@ -25,12 +28,47 @@ pub struct LogOptions {
     pub container: Option<String>,
     /// Only the pod of this completion index.
     pub index: Option<u32>,
-    /// Only the last lines of each container.
+    /// Only the last lines of each container, of both streams together: all goes to stdout.
     pub tail: Option<u32>,
     /// Only what is younger than this.
     pub since: Option<Duration>,
     /// Each line begins with its time.
     pub timestamps: bool,
+}
+
+impl LogOptions {
+    /// Whether the job can have pods with such logs.
+    pub(crate) fn check_index(&self, job: &Job) -> Result<(), Problem> {
+        let Some(spec) = &job.spec else { return Ok(()) };
+        if let Some(index) = self.index {
+            let count = spec.completions.and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
+            if spec.completion_mode.as_deref() != Some("Indexed") {
+                return Err(Problem::new("index", "the job is not Indexed: its pods have no index"));
+            }
+            if index >= count {
+                let text =
+                    format!("the job has no index {index}: it has {count} completions, counted from 0");
+                return Err(Problem::new("index", text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether one of the pods, or of those to come, has the container. A cluster may add containers to pods.
+    fn check_container(&self, job: &Job, pods: &[Pod]) -> Result<(), Problem> {
+        let template = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let specs = template.into_iter().chain(pods.iter().filter_map(|pod| pod.spec.as_ref()));
+        let containers = specs.flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
+        let names: BTreeSet<&str> = containers.map(|container| container.name.as_str()).collect();
+        match &self.container {
+            Some(wanted) if !names.contains(wanted.as_str()) => {
+                let names: Vec<&str> = names.into_iter().collect();
+                let text = format!("the job has no container {wanted:?}; it has {}", names.join(", "));
+                Err(Problem::new("container", text))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Which of a process's two streams.
@@ -106,11 +144,13 @@ impl JobManager {
         options: LogOptions,
     ) -> Result<BoxStream<'static, Result<LogEvent>>> {
         let job = self.job(name).await?;
+        options.check_index(&job)?;
         let Some(pods) = self.readable(self.pods_of(&job).await, name)? else {
             let reason = "the pods of the job may not be read".to_owned();
             let gap = LogEvent::Gap { pod: String::new(), container: String::new(), reason };
             return Ok(stream::iter([Ok(gap)]).boxed());
         };
+        options.check_container(&job, &pods)?;
         let mut pump = Pump::new(self, options);
         pump.see(pods.iter());
         Ok(stream::unfold(pump, |mut pump| async move { Some((Ok(pump.next().await?), pump)) }).boxed())
@@ -119,14 +159,6 @@ impl JobManager {
     /// Whether the server can tell stdout and stderr apart, as far as its version says: one before 1.32 takes the
     /// question for no question and answers with both (KEP 3288).
     pub(crate) async fn splits_streams(&self) -> bool {
-        let asked = self.memo.splits.get_or_try_init(|| async {
-            let version: serde_json::Value = self.ask(Call::get("/version")).await?.value;
-            let number = |field: &str| -> u32 {
-                let text = version[field].as_str().unwrap_or_default();
-                text.trim_end_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0)
-            };
-            Ok::<bool, crate::transport::Fault>((number("major"), number("minor")) >= (1, 32))
-        });
-        asked.await.copied().unwrap_or(false) && !self.memo.refuses_streams()
+        !self.memo.refuses_streams() && self.version().await.is_ok_and(|version| version >= (1, 32))
     }
 }

@@ -171,7 +171,7 @@ impl ContainerTask {
                 _ => return Ended::Done,
             }
         }
-        if self.out.send(LogEvent::StreamsMerged).await.is_err() {
+        if self.options.tail.is_none() && self.out.send(LogEvent::StreamsMerged).await.is_err() {
             return Ended::Unheard;
         }
         self.reader(attempt, None, state, &self.options, &self.out).run().await

@@ -201,13 +201,20 @@ async fn a_restarted_container_gives_the_attempts_that_are_kept() {
 async fn only_what_is_asked_for_is_read() {
     let server = with_ended_job();
     server.on(LOG, Reply::Text("2026-11-20T10:00:00Z x\n", End::Close));
-    let other = LogOptions { container: Some("sidecar".into()), ..LogOptions::default() };
-    assert_eq!(read(&server, other).await, []);
     let tail = LogOptions { tail: Some(1), ..LogOptions::default() };
     read(&server, tail).await;
     assert_eq!(server.asked(LOG)[0].query["tailLines"], "1");
+}
+
+#[tokio::test]
+async fn what_the_job_cannot_have_is_an_error() {
+    let server = with_ended_job();
+    let container = LogOptions { container: Some("sidecar".into()), ..LogOptions::default() };
     let index = LogOptions { index: Some(3), ..LogOptions::default() };
-    assert_eq!(read(&server, index).await, []);
+    for (options, text) in [(container, "no container \"sidecar\"; it has main"), (index, "not Indexed")] {
+        let events: Vec<_> = server.manager().logs("train", options).collect().await;
+        assert!(matches!(&events[..], [Err(error)] if error.to_string().contains(text)), "{events:?}");
+    }
 }
 
 /// A server whose job runs with one pod, and ends when `end` is used.

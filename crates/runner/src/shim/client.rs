@@ -44,6 +44,8 @@ struct Outbox {
     frames: Vec<u8>,
     /// Starts that nothing was heard of: said again to a new shim.
     unheard: BTreeMap<Key, Box<Start>>,
+    /// The last signal to each run whose end was not heard of: said again after a lost connection.
+    signals: BTreeMap<Key, i32>,
     /// Refused here, told with the next events.
     refused: Vec<Event>,
     is_leaving: bool,
@@ -113,6 +115,20 @@ impl Shared {
 }
 
 impl Outbox {
+    fn signal(&mut self, key: Key, signal: i32) {
+        // Ours always serialise.
+        let _ = wire::put(&mut self.frames, &Request::Signal { key: key.clone(), signal });
+        self.signals.insert(key, signal);
+    }
+
+    /// What the shim said needs not be said to it again.
+    fn hear(&mut self, event: &Event) {
+        self.unheard.remove(event.key());
+        if !matches!(event, Event::Started { .. }) {
+            self.signals.remove(event.key());
+        }
+    }
+
     fn start(&mut self, start: Start) {
         let before = self.frames.len();
         let request = Request::Start(Box::new(start));
@@ -138,15 +154,17 @@ impl Runtime for ShimRuntime {
     }
 
     fn signal(&self, key: &Key, signal: i32) {
-        let request = Request::Signal { key: key.clone(), signal };
-        // Ours always serialise.
-        self.shared.change(|outbox| drop(wire::put(&mut outbox.frames, &request)));
+        self.shared.change(|outbox| outbox.signal(key.clone(), signal));
     }
 
     fn forget(&self, keys: Vec<Key>) {
         if !keys.is_empty() {
-            let request = Request::Forget(keys);
-            self.shared.change(|outbox| drop(wire::put(&mut outbox.frames, &request)));
+            self.shared.change(|outbox| {
+                for key in &keys {
+                    outbox.signals.remove(key);
+                }
+                drop(wire::put(&mut outbox.frames, &Request::Forget(keys)));
+            });
         }
     }
 
@@ -198,15 +216,17 @@ async fn pump(
 }
 
 impl Shared {
-    /// What a dead shim may not have heard is said to the new one.
+    /// What the shim may not have heard is said again, to it or to the one after it.
     fn say_again(&self, known: &[Event]) {
         self.change(|outbox| {
             outbox.frames.clear();
-            for event in known {
-                outbox.unheard.remove(event.key());
-            }
+            known.iter().for_each(|event| outbox.hear(event));
             for start in std::mem::take(&mut outbox.unheard).into_values() {
                 outbox.start(*start);
+            }
+            // To a run that the shim does not know a signal is nothing.
+            for (key, signal) in std::mem::take(&mut outbox.signals) {
+                outbox.signal(key, signal);
             }
         });
     }
@@ -239,9 +259,7 @@ async fn converse(shared: &Shared, link: &mut Link, tell: &mpsc::Sender<Vec<Even
                 continue;
             }
             shared.change_quietly(|outbox| {
-                for event in &events {
-                    outbox.unheard.remove(event.key());
-                }
+                events.iter().for_each(|event| outbox.hear(event));
             });
             if tell.send(events).await.is_err() {
                 return "nobody listens".to_owned();
@@ -265,5 +283,31 @@ fn event_of(reply: Reply) -> Option<Event> {
     match reply {
         Reply::Event(event) => Some(event),
         Reply::Hello { .. } | Reply::Synced => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shared() -> Shared {
+        Shared { outbox: Mutex::default(), filled: Notify::new(), state: watch::Sender::new(Ok(1)) }
+    }
+
+    fn unsaid(shared: &Shared) -> String {
+        let frames = shared.change_quietly(|outbox| std::mem::take(&mut outbox.frames));
+        String::from_utf8(frames).unwrap()
+    }
+
+    #[test]
+    fn signal_that_was_on_its_way_when_the_connection_broke_is_said_again_until_the_run_has_ended() {
+        let shared = shared();
+        let key = Key { pod: "p".into(), container: "main".into(), attempt: 0 };
+        shared.change(|outbox| outbox.signal(key.clone(), 15));
+        assert!(unsaid(&shared).contains("15"));
+        shared.say_again(&[Event::Started { key: key.clone(), pid: 1, at: world::now() }]);
+        assert!(unsaid(&shared).contains("15"));
+        shared.say_again(&[Event::Lost { key, message: String::new(), at: world::now() }]);
+        assert_eq!(unsaid(&shared), "");
     }
 }

@@ -113,6 +113,16 @@ async fn directory_is_private_and_in_use() {
 }
 
 #[tokio::test]
+async fn released_directory_is_free_while_handles_live() {
+    let bench = Bench::new(On::Disk);
+    let dir = bench.dir.path().join("store");
+    bench.put("a", "1").await;
+    bench.store.release().await;
+    let again = open(&dir).unwrap();
+    assert!(again.get("a").unwrap().is_some());
+}
+
+#[tokio::test]
 async fn newer_format_is_refused() {
     let left = left_behind().await;
     let dir = left.path().join("store");

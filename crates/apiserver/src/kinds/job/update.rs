@@ -57,7 +57,7 @@ fn is_at_rest(job: &Value) -> bool {
 fn template(errors: &mut Errors, new_spec: &Value, old: &Value) {
     let new = &new_spec["template"];
     let mut expected = old["spec"]["template"].clone();
-    if !is_at_rest(old) {
+    if !is_at_rest(old) || !expected.is_object() {
         if !same(new, &expected) {
             errors.push(FieldError::invalid("spec.template", new.clone(), "field is immutable"));
         }
