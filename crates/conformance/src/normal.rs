@@ -111,7 +111,8 @@ fn object(map: Map<String, Value>, names: &Names) -> Map<String, Value> {
         if key == "managedFields" || (column && key == "description") {
             continue;
         }
-        let mut of = value(of, names, &key);
+        // A picked part is kept under its JSON pointer.
+        let mut of = value(of, names, key.rsplit('/').next().unwrap_or(&key));
         if event
             && key == "metadata"
             && let Some(name) = of["name"].as_str()

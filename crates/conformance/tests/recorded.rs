@@ -38,9 +38,11 @@ async fn the_engine_answers_as_upstream_did() {
     if answers.topics.len() == script.topics.len() {
         let page = report::page(&script, &upstream, &findings, &reasons, &coverage::asked(&script));
         let written = std::fs::read_to_string(folder().join("../../docs/conformance.md")).unwrap_or_default();
+        let new: Vec<&str> = page.lines().filter(|line| !written.contains(line)).collect();
         assert!(
             page == written,
-            "docs/conformance.md is old: run `cargo run -p windlass-conformance -- check`"
+            "docs/conformance.md is old: run `cargo run -p windlass-conformance -- check`; what is new:\n{}",
+            new.join("\n")
         );
     }
 }
