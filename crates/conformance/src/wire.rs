@@ -63,8 +63,11 @@ pub(crate) async fn send(client: &Client, ask: Ask) -> Result<Value> {
 fn answer(code: u16, headers: &HeaderMap, bytes: &Bytes) -> Value {
     let mut answer = head(code, headers);
     if !bytes.is_empty() {
-        answer["body"] = serde_json::from_slice(bytes)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(bytes).into_owned()));
+        let text = || Value::String(String::from_utf8_lossy(bytes).into_owned());
+        let yaml = answer["type"] == "application/yaml";
+        let value =
+            if yaml { serde_saphyr::from_slice(bytes).ok() } else { serde_json::from_slice(bytes).ok() };
+        answer["body"] = value.unwrap_or_else(text);
     }
     answer
 }

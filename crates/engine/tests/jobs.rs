@@ -281,6 +281,34 @@ async fn images_on_host_run_their_command_with_a_warning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn job_replaces_a_pod_that_left_its_selector() {
+    let cluster = Cluster::start().await;
+    let mut held = job("held", &["true"]);
+    held["spec"]["template"]["spec"]["schedulingGates"] = serde_json::json!([{"name": "example.com/held"}]);
+    cluster.create(held).await;
+    let active = |job: Option<&Job>| job.and_then(|j| j.status.as_ref()).and_then(|s| s.active) == Some(1);
+    cluster.wait_job("held", active).await;
+    let first = cluster.pods_of("held").await.remove(0).metadata.name.expect("a name");
+    let events: kube::Api<k8s_openapi::api::core::v1::Event> =
+        kube::Api::namespaced(cluster.client.clone(), "default");
+    let leave =
+        serde_json::json!({"metadata": {"labels": {"batch.kubernetes.io/controller-uid": "another"}}});
+    let patch = kube::api::Patch::Merge(leave);
+    cluster.pods().patch(&first, &kube::api::PatchParams::default(), &patch).await.expect("patched");
+    let created = |event: &k8s_openapi::api::core::v1::Event| {
+        event.message.as_deref().is_some_and(|m| m.starts_with("Created pod: ") && !m.ends_with(&first))
+    };
+    let told = kube::runtime::watcher(events, kube::runtime::watcher::Config::default());
+    let told = kube::runtime::WatchStreamExt::applied_objects(told);
+    let second =
+        futures::StreamExt::filter(told, |event| std::future::ready(event.as_ref().is_ok_and(created)));
+    let second =
+        tokio::time::timeout(support::PATIENCE, futures::StreamExt::next(&mut Box::pin(second))).await;
+    assert!(second.expect("another pod is created").is_some());
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_tell_what_happened_to_job_and_pod() {
     let cluster = Cluster::start().await;
     cluster.create(job("told", &["true"])).await;

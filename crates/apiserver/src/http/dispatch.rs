@@ -11,7 +11,7 @@ use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
 use tracing::Instrument;
 
-use super::request::{Query, Shape, accepted};
+use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
 use super::route::{self, Route, Target};
 use super::{App, body, delete, discovery, get, info, list, patch, pod, table, watch, write};
@@ -66,8 +66,9 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let span = tracing::debug_span!("request", %method, path = parts.uri.path());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let route = route::parse(parts.uri.path());
+    let yaml = wants_yaml(&parts.headers) && !query.is("watch").unwrap_or_default();
     async move {
-        let head = method == Method::HEAD;
+        let head = method == Method::HEAD && !matches!(route, Route::Objects(_));
         let method = if head { Method::GET } else { method };
         let answer = dispatch(app, method, route, query, parts.headers, body);
         // A fault of ours is this request's alone. It cannot leave state half changed: only the store has any.
@@ -75,6 +76,9 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         let answer =
             answer.unwrap_or_else(|_| Err(ApiError::internal("a fault in the server; its log says where")));
         let mut response = answer.unwrap_or_else(|e| respond::error(&e));
+        if yaml {
+            response = respond::as_yaml(response).await;
+        }
         tracing::debug!(code = response.status().as_u16(), "answered");
         if head {
             *response.body_mut() = Body::empty();

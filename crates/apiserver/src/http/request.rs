@@ -134,6 +134,13 @@ pub(crate) fn accepted(headers: &HeaderMap) -> Result<Shape, ApiError> {
     accept.split(',').find_map(shape).ok_or_else(|| not_acceptable(accept))
 }
 
+/// Whether the first form that can be served is YAML.
+pub(crate) fn wants_yaml(headers: &HeaderMap) -> bool {
+    let accept = headers.get(http::header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let first = accept.split(',').find(|clause| shape(clause).is_some());
+    first.is_some_and(|clause| media(clause).0 == "application/yaml")
+}
+
 fn shape(clause: &str) -> Option<Shape> {
     let (media, parameters) = media(clause);
     if !matches!(media.as_str(), "application/json" | "application/yaml" | "application/*" | "*/*") {

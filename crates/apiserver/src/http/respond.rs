@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
 
 use super::request::Shape;
@@ -51,6 +52,31 @@ pub(crate) fn error(error: &ApiError) -> Response {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// Bytes of an answer that is turned into YAML.
+const YAML_BYTES: usize = 32 << 20;
+
+/// An answer in JSON as the same in YAML; any other, and one too large to be held, as it is.
+pub(crate) async fn as_yaml(response: Response) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    if response.headers().get(CONTENT_TYPE) != Some(&json) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(read) = Limited::new(body, YAML_BYTES).collect().await else {
+        let text = format!("the answer has more than {YAML_BYTES} bytes; ask for it in JSON, or in pages");
+        return error(&ApiError::new(406, "NotAcceptable", text));
+    };
+    let bytes = read.to_bytes();
+    let value = serde_json::from_slice::<Value>(&bytes).ok();
+    match value.and_then(|value| serde_saphyr::to_string(&value).ok()) {
+        Some(text) => {
+            parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+            Response::from_parts(parts, Body::from(text))
+        }
+        None => Response::from_parts(parts, Body::from(bytes)),
+    }
 }
 
 /// An object in the shape that is wanted.

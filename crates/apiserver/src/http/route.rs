@@ -66,13 +66,14 @@ impl std::fmt::Debug for Target {
 
 /// Reads a path as it came, percent-encoded.
 pub(crate) fn parse(path: &str) -> Route {
-    let decoded: Option<Vec<String>> = path
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .map(|segment| percent_decode_str(segment).decode_utf8().ok().map(std::borrow::Cow::into_owned))
-        .collect();
-    let Some(decoded) = decoded else { return Route::Unknown };
-    let segments: Vec<&str> = decoded.iter().map(String::as_str).collect();
+    // Decoded before it is split, as Go's server does: an encoded slash parts segments too.
+    let Ok(decoded) = percent_decode_str(path).decode_utf8() else { return Route::Unknown };
+    let inner = decoded.strip_prefix('/').unwrap_or(&decoded);
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    let segments: Vec<&str> = if inner.is_empty() { Vec::new() } else { inner.split('/').collect() };
+    if segments.contains(&"") {
+        return Route::Unknown;
+    }
     match segments.as_slice() {
         [] => Route::Root,
         ["version"] => Route::Version,

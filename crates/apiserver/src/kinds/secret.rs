@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     default: fill_defaults,
     validate,
     validate_update,
+    warnings,
     fields,
     field_names: &["type"],
     columns: COLUMNS,
@@ -96,6 +97,19 @@ fn by_type(errors: &mut Errors, secret: &Value) {
     }
 }
 
+/// A pair for TLS without a certificate or key in it is stored, and its writer is warned.
+fn warnings(secret: &Value) -> Vec<String> {
+    if text(secret, "type") != "kubernetes.io/tls" {
+        return Vec::new();
+    }
+    let is_pem = |key: &str| {
+        let bytes = data::decoded(&mut Errors::new(), "", &secret["data"][key]).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).contains("-----BEGIN ")
+    };
+    let lacks = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().find(|(key, _)| !is_pem(key));
+    lacks.map(|(_, what)| format!("tls: failed to find any PEM data in {what} input")).into_iter().collect()
+}
+
 /// Credentials for a registry are a JSON object.
 fn docker(errors: &mut Errors, secret: &Value, key: &str) {
     let path = entry("data", key);
@@ -105,7 +119,9 @@ fn docker(errors: &mut Errors, secret: &Value, key: &str) {
     };
     let Some(bytes) = data::decoded(&mut Errors::new(), &path, value) else { return };
     if let Err(error) = serde_json::from_slice::<serde_json::Map<String, Value>>(&bytes) {
-        errors.push(FieldError::invalid(path, "<secret contents redacted>", error.to_string()));
+        let cause =
+            if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+        errors.push(FieldError::invalid(path, "<secret contents redacted>", cause));
     }
 }
 

@@ -35,8 +35,8 @@ async fn patches_that_cannot_be_applied_say_why() {
     assert!(failed.message().starts_with("the server rejected our request due to an error in our request"));
     assert_eq!(patch(&api, &path, "json-patch+json", json!({"op": "add"})).await.code, 400);
     assert_eq!(patch(&api, &path, "merge-patch+json", json!([1])).await.code, 400);
-    assert_eq!(patch(&api, &path, "merge-patch+json", json!({"kind": "Pod"})).await.code, 400);
-    assert_eq!(patch(&api, &path, "merge-patch+json", json!({"spec": {"parallelism": "x"}})).await.code, 400);
+    assert_eq!(patch(&api, &path, "merge-patch+json", json!({"kind": "Pod"})).await.code, 422);
+    assert_eq!(patch(&api, &path, "merge-patch+json", json!({"spec": {"parallelism": "x"}})).await.code, 422);
     assert_eq!(patch(&api, &path, "merge-patch+json", json!({"spec": {"parallelism": -1}})).await.code, 422);
     assert_eq!(patch(&api, &path, "merge-patch+json", json!({"spec": {"completions": 9}})).await.code, 422);
     assert_eq!(patch(&api, &path, "something+json", json!({})).await.code, 415);
@@ -87,7 +87,7 @@ async fn unknown_fields_in_a_patch_are_told() {
     let warned = api.merge(&format!("{JOBS}/pi"), body()).await;
     assert_eq!(warned.warnings(), ["299 - \"unknown field \\\"spec.bogus\\\"\""]);
     let strict = api.merge(&format!("{JOBS}/pi?fieldValidation=Strict"), body()).await;
-    assert_eq!(strict.code, 400);
+    assert_eq!((strict.code, strict.json()["details"]["causes"][0]["field"].clone()), (422, json!("patch")));
     assert!(strict.message().ends_with("strict decoding error: unknown field \"spec.bogus\""));
 }
 

@@ -111,6 +111,28 @@ async fn refused_creates_say_why_and_store_nothing() {
 }
 
 #[tokio::test]
+async fn a_pod_that_names_what_is_not_there_is_turned_away() {
+    let api = Api::new().await;
+    for (field, message) in [
+        (
+            "serviceAccountName",
+            "error looking up service account default/none: serviceaccount \"none\" not found",
+        ),
+        ("runtimeClassName", "pod rejected: RuntimeClass \"none\" not found"),
+        ("priorityClassName", "no PriorityClass with name none was found"),
+    ] {
+        let mut wanted = pod("p");
+        wanted["spec"][field] = json!("none");
+        let refused = api.post(PODS, wanted).await;
+        assert_eq!(refused.code, 403, "{field}");
+        assert_eq!(refused.message(), format!("pods \"p\" is forbidden: {message}"));
+    }
+    let mut urgent = pod("p");
+    urgent["spec"]["priorityClassName"] = json!("system-cluster-critical");
+    assert_eq!(api.make(PODS, urgent).await["spec"]["priority"], 2_000_000_000);
+}
+
+#[tokio::test]
 async fn every_problem_of_an_object_is_a_cause() {
     let api = Api::new().await;
     let mut wrong = job("Bad_Name");

@@ -284,11 +284,9 @@ pub struct Condition {
     /// `True`, `False`, `Unknown`.
     #[serde(deserialize_with = "nullable")]
     pub status: String,
-    /// When it was last looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// When it was last looked at; written as null where nobody said, as upstream does.
     pub last_probe_time: Option<Timestamp>,
     /// When it last changed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_transition_time: Option<Timestamp>,
     /// For machines.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "String::is_empty")]

@@ -30,7 +30,8 @@ fn nulls_read_as_absent() {
 #[test]
 fn status_survives_its_way_to_the_store_and_back() {
     let text = json!({
-        "conditions": [{"type": "Custom", "status": "True", "lastProbeTime": "2026-11-20T10:00:00Z", "x": [1]}],
+        "conditions": [{"type": "Custom", "status": "True", "lastProbeTime": "2026-11-20T10:00:00Z",
+            "lastTransitionTime": null, "x": [1]}],
         "startTime": "2026-11-20T10:00:00Z", "failed": 2, "terminating": 0, "ready": 0, "failedIndexes": "",
         "uncountedTerminatedPods": {}, "unknown": {"a": null},
     });

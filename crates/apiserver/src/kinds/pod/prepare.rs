@@ -66,7 +66,9 @@ pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
     if let Some(spec) = object(new, "spec") {
         // Admission again: what it gave on creation comes back where a writer left it out.
         for key in ["priority", "preemptionPolicy"] {
-            fill(spec, key, old["spec"][key].clone());
+            if !old["spec"][key].is_null() {
+                fill(spec, key, old["spec"][key].clone());
+            }
         }
         tolerate(spec, "node.kubernetes.io/not-ready");
         tolerate(spec, "node.kubernetes.io/unreachable");

@@ -99,6 +99,26 @@ fn nulls_and_zeros_that_say_nothing_go() {
 }
 
 #[test]
+fn what_upstream_always_writes_comes_back_and_goes_again() {
+    let (plain, _) =
+        fitted(JOB, json!({"metadata": {"name": "a"}, "status": {"conditions": [{"type": "X"}]}}));
+    let mut dressed = plain.clone();
+    dress(JOB, &mut dressed);
+    let condition = json!({"type": "X", "status": "", "lastProbeTime": null, "lastTransitionTime": null});
+    assert_eq!(dressed["status"]["conditions"], json!([condition]));
+    assert_eq!(
+        dressed["spec"],
+        json!({"template": {"metadata": {}, "spec": {"containers": null}}}),
+        "structs are always there, times of creation never"
+    );
+    let mut again = dressed.clone();
+    dress(JOB, &mut again);
+    assert_eq!(again, dressed);
+    let (bare, _) = fitted(JOB, dressed);
+    assert_eq!(bare["metadata"], plain["metadata"]);
+}
+
+#[test]
 fn null_in_a_list_or_map_is_the_zero_value() {
     let (object, complaints) = fitted(
         JOB,
