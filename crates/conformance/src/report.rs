@@ -140,7 +140,7 @@ fn differences(page: &mut String, findings: &Findings, reasons: &Reasons) {
         let first = paths.first().map_or("", |p| p.as_str());
         let shown: Vec<&str> = cases.iter().take(4).map(String::as_str).collect();
         let more = if cases.len() > 4 { format!(" and {} more", cases.len() - 4) } else { String::new() };
-        let _ = writeln!(page, "{} place(s), as `{first}`; in {}{more}.", rows.len(), shown.join(", "));
+        let _ = writeln!(page, "As `{first}`; in {}{more}.", shown.join(", "));
     }
     if findings.explained.is_empty() {
         page.push_str("\nNone.\n");
