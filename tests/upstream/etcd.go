@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
@@ -38,6 +39,10 @@ func startEtcd(ctx context.Context, directory, logs string) (*embed.Etcd, error)
 	}
 	select {
 	case <-server.Server.ReadyNotify():
+		if err := age(ctx, server); err != nil {
+			server.Close()
+			return nil, err
+		}
 		return server, nil
 	case err := <-server.Err():
 		return nil, fmt.Errorf("etcd ended: %w", err)
@@ -45,6 +50,26 @@ func startEtcd(ctx context.Context, directory, logs string) (*embed.Etcd, error)
 		server.Close()
 		return nil, fmt.Errorf("etcd was not ready in time: %w", context.Cause(ctx))
 	}
+}
+
+// past is how many revisions lie behind a cluster when it starts.
+const past = 100
+
+// age gives etcd a past that it has forgotten, as every cluster has that is older than a few minutes: a watch from
+// revision 1 is then answered with 410 and not, on a cluster of this minute, with everything.
+func age(ctx context.Context, server *embed.Etcd) error {
+	var revision int64
+	for range past {
+		answer, err := server.Server.Put(ctx, &etcdserverpb.PutRequest{Key: []byte("past")})
+		if err != nil {
+			return fmt.Errorf("cannot write to etcd: %w", err)
+		}
+		revision = answer.Header.Revision
+	}
+	if _, err := server.Server.Compact(ctx, &etcdserverpb.CompactionRequest{Revision: revision}); err != nil {
+		return fmt.Errorf("cannot compact etcd: %w", err)
+	}
+	return nil
 }
 
 func urls(text string) []url.URL {

@@ -214,7 +214,10 @@ fn foreign_conditions_and_fields_of_the_status_are_kept() {
     world.settle().end("p0", 0).settle();
     let written = serde_json::to_value(world.status()).unwrap();
     let kept = &written["conditions"][0];
-    assert_eq!((&kept["type"], &kept["status"], &kept["x"]), (&json!("CustomConditionType"), &json!("True"), &json!(1)));
+    assert_eq!(
+        (&kept["type"], &kept["status"], &kept["x"]),
+        (&json!("CustomConditionType"), &json!("True"), &json!(1))
+    );
     assert_eq!(written["observed"]["by"], "someone");
     assert_eq!(world.conditions(), ["CustomConditionType", "SuccessCriteriaMet", "Complete"]);
 }
