@@ -22,7 +22,7 @@ pub const SUBDOMAIN_MAX: usize = 253;
 pub fn dns_label(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > LABEL_MAX {
-        wrong.push(words::max_len(LABEL_MAX));
+        wrong.push(words::max_characters(LABEL_MAX));
     }
     if !is_label(text) {
         wrong.push(if is_subdomain(text) { words::NO_DOTS.to_owned() } else { words::label() });
@@ -35,10 +35,27 @@ pub fn dns_label(text: &str) -> Vec<String> {
 pub fn dns_subdomain(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > SUBDOMAIN_MAX {
-        wrong.push(words::max_len(SUBDOMAIN_MAX));
+        wrong.push(words::max_characters(SUBDOMAIN_MAX));
     }
     if !is_subdomain(text) {
         wrong.push(words::subdomain());
+    }
+    wrong
+}
+
+/// A domain that names are looked up in: a subdomain whose labels may have underscores.
+#[must_use]
+pub fn search_domain(text: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if text.len() > SUBDOMAIN_MAX {
+        wrong.push(words::max_characters(SUBDOMAIN_MAX));
+    }
+    let fits = |label: &str| {
+        let body = label.strip_prefix('_').unwrap_or(label);
+        !body.starts_with('_') && !body.ends_with('_') && is_label(&body.replace('_', "-"))
+    };
+    if !text.split('.').all(fits) {
+        wrong.push(words::search_domain());
     }
     wrong
 }
@@ -63,7 +80,12 @@ pub fn qualified_name(text: &str) -> Vec<String> {
             if prefix.is_empty() {
                 wrong.push(format!("prefix part {}", words::EMPTY));
             } else {
-                wrong.extend(dns_subdomain(prefix).into_iter().map(|w| format!("prefix part {w}")));
+                if prefix.len() > SUBDOMAIN_MAX {
+                    wrong.push(format!("prefix part {}", words::max_len(SUBDOMAIN_MAX)));
+                }
+                if !is_subdomain(prefix) {
+                    wrong.push(format!("prefix part {}", words::subdomain()));
+                }
             }
             *name
         }
@@ -98,7 +120,7 @@ pub fn label_value(text: &str) -> Vec<String> {
 pub fn data_key(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > SUBDOMAIN_MAX {
-        wrong.push(words::max_len(SUBDOMAIN_MAX));
+        wrong.push(words::max_characters(SUBDOMAIN_MAX));
     }
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
         wrong.push(words::data_key());
@@ -125,7 +147,7 @@ pub fn env_name(text: &str) -> Vec<String> {
 pub fn port_name(text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if text.len() > 15 {
-        wrong.push(words::max_len(15));
+        wrong.push(words::max_characters(15));
     }
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     if text.is_empty() || !text.bytes().all(allowed) {

@@ -20,7 +20,8 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let dry_run = call.query.dry_run("CreateOptions")?;
     let validation = call.query.field_validation("CreateOptions")?;
     let bytes = call.body().await?;
-    let (object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    warnings.extend(single_owners(&mut object));
     let created = call.app.registry.create(call.kind, call.namespace(), object, dry_run).await?;
     warnings.extend((call.kind.warnings)(&created));
     answer(&call, StatusCode::CREATED, created, &warnings)
@@ -31,7 +32,8 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
     let dry_run = call.query.dry_run("UpdateOptions")?;
     let validation = call.query.field_validation("UpdateOptions")?;
     let bytes = call.body().await?;
-    let (object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    warnings.extend(single_owners(&mut object));
     let given = meta::text(&object, "name");
     if !given.is_empty() && given != call.name {
         return Err(ApiError::bad_request(format!(
@@ -51,6 +53,28 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
         warnings.extend((call.kind.warnings)(&stored));
     }
     answer(&call, StatusCode::OK, stored, &warnings)
+}
+
+/// Takes owners that stand twice out of the metadata, and says so (upstream's dedupOwnerReferencesAndAddWarning).
+fn single_owners(object: &mut Value) -> Option<String> {
+    let owners = object.get_mut("metadata")?.get_mut("ownerReferences")?.as_array_mut()?;
+    let mut single: Vec<Value> = Vec::with_capacity(owners.len());
+    let mut twice: Vec<String> = Vec::new();
+    for owner in owners.drain(..) {
+        if single.contains(&owner) {
+            twice.push(owner["uid"].as_str().unwrap_or_default().to_owned());
+        } else {
+            single.push(owner);
+        }
+    }
+    *owners = single;
+    twice.dedup();
+    (!twice.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            twice.join(", ")
+        )
+    })
 }
 
 /// `PUT` of a namespace's `/finalize`: `spec.finalizers` and nothing else is taken from the body.

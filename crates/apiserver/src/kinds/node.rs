@@ -74,7 +74,9 @@ fn validate(node: &Value) -> Errors {
         wrong(&mut errors, &at(&path, "value"), value, names::label_value(value));
         required(&mut errors, taint, &path, "effect");
         let effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
-        optional_choice(&mut errors, taint, &path, "effect", &effects);
+        if !text(taint, "effect").is_empty() {
+            optional_choice(&mut errors, taint, &path, "effect", &effects);
+        }
     }
     for list in ["capacity", "allocatable"] {
         for (name, value) in entries(&node["status"], list) {

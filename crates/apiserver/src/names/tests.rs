@@ -25,13 +25,13 @@ fn names_are_refused_in_upstreams_words() {
         check(dns_subdomain, fine, &[]);
     }
     check(dns_label, "a.b", &["must not contain dots"]);
-    check(dns_label, &long, &["must be no more than 63 bytes"]);
+    check(dns_label, &long, &["must be no more than 63 characters"]);
     for bad in ["", "-a", "a-", "A", "a_b", "ä"] {
         check(dns_label, bad, &[LABEL]);
         check(dns_subdomain, bad, &[SUBDOMAIN]);
     }
     check(dns_subdomain, "a..b", &[SUBDOMAIN]);
-    check(dns_subdomain, &long, &["must be no more than 253 bytes"]);
+    check(dns_subdomain, &long, &["must be no more than 253 characters"]);
     check(path_segment, "..", &["may not be '..'"]);
     check(path_segment, "a/b%", &["may not contain '/'", "may not contain '%'"]);
 }

@@ -14,8 +14,13 @@ pub(super) const DOMAIN_PREFIX: &str = "must be a domain-prefixed path (such as 
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const WORD: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 
+/// Labels are counted in bytes, names in characters, though both are ASCII: upstream has two packages for them.
 pub(super) fn max_len(bytes: usize) -> String {
     format!("must be no more than {bytes} bytes")
+}
+
+pub(super) fn max_characters(characters: usize) -> String {
+    format!("must be no more than {characters} characters")
 }
 
 /// A sentence with examples and the pattern behind it.
@@ -37,6 +42,15 @@ pub(super) fn subdomain() -> String {
     pattern(
         "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character",
         &format!("{LABEL}(\\.{LABEL})*"),
+        &["example.com"],
+    )
+}
+
+pub(super) fn search_domain() -> String {
+    let label = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+    pattern(
+        "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character",
+        &format!("{label}(\\.{label})*"),
         &["example.com"],
     )
 }

@@ -42,11 +42,27 @@ impl Registry {
         {
             return forbidden(format!("pod rejected: RuntimeClass {class:?} not found"));
         }
+        let mut priority = 0;
         if let Some(class) = named("priorityClassName") {
             let Some((_, value)) = PRIORITIES.iter().find(|(name, _)| *name == class) else {
                 return forbidden(format!("no PriorityClass with name {class} was found"));
             };
-            pod["spec"]["priority"] = (*value).into();
+            priority = *value;
+        }
+        let computed = "must not be provided in pod spec; priority admission controller computed";
+        // What was not given is 0 by now.
+        let given = pod["spec"]["priority"].as_i64().unwrap_or(priority);
+        if given != 0 && given != priority {
+            return forbidden(format!(
+                "the integer value of priority ({given}) {computed} {priority} from the given PriorityClass name"
+            ));
+        }
+        pod["spec"]["priority"] = priority.into();
+        let (policy, usual) = (pod["spec"]["preemptionPolicy"].as_str(), "PreemptLowerPriority");
+        if let Some(policy) = policy.filter(|policy| *policy != usual) {
+            return forbidden(format!(
+                "the string value of PreemptionPolicy ({policy}) {computed} {usual} from the given PriorityClass name"
+            ));
         }
         Ok(())
     }

@@ -121,7 +121,7 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str) {
     optional_choice(errors, spec, path, "completionMode", &["NonIndexed", "Indexed"]);
     match text(spec, "completionMode") {
         "Indexed" => indexed(errors, spec, path),
-        "NonIndexed" | "" => not_indexed(errors, spec, path),
+        "NonIndexed" => not_indexed(errors, spec, path),
         _ => {}
     }
     policy::validate(errors, spec, path);

@@ -34,6 +34,7 @@ pub(crate) fn of_pod(pod: &Value) -> Vec<String> {
 pub(crate) fn of_spec(spec: &Value, path: &str) -> Vec<String> {
     let mut warnings = Vec::new();
     old_labels(&mut warnings, spec, path);
+    overlaps(&mut warnings, spec);
     repeated(&mut warnings, spec, path);
     for (container, path) in containers(spec, path) {
         fractions(&mut warnings, container, &path);
@@ -117,6 +118,40 @@ fn repeated(warnings: &mut Vec<String>, spec: &Value, path: &str) {
     }
 }
 
+/// Files of a volume that would lie over each other.
+fn overlaps(warnings: &mut Vec<String>, spec: &Value) {
+    for volume in items(spec, "volumes") {
+        let name = text(volume, "name");
+        for (kind, title) in
+            [("configMap", "ConfigMap"), ("secret", "Secret"), ("downwardAPI", "DownwardAPI")]
+        {
+            let source = &volume[kind];
+            let of = text(source, if kind == "secret" { "secretName" } else { "name" });
+            let title = if kind == "downwardAPI" { title.to_owned() } else { format!("{title} {of:?}") };
+            let paths: Vec<&str> =
+                items(source, "items").iter().map(|i| text(i, "path").trim_end_matches('/')).collect();
+            for (at, path) in paths.iter().enumerate().filter(|(_, path)| !path.is_empty()) {
+                for other in paths[..at].iter().filter(|other| covers(path, other)) {
+                    warnings.push(format!(
+                        "volume {name:?} ({title}): overlapping paths: {path:?} with {other:?}"
+                    ));
+                }
+            }
+        }
+        for source in items(&volume["projected"], "sources") {
+            if source.as_object().is_none_or(serde_json::Map::is_empty) {
+                warnings.push(format!("volume {name:?} (Projected) has no sources provided"));
+            }
+        }
+    }
+}
+
+/// Whether one of two paths is the other, or is above it.
+fn covers(one: &str, other: &str) -> bool {
+    let (one, other) = (format!("{one}/"), format!("{other}/"));
+    one.starts_with(&other) || other.starts_with(&one)
+}
+
 /// There is no half byte.
 fn fractions(warnings: &mut Vec<String>, container: &Value, path: &str) {
     for name in ["memory", "ephemeral-storage"] {
@@ -159,6 +194,13 @@ fn ports(warnings: &mut Vec<String>, spec: &Value, path: &str) {
         })
         .collect();
     for (at, (port, path)) in all.iter().enumerate() {
+        if !text(port, "hostIP").is_empty() && int(port, "hostPort").unwrap_or(0) == 0 {
+            let (number, of) = (int(port, "containerPort").unwrap_or(0), |key| text(port, key));
+            warnings.push(format!(
+                "{path}: hostIP set without hostPort: {{Name:{} HostPort:0 ContainerPort:{number} Protocol:{} HostIP:{}}}",
+                of("name"), of("protocol"), of("hostIP")
+            ));
+        }
         for (other, place) in &all[..at] {
             if port["containerPort"] == other["containerPort"] && port["protocol"] == other["protocol"] {
                 warnings.extend(

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{int, is_set, items, text};
-use crate::kinds::rules::{at, item, wrong};
+use crate::kinds::rules::{at, item, optional_choice, wrong};
+use crate::kinds::selector;
 use crate::names;
 
 /// Every problem of the affinities in a pod's spec.
@@ -23,15 +24,17 @@ pub(super) fn check(errors: &mut Errors, spec: &Value, path: &str) {
             near(errors, &preferred["podAffinityTerm"], &at(&path, "podAffinityTerm"));
         }
     }
-    for (i, constraint) in items(spec, "topologySpreadConstraints").iter().enumerate() {
-        spread(errors, constraint, &item(&at(path, "topologySpreadConstraints"), i));
+    let constraints = items(spec, "topologySpreadConstraints");
+    for (i, constraint) in constraints.iter().enumerate() {
+        spread(errors, constraint, &constraints[i + 1..], &item(&at(path, "topologySpreadConstraints"), i));
     }
 }
 
 /// A term about other pods: the label that says how near, and whose.
 fn near(errors: &mut Errors, term: &Value, path: &str) {
-    for (i, name) in items(term, "namespaces").iter().filter_map(Value::as_str).enumerate() {
-        wrong(errors, &item(&at(path, "namespaces"), i), name, names::dns_label(name));
+    selector::validate(errors, &term["labelSelector"], &at(path, "labelSelector"));
+    for name in items(term, "namespaces").iter().filter_map(Value::as_str) {
+        wrong(errors, &at(path, "namespace"), name, names::dns_label(name));
     }
     let (key, path) = (text(term, "topologyKey"), at(path, "topologyKey"));
     if key.is_empty() {
@@ -40,7 +43,7 @@ fn near(errors: &mut Errors, term: &Value, path: &str) {
     wrong(errors, &path, key, names::qualified_name(key));
 }
 
-fn spread(errors: &mut Errors, constraint: &Value, path: &str) {
+fn spread(errors: &mut Errors, constraint: &Value, later: &[Value], path: &str) {
     let skew = int(constraint, "maxSkew").unwrap_or(0);
     if skew <= 0 {
         errors.push(FieldError::invalid(at(path, "maxSkew"), skew, "must be greater than zero"));
@@ -53,6 +56,39 @@ fn spread(errors: &mut Errors, constraint: &Value, path: &str) {
         let given = text(constraint, "whenUnsatisfiable");
         errors.push(FieldError::not_supported(at(path, "whenUnsatisfiable"), given, &choices));
     }
+    let pair = |of: &Value| (text(of, "topologyKey").to_owned(), text(of, "whenUnsatisfiable").to_owned());
+    let (key, action) = pair(constraint);
+    if later.iter().any(|other| pair(other) == (key.clone(), action.clone())) {
+        let path = at(path, "{topologyKey, whenUnsatisfiable}");
+        errors.push(FieldError::duplicate(path, format!("{{{key}, {action}}}")));
+    }
+    spread_details(errors, constraint, &action, path);
+}
+
+fn spread_details(errors: &mut Errors, constraint: &Value, action: &str, path: &str) {
+    if let Some(domains) = int(constraint, "minDomains") {
+        let path = at(path, "minDomains");
+        if domains <= 0 {
+            errors.push(FieldError::invalid(&path, domains, "must be greater than zero"));
+        }
+        if action != "DoNotSchedule" {
+            let detail = format!("can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {action}");
+            errors.push(FieldError::invalid(&path, domains, detail));
+        }
+    }
+    for key in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
+        optional_choice(errors, constraint, path, key, &["Honor", "Ignore"]);
+    }
+    let keys = items(constraint, "matchLabelKeys");
+    if !keys.is_empty() && !is_set(constraint, "labelSelector") {
+        let detail = "must not be specified when labelSelector is not set";
+        errors.push(FieldError::forbidden(at(path, "matchLabelKeys"), detail));
+    } else {
+        for (i, key) in keys.iter().filter_map(Value::as_str).enumerate() {
+            wrong(errors, &item(&at(path, "matchLabelKeys"), i), key, names::qualified_name(key));
+        }
+    }
+    selector::validate(errors, &constraint["labelSelector"], &at(path, "labelSelector"));
 }
 
 fn weight(errors: &mut Errors, preferred: &Value, path: &str) {

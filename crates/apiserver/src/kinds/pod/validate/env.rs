@@ -131,8 +131,10 @@ pub(super) fn resource_ref(errors: &mut Errors, of: &Value, path: &str, file: bo
         errors.push(FieldError::required(at(path, "containerName"), ""));
     } else if resource.is_empty() {
         errors.push(FieldError::required(at(path, "resource"), ""));
+        return;
     } else if !RESOURCES.contains(&resource) && !huge {
         errors.push(FieldError::not_supported(at(path, "resource"), resource, RESOURCES));
+        return;
     }
     let divisor = match Quantity::of(&of["divisor"]) {
         Ok(divisor) if divisor.nanos() != 0 => divisor.to_string(),

@@ -163,8 +163,32 @@ fn identity(errors: &mut Errors, spec: &Value, path: &str) {
 /// How the pod finds names.
 fn surroundings(errors: &mut Errors, spec: &Value, path: &str) {
     let (dns, dns_path) = (&spec["dnsConfig"], at(path, "dnsConfig"));
+    if text(spec, "dnsPolicy") == "None" {
+        if !is_set(spec, "dnsConfig") {
+            let detail = "must provide `dnsConfig` when `dnsPolicy` is None";
+            errors.push(FieldError::required(dns_path, detail));
+            return;
+        }
+        if items(dns, "nameservers").is_empty() {
+            let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+            errors.push(FieldError::required(at(&dns_path, "nameservers"), detail));
+            return;
+        }
+    }
+    for (list, most, what) in [("nameservers", 3, "nameservers"), ("searches", 32, "search paths")] {
+        if items(dns, list).len() > most {
+            let detail = format!("must not have more than {most} {what}");
+            errors.push(FieldError::invalid(at(&dns_path, list), dns[list].clone(), detail));
+        }
+    }
     for (i, server) in items(dns, "nameservers").iter().filter_map(Value::as_str).enumerate() {
         address(errors, server, &item(&at(&dns_path, "nameservers"), i));
+    }
+    for (i, search) in items(dns, "searches").iter().filter_map(Value::as_str).enumerate() {
+        let name = search.strip_suffix('.').unwrap_or(search);
+        if search != "." {
+            wrong(errors, &item(&at(&dns_path, "searches"), i), name, names::search_domain(name));
+        }
     }
     for (i, option) in items(dns, "options").iter().enumerate() {
         if text(option, "name").is_empty() {
@@ -175,7 +199,9 @@ fn surroundings(errors: &mut Errors, spec: &Value, path: &str) {
 
 fn system(errors: &mut Errors, spec: &Value, path: &str) {
     let (system, systems) = (text(&spec["os"], "name"), ["linux", "windows"]);
-    if is_set(spec, "os") && !systems.contains(&system) {
+    if is_set(spec, "os") && system.is_empty() {
+        errors.push(FieldError::required(at(path, "os.name"), ""));
+    } else if is_set(spec, "os") && !systems.contains(&system) {
         errors.push(FieldError::not_supported(at(path, "os"), system, &systems));
     }
 }

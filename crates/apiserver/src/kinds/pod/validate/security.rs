@@ -31,13 +31,16 @@ pub(super) fn pod(errors: &mut Errors, spec: &Value, path: &str) {
             "ShareProcessNamespace and HostPID cannot both be enabled",
         ));
     }
-    for (i, sysctl) in items(context, "sysctls").iter().enumerate() {
+    let sysctls = items(context, "sysctls");
+    for (i, sysctl) in sysctls.iter().enumerate() {
         let (name, path) = (text(sysctl, "name"), at(&item(&at(&path, "sysctls"), i), "name"));
         if name.is_empty() {
             errors.push(FieldError::required(path, ""));
         } else if !is_sysctl(name) {
             let detail = "must have at most 253 characters and match regex ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
             errors.push(FieldError::invalid(path, name, detail));
+        } else if sysctls[..i].iter().any(|before| text(before, "name") == name) {
+            errors.push(FieldError::duplicate(path, name));
         }
     }
     optional_choice(errors, context, &path, "fsGroupChangePolicy", &["Always", "OnRootMismatch"]);
