@@ -21,8 +21,14 @@ impl Tick {
         let mut after: Option<Key> = None;
         let mut there: HashSet<Key> = HashSet::new();
         let revision = loop {
-            let request =
-                ListRequest { prefix: "/", after_key: after.as_deref(), limit: Some(PAGE), at, filter: None };
+            let request = ListRequest {
+                prefix: "/",
+                after_key: after.as_deref(),
+                limit: Some(PAGE),
+                at,
+                tagged: None,
+                filter: None,
+            };
             let page = self.registry.store.list(&request)?;
             at = Some(page.revision);
             after = page.entries.last().map(|entry| entry.key.clone());

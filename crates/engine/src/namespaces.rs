@@ -110,8 +110,14 @@ impl Tick {
         let mut untouched = 0;
         loop {
             let after_key = objects.last().map(|(key, _)| &**key);
-            let request =
-                ListRequest { prefix, after_key, limit: Some(EMPTIED_AT_ONCE), at: None, filter: None };
+            let request = ListRequest {
+                prefix,
+                after_key,
+                limit: Some(EMPTIED_AT_ONCE),
+                at: None,
+                tagged: None,
+                filter: None,
+            };
             let Ok(page) = self.registry.store.list(&request) else { return objects };
             for entry in page.entries {
                 if let Ok(object) = serde_json::from_slice::<Value>(entry.value.bytes()) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::http::{self, Limits, Server};
-use windlass_apiserver::registry::Registry;
+use windlass_apiserver::registry::{Registry, indexed_tags};
 use windlass_control::schedule;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
@@ -229,6 +229,7 @@ fn try_open(config: &Config) -> Result<Store, OpenError> {
         // Microseconds since the epoch: no earlier store in this place can have come so far.
         first_revision: Revision(u64::try_from(now.as_microsecond()).unwrap_or(1)),
         new_id: hex(&*world, 8),
+        indexed: indexed_tags(),
         now_ms: Arc::new(move || millis(world.now())),
     };
     match config.store {

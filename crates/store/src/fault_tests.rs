@@ -68,8 +68,13 @@ impl Backend for Obedient {
 }
 
 fn store(backend: Obedient, bounds: Bounds) -> Store {
-    let options =
-        Options { bounds, now_ms: Arc::new(|| 1), first_revision: Revision(0), new_id: "a-store".into() };
+    let options = Options {
+        bounds,
+        now_ms: Arc::new(|| 1),
+        first_revision: Revision(0),
+        new_id: "a-store".into(),
+        indexed: Vec::new(),
+    };
     Store::start("a-store".into(), State::default(), Box::new(backend), options)
 }
 
@@ -79,7 +84,7 @@ fn put(key: &str, value: &str) -> Write {
 }
 
 fn all() -> ListRequest<'static> {
-    ListRequest { prefix: "", after_key: None, limit: None, at: None, filter: None }
+    ListRequest { prefix: "", after_key: None, limit: None, at: None, tagged: None, filter: None }
 }
 
 fn commit(store: &Store, write: Write) -> tokio::task::JoinHandle<Result<Committed, CommitError>> {
@@ -236,8 +241,13 @@ async fn missing_value_is_an_error_of_the_read_alone() {
         }
     }
     let bounds = Bounds { cache_bytes: 0, ..Bounds::default() };
-    let options =
-        Options { bounds, now_ms: Arc::new(|| 1), first_revision: Revision(0), new_id: "a-store".into() };
+    let options = Options {
+        bounds,
+        now_ms: Arc::new(|| 1),
+        first_revision: Revision(0),
+        new_id: "a-store".into(),
+        indexed: Vec::new(),
+    };
     let store = Store::start("a-store".into(), State::default(), Box::new(Lost), options);
     store.commit(vec![put("a", "1")]).await.unwrap();
     let error = store.get("a").unwrap_err();

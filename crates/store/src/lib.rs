@@ -32,6 +32,8 @@ mod pins;
 
 mod sync;
 
+mod tagged;
+
 pub use errors::{CommitError, OpenError, ReadError, WatchError};
 pub use types::{
     Bounds, Change, Committed, Entry, Expect, Key, ListRequest, Op, Options, Page, Revision, Tags, Template,
@@ -146,7 +148,9 @@ impl Store {
     }
 
     fn start(id: String, state: State, backend: Box<dyn Backend>, options: Options) -> Store {
-        let Options { bounds, now_ms, .. } = options;
+        let Options { bounds, now_ms, indexed, .. } = options;
+        let mut state = state;
+        state.index_tags(&indexed);
         let wake = Wake { revision: state.revision(), closed: false };
         let shared = Arc::new(Shared {
             id,

@@ -63,17 +63,17 @@ struct Found {
 }
 
 fn page(state: &State, request: &ListRequest<'_>, at: Revision) -> Found {
-    let ListRequest { prefix, after_key, filter, .. } = *request;
+    let ListRequest { prefix, after_key, tagged, filter, .. } = *request;
     let limit = request.limit.unwrap_or(usize::MAX);
     let passes = |version: &Version| filter.is_none_or(|filter| filter(&version.tags));
-    let mut keys = state.keys_at(at, prefix, after_key).filter(|(_, version)| passes(version));
+    let mut keys = state.keys_at(at, prefix, after_key, tagged).filter(|(_, version)| passes(version));
     let versions: Vec<_> = keys.by_ref().take(limit).map(|(k, v)| (k.clone(), v.clone())).collect();
     let more = keys.next().is_some();
     let last = versions.last().map(|(key, _)| &**key).or(after_key);
-    let remaining = match (filter, more) {
-        (Some(_), _) => None,
-        (None, true) => Some(state.count_at(at, prefix, last)),
-        (None, false) => Some(0),
+    let remaining = match (filter.is_some() || tagged.is_some(), more) {
+        (true, _) => None,
+        (false, true) => Some(state.count_at(at, prefix, last)),
+        (false, false) => Some(0),
     };
     Found { versions, more, remaining }
 }

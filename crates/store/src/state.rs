@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::tagged::TagIndex;
 use crate::types::{Key, Revision, Tags};
 
 /// What is known of a version without its value.
@@ -69,6 +70,7 @@ pub(crate) struct Cut {
 pub(crate) struct State {
     revision: Revision,
     index: BTreeMap<Key, Version>,
+    tagged: TagIndex,
     log: VecDeque<Logged>,
     log_bytes: u64,
 }
@@ -77,7 +79,15 @@ impl State {
     /// The state that a store is opened with: the log's last change is at `revision`.
     pub(crate) fn new(revision: Revision, index: BTreeMap<Key, Version>, log: VecDeque<Logged>) -> State {
         let log_bytes = log.iter().map(Logged::weight).sum();
-        State { revision, index, log, log_bytes }
+        State { revision, index, tagged: TagIndex::default(), log, log_bytes }
+    }
+
+    /// Indexes the tags of these names.
+    pub(crate) fn index_tags(&mut self, names: &[Box<str>]) {
+        self.tagged = TagIndex::of(names);
+        for (key, version) in &self.index {
+            self.tagged.add(key, &version.tags);
+        }
     }
 
     /// The newest revision.
@@ -99,10 +109,15 @@ impl State {
     /// Adds the next change.
     pub(crate) fn apply(&mut self, change: Logged) {
         self.revision = Revision(self.revision.0 + 1);
-        match &change.after {
+        let before = match &change.after {
             Some(version) => self.index.insert(change.key.clone(), version.clone()),
             None => self.index.remove(&change.key),
         };
+        let (old, new) = (before.map(|v| v.tags), change.after.as_ref().map(|v| &v.tags));
+        if old.as_ref() != new {
+            old.iter().for_each(|tags| self.tagged.remove(&change.key, tags));
+            new.iter().for_each(|tags| self.tagged.add(&change.key, tags));
+        }
         self.log_bytes += change.weight();
         self.log.push_back(change);
     }
@@ -131,17 +146,21 @@ impl State {
     }
 
     /// The keys below a prefix and after a key, in order, as they were at a revision not below the floor:
-    /// the index of now, undone by the changes since.
+    /// the index of now, undone by the changes since. With a tag only those that have it.
     pub(crate) fn keys_at<'a>(
         &'a self,
         at: Revision,
         prefix: &'a str,
         after_key: Option<&'a str>,
+        tagged: Option<(&'a str, &'a str)>,
     ) -> impl Iterator<Item = (&'a Key, &'a Version)> {
         let mut old = self.undone(at, prefix, after_key).into_iter().peekable();
-        let mut now = self
-            .index
-            .range::<str, _>((start(prefix, after_key), Bound::Unbounded))
+        let start = start(prefix, after_key);
+        let indexed = tagged.and_then(|tag| self.tagged.keys(tag, start));
+        let scanned = indexed.is_none().then(|| self.index.range::<str, _>((start, Bound::Unbounded)));
+        let indexed = indexed.into_iter().flatten().filter_map(|key| self.index.get_key_value(key));
+        let mut now = indexed
+            .chain(scanned.into_iter().flatten())
             .take_while(move |(key, _)| key.starts_with(prefix))
             .map(|(key, version)| (key, Some(version)))
             .peekable();
@@ -154,7 +173,10 @@ impl State {
             (_, Some(_)) => old.next(),
             _ => now.next(),
         });
-        merged.filter_map(|(key, version)| Some((key, version?)))
+        let has_tag = move |version: &Version| {
+            tagged.is_none_or(|(name, value)| version.tags.all(name).any(|tag| tag == value))
+        };
+        merged.filter_map(move |(key, version)| Some((key, version.filter(|version| has_tag(version))?)))
     }
 
     /// How many `keys_at` would give. It looks at no key of the index but the first and the last.

@@ -28,6 +28,18 @@ impl Tags {
         let at = self.0.partition_point(|(n, _)| &**n < name);
         self.0.get(at).filter(|(n, _)| &**n == name).map(|(_, v)| &**v)
     }
+    /// The first value under a name that is given in two parts.
+    #[must_use]
+    pub fn get_in(&self, head: &str, rest: &str) -> Option<&str> {
+        let name = || head.bytes().chain(rest.bytes());
+        let at = self.0.partition_point(|(n, _)| n.bytes().cmp(name()).is_lt());
+        self.0.get(at).filter(|(n, _)| n.bytes().eq(name())).map(|(_, v)| &**v)
+    }
+    /// All values under a name.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let at = self.0.partition_point(|(n, _)| &**n < name);
+        self.0[at..].iter().take_while(move |(n, _)| &**n == name).map(|(_, v)| &**v)
+    }
     /// All pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(n, v)| (&**n, &**v))
@@ -178,6 +190,8 @@ pub struct ListRequest<'a> {
     pub limit: Option<usize>,
     /// As it was at this revision; the newest if none.
     pub at: Option<Revision>,
+    /// Only entries that have this tag, by name and value. Quick if its name is one of [`Options::indexed`].
+    pub tagged: Option<(&'a str, &'a str)>,
     /// Only entries whose tags pass.
     pub filter: Option<&'a dyn Fn(&Tags) -> bool>,
 }
@@ -191,7 +205,7 @@ pub struct Page {
     pub revision: Revision,
     /// Whether keys that pass the filter follow.
     pub more: bool,
-    /// How many keys follow below the prefix; only counted where no filter was given.
+    /// How many keys follow below the prefix; only counted where neither a tag nor a filter was given.
     pub remaining: Option<usize>,
 }
 
@@ -234,4 +248,6 @@ pub struct Options {
     pub first_revision: Revision,
     /// The id of a store that is made now.
     pub new_id: String,
+    /// The names of tags by which few of many keys are listed. Each costs memory for every key that has it.
+    pub indexed: Vec<Box<str>>,
 }

@@ -15,8 +15,17 @@ const WRITERS: usize = 4;
 fn open(dir: &Path) -> Store {
     let bounds = Bounds { log_bytes: 20_000, ..Bounds::default() };
     let now_ms = Arc::new(|| 1);
-    Store::open(dir, Options { bounds, now_ms, first_revision: Revision(0), new_id: "a-store".into() })
-        .unwrap()
+    Store::open(
+        dir,
+        Options {
+            bounds,
+            now_ms,
+            first_revision: Revision(0),
+            new_id: "a-store".into(),
+            indexed: Vec::new(),
+        },
+    )
+    .unwrap()
 }
 
 fn put(key: String, number: u64) -> Write {

@@ -125,6 +125,7 @@ impl Pages {
             // The key itself comes before all that begin with it.
             limit: if self.one { Some(1) } else { self.limit },
             at: self.at,
+            tagged: self.selector.tag(),
             filter: if self.selector.is_empty() { None } else { Some(&passes) },
         };
         let Page { mut entries, revision, more, remaining } =

@@ -5,6 +5,17 @@ use windlass_store::{Tags, Template};
 
 use crate::kind::Kind;
 
+/// How the tag of a label begins.
+pub(crate) const LABEL: &str = "l/";
+/// Tags by which few of many objects are asked for: every client that follows a Job lists its pods by this label.
+pub(crate) const INDEXED: [&str; 1] = ["l/batch.kubernetes.io/controller-uid"];
+
+/// The tags that the store is to index (`Options::indexed`).
+#[must_use]
+pub fn indexed_tags() -> Vec<Box<str>> {
+    INDEXED.into_iter().map(Box::from).collect()
+}
+
 /// An object as the store keeps it: compact JSON with a hole for `metadata.resourceVersion`.
 /// `apiVersion` and `kind` come first, so that a list can leave them out without parsing.
 #[must_use]
@@ -55,7 +66,7 @@ pub fn tags(kind: &Kind, object: &Value) -> Tags {
     let mut pairs: Vec<(Box<str>, Box<str>)> = Vec::new();
     let metadata = &object["metadata"];
     for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
-        pairs.push((format!("l/{key}").into(), value.as_str().unwrap_or_default().into()));
+        pairs.push((format!("{LABEL}{key}").into(), value.as_str().unwrap_or_default().into()));
     }
     for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
         if let Some(uid) = owner["uid"].as_str() {

@@ -21,7 +21,8 @@ use crate::kind::{Kind, Propagation};
 use crate::world::SharedWorld;
 
 pub use delete::{Mark, mark};
-pub use encode::{head, tags, template, without_type};
+pub(crate) use encode::{INDEXED, LABEL};
+pub use encode::{head, indexed_tags, tags, template, without_type};
 pub use transaction::Transaction;
 pub use update::ends;
 

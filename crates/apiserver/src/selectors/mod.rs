@@ -12,6 +12,7 @@ use windlass_store::{TagFilter, Tags};
 
 use crate::error::ApiError;
 use crate::kind::Kind;
+use crate::registry::{INDEXED, LABEL};
 
 /// One demand on a label.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +88,18 @@ impl Selector {
         self.identity.iter().find(|t| t.equal && t.field == field).map(|t| t.value.as_str())
     }
 
+    /// An indexed tag that every selected object has, by name and value.
+    #[must_use]
+    pub fn tag(&self) -> Option<(&'static str, &str)> {
+        self.labels.iter().find_map(|term| {
+            let name = INDEXED.into_iter().find(|name| name.strip_prefix(LABEL) == Some(&*term.key))?;
+            match &term.test {
+                LabelTest::In(values) if values.len() == 1 => Some((name, values.first()?.as_str())),
+                _ => None,
+            }
+        })
+    }
+
     /// Whether an object's tags pass.
     #[must_use]
     pub fn passes_tags(&self, tags: &Tags) -> bool {
@@ -122,7 +135,7 @@ impl Selector {
 
 impl LabelTerm {
     fn passes(&self, tags: &Tags) -> bool {
-        let value = tags.get(&format!("l/{}", self.key));
+        let value = tags.get_in(LABEL, &self.key);
         let number = || value.and_then(|v| v.parse::<i64>().ok());
         match &self.test {
             LabelTest::In(wanted) => value.is_some_and(|v| wanted.iter().any(|w| w == v)),

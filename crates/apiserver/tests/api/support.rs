@@ -18,7 +18,7 @@ use windlass_apiserver::http::{Config, Limits, Server, start};
 use windlass_apiserver::kind::Kind;
 use windlass_apiserver::kinds;
 use windlass_apiserver::logs::{LogRequest, LogSource};
-use windlass_apiserver::registry::Registry;
+use windlass_apiserver::registry::{Registry, indexed_tags};
 use windlass_apiserver::world::World;
 use windlass_store::{Bounds, Options, Revision, Store};
 
@@ -105,6 +105,7 @@ impl Api {
             now_ms: Arc::new(|| 1_800_000_000_000),
             first_revision: Revision(1000),
             new_id: "test".to_owned(),
+            indexed: indexed_tags(),
         };
         let registry = Registry { store: Store::memory(options), world: world.clone() };
         let namespaces = kind("v1", "Namespace");

@@ -80,7 +80,13 @@ fn open(on: On, dir: &std::path::Path, clock: &Arc<AtomicU64>, bounds: &Bounds) 
 pub(crate) fn options(clock: &Arc<AtomicU64>, bounds: &Bounds) -> Options {
     let clock = clock.clone();
     let now_ms = Arc::new(move || clock.load(Ordering::Relaxed));
-    Options { bounds: bounds.clone(), now_ms, first_revision: FIRST, new_id: "a-store".into() }
+    Options {
+        bounds: bounds.clone(),
+        now_ms,
+        first_revision: FIRST,
+        new_id: "a-store".into(),
+        indexed: vec!["tag".into()],
+    }
 }
 
 /// A value with a hole for the revision after its text.
@@ -111,7 +117,7 @@ pub(crate) fn expecting(expect: Expect, write: Write) -> Write {
 }
 
 pub(crate) fn all() -> ListRequest<'static> {
-    ListRequest { prefix: "", after_key: None, limit: None, at: None, filter: None }
+    ListRequest { prefix: "", after_key: None, limit: None, at: None, tagged: None, filter: None }
 }
 
 /// Keys and values, and a check that each value carries its own revision.

@@ -84,6 +84,8 @@ async fn filter_sees_tags_and_counts_nothing(on: On) {
         let request = ListRequest { limit, filter: Some(&even), ..all() };
         let page = bench.store.list(&request).unwrap();
         assert_eq!(page.remaining, None);
+        let by_tag = ListRequest { tagged: Some(("even", "true")), filter: None, ..request };
+        assert_eq!(bench.store.list(&by_tag).unwrap(), page, "without an index too");
         (texts(&page).into_iter().map(|(key, _)| key).collect::<Vec<_>>(), page.more)
     };
     assert_eq!(page(None), (vec!["k0".into(), "k2".into(), "k4".into()], false));

@@ -198,12 +198,20 @@ impl Model {
         for (number, (key, version)) in wanted.iter().enumerate() {
             let prefix = "k0/";
             let after_key = after.as_deref();
-            let request =
-                ListRequest { prefix, after_key, limit: Some(1), at: Some(at), filter: Some(&filter) };
+            let request = ListRequest {
+                prefix,
+                after_key,
+                limit: Some(1),
+                at: Some(at),
+                tagged: None,
+                filter: Some(&filter),
+            };
             let page = bench.store.list(&request).unwrap();
             let [entry] = &page.entries[..] else { panic!("{page:?}") };
             assert_eq!((&*entry.key, entry.created.0, entry.modified.0), (&***key, version.0, version.1));
             assert_eq!(page.more, number + 1 < wanted.len());
+            let by_tag = ListRequest { tagged: Some(("tag", "true")), filter: None, ..request };
+            assert_eq!(bench.store.list(&by_tag).unwrap(), page);
             after = Some((*key).clone());
         }
         let rest = ListRequest { prefix: "k1/", limit: Some(1), at: Some(at), ..all() };

@@ -1,0 +1,60 @@
+//! The keys by the tags that are asked for often, so that a list of the few that have one need not look at all.
+//! It knows the newest versions only.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::types::{Key, Tags};
+
+/// An index over the tags of some names.
+#[derive(Default, Debug)]
+pub(crate) struct TagIndex {
+    names: Vec<Box<str>>,
+    /// The place of the name, the tag's value, the key.
+    keys: BTreeSet<(usize, Box<str>, Key)>,
+}
+
+impl TagIndex {
+    /// An empty index over tags of these names.
+    pub(crate) fn of(names: &[Box<str>]) -> TagIndex {
+        TagIndex { names: names.to_vec(), keys: BTreeSet::new() }
+    }
+
+    /// A key has these tags from now on.
+    pub(crate) fn add(&mut self, key: &Key, tags: &Tags) {
+        for (at, name) in self.names.iter().enumerate() {
+            for value in tags.all(name) {
+                self.keys.insert((at, value.into(), key.clone()));
+            }
+        }
+    }
+
+    /// A key has these tags no more.
+    pub(crate) fn remove(&mut self, key: &Key, tags: &Tags) {
+        for (at, name) in self.names.iter().enumerate() {
+            for value in tags.all(name) {
+                self.keys.remove(&(at, value.into(), key.clone()));
+            }
+        }
+    }
+
+    /// The keys that have a tag, in order, from a place on; none if tags of this name are not indexed.
+    pub(crate) fn keys<'a>(
+        &'a self,
+        (name, value): (&str, &str),
+        start: Bound<&str>,
+    ) -> Option<impl Iterator<Item = &'a Key> + use<'a>> {
+        let at = self.names.iter().position(|known| &**known == name)?;
+        let value: Box<str> = value.into();
+        let place = |key: &str| (at, value.clone(), Arc::from(key));
+        let start = match start {
+            Bound::Included(key) => Bound::Included(place(key)),
+            Bound::Excluded(key) => Bound::Excluded(place(key)),
+            Bound::Unbounded => Bound::Included(place("")),
+        };
+        let range = self.keys.range((start, Bound::Unbounded));
+        let range = range.take_while(move |(of, tag, _)| *of == at && *tag == value);
+        Some(range.map(|(_, _, key)| key))
+    }
+}
