@@ -5,6 +5,7 @@
 
 use serde_json::Value;
 use serde_saphyr::Spanned;
+use serde_saphyr::budget::BudgetBreach;
 
 /// The longest file that is read, in bytes: no object that a server takes is longer than 3 MiB.
 pub const MAX_FILE: usize = 16 << 20;
@@ -88,11 +89,20 @@ pub fn read_documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<ReadE
 
 fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
     let place = error.location();
+    let message = match error.without_snippet() {
+        serde_saphyr::Error::Budget { breach: BudgetBreach::Documents { documents }, .. } => {
+            format!("a file holds at most {} documents; split it", documents - 1)
+        }
+        serde_saphyr::Error::Budget { breach, .. } => {
+            format!("the file is beyond what is read at once ({breach:?}); split it")
+        }
+        other => other.to_string(),
+    };
     ReadError::Syntax {
         file: file.to_owned(),
         line: place.map_or(0, |place| place.line()),
         column: place.map_or(0, |place| place.column()),
-        message: error.without_snippet().to_string(),
+        message,
     }
 }
 

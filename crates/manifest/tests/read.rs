@@ -94,3 +94,11 @@ fn a_bomb_of_aliases_is_refused() {
     }
     assert!(matches!(read_documents("bomb.yaml", &text).unwrap_err()[..], [ReadError::Syntax { .. }]));
 }
+
+#[test]
+fn more_documents_than_are_read_at_once_say_how_many() {
+    let text = "---\nkind: Job\n".repeat(2_000);
+    let errors = read_documents("many.yaml", &text).unwrap_err();
+    let [error] = &errors[..] else { panic!("{errors:?}") };
+    assert!(error.to_string().contains("at most 1024 documents; split it"), "{error}");
+}
