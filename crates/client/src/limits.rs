@@ -18,8 +18,8 @@ pub(crate) const NAMES: u32 = 5;
 pub(crate) const CONFLICTS: u32 = 10;
 /// Jobs that an ambiguous prefix names in its message.
 pub(crate) const CANDIDATES: usize = 5;
-/// How often a submission, or a request that only reads, is sent again when its connection was lost: about six seconds, in which an engine that
-/// died is started again.
+/// How often a submission, or a request that only reads, is sent again when its connection was lost: about six
+/// seconds, in which an engine that died is started again.
 pub(crate) const RESENDS: u32 = 6;
 /// Jobs whose pods are asked for by uid in one request: more would not fit into an address.
 pub(crate) const UIDS: usize = 25;

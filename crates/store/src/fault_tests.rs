@@ -67,7 +67,7 @@ impl Backend for Obedient {
     }
 }
 
-fn store(backend: Obedient, bounds: Bounds) -> Store {
+fn store(backend: impl Backend + 'static, bounds: Bounds) -> Store {
     let options = Options {
         bounds,
         now_ms: Arc::new(|| 1),
@@ -241,14 +241,7 @@ async fn missing_value_is_an_error_of_the_read_alone() {
         }
     }
     let bounds = Bounds { cache_bytes: 0, ..Bounds::default() };
-    let options = Options {
-        bounds,
-        now_ms: Arc::new(|| 1),
-        first_revision: Revision(0),
-        new_id: "a-store".into(),
-        indexed: Vec::new(),
-    };
-    let store = Store::start("a-store".into(), State::default(), Box::new(Lost), options);
+    let store = store(Lost, bounds);
     store.commit(vec![put("a", "1")]).await.unwrap();
     let error = store.get("a").unwrap_err();
     assert!(error.to_string().contains("revision 1 is missing"), "{error}");

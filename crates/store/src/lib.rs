@@ -147,9 +147,8 @@ impl Store {
         drop(sync::write(&self.shared.backend).take());
     }
 
-    fn start(id: String, state: State, backend: Box<dyn Backend>, options: Options) -> Store {
+    fn start(id: String, mut state: State, backend: Box<dyn Backend>, options: Options) -> Store {
         let Options { bounds, now_ms, indexed, .. } = options;
-        let mut state = state;
         state.index_tags(&indexed);
         let wake = Wake { revision: state.revision(), closed: false };
         let shared = Arc::new(Shared {

@@ -86,7 +86,7 @@ impl State {
     pub(crate) fn index_tags(&mut self, names: &[Box<str>]) {
         self.tagged = TagIndex::of(names);
         for (key, version) in &self.index {
-            self.tagged.add(key, &version.tags);
+            self.tagged.change(key, None, Some(&version.tags));
         }
     }
 
@@ -113,11 +113,9 @@ impl State {
             Some(version) => self.index.insert(change.key.clone(), version.clone()),
             None => self.index.remove(&change.key),
         };
-        let (old, new) = (before.map(|v| v.tags), change.after.as_ref().map(|v| &v.tags));
-        if old.as_ref() != new {
-            old.iter().for_each(|tags| self.tagged.remove(&change.key, tags));
-            new.iter().for_each(|tags| self.tagged.add(&change.key, tags));
-        }
+        let tags = |version: &Option<Version>| version.as_ref().map(|version| version.tags.clone());
+        let (old, new) = (tags(&before), tags(&change.after));
+        self.tagged.change(&change.key, old.as_deref(), new.as_deref());
         self.log_bytes += change.weight();
         self.log.push_back(change);
     }

@@ -21,21 +21,16 @@ impl TagIndex {
         TagIndex { names: names.to_vec(), keys: BTreeSet::new() }
     }
 
-    /// A key has these tags from now on.
-    pub(crate) fn add(&mut self, key: &Key, tags: &Tags) {
+    /// The tags of a key change. Most changes leave those that are indexed as they are.
+    pub(crate) fn change(&mut self, key: &Key, old: Option<&Tags>, new: Option<&Tags>) {
         for (at, name) in self.names.iter().enumerate() {
-            for value in tags.all(name) {
-                self.keys.insert((at, value.into(), key.clone()));
+            if values(old, name).eq(values(new, name)) {
+                continue;
             }
-        }
-    }
-
-    /// A key has these tags no more.
-    pub(crate) fn remove(&mut self, key: &Key, tags: &Tags) {
-        for (at, name) in self.names.iter().enumerate() {
-            for value in tags.all(name) {
+            for value in values(old, name) {
                 self.keys.remove(&(at, value.into(), key.clone()));
             }
+            self.keys.extend(values(new, name).map(|value| (at, value.into(), key.clone())));
         }
     }
 
@@ -57,4 +52,8 @@ impl TagIndex {
         let range = range.take_while(move |(of, tag, _)| *of == at && *tag == value);
         Some(range.map(|(_, _, key)| key))
     }
+}
+
+fn values<'a>(tags: Option<&'a Tags>, name: &'a str) -> impl Iterator<Item = &'a str> {
+    tags.into_iter().flat_map(move |tags| tags.all(name))
 }

@@ -75,9 +75,15 @@ pub(crate) async fn ensure(home: &Home, env: &Env, notes: Notes) -> Outcome<Runn
 /// Whether an engine that does not answer has gone: a killed one keeps its lock until the system has taken its
 /// process apart, which is waited for a moment.
 pub(crate) async fn gone(home: &Home) -> bool {
+    matches!(tokio::time::timeout(PASSING, passed_away(home)).await, Ok(true))
+}
+
+/// Comes back when no engine's process has the home any more; false if that cannot be known.
+pub(crate) async fn passed_away(home: &Home) -> bool {
     let Ok(lock) = File::open(home.lock_file()) else { return true };
+    // A command that ends meanwhile does not wait for this thread.
     let freed = tokio::task::spawn_blocking(move || lock.lock_shared().is_ok());
-    matches!(tokio::time::timeout(PASSING, freed).await, Ok(Ok(true)))
+    freed.await.unwrap_or(false)
 }
 
 /// Another version may well do, but whoever wonders should know.
