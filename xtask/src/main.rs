@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 const CHORES: &str = "tidy (checks of the house), schema (the table of served types, from upstream's facts), \
-                      bench [--quick] (figures beside their yardsticks), \
+                      bench [--quick | --rows GROUP,... | --upstream] (figures beside their yardsticks), \
                       upstream up|down|env|diff|record (a real Kubernetes to compare with)";
 
 fn main() -> Result<()> {

@@ -64,11 +64,18 @@ pub(crate) fn ensure(root: &Path, node: bool) -> Result<PathBuf> {
         }
         return Ok(running);
     }
+    build(root, node)?;
+    fixture.up(node)
+}
+
+/// Builds what the fixture needs, and its node's images.
+pub(crate) fn build(root: &Path, node: bool) -> Result<()> {
+    let fixture = Fixture::of(root)?;
     build::build(root, &fixture.program())?;
     if node {
         build::images(root, &fixture.images())?;
     }
-    fixture.up(node)
+    Ok(())
 }
 
 /// The administrator's kubeconfig of the fixture that runs for this workspace, if one does.
