@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 
 const CHORES: &str = "tidy (checks of the house), schema (the table of served types, from upstream's facts), \
                       bench [--quick | --rows GROUP,... | --upstream] (figures beside their yardsticks), \
-                      upstream up|down|env|diff|record (a real Kubernetes to compare with)";
+                      upstream up|restart|down|env|diff|record (a real Kubernetes to compare with)";
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
