@@ -19,6 +19,7 @@ mod run;
 mod server;
 mod setup;
 mod spawn;
+mod vfork;
 mod wire;
 
 #[cfg(test)]

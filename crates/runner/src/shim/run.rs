@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::children::Exit;
 use super::output::Output;
+use super::procfs::Birth;
 use crate::runtime::{Event, Key};
 
 /// A run that is not forgotten.
@@ -32,9 +33,12 @@ pub(crate) enum State {
 /// A run with a process, or with pipes that are still being read.
 pub(crate) struct Live {
     pub(crate) pid: i32,
+    pub(crate) birth: Birth,
     pub(crate) at: Timestamp,
     /// The read ends of its output, stdout and stderr.
     pub(crate) pipes: [Option<OwnedFd>; 2],
+    /// Whether the loop waits for them.
+    pub(crate) is_watched: bool,
     pub(crate) output: Output,
     /// Set when its first process was reaped: from there on it is being finished.
     pub(crate) ending: Option<Ending>,
