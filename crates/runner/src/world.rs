@@ -25,7 +25,8 @@ pub(crate) fn since_boot() -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// Waits. For the shim's threads, which have no runtime.
+/// Rests, so that what happens meanwhile is found together. For the shim's threads, which have no runtime.
+#[expect(clippy::disallowed_methods, reason = "the shim's one rest")]
 pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use jiff::Timestamp;
@@ -15,6 +14,7 @@ use nix::sys::eventfd::EventFd;
 use super::procfs::Birth;
 use super::server::{BREATH, CROWD};
 use super::spawn::{self, Ready, Spawner};
+use super::stdio::Ends;
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
 
@@ -29,8 +29,8 @@ pub(crate) struct Job {
 
 /// What happened to a child.
 pub(crate) enum News {
-    /// It runs; its output comes through these.
-    Started { id: u64, pid: i32, birth: Birth, at: Timestamp, stdout: OwnedFd, stderr: OwnedFd },
+    /// It runs, with these streams.
+    Started { id: u64, pid: i32, birth: Birth, at: Timestamp, ends: Box<Ends> },
     /// It could not be started.
     Failed { id: u64, failure: StartFailure, message: String, at: Timestamp },
     /// Its first process ended and was reaped, and its process group was killed.
@@ -271,8 +271,7 @@ fn spawn_one(spawner: &mut Spawner, job: Job) -> News {
             pid: spawned.pid,
             birth: spawned.birth,
             at: world::now(),
-            stdout: spawned.stdout,
-            stderr: spawned.stderr,
+            ends: Box::new(spawned.ends),
         },
         Err((failure, message)) => News::Failed { id, failure, message, at: world::now() },
     }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{AccessFlags, access, pipe2};
+use nix::unistd::{AccessFlags, access};
 
 use super::children::Exit;
 use super::procfs::{self, Birth};
+use super::stdio::{self, Ends};
 use super::vfork::{Image, Launcher, Strings};
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
@@ -27,8 +27,7 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub(crate) struct Spawned {
     pub(crate) pid: i32,
     pub(crate) birth: Birth,
-    pub(crate) stdout: OwnedFd,
-    pub(crate) stderr: OwnedFd,
+    pub(crate) ends: Ends,
 }
 
 /// A thread's means to start children.
@@ -43,7 +42,7 @@ impl Spawner {
         Ok(Spawner { launcher: Launcher::new(), null: File::open("/dev/null")? })
     }
 
-    /// Starts a child in a process group of its own, marked, with pipes for its output.
+    /// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.
     pub(crate) fn spawn(&mut self, start: &Start) -> Result<Spawned, (StartFailure, String)> {
         let name = start.argv.first().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
@@ -70,15 +69,14 @@ impl Spawner {
         let arguments = arguments.map(|argument| argument.clone().into_bytes());
         let argv = Strings::new(before.iter().cloned().chain(arguments))?;
         let (program, cwd) = (c_string(program)?, c_string(cwd)?);
-        let (stdout, stdout_child) = output_pipe()?;
-        let (stderr, stderr_child) = output_pipe()?;
-        let stdio = [self.null.as_fd(), stdout_child.as_fd(), stderr_child.as_fd()];
         let env = environment(start)?;
-        let image = Image { program: &program, argv: &argv, env: &env, cwd: &cwd, stdio };
+        let (ends, child_ends) = stdio::make(start.stdio)?;
+        let (stdio, terminal) = (child_ends.in_order(self.null.as_fd()), child_ends.is_terminal());
+        let image = Image { program: &program, argv: &argv, env: &env, cwd: &cwd, stdio, terminal };
         let before = world::since_boot();
         let pid = self.launcher.launch(&image)?;
         let birth = Birth::between(before, world::since_boot());
-        Ok(Spawned { pid, birth, stdout, stderr })
+        Ok(Spawned { pid, birth, ends })
     }
 }
 
@@ -93,12 +91,6 @@ fn environment(start: &Start) -> io::Result<Strings> {
 
 fn c_string(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
-}
-
-fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((read, write))
 }
 
 /// Finds the program as execvp(3) does. Done before the start: the child shall not allocate.

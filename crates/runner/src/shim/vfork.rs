@@ -29,6 +29,8 @@ pub(crate) struct Image<'a> {
     pub(crate) cwd: &'a CStr,
     /// stdin, stdout and stderr; all above 2.
     pub(crate) stdio: [BorrowedFd<'a>; 3],
+    /// Whether stdin is to become the controlling terminal of a session of its own.
+    pub(crate) terminal: bool,
 }
 
 /// A list of strings as execve(2) wants it.
@@ -55,6 +57,7 @@ struct Errand {
     env: *const *const c_char,
     cwd: *const c_char,
     stdio: [RawFd; 3],
+    terminal: bool,
     errno: c_int,
 }
 
@@ -66,7 +69,7 @@ impl Launcher {
         Launcher { stack: vec![0; STACK] }
     }
 
-    /// Starts a program in a process group of its own. Answers its pid; the error is that of the call that failed,
+    /// Starts a program in a process group of its own, or with a terminal in a session of its own. Answers its pid; the error is that of the call that failed,
     /// in the child or before it. A child that could not execute its program is left to whoever reaps.
     pub(crate) fn launch(&mut self, image: &Image<'_>) -> io::Result<i32> {
         let mut errand = Errand {
@@ -75,6 +78,7 @@ impl Launcher {
             env: image.env.pointers.as_ptr(),
             cwd: image.cwd.as_ptr(),
             stdio: image.stdio.map(|fd| fd.as_raw_fd()),
+            terminal: image.terminal,
             errno: 0,
         };
         let end = self.stack.as_mut_ptr_range().end;
@@ -112,13 +116,17 @@ extern "C" fn child(errand: *mut c_void) -> c_int {
 unsafe fn become_program(errand: &Errand) {
     // SAFETY: all pointers are to values that the parent made and keeps; the rest are plain numbers.
     unsafe {
-        if libc::setpgid(0, 0) < 0 {
+        // A session of its own is also a group of its own.
+        if (if errand.terminal { libc::setsid() } else { libc::setpgid(0, 0) }) < 0 {
             return;
         }
         for (fd, target) in errand.stdio.iter().zip(0..) {
             if libc::dup2(*fd, target) < 0 {
                 return;
             }
+        }
+        if errand.terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+            return;
         }
         if libc::chdir(errand.cwd) < 0 {
             return;

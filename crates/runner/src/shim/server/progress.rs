@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,6 +17,7 @@ use crate::shim::ledger::Record;
 use crate::shim::output::{Channel, Output};
 use crate::shim::procfs::Birth;
 use crate::shim::run::{Ending, Live, Run, State};
+use crate::shim::stdio::Ends;
 use crate::world;
 
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
@@ -33,8 +34,8 @@ impl Server {
         let (mut started, mut ended) = (Vec::new(), Vec::new());
         for news in self.children.take_news() {
             match news {
-                News::Started { id, pid, birth, at, stdout, stderr } => {
-                    self.on_started(id, pid, birth, at, [stdout, stderr]);
+                News::Started { id, pid, birth, at, ends } => {
+                    self.on_started(id, pid, birth, at, *ends);
                     started.push(id);
                 }
                 News::Failed { id, failure, message, at } => self.on_failed(id, failure, message, at),
@@ -66,14 +67,15 @@ impl Server {
         }
     }
 
-    pub(super) fn on_started(&mut self, id: u64, pid: i32, birth: Birth, at: Timestamp, pipes: [OwnedFd; 2]) {
+    pub(super) fn on_started(&mut self, id: u64, pid: i32, birth: Birth, at: Timestamp, ends: Ends) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let State::Queued(log) = &mut run.state else { return };
         let output = Output::new(std::mem::take(log));
         let key = run.key.clone();
-        let pipes = pipes.map(Some);
-        run.state =
-            State::Live(Box::new(Live { pid, birth, at, pipes, is_watched: false, output, ending: None }));
+        let Ends { outputs: pipes, input, terminal } = ends;
+        let (had_input, is_watched, ending) = (input.is_some(), false, None);
+        let live = Live { pid, birth, at, pipes, is_watched, input, had_input, terminal, output, ending };
+        run.state = State::Live(Box::new(live));
         self.ledger.put(&Record::started(key.clone(), pid, birth, at));
         self.events.push(Event::Started { key: key.clone(), pid, at });
         let signalled = run.signalled;
@@ -103,6 +105,7 @@ impl Server {
             let leftovers = BTreeSet::new();
             let ending = Ending { exit, leftovers, pipes_until: now + PIPES, until: now + LEFTOVERS };
             live.ending = Some(ending);
+            live.terminal = None;
             self.ending.insert(id);
         }
     }
@@ -169,9 +172,17 @@ impl Server {
             }
             Ok(count) => {
                 self.is_flooded |= count == self.chunk.len();
-                live.output.push(CHANNELS[channel], &self.chunk[..count], world::now())
+                let (output, now) = (&mut live.output, world::now());
+                let pushed = output.push(CHANNELS[channel], &self.chunk[..count], now);
+                // Whoever writes to it may wait for a prompt, which has no line end.
+                if live.had_input { pushed.and(output.finish(CHANNELS[channel], now)) } else { pushed }
             }
             Err(Errno::EAGAIN | Errno::EINTR) => return false,
+            // Of a terminal this is the end.
+            Err(Errno::EIO) => {
+                self.close_pipe(id, channel);
+                return false;
+            }
             Err(error) => {
                 self.note(&format!("a pipe cannot be read: {error}"));
                 self.close_pipe(id, channel);
