@@ -5,7 +5,7 @@
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use windlass_runner::runtime::{Event, Key, Runtime, Start};
+use windlass_runner::runtime::{self, Event, Key, Runtime, Start};
 use windlass_runner::shim::ShimRuntime;
 
 const RUNS: usize = 10_000;
@@ -49,6 +49,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())],
         cwd: None,
         log: folder.join(format!("{round}-{n}")).join("main").join("0.log"),
+        stdio: runtime::Stdio::default(),
     };
     let begin = now();
     runtime.start((0..IN_FLIGHT).map(start).collect());

@@ -6,13 +6,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use nix::sys::eventfd::EventFd;
 
 use super::spawn;
+use super::stdio::Ends;
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
 
@@ -27,8 +27,8 @@ pub(crate) struct Job {
 
 /// What happened to a child.
 pub(crate) enum News {
-    /// It runs; its output comes through these.
-    Started { id: u64, pid: i32, ticks: u64, at: Timestamp, stdout: OwnedFd, stderr: OwnedFd },
+    /// It runs, with these streams.
+    Started { id: u64, pid: i32, ticks: u64, at: Timestamp, ends: Box<Ends> },
     /// It could not be started.
     Failed { id: u64, failure: StartFailure, message: String, at: Timestamp },
     /// Its first process ended and was reaped, and its process group was killed.
@@ -228,8 +228,7 @@ fn spawn_one(job: Job) -> News {
             pid: spawned.pid,
             ticks: spawned.ticks,
             at: world::now(),
-            stdout: spawned.stdout,
-            stderr: spawned.stderr,
+            ends: Box::new(spawned.ends),
         },
         Err((failure, message)) => News::Failed { id, failure, message, at: world::now() },
     }

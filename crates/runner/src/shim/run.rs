@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::children::Exit;
 use super::output::Output;
+use super::stdio::InputEnd;
 use crate::runtime::{Event, Key};
 
 /// A run that is not forgotten.
@@ -33,8 +34,14 @@ pub(crate) enum State {
 pub(crate) struct Live {
     pub(crate) pid: i32,
     pub(crate) at: Timestamp,
-    /// The read ends of its output, stdout and stderr.
+    /// The read ends of its output, stdout and stderr; of a terminal the first is all.
     pub(crate) pipes: [Option<OwnedFd>; 2],
+    /// Where it is written to; taken away when its stdin has ended.
+    pub(crate) input: Option<InputEnd>,
+    /// Whether it ever had such a place.
+    pub(crate) had_input: bool,
+    /// Its side of its terminal, until it has ended.
+    pub(crate) terminal: Option<OwnedFd>,
     pub(crate) output: Output,
     /// Set when its first process was reaped: from there on it is being finished.
     pub(crate) ending: Option<Ending>,

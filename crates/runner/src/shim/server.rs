@@ -1,6 +1,7 @@
 //! The main loop: one client, the pipes, the news of the children's threads, the ledger.
 //! It decides nothing about containers; it does what it is told, and tells.
 
+mod guests;
 mod progress;
 mod requests;
 
@@ -18,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::children::{Children, Job};
 use super::connection::Connection;
+use super::door::Door;
 use super::ledger::{Ledger, Record};
 use super::run::{Run, State};
 use super::wire::Reply;
@@ -27,6 +29,9 @@ use crate::world;
 const LISTENER: u64 = u64::MAX;
 const NEWS: u64 = u64::MAX - 1;
 const CLIENT: u64 = u64::MAX - 2;
+const DOOR: u64 = u64::MAX - 3;
+/// With this bit a guest at the door, else a run's pipe.
+const GUEST: u64 = 1 << 63;
 /// How long the first client may take to come.
 const FIRST_CLIENT: Duration = Duration::from_secs(10);
 /// How often a shim without a client looks whether its directory is still there.
@@ -39,6 +44,7 @@ pub(crate) struct Server {
     epoll: Epoll,
     listener: UnixListener,
     client: Option<Connection>,
+    door: Door,
     children: Arc<Children>,
     ledger: Ledger,
     notes: File,
@@ -64,6 +70,7 @@ impl Server {
     /// Begins the threads and registers what the loop waits for.
     pub(crate) fn new(
         listener: UnixListener,
+        door: Door,
         ledger: Ledger,
         notes: File,
         lock: Flock<File>,
@@ -74,11 +81,13 @@ impl Server {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         listener.set_nonblocking(true)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        epoll.add(&door, EpollEvent::new(EpollFlags::EPOLLIN, DOOR))?;
         epoll.add(children.wake(), EpollEvent::new(EpollFlags::EPOLLIN, NEWS))?;
         Ok(Server {
             epoll,
             listener,
             client: None,
+            door,
             children,
             ledger,
             notes,
@@ -135,6 +144,8 @@ impl Server {
             LISTENER => self.on_connect(),
             CLIENT => self.on_client(),
             NEWS => {}
+            DOOR => self.on_door(),
+            guest if guest & GUEST != 0 => self.on_guest(guest & !GUEST),
             pipe => self.on_pipe(pipe / 2, (pipe % 2) as usize),
         }
     }

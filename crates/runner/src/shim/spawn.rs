@@ -3,18 +3,17 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{AccessFlags, access, pipe2};
+use nix::unistd::{AccessFlags, access};
 
 use super::children::Exit;
 use super::procfs;
+use super::stdio::{self, Ends};
 use crate::runtime::{Ended, Start, StartFailure};
 
 /// Where programs are looked up if the environment has no `PATH`, as execvp(3) does.
@@ -24,11 +23,10 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 pub(crate) struct Spawned {
     pub(crate) pid: i32,
     pub(crate) ticks: u64,
-    pub(crate) stdout: OwnedFd,
-    pub(crate) stderr: OwnedFd,
+    pub(crate) ends: Ends,
 }
 
-/// Starts a child in a process group of its own, marked, with pipes for its output.
+/// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.
 pub(crate) fn spawn(start: &Start) -> Result<Spawned, (StartFailure, String)> {
     let name = start.argv.first().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
@@ -44,39 +42,26 @@ pub(crate) fn spawn(start: &Start) -> Result<Spawned, (StartFailure, String)> {
 }
 
 fn attempt(program: &Path, before: &[String], start: &Start, cwd: &Path) -> io::Result<Spawned> {
-    let (stdout, stdout_child) = output_pipe()?;
-    let (stderr, stderr_child) = output_pipe()?;
-    let child = command(program, before, start, cwd, stdout_child, stderr_child).spawn()?;
+    let (ends, child_ends) = stdio::make(start.stdio)?;
+    let mut command = command(program, before, start, cwd);
+    child_ends.give(&mut command)?;
+    let child = command.spawn()?;
     // A pid is positive and fits: the kernel's own type is i32.
     let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
     // Not reaped before it is written down, so that this is the child even if it has ended.
     let ticks = procfs::stat(pid).map_or(0, |stat| stat.ticks);
-    Ok(Spawned { pid, ticks, stdout, stderr })
+    Ok(Spawned { pid, ticks, ends })
 }
 
-fn command(
-    program: &Path,
-    before: &[String],
-    start: &Start,
-    cwd: &Path,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-) -> Command {
+fn command(program: &Path, before: &[String], start: &Start, cwd: &Path) -> Command {
     let mut command = Command::new(program);
     if before.is_empty() {
         command.arg0(&start.argv[0]);
     }
-    command.args(before).args(&start.argv[1..]).current_dir(cwd).process_group(0);
-    command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).env_clear();
+    command.args(before).args(&start.argv[1..]).current_dir(cwd).env_clear();
     command.envs(start.env.iter().map(|(name, value)| (name, value)));
     command.env(procfs::MARK, procfs::mark(&start.key));
     command
-}
-
-fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
-    fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok((read, write))
 }
 
 /// Finds the program as execvp(3) does. Done here because std leaves posix_spawn when `PATH` is given.

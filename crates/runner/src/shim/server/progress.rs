@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use crate::shim::descend;
 use crate::shim::ledger::Record;
 use crate::shim::output::{Channel, Output};
 use crate::shim::run::{Ending, Live, Run, State};
+use crate::shim::stdio::Ends;
 use crate::world;
 
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
@@ -29,8 +30,8 @@ impl Server {
         let mut has_orphans = false;
         for news in self.children.take_news() {
             match news {
-                News::Started { id, pid, ticks, at, stdout, stderr } => {
-                    self.on_started(id, pid, ticks, at, [stdout, stderr]);
+                News::Started { id, pid, ticks, at, ends } => {
+                    self.on_started(id, pid, ticks, at, *ends);
                 }
                 News::Failed { id, failure, message, at } => self.on_failed(id, failure, message, at),
                 News::Reaped { id, exit } => {
@@ -51,17 +52,20 @@ impl Server {
         }
     }
 
-    pub(super) fn on_started(&mut self, id: u64, pid: i32, ticks: u64, at: Timestamp, pipes: [OwnedFd; 2]) {
+    pub(super) fn on_started(&mut self, id: u64, pid: i32, ticks: u64, at: Timestamp, ends: Ends) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let State::Queued(log) = &mut run.state else { return };
         let output = Output::new(std::mem::take(log));
         let key = run.key.clone();
-        for (channel, pipe) in pipes.iter().enumerate() {
+        let Ends { outputs: pipes, input, terminal } = ends;
+        for (channel, pipe) in pipes.iter().enumerate().filter_map(|(n, pipe)| Some((n, pipe.as_ref()?))) {
             let interest = EpollEvent::new(EpollFlags::EPOLLIN, id * 2 + channel as u64);
             // Fails only without memory; the pipe then closes with the run.
             let _ = self.epoll.add(pipe, interest);
         }
-        run.state = State::Live(Box::new(Live { pid, at, pipes: pipes.map(Some), output, ending: None }));
+        let had_input = input.is_some();
+        let live = Live { pid, at, pipes, input, had_input, terminal, output, ending: None };
+        run.state = State::Live(Box::new(live));
         self.ledger.put(&Record::Started { key: key.clone(), pid, ticks, at });
         self.events.push(Event::Started { key: key.clone(), pid, at });
         let signalled = run.signalled;
@@ -91,6 +95,7 @@ impl Server {
             let leftovers = BTreeSet::new();
             let ending = Ending { exit, leftovers, pipes_until: now + PIPES, until: now + LEFTOVERS };
             live.ending = Some(ending);
+            live.terminal = None;
             self.ending.insert(id);
         }
     }
@@ -127,8 +132,15 @@ impl Server {
         let Some(pipe) = &live.pipes[channel] else { return };
         let written = match nix::unistd::read(pipe, &mut self.chunk) {
             Ok(0) => return self.close_pipe(id, channel),
-            Ok(count) => live.output.push(CHANNELS[channel], &self.chunk[..count], world::now()),
+            Ok(count) => {
+                let (output, now) = (&mut live.output, world::now());
+                let pushed = output.push(CHANNELS[channel], &self.chunk[..count], now);
+                // Whoever writes to it may wait for a prompt, which has no line end.
+                if live.had_input { pushed.and(output.finish(CHANNELS[channel], now)) } else { pushed }
+            }
             Err(Errno::EAGAIN | Errno::EINTR) => return,
+            // Of a terminal this is the end.
+            Err(Errno::EIO) => return self.close_pipe(id, channel),
             Err(error) => {
                 self.note(&format!("a pipe cannot be read: {error}"));
                 return self.close_pipe(id, channel);
