@@ -47,7 +47,7 @@ impl Tick {
         let mut placed = Vec::new();
         while placed.len() < most
             && !self.draining()
-            && let Some((key, request)) = self.room.next()
+            && let Some((key, request)) = self.room.next_fit()
         {
             self.room.leave(&key);
             let Some(pod) = draft.current(&self.cache, &key) else { continue };

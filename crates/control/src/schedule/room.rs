@@ -182,7 +182,7 @@ impl Room {
 
     /// The pod to place next: the first of those that fit. One that does not fit is passed by, as upstream does.
     #[must_use]
-    pub fn next(&mut self) -> Option<(Arc<str>, Amounts)> {
+    pub fn next_fit(&mut self) -> Option<(Arc<str>, Amounts)> {
         if !self.stirred {
             return None;
         }

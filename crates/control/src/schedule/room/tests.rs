@@ -22,7 +22,7 @@ fn cpu(cpu: &str) -> Amounts {
 /// Places all that fit, and returns their keys in order.
 fn fill(room: &mut Room) -> Vec<String> {
     let mut placed = Vec::new();
-    while let Some((key, request)) = room.next() {
+    while let Some((key, request)) = room.next_fit() {
         room.leave(&key);
         room.take(&key, request);
         placed.push(key.to_string());
