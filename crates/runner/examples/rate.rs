@@ -76,9 +76,11 @@ async fn main() {
     let folder = std::env::temp_dir().join(format!("windlass-rate-{}", std::process::id()));
     let program = std::env::args_os().nth(1).expect("the shim's program");
     let runtime = ShimRuntime::connect(folder.join("shim"), vec![program]).await.expect("the shim starts");
+    let rounds: usize =
+        std::env::args().nth(2).map_or(5, |rounds| rounds.parse().expect("a number of rounds"));
     let mut round = 0;
     for program in ["/bin/true", "/bin/echo"] {
-        for _ in 0..5 {
+        for _ in 0..rounds {
             let (me, them) = (std::process::id(), runtime.pid().expect("the shim lives"));
             let before = cpu_us(me);
             let plain = plain(program);

@@ -22,6 +22,7 @@ mod server;
 mod setup;
 mod spawn;
 mod stdio;
+mod vfork;
 mod wire;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::children::Exit;
 use super::output::Output;
+use super::procfs::Birth;
 use super::stdio::InputEnd;
 use crate::runtime::{Event, Key};
 
@@ -33,9 +34,12 @@ pub(crate) enum State {
 /// A run with a process, or with pipes that are still being read.
 pub(crate) struct Live {
     pub(crate) pid: i32,
+    pub(crate) birth: Birth,
     pub(crate) at: Timestamp,
     /// The read ends of its output, stdout and stderr; of a terminal the first is all.
     pub(crate) pipes: [Option<OwnedFd>; 2],
+    /// Whether the loop waits for them.
+    pub(crate) is_watched: bool,
     /// Where it is written to; taken away when its stdin has ended.
     pub(crate) input: Option<InputEnd>,
     /// Whether it ever had such a place.
