@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+#[expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
 fn amounts(list: Value) -> Amounts {
     Amounts::read(&list)
 }
@@ -66,7 +67,7 @@ fn one_that_does_not_fit_is_passed_by_and_comes_in_when_there_is_room() {
     room.wait(&"small".into(), cpu("1"), 0, "2");
     assert_eq!(fill(&mut room), ["small"]);
     assert_eq!(room.lacks(&cpu("2")), [Lack { resource: "cpu".into(), is_hopeless: false }]);
-    assert_eq!(room.lacks(&cpu("3"))[0].is_hopeless, true);
+    assert!(room.lacks(&cpu("3"))[0].is_hopeless);
     room.free("a");
     assert_eq!(fill(&mut room), Vec::<String>::new());
     room.free("small");
