@@ -103,6 +103,13 @@ impl Store {
         read::list(&self.shared, request)
     }
 
+    /// Visits every key below a prefix, in key order, as they all were at one revision: the key, the revision that
+    /// made it, the revision of its newest version, its tags. Returns the revision, from which a watch goes on
+    /// without a gap. No value is read, and no lock is held while `visit` runs: it may use the store.
+    pub fn scan(&self, prefix: &str, visit: &mut dyn FnMut(&Key, Revision, Revision, &Tags)) -> Revision {
+        read::scan(&self.shared, prefix, visit)
+    }
+
     /// How many keys there are below a prefix.
     #[must_use]
     pub fn count(&self, prefix: &str) -> usize {

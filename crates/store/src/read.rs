@@ -7,7 +7,7 @@ use crate::errors::ReadError;
 use crate::shared::Shared;
 use crate::state::{State, Version};
 use crate::sync::read;
-use crate::types::{Entry, Key, ListRequest, Page, Revision};
+use crate::types::{Entry, Key, ListRequest, Page, Revision, Tags};
 
 /// The newest version of a key.
 pub(crate) fn get(shared: &Shared, key: &str) -> Result<Option<Entry>, ReadError> {
@@ -30,6 +30,34 @@ pub(crate) fn list(shared: &Shared, request: &ListRequest<'_>) -> Result<Page, R
     drop(state);
     let entries = resolve(shared, &found.versions).map_err(ReadError::Io)?;
     Ok(Page { entries, revision, more: found.more, remaining: found.remaining })
+}
+
+/// How many keys a scan looks at under one lock.
+const SLICE: usize = 1024;
+
+/// Shows every key below a prefix with its creation, its newest change and its tags, as they are at one revision.
+/// The keys are taken in slices, so that a writer waits for one slice at most; none is shown under a lock.
+pub(crate) fn scan(
+    shared: &Shared,
+    prefix: &str,
+    visit: &mut dyn FnMut(&Key, Revision, Revision, &Tags),
+) -> Revision {
+    let mut state = read(&shared.state);
+    let revision = state.revision();
+    // What changes meanwhile is undone from the log, which keeps it for as long.
+    let _pin = shared.pins.pin(revision);
+    let mut after: Option<Key> = None;
+    loop {
+        let keys = state.keys_at(revision, prefix, after.as_deref(), None);
+        let slice: Vec<(Key, Version)> = keys.take(SLICE).map(|(k, v)| (k.clone(), v.clone())).collect();
+        drop(state);
+        for (key, version) in &slice {
+            visit(key, version.created, version.modified, &version.tags);
+        }
+        let Some((last, _)) = slice.last().filter(|_| slice.len() == SLICE) else { return revision };
+        after = Some(last.clone());
+        state = read(&shared.state);
+    }
 }
 
 /// The versions with their values. Those are read in the order in which they were written: they lie so on disk.

@@ -13,6 +13,8 @@ crate::on_both!(
     revision_ahead_is_refused,
     forgotten_revision_is_refused,
     old_changes_are_forgotten_by_age,
+    scan_shows_keys_and_tags_of_one_revision,
+    scan_shows_one_revision_while_its_visitor_waits_for_writers,
 );
 
 async fn prefix_bounds_a_list(on: On) {
@@ -143,4 +145,58 @@ async fn old_changes_are_forgotten_by_age(on: On) {
     bench.put("a", "now").await;
     assert!(bench.at(Revision(1003)).is_err());
     assert_eq!(bench.at(Revision(1005)).unwrap(), pairs(&[("a", "young")]));
+}
+
+async fn scan_shows_keys_and_tags_of_one_revision(on: On) {
+    let bench = Bench::new(on);
+    bench
+        .store
+        .commit(vec![tagged("b/1", "1", &[("n", "v")]), put("a", "1"), put("b/2", "1")])
+        .await
+        .unwrap();
+    bench.put("b/2", "2").await;
+    bench.delete("a").await;
+    let mut seen = Vec::new();
+    let revision = bench.store.scan("b/", &mut |key, created, modified, tags| {
+        seen.push((key.to_string(), created.0, modified.0, tags.get("n").map(str::to_owned)));
+    });
+    assert_eq!(revision, Revision(1005));
+    assert_eq!(seen, [("b/1".into(), 1001, 1001, Some("v".into())), ("b/2".into(), 1003, 1004, None)]);
+    let mut none = 0;
+    assert_eq!(bench.store.scan("c", &mut |_, _, _, _| none += 1), revision);
+    assert_eq!(none, 0);
+}
+
+async fn scan_shows_one_revision_while_its_visitor_waits_for_writers(on: On) {
+    // Without a log everything old would be forgotten at once, were it not for the scan.
+    let bench = Bench::bounded(on, Bounds { log_bytes: 0, ..Bounds::default() });
+    let names: Vec<String> = (0..3000).map(|n| format!("k{n:04}")).collect();
+    for part in names.chunks(500) {
+        bench.store.commit(part.iter().map(|key| put(key, "old")).collect()).await.unwrap();
+    }
+    let (ask, mut asked) = tokio::sync::mpsc::channel(1);
+    let (answer, mut answered) = tokio::sync::mpsc::channel::<()>(1);
+    let scan = tokio::task::spawn_blocking({
+        let store = bench.store.clone();
+        move || {
+            let mut seen = Vec::new();
+            let revision = store.scan("", &mut |key, _, modified, _| {
+                if seen.len().is_multiple_of(1000) {
+                    ask.blocking_send(()).unwrap();
+                    answered.blocking_recv().unwrap();
+                }
+                assert!(modified.0 <= 4000, "{key} was written after the scan began");
+                seen.push(key.to_string());
+            });
+            (seen, revision)
+        }
+    });
+    while asked.recv().await.is_some() {
+        let changes = vec![put("k0001", "new"), delete("k1500"), put("k2500", "new"), put("k29995", "new")];
+        bench.store.commit(changes).await.unwrap();
+        answer.send(()).await.unwrap();
+    }
+    let (seen, revision) = scan.await.unwrap();
+    assert_eq!(revision, Revision(4000));
+    assert_eq!(seen, names);
 }
