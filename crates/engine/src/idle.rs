@@ -30,7 +30,7 @@ struct Scene {
 /// Since when nothing has been going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Quiet {
-    since: Timestamp,
+    since: Option<Timestamp>,
     seen: u64,
 }
 
@@ -46,12 +46,12 @@ enum Next {
 impl Quiet {
     /// One look. A clock that was set back begins the time anew; one that was set forward shortens it.
     fn look(&mut self, scene: Scene, now: Timestamp, after: Duration) -> Next {
-        let idle = scene.open == 0 && scene.busy == 0 && scene.seen == self.seen && self.since <= now;
-        if !idle {
-            *self = Quiet { since: now, seen: scene.seen };
-        }
+        let quiet = scene.open == 0 && scene.busy == 0;
+        let same = scene.seen == self.seen;
+        let since = self.since.filter(|since| same && *since <= now).unwrap_or(now);
+        *self = Quiet { since: quiet.then_some(since), seen: scene.seen };
         let after = SignedDuration::try_from(after).unwrap_or(SignedDuration::MAX);
-        let until = self.since.saturating_add(after).unwrap_or(Timestamp::MAX);
+        let until = self.since.unwrap_or(now).saturating_add(after).unwrap_or(Timestamp::MAX);
         if until <= now {
             return Next::Leave;
         }
@@ -73,7 +73,7 @@ pub(crate) struct Idle {
 impl Idle {
     /// Resolves when the engine has been idle for as long as it may be.
     pub(crate) async fn elapsed(mut self) {
-        let mut quiet = Quiet { since: self.world.now(), seen: 0 };
+        let mut quiet = Quiet { since: None, seen: 0 };
         loop {
             let after = *self.after.borrow_and_update();
             let at = match after.map(|after| quiet.look(self.scene(), self.world.now(), after)) {
@@ -122,7 +122,7 @@ mod tests {
 
     /// Follows every look until it leaves, or for a day; the minute of its leaving.
     fn leaves(scene: impl Fn(i64) -> Scene) -> Option<i64> {
-        let mut quiet = Quiet { since: at(0), seen: 0 };
+        let mut quiet = Quiet { since: None, seen: 0 };
         let mut now = at(0);
         while now < at(1440) {
             let minute = (now.as_second() - at(0).as_second()) / 60;
@@ -163,9 +163,9 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_begins_the_time_anew() {
-        let mut quiet = Quiet { since: at(100), seen: 0 };
+        let mut quiet = Quiet { since: Some(at(100)), seen: 0 };
         assert!(matches!(quiet.look(scene(0, 0, 0), at(0), HALF_HOUR), Next::Look(_)));
-        assert_eq!(quiet.since, at(0));
+        assert_eq!(quiet.since, Some(at(0)));
         assert_eq!(quiet.look(scene(0, 0, 0), at(30), HALF_HOUR), Next::Leave);
     }
 }

@@ -224,6 +224,9 @@ fn up(args: low::Up) -> Result<UpOptions, Usage> {
     let listen = args.listen.as_deref().map(loopback).transpose()?;
     let mut problems = Problems::new();
     let idle_exit = job::time("--idle-exit", args.idle_exit.as_deref(), &mut problems);
+    if idle_exit.is_some_and(|after| after.is_zero()) {
+        problems.add("--idle-exit", "is 0: such an engine would be gone before anybody asks it");
+    }
     problems.or(()).map_err(|problems| wrong("up", &problems))?;
     let ephemeral = args.ephemeral.then_some(args.command);
     Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral })

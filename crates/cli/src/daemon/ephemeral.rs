@@ -71,7 +71,7 @@ pub(crate) async fn orphaned(home: &Home) {
     let gone = tokio::task::spawn_blocking(move || owner.lock_shared().is_ok());
     if !matches!(gone.await, Ok(true)) {
         tracing::warn!("it cannot be known whether the owner of this engine lives");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
