@@ -13,6 +13,7 @@ mod facts;
 mod garbage;
 mod home;
 mod identity;
+mod idle;
 mod intake;
 mod jobs;
 mod logs;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -69,6 +70,8 @@ pub(crate) struct Tick {
     pub(crate) blocked: HashMap<String, BTreeSet<Key>>,
     /// Rounds in which one object is asked at a time: the store refused an object in a larger draft.
     pub(crate) careful: usize,
+    /// How many jobs and pods are not over, for whoever wants to know whether the engine is idle.
+    pub(crate) busy: Arc<AtomicUsize>,
     /// Set while the engine ends pods before it stops: when those that still run are killed.
     pub(crate) drain_until: Option<Timestamp>,
 }
@@ -124,6 +127,7 @@ impl Tick {
             let due = self.timers.due(self.world.now());
             self.look_at(due);
             self.step().await?;
+            self.busy.store(self.cache.busy(), Ordering::Release);
             if self.drained() {
                 return Ok(());
             }
