@@ -2,6 +2,7 @@
 //! end, as it grows. It knows no pod and no HTTP; that a run has ended it is told.
 
 pub(crate) mod entry;
+mod keep;
 pub(crate) mod render;
 pub(crate) mod segments;
 mod tail;
@@ -25,6 +26,8 @@ use self::entry::Cutter;
 use self::render::Render;
 use self::segments::Segment;
 use self::tail::Place;
+
+pub use self::keep::{base, files, shed};
 
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;

@@ -13,7 +13,7 @@ use lz4_flex::frame::FrameDecoder;
 
 /// No segment is larger when it is unpacked: one batch of short lines may go over a segment's size.
 const MAX_UNPACKED: u64 = 64 << 20;
-const PACKED: &str = ".lz4";
+pub(super) const PACKED: &str = ".lz4";
 
 /// The file of a segment that is not packed.
 pub(crate) fn plain(base: &Path, number: u64) -> PathBuf {
