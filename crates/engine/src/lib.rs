@@ -20,6 +20,7 @@ mod logs;
 mod namespaces;
 mod notes;
 mod pods;
+mod room;
 mod start;
 mod sweeper;
 mod tick;
