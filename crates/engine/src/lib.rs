@@ -27,7 +27,7 @@ mod tick;
 mod timers;
 mod world;
 
-pub use config::{Config, Images, StoreKind};
+pub use config::{Config, Images, LogLimits, StoreKind};
 pub use home::{Home, HomeError, Running};
 pub use start::{Engine, StartError, StopPods};
 pub use windlass_apiserver::world::World;
