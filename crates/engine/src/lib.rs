@@ -20,13 +20,14 @@ mod logs;
 mod namespaces;
 mod notes;
 mod pods;
+mod room;
 mod start;
 mod sweeper;
 mod tick;
 mod timers;
 mod world;
 
-pub use config::{Config, Images, StoreKind};
+pub use config::{Config, Images, LogLimits, StoreKind};
 pub use home::{Home, HomeError, Running};
 pub use start::{Engine, StartError, StopPods};
 pub use windlass_apiserver::world::World;

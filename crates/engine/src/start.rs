@@ -132,7 +132,7 @@ impl Engine {
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry { store: store.clone(), world: config.world.clone() };
-        let machine = Machine::read();
+        let machine = Machine::read(config.home.root());
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
@@ -307,8 +307,9 @@ fn tick(
         runtime,
         world: config.world.clone(),
         home: config.home.clone(),
+        log_limit: config.logs.attempt_bytes,
         hub: hub.clone(),
-        sweeper: Sweeper::start(config.home.clone()),
+        sweeper: Sweeper::start(config.home.clone(), config.logs.total_bytes),
         node: schedule::Node {
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),
@@ -318,6 +319,8 @@ fn tick(
                 Images::Host => schedule::Images::Host,
             },
         },
+        room: schedule::Room::default(),
+        newcomers: Vec::new(),
         authority,
         host: Host {
             env: config.environment.clone(),
