@@ -55,14 +55,18 @@ pub(crate) enum Verb {
     /// List jobs
     #[command(visible_alias = "ps")]
     List(List),
-    /// Tell the whole story of one job: status, reason, pods, events
+    /// Tell the whole story of a job: status, reason, pods, events
     Show(Show),
+    /// Tell why a job stands where it stands, and what to do about it
+    Why(Why),
     /// Print the output of a job
     Logs(Logs),
     /// Wait until jobs have ended
     Wait(Wait),
     /// Cancel jobs that have not ended
     Cancel(Cancel),
+    /// Submit jobs that have ended again, as new jobs
+    Retry(Retry),
     /// Delete jobs and all that belongs to them
     Delete(Delete),
     /// Choose the cluster for the commands to come, or print the choice
@@ -75,6 +79,8 @@ pub(crate) enum Verb {
     Status(Status),
     /// Print the engine's kubeconfig, for any Kubernetes client
     Kubeconfig(Kubeconfig),
+    /// Print the settings that hold here, each with its origin
+    Config(Config),
     /// Print the completion script of a shell
     Completions(Completions),
 }
@@ -88,9 +94,15 @@ pub(crate) struct JobArgs {
     /// Run in a container of this image [default: as a process of the host]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+    /// When to fetch the image: at every start, when the node lacks it, or not at all [default: the cluster's]
+    #[arg(long, value_enum, value_name = "WHEN", ignore_case = true, alias = "image-pull-policy")]
+    pub pull: Option<Pull>,
     /// Set a variable; without a value, pass on the caller's
     #[arg(short, long, value_name = "NAME[=VALUE]", action = ArgAction::Append)]
     pub env: Vec<String>,
+    /// Set the variables of this file, a NAME=VALUE a line; --env goes over it
+    #[arg(long, value_name = "FILE", action = ArgAction::Append)]
+    pub env_file: Vec<PathBuf>,
     /// Variables of the caller to pass on: ALL, NONE, or names [default: NONE with an image; else PATH, HOME,
     /// USER, LOGNAME, SHELL, LANG, LC_ALL, TZ, TMPDIR, VIRTUAL_ENV, CONDA_PREFIX]
     #[arg(long, value_name = "ALL|NONE|LIST")]
@@ -125,6 +137,34 @@ pub(crate) struct JobArgs {
     /// Memory that a pod asks for and may use, e.g. 512Mi
     #[arg(long, value_name = "QUANTITY")]
     pub memory: Option<String>,
+    /// GPUs that a pod needs: a number of nvidia.com/gpu, or another resource's
+    #[arg(long, value_name = "[RESOURCE=]N")]
+    pub gpu: Option<String>,
+    /// Any resource that a pod asks for, e.g. ephemeral-storage=1Gi
+    #[arg(long, value_name = "RESOURCE=QUANTITY", action = ArgAction::Append)]
+    pub request: Vec<String>,
+    /// The most of a resource that a pod may use, e.g. cpu=2
+    #[arg(long, value_name = "RESOURCE=QUANTITY", action = ArgAction::Append)]
+    pub limit: Vec<String>,
+    /// Let the command see a directory of the node (/DIR:PATH), a claim/NAME:PATH, configmap/NAME:PATH,
+    /// secret/NAME:PATH, or an empty:PATH; with :ro at the end for reading only
+    #[arg(short, long, value_name = "SOURCE:PATH[:ro]", action = ArgAction::Append)]
+    pub volume: Vec<String>,
+    /// Add an annotation
+    #[arg(long, value_name = "NAME=TEXT", action = ArgAction::Append)]
+    pub annotation: Vec<String>,
+    /// Run as this service account
+    #[arg(long, value_name = "NAME")]
+    pub service_account: Option<String>,
+    /// Fetch images with the credentials of this secret
+    #[arg(long, value_name = "NAME", action = ArgAction::Append)]
+    pub pull_secret: Vec<String>,
+    /// Only on nodes with this label
+    #[arg(long, value_name = "NAME=VALUE", action = ArgAction::Append)]
+    pub node_selector: Vec<String>,
+    /// With this priority class
+    #[arg(long, value_name = "NAME")]
+    pub priority_class: Option<String>,
     /// Id of the submission: the same id with the same content is one job, however often it is sent
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
@@ -133,12 +173,27 @@ pub(crate) struct JobArgs {
     pub command: Vec<String>,
 }
 
+/// When an image is fetched.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pull {
+    /// At every start
+    Always,
+    /// When the node does not have it
+    #[value(alias = "IfNotPresent")]
+    Missing,
+    /// Not at all
+    Never,
+}
+
 /// `windlass run`
 #[derive(Args, Debug)]
 #[command(override_usage = "windlass run [OPTIONS] -- COMMAND...")]
 pub(crate) struct Run {
     #[command(flatten)]
     pub job: JobArgs,
+    /// Print the job's name and return; it runs on
+    #[arg(short, long, conflicts_with_all = ["on_interrupt", "no_fail_fast", "result_file"])]
+    pub detach: bool,
     /// What Ctrl-C does: cancel the job (again: kill it now), or leave it running
     #[arg(long, value_enum, default_value = "cancel", value_name = "ACTION")]
     pub on_interrupt: OnInterrupt,
@@ -211,7 +266,7 @@ pub(crate) enum ListFormat {
 }
 
 /// Which jobs: named, or by label.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Which {
     /// Names, submission ids, unique beginnings of either, or `last`
     #[arg(value_name = "JOB")]
@@ -238,20 +293,36 @@ pub(crate) struct List {
 /// `windlass show`
 #[derive(Args, Debug)]
 pub(crate) struct Show {
-    /// The job: a name, a submission id, a unique beginning of either, or `last`
-    #[arg(value_name = "JOB")]
-    pub job: String,
+    #[command(flatten)]
+    pub which: Which,
     /// Print the Job object instead
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<ObjectFormat>,
 }
 
+/// `windlass why`
+#[derive(Args, Debug)]
+pub(crate) struct Why {
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// `windlass retry`
+#[derive(Args, Debug)]
+pub(crate) struct Retry {
+    /// Which; with -l only those that did not succeed
+    #[command(flatten)]
+    pub which: Which,
+    /// Wait until the new jobs have ended, exit with their code
+    #[arg(long)]
+    pub wait: bool,
+}
+
 /// `windlass logs`
 #[derive(Args, Debug)]
 pub(crate) struct Logs {
-    /// The job: a name, a submission id, a unique beginning of either, or `last`
-    #[arg(value_name = "JOB")]
-    pub job: String,
+    #[command(flatten)]
+    pub which: Which,
     /// Follow until the job has ended
     #[arg(short, long)]
     pub follow: bool,
@@ -397,6 +468,24 @@ pub(crate) struct Kubeconfig {
     /// Print the file's path instead
     #[arg(long)]
     pub path: bool,
+}
+
+/// `windlass config`
+#[derive(Args, Debug)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub verb: ConfigVerb,
+}
+
+/// What is done with the settings.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConfigVerb {
+    /// Print them
+    Show {
+        /// Format of the answer
+        #[arg(short, long, value_enum, value_name = "FORMAT")]
+        output: Option<DataFormat>,
+    },
 }
 
 /// `windlass completions`

@@ -5,6 +5,7 @@
 pub(crate) mod high;
 mod job;
 pub(crate) mod low;
+mod more;
 mod usage;
 
 use std::ffi::OsString;
