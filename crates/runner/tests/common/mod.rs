@@ -35,6 +35,7 @@ impl Home {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             env,
             cwd: None,
+            space: None,
             log,
             stdio: Stdio::default(),
         }
