@@ -126,6 +126,10 @@ impl Home {
     pub(crate) fn pod_logs(&self, pod_uid: &str) -> PathBuf {
         self.logs().join(pod_uid)
     }
+    /// The volumes of all pods.
+    pub(crate) fn pods(&self) -> PathBuf {
+        self.root.join("pods")
+    }
     /// The logs of all pods.
     pub(crate) fn logs(&self) -> PathBuf {
         self.root.join("logs")

@@ -68,6 +68,7 @@ impl Tick {
             .collect();
         self.absorb_events(lost);
         self.sweeper.sweep(|uid| self.cache.has_uid(uid));
+        self.unfurnish_ended();
     }
 
     pub(crate) fn absorb_changes(&mut self, changes: Vec<Change>) {

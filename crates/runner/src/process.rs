@@ -17,8 +17,8 @@ use serde_json::Value;
 
 pub use self::refuse::ConfigError;
 pub use self::volumes::{VolumeCause, VolumeError};
-use crate::volumes::{Volume, VolumeMount};
 use crate::runtime::{Stdin, Stdio};
+use crate::volumes::{Volume, VolumeMount};
 
 /// Where a container's configuration comes from.
 pub trait Lookup {

@@ -153,7 +153,11 @@ pub enum FaultCause {
 ///
 /// # Errors
 /// The first volume that cannot be had.
-pub fn find(volumes: &[Volume], mounts: &[VolumeMount], folders: &Folders) -> Result<Vec<Mount>, VolumeFault> {
+pub fn find(
+    volumes: &[Volume],
+    mounts: &[VolumeMount],
+    folders: &Folders,
+) -> Result<Vec<Mount>, VolumeFault> {
     for volume in volumes {
         check(volume, folders).map_err(|cause| VolumeFault { volume: volume.name.clone(), cause })?;
     }
@@ -218,12 +222,16 @@ fn check_host(path: &Path, kind: HostKind) -> Result<(), FaultCause> {
         Err(cause) => return Err(FaultCause::Io { path: path.to_owned(), cause }),
     };
     let (is_right, wanted) = match (kind, there) {
-        (HostKind::DirectoryOrCreate | HostKind::FileOrCreate, None) | (HostKind::Any, Some(_)) => return Ok(()),
+        (HostKind::DirectoryOrCreate | HostKind::FileOrCreate, None) | (HostKind::Any, Some(_)) => {
+            return Ok(());
+        }
         (HostKind::Any, None) => return Err(FaultCause::NotThere(path.to_owned())),
         (HostKind::DirectoryOrCreate | HostKind::Directory, there) => {
             (there.is_some_and(|there| there.is_dir()), "a directory")
         }
-        (HostKind::FileOrCreate | HostKind::File, there) => (there.is_some_and(|there| there.is_file()), "a file"),
+        (HostKind::FileOrCreate | HostKind::File, there) => {
+            (there.is_some_and(|there| there.is_file()), "a file")
+        }
         (HostKind::Socket, there) => (there.is_some_and(|there| there.is_socket()), "a socket file"),
         (HostKind::CharDevice, there) => {
             (there.is_some_and(|there| there.is_char_device()), "a character device")

@@ -115,9 +115,17 @@ async fn holds(machine: &Machine) {
             uid.as_str()
         ]
     );
-    assert_eq!(fs::read_to_string(data.join("new")).unwrap(), "written\n", "what is written is in the volume");
+    assert_eq!(
+        fs::read_to_string(data.join("new")).unwrap(),
+        "written\n",
+        "what is written is in the volume"
+    );
     assert!(!Path::new("/windlass-missing").exists() && !Path::new("/etc/windlass-missing.conf").exists());
-    assert_eq!(fs::read_to_string(existing.join("file")).unwrap(), "from existing\n", "the host sees its own");
+    assert_eq!(
+        fs::read_to_string(existing.join("file")).unwrap(),
+        "from existing\n",
+        "the host sees its own"
+    );
 }
 
 #[tokio::test]
@@ -148,7 +156,8 @@ fn volumes_are_at_their_mount_paths_for_an_ordinary_user() {
         Ok(output) => output,
         Err(cause) => return skip(&format!("setpriv: {cause}")),
     };
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     match said.lines().find(|line| line.contains("left out")) {
         Some(line) => skip(line),
         None => assert!(output.status.success() && said.contains("1 passed"), "{said}"),
@@ -160,7 +169,8 @@ async fn directory_for_all_stays_one_in_which_entries_are_made() {
     let Some(machine) = Machine::new().await else { return };
     let data = machine.volume("data");
     let path = format!("/tmp/windlass-missing-{}", std::process::id());
-    let script = format!("cat {path}/file; echo x > /tmp/windlass-mine-$$ && echo mine; ls /tmp/windlass-mine-$$");
+    let script =
+        format!("cat {path}/file; echo x > /tmp/windlass-mine-$$ && echo mine; ls /tmp/windlass-mine-$$");
     let said = machine.says("main", &script, vec![mount(data, &path)]).await;
     assert_eq!(said[..2], ["from data", "mine"]);
     assert!(!Path::new(&said[2]).exists(), "{} is not the host's", said[2]);
@@ -177,7 +187,8 @@ async fn what_cannot_be_mounted_is_no_start_and_says_why() {
     let (event, _) = machine.run(machine.start("kernel", "true", vec![kernel])).await;
     let Event::Failed { message, .. } = event else { panic!("{event:?}") };
     assert!(message.contains("/proc/windlass") && message.contains("belongs to the kernel"), "{message}");
-    let mut lost = machine.start("lost", "true", vec![mount(machine.volume("data"), machine.path("existing"))]);
+    let mut lost =
+        machine.start("lost", "true", vec![mount(machine.volume("data"), machine.path("existing"))]);
     lost.cwd = Some("/windlass/nowhere".into());
     let (event, _) = machine.run(lost).await;
     assert!(matches!(event, Event::Failed { failure: StartFailure::NoDirectory, .. }), "{event:?}");

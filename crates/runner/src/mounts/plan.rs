@@ -79,7 +79,10 @@ pub(super) fn plan(space: &Space, cwd: &Path) -> Result<Vec<Step>, MountError> {
     }
 }
 
-fn place<'a>(mounts: &'a [Mount], covers: &mut BTreeMap<PathBuf, Cover>) -> Result<Vec<Placed<'a>>, MountError> {
+fn place<'a>(
+    mounts: &'a [Mount],
+    covers: &mut BTreeMap<PathBuf, Cover>,
+) -> Result<Vec<Placed<'a>>, MountError> {
     let mut placed: Vec<Placed<'_>> = Vec::new();
     let mut sorted: Vec<&Mount> = mounts.iter().collect();
     // What is mounted below another mount comes after it.

@@ -127,7 +127,12 @@ fn mount_below_a_mount_is_made_in_what_is_the_pods_own_only() {
     let ops = host.ops(vec![inner.clone(), own]);
     assert_eq!(
         ops[2..],
-        ["bind /proc/self/fd/400 there", "mkdir there/inner", "bind /proc/self/fd/401 there/inner", "enter /work"]
+        [
+            "bind /proc/self/fd/400 there",
+            "mkdir there/inner",
+            "bind /proc/self/fd/401 there/inner",
+            "enter /work"
+        ]
     );
     let message = host.refused(vec![inner, host.mount("there")]);
     assert!(message.contains("which is the host's own and has no such entry"), "{message}");

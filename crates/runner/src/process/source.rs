@@ -81,9 +81,10 @@ impl Scope<'_> {
         match path {
             "metadata.labels" | "metadata.annotations" => {
                 let list = self.pod["metadata"][path.trim_start_matches("metadata.")].as_object();
-                let lines = list.into_iter().flatten().map(|(key, value)| {
-                    format!("{key}={}", quoted(value.as_str().unwrap_or("")))
-                });
+                let lines = list
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| format!("{key}={}", quoted(value.as_str().unwrap_or(""))));
                 Ok(lines.collect::<Vec<_>>().join("\n"))
             }
             path => self.field(path),

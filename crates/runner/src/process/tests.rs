@@ -175,7 +175,8 @@ fn content(source: Value) -> Result<Content, String> {
     let mut volume = json!({"name": "v"});
     volume.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
     pod["spec"]["volumes"] = json!([{"name": "unused", "nfs": {}}, volume]);
-    let process = process(&pod, "main", &Objects, &host()).map_err(|cause| format!("{}: {cause}", cause.reason()))?;
+    let process =
+        process(&pod, "main", &Objects, &host()).map_err(|cause| format!("{}: {cause}", cause.reason()))?;
     assert_eq!(process.mounts[0].target, Path::new("/v"));
     assert_eq!(process.volumes.len(), 1, "only what is mounted is made");
     Ok(process.volumes[0].content.clone())
@@ -236,7 +237,10 @@ fn downward_and_projected_volumes_are_files() {
 #[test]
 fn host_paths_and_bound_claims_are_paths_of_the_host() {
     let host = |path: &str, kind, is_read_only| Content::Host { path: path.into(), kind, is_read_only };
-    assert_eq!(content(json!({"hostPath": {"path": "/srv", "type": ""}})), Ok(host("/srv", HostKind::Any, false)));
+    assert_eq!(
+        content(json!({"hostPath": {"path": "/srv", "type": ""}})),
+        Ok(host("/srv", HostKind::Any, false))
+    );
     assert_eq!(
         content(json!({"persistentVolumeClaim": {"claimName": "data", "readOnly": true}})),
         Ok(host("/srv/data", HostKind::Directory, true))
@@ -248,16 +252,35 @@ fn host_paths_and_bound_claims_are_paths_of_the_host() {
 #[test]
 fn volume_that_is_not_there_waits_and_one_that_cannot_be_is_refused() {
     for (source, message) in [
-        (json!({"configMap": {"name": "x"}}), "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap \"x\" not found"),
-        (json!({"secret": {"secretName": "x"}}), "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : secret \"x\" not found"),
-        (json!({"configMap": {"name": "cm", "items": [{"key": "q", "path": "q"}]}}), "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap cm has no key q"),
-        (json!({"persistentVolumeClaim": {"claimName": "late"}}), "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : persistentvolumeclaim \"late\" is not bound"),
+        (
+            json!({"configMap": {"name": "x"}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap \"x\" not found",
+        ),
+        (
+            json!({"secret": {"secretName": "x"}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : secret \"x\" not found",
+        ),
+        (
+            json!({"configMap": {"name": "cm", "items": [{"key": "q", "path": "q"}]}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap cm has no key q",
+        ),
+        (
+            json!({"persistentVolumeClaim": {"claimName": "late"}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : persistentvolumeclaim \"late\" is not bound",
+        ),
     ] {
         assert_eq!(content(source).unwrap_err(), message);
     }
-    for source in [json!({"nfs": {}}), json!({"emptyDir": {"medium": "HugePages"}}), json!({"projected": {"sources": [{"serviceAccountToken": {}}]}})] {
+    for source in [
+        json!({"nfs": {}}),
+        json!({"emptyDir": {"medium": "HugePages"}}),
+        json!({"projected": {"sources": [{"serviceAccountToken": {}}]}}),
+    ] {
         let message = content(source).unwrap_err();
-        assert!(message.starts_with("CreateContainerConfigError") && message.contains("is not among"), "{message}");
+        assert!(
+            message.starts_with("CreateContainerConfigError") && message.contains("is not among"),
+            "{message}"
+        );
     }
 }
 

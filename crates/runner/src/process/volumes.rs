@@ -110,7 +110,10 @@ fn mounts(wanted: &Wanted<'_>) -> Result<Vec<VolumeMount>, ConfigError> {
             "" => text("subPath").to_owned(),
             expression => expand(expression, variable),
         };
-        if sub_path.starts_with('/') || sub_path.split('/').any(|part| part == "..") || sub_path.contains("$(") {
+        if sub_path.starts_with('/')
+            || sub_path.split('/').any(|part| part == "..")
+            || sub_path.contains("$(")
+        {
             return Err(ConfigError::SubPath { volume: text("name").to_owned(), path: sub_path });
         }
         mounts.push(VolumeMount {
@@ -184,7 +187,8 @@ impl Sources<'_> {
         let private = |mode: u32| if is_secret { mode & 0o700 } else { mode };
         let Some(items) = source["items"].as_array().filter(|items| !items.is_empty()) else {
             let lists = ["data", "binaryData"].into_iter();
-            let keys = lists.flat_map(|list| object[list].as_object().into_iter().flatten().map(|(key, _)| key));
+            let keys =
+                lists.flat_map(|list| object[list].as_object().into_iter().flatten().map(|(key, _)| key));
             let file = |key: &String| {
                 let bytes = bytes(key)?.unwrap_or_default();
                 Ok(File { path: key.into(), bytes, mode: private(default_mode) })
@@ -220,7 +224,8 @@ impl Sources<'_> {
         let mut files = Vec::new();
         let mode = mode(source);
         for part in source["sources"].as_array().into_iter().flatten() {
-            let (kind, part) = part.as_object().into_iter().flatten().next().map_or(("", &Value::Null), |(k, v)| (k, v));
+            let (kind, part) =
+                part.as_object().into_iter().flatten().next().map_or(("", &Value::Null), |(k, v)| (k, v));
             files.extend(match kind {
                 "configMap" => self.keys("configmap", part, "name", mode)?,
                 "secret" => self.keys("secret", part, "name", mode)?,
