@@ -20,6 +20,7 @@ mod logs;
 mod namespaces;
 mod notes;
 mod pods;
+mod remove;
 mod room;
 mod start;
 mod sweeper;
@@ -28,7 +29,7 @@ mod timers;
 mod volumes;
 mod world;
 
-pub use config::{Config, Images, StoreKind};
+pub use config::{Config, Images, LogLimits, StoreKind};
 pub use home::{Home, HomeError, Running};
 pub use start::{Engine, StartError, StopPods};
 pub use windlass_apiserver::world::World;

@@ -196,6 +196,7 @@ impl Tick {
             cwd: process.cwd,
             space,
             log: self.home.container_log(uid, container, attempt),
+            log_limit: self.log_limit,
             stdio: process.stdio,
         }
     }

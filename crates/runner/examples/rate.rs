@@ -50,6 +50,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         cwd: None,
         space: None,
         log: folder.join(format!("{round}-{n}")).join("main").join("0.log"),
+        log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
     };
     let begin = now();

@@ -12,6 +12,7 @@ fn start(container: &str) -> Start {
         cwd: None,
         space: None,
         log: "/dev/null".into(),
+        log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: Stdio::default(),
     }
 }
