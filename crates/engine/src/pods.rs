@@ -12,7 +12,7 @@ use windlass_store::Key;
 use crate::draft::Draft;
 use crate::events::Note;
 use crate::tick::Tick;
-use crate::volumes::Furniture;
+use crate::volumes::{Furniture, Prepared};
 
 /// How often a random name is drawn before it is given up: of 14 million, eight would all have to be taken.
 const NAMES_TRIED: usize = 8;
@@ -151,11 +151,7 @@ impl Tick {
     }
 
     /// The processes behind the plan's starts, the volumes they need, and what keeps containers from having one.
-    fn processes(
-        &self,
-        pod: &Value,
-        actions: &[Action],
-    ) -> (Vec<Start>, Option<Furniture>, Vec<(String, &'static str, String)>) {
+    fn processes(&self, pod: &Value, actions: &[Action]) -> Prepared {
         let (mut starts, mut furniture, mut blocked) = (Vec::new(), None::<Furniture>, Vec::new());
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
         let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();

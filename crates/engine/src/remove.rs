@@ -16,13 +16,11 @@ pub(crate) fn directory(folder: &Path, mut removed: impl FnMut()) -> io::Result<
             if entry.file_type()?.is_dir() {
                 open.push(entry.path());
             } else {
-                gone(fs::remove_file(entry.path()))?;
-                removed();
+                gone(fs::remove_file(entry.path()), &mut removed)?;
             }
         }
         if open.len() == before {
-            gone(fs::remove_dir(&folder))?;
-            removed();
+            gone(fs::remove_dir(&folder), &mut removed)?;
             open.pop();
         }
     }
@@ -44,10 +42,14 @@ fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<fs::DirE
     Ok(list.into_iter().flatten())
 }
 
-fn gone(result: io::Result<()>) -> io::Result<()> {
+fn gone(result: io::Result<()>, removed: &mut impl FnMut()) -> io::Result<()> {
     match result {
+        Ok(()) => {
+            removed();
+            Ok(())
+        }
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        Err(cause) => Err(cause),
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Volumes {
     furnished: HashSet<String>,
 }
 
+/// The processes to start, the volumes they need, and the containers that cannot have one: name, reason, message.
+pub(crate) type Prepared = (Vec<Start>, Option<Furniture>, Vec<(String, &'static str, String)>);
+
 /// Why a pod's volumes cannot be mounted: reason and message of the container's waiting state.
 pub(crate) type Blocked = (&'static str, String);
 
@@ -83,7 +86,7 @@ impl Volumes {
                 .map_err(|cause| format!("{}: {cause}", stage.display()))?;
             mounts::probe(&self.shim, &stage)
         });
-        tried.as_ref().map(|()| ()).map_err(String::as_str)
+        tried.as_ref().copied().map_err(String::as_str)
     }
 
     fn stage(&self) -> PathBuf {

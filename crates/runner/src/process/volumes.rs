@@ -160,8 +160,8 @@ impl Sources<'_> {
         if let Some(source) = source("persistentVolumeClaim") {
             return self.claim(source);
         }
-        let kinds = volume.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-        Err(unsupported(kinds.filter(|name| *name != "name").next().unwrap_or("no source")))
+        let mut kinds = volume.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        Err(unsupported(kinds.find(|name| *name != "name").unwrap_or("no source")))
     }
 
     /// A ConfigMap's or Secret's keys as files; those that `items` names, or all.
