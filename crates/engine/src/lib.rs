@@ -18,11 +18,13 @@ mod jobs;
 mod logs;
 mod namespaces;
 mod notes;
+mod pace;
 mod pods;
 mod start;
 mod sweeper;
 mod tick;
 mod timers;
+mod views;
 mod world;
 
 pub use config::{Config, Images, StoreKind};

@@ -50,6 +50,11 @@ pub(crate) async fn sleep_until(world: &dyn World, at: Option<Timestamp>) {
     }
 }
 
+/// The monotonic clock of the runtime (virtual where tests pause it).
+pub(crate) fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// Waits.
 pub(crate) async fn pause(wait: std::time::Duration) {
     tokio::time::sleep(wait).await;
