@@ -42,6 +42,8 @@ pub(crate) struct Cache {
     /// Events by when they were last seen.
     events: BTreeSet<(Timestamp, Key)>,
     event_times: HashMap<Key, Timestamp>,
+    /// Jobs and pods that are not over.
+    busy: HashSet<Key>,
     /// Objects that the tick removed itself, until the store's changes have come so far.
     gone: HashMap<Key, Revision>,
 }
@@ -74,8 +76,14 @@ impl Cache {
             dependents: HashMap::new(),
             events: BTreeSet::new(),
             event_times: HashMap::new(),
+            busy: HashSet::new(),
             gone: HashMap::new(),
         }
+    }
+
+    /// How many jobs and pods are not over: those that run, and those that wait for anything but a person's resume.
+    pub(crate) fn busy(&self) -> usize {
+        self.busy.len()
     }
 
     /// The kind of the object under a key.
@@ -184,6 +192,11 @@ impl Cache {
                 let owners = meta.owner_references.iter().map(|owner| owner.uid.clone()).collect();
                 self.enlist(key, Node { uid: meta.uid.clone(), owners, revision });
             }
+        }
+        if is_busy(&view) {
+            self.busy.insert(key.clone());
+        } else {
+            self.busy.remove(key);
         }
         self.ask_garbage(key, meta, &mut ripple);
         if let View::Pod(pod) = &view {
@@ -301,6 +314,7 @@ impl Cache {
 
     fn unindex(&mut self, key: &Key) {
         self.let_go(key);
+        self.busy.remove(key);
         if let Some(node) = self.nodes.remove(key) {
             self.live.remove(&node.uid);
             for owner in &node.owners {
@@ -346,6 +360,15 @@ impl Node {
         self.uid == meta.uid
             && self.owners.len() == meta.owner_references.len()
             && self.owners.iter().zip(&meta.owner_references).all(|(known, owner)| *known == owner.uid)
+    }
+}
+
+/// Whether it runs, or waits for something that may come by itself.
+fn is_busy(view: &View) -> bool {
+    match view {
+        View::Job(job) => !is_finished(&job.status) && job.spec.suspend != Some(true),
+        View::Pod(pod) => !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"),
+        View::Other(_) => false,
     }
 }
 

@@ -135,6 +135,9 @@ impl Tick {
         if key.strip_prefix("/nodes/") == Some(&self.node.name) {
             self.node_changed(&object);
         }
+        if key.starts_with("/pods/") {
+            self.pod_holds(&object);
+        }
         self.met(key, object.text("uid"));
         self.cache.put(key, revision, object, view)
     }
@@ -194,8 +197,9 @@ impl Tick {
         Ok(())
     }
 
-    /// Whether new pods may come, and which labels they are matched with, is the node object's to say.
+    /// Whether new pods may come, how many, and which labels they are matched with, is the node object's to say.
     fn node_changed(&mut self, node: &Object) {
+        self.node_offers(node);
         let unschedulable = node["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let labels = BTreeMap::deserialize(&node["metadata"]["labels"]).unwrap_or_default();
         if (unschedulable, &labels) != (self.node.unschedulable, &self.node.labels) {
