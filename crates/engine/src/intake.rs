@@ -97,7 +97,8 @@ impl Tick {
             })
             .collect();
         self.absorb_events(lost);
-        self.sweeper.sweep(|uid| self.cache.has_uid(uid));
+        let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
+        self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
     }
 
     pub(crate) fn absorb_changes(&mut self, changes: Vec<Change>) {
@@ -174,6 +175,9 @@ impl Tick {
             tracing::debug!(?event, "runtime");
             if !matches!(event, Event::Started { .. }) {
                 self.hub.ended(&run);
+            }
+            if let Event::Exited { log_bytes, .. } = &event {
+                self.sweeper.complete(&run.pod, *log_bytes);
             }
             match self.cache.key_of(&run.pod).cloned() {
                 Some(key) if self.cache.held(&key).is_some() => {

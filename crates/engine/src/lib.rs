@@ -29,7 +29,7 @@ mod timers;
 mod views;
 mod world;
 
-pub use config::{Config, Images, StoreKind};
+pub use config::{Config, Images, LogLimits, StoreKind};
 pub use home::{Home, HomeError, Running};
 pub use start::{Engine, StartError, StopPods};
 pub use windlass_apiserver::world::World;

@@ -167,6 +167,7 @@ impl Tick {
             env: process.env,
             cwd: process.cwd,
             log: self.home.container_log(uid, container, attempt),
+            log_limit: self.log_limit,
             stdio: process.stdio,
         }
     }

@@ -308,8 +308,9 @@ fn tick(
         runtime,
         world: config.world.clone(),
         home: config.home.clone(),
+        log_limit: config.logs.attempt_bytes,
         hub: hub.clone(),
-        sweeper: Sweeper::start(config.home.clone()),
+        sweeper: Sweeper::start(config.home.clone(), config.logs.total_bytes),
         node: schedule::Node {
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),

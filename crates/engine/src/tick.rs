@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
 use windlass_runner::process::Host;
-use windlass_runner::runtime::{Event, Runtime, RuntimeGone};
+use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
 use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
 
 use crate::cache::Cache;
@@ -37,6 +37,8 @@ use crate::world;
 const BATCH: usize = 256;
 /// Changes taken from the store at once.
 const CHANGES: usize = 1024;
+/// The present attempt of a container and the one before it, as a kubelet keeps them.
+const KEPT_ATTEMPTS: u32 = 2;
 /// How long the engine waits before it writes again when too much waits to be written.
 const RETRY: Duration = Duration::from_millis(100);
 /// How long a draining engine lets containers end by themselves, and how often it kills then.
@@ -54,6 +56,8 @@ pub(crate) struct Tick {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) home: Home,
+    /// What is kept of the log of one attempt, bytes.
+    pub(crate) log_limit: u64,
     pub(crate) hub: Hub,
     pub(crate) sweeper: Sweeper,
     pub(crate) node: windlass_control::schedule::Node,
@@ -316,8 +320,16 @@ impl Tick {
             self.take(ripple);
         }
         self.garbage.extend(draft.again);
+        let mut outdated = Vec::new();
         for start in &draft.starts {
             self.runs.starting(&start.key);
+            if let Some(old) = start.key.attempt.checked_sub(KEPT_ATTEMPTS) {
+                // Of an attempt that is neither the present nor the previous one nothing is asked any more.
+                let old = RunKey { attempt: old, ..start.key.clone() };
+                self.runs.drop_run(&old);
+                self.sweeper.remove_attempt(old.clone());
+                outdated.push(old);
+            }
             self.hub.started(&start.key);
         }
         if !draft.starts.is_empty() {
@@ -327,6 +339,9 @@ impl Tick {
             if self.runs.first_signal(&run, signal) {
                 self.runtime.signal(&run, signal);
             }
+        }
+        if !outdated.is_empty() {
+            self.runtime.forget(outdated);
         }
         let settled: Vec<_> = draft.settled.iter().flat_map(|pod| self.runs.settle(pod)).collect();
         if !settled.is_empty() {
