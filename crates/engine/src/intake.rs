@@ -88,7 +88,7 @@ impl Tick {
         self.absorb_events(known);
         let now = self.world.now();
         let pods: Vec<Object> = self.cache.held_of("Pod").map(|(_, held)| held.object.clone()).collect();
-        let lost = pods.iter().flat_map(|pod| crate::pods::begun(pod)).filter(|run| !self.runs.knows(run));
+        let lost = pods.iter().flat_map(crate::pods::begun).filter(|run| !self.runs.knows(run));
         let lost: Vec<Event> = lost
             .map(|key| Event::Lost {
                 key,
