@@ -14,4 +14,6 @@ mod kills;
 mod logs;
 mod mistakes;
 mod run;
+mod service;
+mod versions;
 mod which_cluster;
