@@ -19,6 +19,7 @@ mod jobs;
 mod logs;
 mod namespaces;
 mod notes;
+mod pace;
 mod pods;
 mod remove;
 mod room;
@@ -26,7 +27,11 @@ mod start;
 mod sweeper;
 mod tick;
 mod timers;
+<<<<<<< HEAD
 mod volumes;
+=======
+mod views;
+>>>>>>> main
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};

@@ -67,7 +67,7 @@ mod tests {
             fs::write(folder.path().join(file), "x").unwrap();
         }
         std::os::unix::fs::symlink(&host, pod.join("volume/link")).unwrap();
-        fs::set_permissions(pod.join("volume/closed"), Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(pod.join("volume/closed"), Permissions::from_mode(0o000)).unwrap();
         let mut count = 0;
         directory(&pod, || count += 1).unwrap();
         assert_eq!(count, 7);
