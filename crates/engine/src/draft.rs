@@ -8,13 +8,9 @@ use windlass_apiserver::registry::{Object, Registry, Transaction, ends};
 use windlass_runner::runtime::{Key as RunKey, Start};
 use windlass_store::{Committed, Key, Revision};
 
-<<<<<<< HEAD
-use crate::cache::Cache;
-use crate::volumes::Furniture;
-=======
 use crate::cache::{Cache, Held};
 use crate::views::{View, view};
->>>>>>> main
+use crate::volumes::Furniture;
 
 /// Pending writes and effects.
 #[derive(Default)]

@@ -27,11 +27,8 @@ mod start;
 mod sweeper;
 mod tick;
 mod timers;
-<<<<<<< HEAD
-mod volumes;
-=======
 mod views;
->>>>>>> main
+mod volumes;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};

@@ -2,15 +2,10 @@
 
 use jiff::SignedDuration;
 use serde_json::Value;
-<<<<<<< HEAD
-use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
-use windlass_runner::kubelet::{self, Action, EventType, Facts};
-use windlass_runner::mounts::Space;
-=======
 use windlass_apiserver::kind::Fields;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
 use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView};
->>>>>>> main
+use windlass_runner::mounts::Space;
 use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};
 use windlass_store::Key;
@@ -84,13 +79,8 @@ impl Tick {
         let now = self.world.now();
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
-<<<<<<< HEAD
-        let mut plan = kubelet::plan(pod, &facts, now);
-        let (starts, furniture, blocked) = self.processes(pod, &plan.actions);
-=======
         let mut plan = kubelet::plan(parts(pod), &facts, now);
-        let (starts, blocked) = self.processes(pod, &plan.actions);
->>>>>>> main
+        let (starts, furniture, blocked) = self.processes(pod, &plan.actions);
         if !blocked.is_empty() {
             facts.blocked = blocked;
             plan = kubelet::plan(parts(pod), &facts, now);
@@ -156,16 +146,17 @@ impl Tick {
         }
     }
 
-<<<<<<< HEAD
     /// The processes behind the plan's starts, the volumes they need, and what keeps containers from having one.
-    fn processes(&self, pod: &Value, actions: &[Action]) -> Prepared {
+    fn processes(&self, pod: &Object, actions: &[Action]) -> Prepared {
         let (mut starts, mut furniture, mut blocked) = (Vec::new(), None::<Furniture>, Vec::new());
-        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
-        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-        let lookup = Objects { tick: self, namespace };
+        if !actions.iter().any(|action| matches!(action, Action::Start { .. })) {
+            return (starts, furniture, blocked);
+        }
+        let lookup = Objects { tick: self, namespace: pod.text("namespace") };
+        let (whole, uid) = (pod.whole(), pod.text("uid"));
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
-            match process(pod, container, &lookup, &self.host) {
+            match process(&whole, container, &lookup, &self.host) {
                 Ok(process) => match self.volumes.space(uid, &process) {
                     Ok(space) => {
                         let space = space.map(|(space, needs)| {
@@ -179,33 +170,11 @@ impl Tick {
                     Err((reason, message)) => blocked.push((container.clone(), reason, message)),
                 },
                 Err(cause) => blocked.push((container.clone(), cause.reason(), cause.to_string())),
-=======
-    /// The processes behind the plan's starts, and what keeps containers from having one.
-    fn processes(
-        &self,
-        pod: &Object,
-        actions: &[Action],
-    ) -> (Vec<Start>, Vec<(String, &'static str, String)>) {
-        let (mut starts, mut blocked) = (Vec::new(), Vec::new());
-        if !actions.iter().any(|action| matches!(action, Action::Start { .. })) {
-            return (starts, blocked);
-        }
-        let lookup = Objects { tick: self, namespace: pod.text("namespace") };
-        let whole = pod.whole();
-        for action in actions {
-            let Action::Start { container, attempt } = action else { continue };
-            match process(&whole, container, &lookup, &self.host) {
-                Ok(process) => starts.push(self.start_of(pod, container, *attempt, process)),
-                Err(cause) => {
-                    blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()));
-                }
->>>>>>> main
             }
         }
         (starts, furniture, blocked)
     }
 
-<<<<<<< HEAD
     fn start_of(
         &self,
         uid: &str,
@@ -214,10 +183,6 @@ impl Tick {
         process: Process,
         space: Option<Box<Space>>,
     ) -> Start {
-=======
-    fn start_of(&self, pod: &Object, container: &str, attempt: u32, process: Process) -> Start {
-        let uid = pod.text("uid");
->>>>>>> main
         Start {
             key: RunKey { pod: uid.to_owned(), container: container.to_owned(), attempt },
             argv: process.argv,
@@ -297,10 +262,12 @@ struct Objects<'a> {
 
 impl Lookup for Objects<'_> {
     fn claim(&self, name: &str) -> Option<Value> {
-        self.tick.stored(&format!("/persistentvolumeclaims/{}/{name}", self.namespace))
+        self.tick
+            .stored(&format!("/persistentvolumeclaims/{}/{name}", self.namespace))
+            .map(|object| object.whole())
     }
     fn volume(&self, name: &str) -> Option<Value> {
-        self.tick.stored(&format!("/persistentvolumes/{name}"))
+        self.tick.stored(&format!("/persistentvolumes/{name}")).map(|object| object.whole())
     }
     fn config_map(&self, name: &str) -> Option<Value> {
         self.tick.stored(&format!("/configmaps/{}/{name}", self.namespace)).map(|object| object.whole())
