@@ -1,5 +1,7 @@
 //! Volumes of pods, seen by a plain Kubernetes client and by the processes that mount them.
 
+#![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
+
 mod support;
 
 use std::path::Path;
