@@ -10,15 +10,21 @@ mod children;
 mod client;
 mod connection;
 mod descend;
+mod door;
+mod enter;
 mod ledger;
 mod link;
 mod output;
+mod packer;
 mod procfs;
+mod record;
 mod recover;
 mod run;
 mod server;
 mod setup;
 mod spawn;
+mod stdio;
+mod vfork;
 mod wire;
 
 #[cfg(test)]
