@@ -43,7 +43,7 @@ fn put(number: u32, what: &str) -> Write {
     let at = text.len() as u32 - 200;
     let value = Template { bytes: text.into_bytes(), revision_at: Some(at) };
     let pair = |name: &str, value: &str| (name.into(), value.into());
-    let even = (number % 2 == 0).to_string();
+    let even = number.is_multiple_of(2).to_string();
     let tags = Tags::new(vec![pair("what", what), pair("even", &even), pair("both", "1"), pair("both", "2")]);
     Write { key: key(number), expect: Expect::Any, op: Op::Put { value, tags } }
 }

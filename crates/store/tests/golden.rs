@@ -57,7 +57,7 @@ async fn assert_whole(store: &Store) {
         assert_eq!(entry.created, Revision(created), "{}", entry.key);
         let text = format!("{what} at {}{}", entry.modified.0, "x".repeat(200));
         assert_eq!(std::str::from_utf8(entry.value.bytes()).unwrap(), text);
-        let even = (number % 2 == 0).to_string();
+        let even = number.is_multiple_of(2).to_string();
         let tags = [("both", "1"), ("both", "2"), ("even", &*even), ("what", what)];
         assert_eq!(entry.tags.iter().collect::<Vec<_>>(), tags);
     }
