@@ -16,7 +16,6 @@ const APPENDS: usize = 512;
 const BYTES: usize = 2048;
 
 #[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "the program's entry point")]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let dir = Path::new(arguments.first().expect("commits DIR [ROUNDS]"));

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use windlass_store::{Bounds, Expect, Op, Options, Revision, Store, Tags, Template, Write};
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::disallowed_methods, reason = "the program's entry point")]
 async fn main() {
     let dir = PathBuf::from(std::env::args_os().nth(1).expect("the directory to make it in"));
     // So small that every kind of file comes to be.

@@ -8,7 +8,7 @@ use crate::types::Template;
 
 fn tags() -> impl Strategy<Value = Tags> {
     let pair = (".{0,4}", ".{0,4}").prop_map(|(n, v)| (n.into(), v.into()));
-    vec(pair, 0..3).prop_map(|pairs| Tags::new(pairs))
+    vec(pair, 0..3).prop_map(Tags::new)
 }
 
 fn a_version() -> impl Strategy<Value = Version> {
