@@ -19,12 +19,14 @@ mod jobs;
 mod logs;
 mod namespaces;
 mod notes;
+mod pace;
 mod pods;
 mod room;
 mod start;
 mod sweeper;
 mod tick;
 mod timers;
+mod views;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};
