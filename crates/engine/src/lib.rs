@@ -19,12 +19,16 @@ mod jobs;
 mod logs;
 mod namespaces;
 mod notes;
+mod pace;
 mod pods;
+mod remove;
 mod room;
 mod start;
 mod sweeper;
 mod tick;
 mod timers;
+mod views;
+mod volumes;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};

@@ -26,9 +26,11 @@ use crate::home::{Home, HomeError, Running};
 use crate::identity::{Identity, IdentityError};
 use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
+use crate::pace::Pace;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
+use crate::volumes::Volumes;
 use crate::world::{self, hex, millis, rfc3339};
 
 /// The largest object: a request's body (3 MiB) and what defaults and controllers add to it.
@@ -327,10 +329,14 @@ fn tick(
             allocatable: machine.allocatable(),
             uid: nix::unistd::getuid().as_raw(),
         },
+        volumes: Volumes::new(config.home.clone(), config.shim.clone()),
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),
         timers: Timers::default(),
+        foreign: 0,
+        pace: Pace::new(world::instant()),
+        patterns: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),
         blocked: Default::default(),
