@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::kinds;
 use windlass_apiserver::registry::{Door, Registry};
+use windlass_apiserver::rights::{ROLE_LABEL, Role};
 
 use crate::world::rfc3339;
 
@@ -56,6 +57,9 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     for name in ["default", "kube-system", "kube-public"] {
         create(registry, "v1", "Namespace", json!({"metadata": {"name": name}})).await?;
     }
+    for role in [Role::Submit, Role::Read] {
+        ensure_account(registry, role).await?;
+    }
     let class = json!({"metadata": {"name": "windlass-host"}, "handler": "windlass-host"});
     create(registry, "node.k8s.io/v1", "RuntimeClass", class).await?;
     let labels = labels(node);
@@ -69,6 +73,24 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     };
     registry.update(kind, None, node, Door::Engine, false, std::sync::Arc::new(change)).await?;
     Ok(())
+}
+
+/// Where the engine's own service accounts are.
+const SYSTEM: &str = "kube-system";
+
+/// Makes the service account of a role: who has its token has the role. Made anew, it has none of its old tokens.
+async fn ensure_account(registry: &Registry, role: Role) -> Result<(), ApiError> {
+    let Some(kind) = kinds::by_kind("v1", "ServiceAccount") else { return Ok(()) };
+    let name = format!("windlass-{}", role.name());
+    if registry.entry(kind, Some(SYSTEM), &name).is_ok() {
+        return Ok(());
+    }
+    let labels = json!({ROLE_LABEL: role.name()});
+    let account = json!({"metadata": {"name": name, "namespace": SYSTEM, "labels": labels}});
+    match registry.create(kind, Some(SYSTEM), account, false).await {
+        Err(error) if error.reason != "AlreadyExists" => Err(error),
+        _ => Ok(()),
+    }
 }
 
 async fn create(registry: &Registry, api_version: &str, kind: &str, object: Value) -> Result<(), ApiError> {

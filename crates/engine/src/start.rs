@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::http::{self, Limits, Server};
 use windlass_apiserver::registry::{Registry, indexed_tags};
+use windlass_apiserver::rights::Accounts;
 use windlass_control::schedule;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
@@ -127,6 +128,7 @@ impl Engine {
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry { store: store.clone(), world: config.world.clone() };
+        let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
         let machine = Machine::read();
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
@@ -140,6 +142,8 @@ impl Engine {
                 listener,
                 tls: identity.tls(&config.home)?,
                 admin_token: identity.token.clone(),
+                accounts,
+                images_on_host: config.images == Images::Host,
                 logs: Arc::new(Logs { home: config.home.clone(), hub }),
                 git_version: concat!("v1.36.0+windlass-", env!("CARGO_PKG_VERSION")).to_owned(),
                 limits: Limits::default(),

@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::dispatch::Call;
 use super::request::Query;
@@ -28,8 +29,18 @@ pub(super) async fn log(call: &Call) -> Answer {
     };
     let bytes = call.app.logs.open(pod, request).await?;
     let mut stop = call.app.stop.clone();
-    // A followed log ends with the server; any other is read to its end.
-    let until = async move { if follow { stopped(&mut stop).await } else { std::future::pending().await } };
+    let remaining = call.remaining();
+    // A followed log ends with the server or the credential; any other is read to its end.
+    let until = async move {
+        match (follow, remaining) {
+            (false, _) => std::future::pending().await,
+            (true, None) => stopped(&mut stop).await,
+            (true, Some(left)) => {
+                // An error means that the time is up, which is an end as well.
+                let _ = timeout(left, stopped(&mut stop)).await;
+            }
+        }
+    };
     let body = stream::unfold((bytes, permit), |(mut bytes, permit)| async move {
         bytes.next().await.map(|chunk| (chunk, (bytes, permit)))
     });

@@ -1,20 +1,27 @@
-//! Connections: accepted within a bound, wrapped in TLS, served as HTTP/1.1 or HTTP/2, ended gracefully.
+//! Connections: accepted within bounds, wrapped in TLS, served as HTTP/1.1 or HTTP/2, ended gracefully.
 //!
-//! Knows no paths and no credentials.
+//! Knows no paths and no credentials. It is told by `auth` when a connection has shown that somebody known is at its
+//! other end; until then it is a newcomer: newcomers are few, have little time, and the oldest goes when one more comes.
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
 
+pub(super) use super::lobby::Newcomer;
+use super::lobby::Lobby;
+use super::patient::Patient;
 use super::{App, Limits};
 
 /// How long a stop waits for requests that are under way.
@@ -25,6 +32,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const STREAMS: u32 = 1024;
 /// How often a silent HTTP/2 peer is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Bytes of answers that one HTTP/2 stream holds for a peer that does not take them.
+const HELD_BYTES: usize = 64 << 10;
 
 /// Accepts until the server stops.
 pub(super) async fn accept(
@@ -35,6 +44,7 @@ pub(super) async fn accept(
     connections: Arc<Semaphore>,
 ) {
     let acceptor = TlsAcceptor::from(tls);
+    let lobby = Lobby::new(app.limits.newcomers);
     let mut stop = app.stop.clone();
     loop {
         // A permit first: connections above the bound wait in the kernel's queue.
@@ -51,12 +61,15 @@ pub(super) async fn accept(
                     service: service.clone(),
                     limits: app.limits.clone(),
                     stop: app.stop.clone(),
+                    newcomer: lobby.enter(),
                     permit,
                 };
                 tokio::spawn(connection.run(stream));
             }
             Err(cause) => {
                 tracing::warn!(%cause, "cannot accept a connection");
+                // Most often there is no descriptor left: whoever waits without having shown anything gives theirs.
+                lobby.clear();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -83,15 +96,18 @@ struct Connection {
     service: Router,
     limits: Limits,
     stop: signal::Receiver<bool>,
+    newcomer: Newcomer,
     permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn run(mut self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let patience = Duration::from_secs(self.limits.header_timeout_s);
+        let stream = Patient::new(stream, Duration::from_secs(self.limits.stall_s));
+        let deadline = Instant::now() + Duration::from_secs(self.limits.newcomer_s);
         let stream = tokio::select! {
-            stream = timeout(patience, self.acceptor.accept(stream)) => stream,
+            stream = timeout_at(deadline, self.acceptor.accept(stream)) => stream,
+            () = self.newcomer.evicted() => return tracing::debug!("a newcomer made way"),
             () = stopped(&mut self.stop) => return,
         };
         let stream = match stream {
@@ -101,10 +117,17 @@ impl Connection {
         };
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let builder = self.builder(http2);
-        let service = TowerToHyperService::new(self.service);
+        let newcomer = self.newcomer.clone();
+        let service = self.service.map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(newcomer.clone());
+            request
+        });
+        let service = TowerToHyperService::new(service);
         let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
         let result = tokio::select! {
             result = serving.as_mut() => result,
+            // Nobody known has spoken here, so nobody's work is broken off.
+            () = self.newcomer.overstays(deadline) => return tracing::debug!("a newcomer's time is up"),
             () = stopped(&mut self.stop) => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
@@ -130,6 +153,7 @@ impl Connection {
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(HELD_BYTES)
             .keep_alive_interval(KEEP_ALIVE);
         builder
     }
