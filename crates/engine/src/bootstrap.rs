@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::kinds;
 use windlass_apiserver::registry::{Door, Registry};
-use windlass_apiserver::rights::{ROLE_LABEL, Role};
 
+use crate::roles::Role;
 use crate::world::rfc3339;
 
 /// What the machine offers.
@@ -57,7 +57,7 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     for name in ["default", "kube-system", "kube-public"] {
         create(registry, "v1", "Namespace", json!({"metadata": {"name": name}})).await?;
     }
-    for role in [Role::Submit, Role::Read] {
+    for role in Role::ALL {
         ensure_account(registry, role).await?;
     }
     let class = json!({"metadata": {"name": "windlass-host"}, "handler": "windlass-host"});
@@ -75,19 +75,16 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     Ok(())
 }
 
-/// Where the engine's own service accounts are.
-const SYSTEM: &str = "kube-system";
-
 /// Makes the service account of a role: who has its token has the role. Made anew, it has none of its old tokens.
 async fn ensure_account(registry: &Registry, role: Role) -> Result<(), ApiError> {
     let Some(kind) = kinds::by_kind("v1", "ServiceAccount") else { return Ok(()) };
-    let name = format!("windlass-{}", role.name());
-    if registry.entry(kind, Some(SYSTEM), &name).is_ok() {
+    let name = role.account();
+    if registry.entry(kind, Some(Role::NAMESPACE), &name).is_ok() {
         return Ok(());
     }
-    let labels = json!({ROLE_LABEL: role.name()});
-    let account = json!({"metadata": {"name": name, "namespace": SYSTEM, "labels": labels}});
-    match registry.create(kind, Some(SYSTEM), account, false).await {
+    let labels = json!({Role::LABEL: role.name()});
+    let account = json!({"metadata": {"name": name, "labels": labels}});
+    match registry.create(kind, Some(Role::NAMESPACE), account, false).await {
         Err(error) if error.reason != "AlreadyExists" => Err(error),
         _ => Ok(()),
     }

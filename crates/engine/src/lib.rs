@@ -7,6 +7,7 @@
 mod bootstrap;
 mod cache;
 mod config;
+mod descriptors;
 mod draft;
 mod events;
 mod facts;
@@ -19,6 +20,7 @@ mod logs;
 mod namespaces;
 mod notes;
 mod pods;
+mod roles;
 mod start;
 mod sweeper;
 mod tick;
@@ -27,6 +29,7 @@ mod world;
 
 pub use config::{Config, Images, StoreKind};
 pub use home::{Home, HomeError, Running};
+pub use roles::Role;
 pub use start::{Engine, StartError, StopPods};
 pub use windlass_apiserver::world::World;
 pub use world::System;

@@ -20,6 +20,7 @@ use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
 use crate::config::{Config, Images, StoreKind};
+use crate::descriptors;
 use crate::events::Recorder;
 use crate::facts::Runs;
 use crate::home::{Home, HomeError, Running};
@@ -104,6 +105,8 @@ impl Engine {
     pub async fn start(config: Config) -> Result<Engine, StartError> {
         config.home.make()?;
         let lock = config.home.lock()?;
+        // Before the shim, which inherits it.
+        descriptors::raise();
         let runtime = ShimRuntime::connect(config.home.shim(), config.shim.clone()).await?;
         let known = runtime.known().to_vec();
         Engine::assemble(config, lock, Arc::new(runtime), known).await
@@ -146,7 +149,7 @@ impl Engine {
                 images_on_host: config.images == Images::Host,
                 logs: Arc::new(Logs { home: config.home.clone(), hub }),
                 git_version: concat!("v1.36.0+windlass-", env!("CARGO_PKG_VERSION")).to_owned(),
-                limits: Limits::default(),
+                limits: Limits::within(descriptors::raise()),
             },
         )
         .map_err(StartError::Serve)?;

@@ -38,7 +38,9 @@ async fn check(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) 
     let user = match gate.user(request.headers()) {
         Ok(user) => user,
         // Somebody who is not known, but asks what anyone may.
-        Err(error) if error.code == 401 && open(request.uri().path()) => User::said("system:anonymous", vec![]),
+        Err(error) if error.code == 401 && open(request.uri().path()) => {
+            User::said("system:anonymous", vec![])
+        }
         Err(error) => {
             tracing::debug!(path = request.uri().path(), %error, "refused");
             return respond::error(&error);

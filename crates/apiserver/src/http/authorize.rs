@@ -131,7 +131,9 @@ impl Guard {
         let Some((path, spec)) = pod_spec(self.kind, object) else { return Ok(()) };
         let mut found = needs_administrator(self.kind, object);
         if self.app.images_on_host {
-            found.push("processes of the host (this server runs the commands of images on the host)".to_owned());
+            found.push(
+                "processes of the host (this server runs the commands of images on the host)".to_owned(),
+            );
         }
         let name = account(spec);
         let carried = self.app.gate.accounts.role(&self.namespace, name);

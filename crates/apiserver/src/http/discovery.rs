@@ -94,6 +94,14 @@ pub(super) fn resources(group: &str, version: &str) -> Response {
     respond::json(StatusCode::OK, &list)
 }
 
+/// A kind's resource and parts with their verbs.
+#[cfg(test)]
+pub(crate) fn served_verbs(kind: &Kind) -> Vec<(String, &'static [&'static str])> {
+    let part = |part: &Subresource| (format!("{}/{}", kind.plural, part_name(*part)), part_verbs(*part));
+    let own = (kind.plural.to_owned(), verbs(kind));
+    std::iter::once(own).chain(kind.subresources.iter().map(part)).collect()
+}
+
 /// A subresource as paths name it.
 pub(super) fn part_name(part: Subresource) -> &'static str {
     match part {

@@ -125,7 +125,8 @@ async fn dispatch(
         let Target { kind, namespace, name, part } = target;
         let named = name.is_some();
         let name = name.unwrap_or_default();
-        let call = Call { app, user, kind, namespace, name, query, headers, body: Mutex::new(body), room: None };
+        let call =
+            Call { app, user, kind, namespace, name, query, headers, body: Mutex::new(body), room: None };
         return match part {
             Some(part) => on_part(&method, call, &part).await,
             None if named => on_object(&method, call).await,
@@ -152,13 +153,11 @@ async fn dispatch(
 }
 
 async fn on_collection(method: &Method, call: Call) -> Answer {
+    if call.kind.served == Served::Review && call.kind.namespaced && call.namespace.is_none() {
+        return Err(ApiError::no_such_resource());
+    }
     match *method {
-        Method::POST if call.kind.served == Served::Review => {
-            if call.kind.namespaced && call.namespace.is_none() {
-                return Err(method_not_allowed());
-            }
-            review::create(call).await
-        }
+        Method::POST if call.kind.served == Served::Review => review::create(call).await,
         _ if call.kind.served == Served::Review => Err(method_not_allowed()),
         Method::GET if call.query.is("watch")? => watch::watch(&call),
         Method::GET => list::list(&call),

@@ -24,6 +24,9 @@ mod token;
 mod watch;
 mod write;
 
+#[cfg(test)]
+pub(crate) use discovery::served_verbs;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -77,16 +80,19 @@ pub struct Limits {
     pub header_timeout_s: u64,
     /// Watches at once.
     pub watches: usize,
+    /// Logs that are being read at once; each has files open.
+    pub logs: usize,
 }
 
 impl Limits {
-    /// The usual bounds, but for no more connections than a process with so many file descriptors can spare: half of
-    /// them. The rest is the store's, the logs' and the shim's.
+    /// The usual bounds, but for no more connections and logs than a process with so many file descriptors can spare:
+    /// half of them for connections, an eighth for logs of two files each. The rest is the store's.
     #[must_use]
     pub fn within(descriptors: usize) -> Limits {
         let usual = Limits::default();
         let connections = usual.connections.min(descriptors / 2).max(16);
-        Limits { connections, newcomers: usual.newcomers.min(connections / 4), ..usual }
+        let logs = usual.logs.min(descriptors / 16).max(4);
+        Limits { connections, newcomers: usual.newcomers.min(connections / 4), logs, ..usual }
     }
 }
 
@@ -103,6 +109,7 @@ impl Default for Limits {
             header_bytes: 64 << 10,
             header_timeout_s: 30,
             watches: 4096,
+            logs: 1024,
         }
     }
 }
@@ -144,8 +151,10 @@ struct App {
     address: SocketAddr,
     /// Becomes true when the server stops.
     stop: signal::Receiver<bool>,
-    /// One permit a watch or followed log.
+    /// One permit a watch.
     watches: Arc<Semaphore>,
+    /// One permit a log that is being read.
+    open_logs: Arc<Semaphore>,
     /// One permit a KiB of a body.
     bodies: Arc<Semaphore>,
     openapi: info::OpenApi,
@@ -167,6 +176,7 @@ pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
         address: listener.local_addr()?,
         stop: stopped,
         watches: Arc::new(Semaphore::new(limits.watches)),
+        open_logs: Arc::new(Semaphore::new(limits.logs)),
         bodies: Arc::new(Semaphore::new(limits.bodies_bytes.div_ceil(body::UNIT))),
         limits,
         openapi: info::OpenApi::default(),

@@ -24,8 +24,10 @@ pub(super) async fn log(call: &Call) -> Answer {
     let request = log_request(&call.name, &call.query, call.app.registry.world.now())?;
     let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
     let follow = request.follow;
-    let Ok(permit) = Arc::clone(&call.app.watches).try_acquire_owned() else {
-        return Err(ApiError::new(429, "TooManyRequests", "too many logs are open, try again later"));
+    let Ok(permit) = Arc::clone(&call.app.open_logs).try_acquire_owned() else {
+        let mut error = ApiError::new(429, "TooManyRequests", "too many logs are open, try again later");
+        error.details = Some(json!({"retryAfterSeconds": 5}));
+        return Err(error);
     };
     let bytes = call.app.logs.open(pod, request).await?;
     let mut stop = call.app.stop.clone();

@@ -35,13 +35,13 @@ pub(super) async fn create(mut call: Call) -> Answer {
             object["status"] = rules(call.user.role);
         }
         "TokenReview" => {
-            object["metadata"] = sent["metadata"].clone();
+            object["metadata"] = metadata(&sent);
             object["spec"] = sent["spec"].clone();
             object["status"] = token_review(&call, &sent["spec"])?;
         }
         _ => {
             check_access(&call, &sent)?;
-            object["metadata"] = sent["metadata"].clone();
+            object["metadata"] = metadata(&sent);
             object["spec"] = sent["spec"].clone();
             let who = match call.kind.kind {
                 "SelfSubjectAccessReview" => (*call.user).clone(),
@@ -54,6 +54,11 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let mut response = respond::json(StatusCode::CREATED, &object);
     respond::warn(response.headers_mut(), &warnings);
     Ok(response)
+}
+
+/// The metadata as it was sent; there always is some.
+fn metadata(sent: &Value) -> Value {
+    if sent["metadata"].is_object() { sent["metadata"].clone() } else { json!({}) }
 }
 
 /// Whom a token means (`TokenReviewStatus`).

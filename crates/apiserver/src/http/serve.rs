@@ -3,15 +3,15 @@
 //! Knows no paths and no credentials. It is told by `auth` when a connection has shown that somebody known is at its
 //! other end; until then it is a newcomer: newcomers are few, have little time, and the oldest goes when one more comes.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
@@ -19,8 +19,8 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-pub(super) use super::lobby::Newcomer;
 use super::lobby::Lobby;
+pub(super) use super::lobby::Newcomer;
 use super::patient::Patient;
 use super::{App, Limits};
 
@@ -115,23 +115,20 @@ impl Connection {
             Ok(Err(cause)) => return tracing::debug!(%cause, "TLS handshake failed"),
             Err(_) => return tracing::debug!("TLS handshake took too long"),
         };
+        // The protocol is what ALPN chose, so that nothing waits for a first byte to tell.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let builder = self.builder(http2);
         let newcomer = self.newcomer.clone();
-        let service = self.service.map_request(move |mut request: Request<Incoming>| {
+        let service = self.service.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(newcomer.clone());
             request
         });
-        let service = TowerToHyperService::new(service);
-        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let result = tokio::select! {
-            result = serving.as_mut() => result,
-            // Nobody known has spoken here, so nobody's work is broken off.
-            () = self.newcomer.overstays(deadline) => return tracing::debug!("a newcomer's time is up"),
-            () = stopped(&mut self.stop) => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
+        let (stream, service) = (TokioIo::new(stream), TowerToHyperService::new(service));
+        let result = if http2 {
+            let serving = pin!(self.http2().serve_connection(stream, service));
+            self.see_through(serving, deadline, |connection| connection.graceful_shutdown()).await
+        } else {
+            let serving = pin!(self.http1().serve_connection(stream, service).with_upgrades());
+            self.see_through(serving, deadline, |connection| connection.graceful_shutdown()).await
         };
         if let Err(cause) = result {
             tracing::debug!(%cause, "connection ended");
@@ -139,17 +136,39 @@ impl Connection {
         drop(self.permit);
     }
 
-    /// The protocol is what ALPN chose, so that nothing waits for a first byte without a limit.
-    fn builder(&self, http2: bool) -> Builder<TokioExecutor> {
-        let builder = Builder::new(TokioExecutor::new());
-        let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
+    /// Serves until the client ends it, the server stops, or nobody known has spoken in time.
+    async fn see_through<C: Future<Output = hyper::Result<()>>>(
+        &mut self,
+        mut serving: Pin<&mut C>,
+        deadline: Instant,
+        shut_down: impl FnOnce(Pin<&mut C>),
+    ) -> hyper::Result<()> {
+        tokio::select! {
+            result = serving.as_mut() => result,
+            // Nobody's work is broken off.
+            () = self.newcomer.overstays(deadline) => {
+                tracing::debug!("a newcomer's time is up");
+                Ok(())
+            }
+            () = stopped(&mut self.stop) => {
+                shut_down(serving.as_mut());
+                serving.await
+            }
+        }
+    }
+
+    fn http1(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
         builder
-            .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(self.limits.header_timeout_s))
             .max_buf_size(self.limits.header_bytes.max(8192));
         builder
-            .http2()
+    }
+
+    fn http2(&self) -> http2::Builder<TokioExecutor> {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))

@@ -52,8 +52,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
         seconds,
         bound: bound.as_ref().map(|(kind, object)| Bound { kind, object }),
     })?;
-    request["status"] =
-        json!({"token": issued.token, "expirationTimestamp": meta::time(issued.expires)});
+    request["status"] = json!({"token": issued.token, "expirationTimestamp": meta::time(issued.expires)});
     request["kind"] = kind.kind.into();
     request["apiVersion"] = kind.api_version().into();
     schema::dress(kind.schema, &mut request);
@@ -76,6 +75,9 @@ fn complete(call: &Call, request: &mut Value, owner: &Value) -> Result<i64, ApiE
     spec["expirationSeconds"] = seconds.into();
     if texts(&spec["audiences"]).is_empty() {
         spec["audiences"] = json!([AUDIENCE]);
+    }
+    if !spec["boundObjectRef"].is_object() {
+        spec["boundObjectRef"] = Value::Null;
     }
     let mut errors = Errors::new();
     let path = "spec.expirationSeconds";

@@ -98,8 +98,7 @@ impl Accounts {
             name: meta::text(object, "name").to_owned(),
             uid: meta::text(object, "uid").to_owned(),
         };
-        let bound =
-            |kind: &str| order.bound.as_ref().filter(|b| b.kind == kind).map(|b| reference(b.object));
+        let bound = |kind: &str| order.bound.as_ref().filter(|b| b.kind == kind).map(|b| reference(b.object));
         let audiences = &order.audiences;
         let claims = Claims {
             aud: if audiences.is_empty() { vec![AUDIENCE.to_owned()] } else { audiences.clone() },

@@ -59,7 +59,10 @@ impl Decision {
 /// May this role do this? What no rule names is the administrator's.
 #[must_use]
 pub fn decide(role: Role, ask: &Ask) -> Decision {
-    let who = format!("the role {:?}", role.name());
+    let who = match role {
+        Role::Nothing => "who carries no role".to_owned(),
+        role => format!("the role {:?}", role.name()),
+    };
     if role == Role::Administrator {
         return Decision::Allowed(format!("{who} may do everything"));
     }
@@ -74,7 +77,7 @@ pub fn decide(role: Role, ask: &Ask) -> Decision {
             _ => format!("{who} may"),
         });
     }
-    Decision::Forbidden(format!("{who} may not, {:?} may", least.name()))
+    Decision::Forbidden(format!("{who} may not, the role {:?} may", least.name()))
 }
 
 /// The least role that may do this.

@@ -30,9 +30,7 @@ pub(crate) fn rules(role: Role) -> Value {
             alike.entry((row.group, verbs)).or_default().push(row.resource);
         }
     }
-    let rule = |((group, verbs), resources): ((&str, Vec<&str>), Vec<&str>)| {
-        json!({"verbs": verbs, "apiGroups": [group], "resources": resources})
-    };
+    let rule = |((group, verbs), resources): ((&str, Vec<&str>), Vec<&str>)| json!({"verbs": verbs, "apiGroups": [group], "resources": resources});
     json!({
         "resourceRules": alike.into_iter().map(rule).collect::<Vec<_>>(),
         "nonResourceRules": [{"verbs": ["get"], "nonResourceURLs": PATHS}],

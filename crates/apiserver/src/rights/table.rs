@@ -95,5 +95,15 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 /// Paths that are no resources and that everybody who is known may read; below them too where they end in `*`.
-pub(super) const PATHS: &[&str] =
-    &["/", "/api", "/api/*", "/apis", "/apis/*", "/openapi/*", "/version", "/healthz*", "/livez*", "/readyz*"];
+pub(super) const PATHS: &[&str] = &[
+    "/",
+    "/api",
+    "/api/*",
+    "/apis",
+    "/apis/*",
+    "/openapi/*",
+    "/version",
+    "/healthz*",
+    "/livez*",
+    "/readyz*",
+];
