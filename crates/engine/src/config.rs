@@ -1,8 +1,10 @@
 //! How an engine is started.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use windlass_apiserver::world::World;
@@ -50,6 +52,10 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// The node's name.
     pub node: String,
+    /// After how long without a request, a watch and an unfinished job it is idle; `None`: never.
+    pub idle_exit: Option<Duration>,
+    /// What its starter wants to find again in the state file. The engine does not read it.
+    pub notes: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -65,6 +71,8 @@ impl Config {
             world: Arc::new(System),
             environment: Vec::new(),
             node: "windlass".to_owned(),
+            idle_exit: None,
+            notes: BTreeMap::new(),
         }
     }
 }

@@ -104,6 +104,9 @@ impl Tick {
         if key.strip_prefix("/nodes/") == Some(&self.node.name) {
             self.node_changed(&value);
         }
+        if key.starts_with("/pods/") {
+            self.pod_holds(&value);
+        }
         let other = self.cache.uid_of(key).is_some_and(|uid| value["metadata"]["uid"] != uid);
         if other && key.starts_with("/pods/") {
             // Another pod of the same name: what its predecessor left is settled first.
@@ -167,8 +170,9 @@ impl Tick {
         Ok(())
     }
 
-    /// Whether new pods may come, and which labels they are matched with, is the node object's to say.
+    /// Whether new pods may come, how many, and which labels they are matched with, is the node object's to say.
     fn node_changed(&mut self, node: &Value) {
+        self.node_offers(node);
         let unschedulable = node["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let labels = BTreeMap::deserialize(&node["metadata"]["labels"]).unwrap_or_default();
         if (unschedulable, &labels) != (self.node.unschedulable, &self.node.labels) {

@@ -19,9 +19,9 @@ use windlass_engine::{Home, Images, Role};
 /// A token of the engine's own service account of a role.
 async fn token(cluster: &Cluster, role: Role) -> String {
     let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client.clone(), Role::NAMESPACE);
-    let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+    let request = TokenRequest { spec: Some(TokenRequestSpec::default()), ..TokenRequest::default() };
     let issued = accounts.create_token_request(&role.account(), &PostParams::default(), &request).await;
-    issued.expect("a token").status.expect("a status").token
+    issued.expect("a token").status.and_then(|status| status.token).expect("a token in it")
 }
 
 /// The owner's kubeconfig with another token, in a file.

@@ -87,7 +87,8 @@ async fn open(common: &Common, env: &Env) -> Outcome<Session> {
         manager = JobManager::of(&connection);
     }
     if choice.cluster == Cluster::Local {
-        daemon::keep(home, env.clone(), notes);
+        // It ends with this process.
+        _ = daemon::keep(home, env.clone(), notes);
     }
     let place = match &choice.cluster {
         Cluster::Local => "the engine of this machine".to_owned(),

@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use windlass_engine::{Home, Images, Running};
 
-use super::ENGINE;
 use super::boot::{Answer, Boot};
+use super::{ENGINE, ephemeral};
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
@@ -22,15 +22,19 @@ use crate::out::Notes;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a killed process may take to pass away.
 const PASSING: Duration = Duration::from_secs(5);
+/// An engine that a command started by itself leaves when it was idle for so long.
+pub(crate) const IDLE_EXIT: Duration = Duration::from_secs(30 * 60);
 /// The longest answer of a starting engine, bytes.
 const ANSWER_LIMIT: u64 = 64 << 10;
+/// The lock of starting, below a home.
+pub(super) const STARTING: &str = "start.lock";
 /// What an engine's process sees of the environment of whoever starts it.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "WINDLASS_LOG"];
 
 /// The lock of starting: exclusive for a starter, shared for those who look.
 pub(crate) async fn starting(home: &Home, exclusive: bool) -> Outcome<File> {
     home.make().map_err(|error| Failure::bare(error).way_out("set WINDLASS_HOME to another directory"))?;
-    let place = home.root().join("start.lock");
+    let place = home.root().join(STARTING);
     let fault = {
         let place = place.clone();
         move |error: std::io::Error| Failure::new(place.display().to_string(), error)
@@ -66,9 +70,19 @@ pub(crate) async fn ensure(home: &Home, env: &Env, notes: Notes) -> Outcome<Runn
         note_version(&running, notes);
         return Ok(running);
     }
-    // One that died comes back as it was started.
-    let images = home.left_behind().map_or(Images::Refuse, |dead| dead.images);
-    let boot = Boot { home: home.root().to_owned(), listen: None, images };
+    if ephemeral::has_ended(home, env) {
+        let cause = "the private engine of `windlass up --ephemeral` has ended";
+        return Err(Failure::new(home.root().display().to_string(), cause)
+            .way_out("--local with another WINDLASS_HOME, or a KUBECONFIG, is another cluster"));
+    }
+    // One that died, or left because it was idle, comes back as it was started.
+    let dead = home.left_behind();
+    let boot = Boot {
+        home: home.root().to_owned(),
+        listen: None,
+        images: dead.as_ref().map_or(Images::Refuse, |dead| dead.images),
+        idle_exit_s: dead.map_or(Some(IDLE_EXIT.as_secs()), |dead| dead.idle_exit_s),
+    };
     start(home, env, &boot).await
 }
 

@@ -2,6 +2,7 @@
 
 mod boot;
 mod detach;
+pub(crate) mod ephemeral;
 mod find;
 mod keep;
 mod serve;

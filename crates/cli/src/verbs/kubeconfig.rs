@@ -106,16 +106,17 @@ async fn issue(home: &Home, role: Role, lasts: Duration, renew: bool) -> Outcome
         expiration_seconds: Some(i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX)),
         ..TokenRequestSpec::default()
     };
-    let request = TokenRequest { spec, ..TokenRequest::default() };
+    let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
     let issued =
         accounts.create_token_request(&name, &PostParams::default(), &request).await.map_err(fault)?;
-    let Some(status) = issued.status else {
+    let status = issued.status.unwrap_or_default();
+    let (Some(token), Some(until)) = (status.token, status.expiration_timestamp) else {
         return Err(Failure::new(place, "the engine's answer holds no token"));
     };
-    let text = with_token(&owner, role, &status.token).ok_or_else(|| {
+    let text = with_token(&owner, role, &token).ok_or_else(|| {
         Failure::new(home.kubeconfig().display().to_string(), "is not as the engine writes it")
     })?;
-    Ok((text, status.expiration_timestamp.0.to_string()))
+    Ok((text, until.0.to_string()))
 }
 
 /// The service account of a role.

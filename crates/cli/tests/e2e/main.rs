@@ -6,6 +6,8 @@
 mod home;
 
 mod engine;
+mod ephemeral;
+mod idle;
 mod interrupts;
 mod jobs;
 mod kills;
