@@ -155,6 +155,18 @@ impl Accounts {
         account.map_or(Role::Nothing, |account| role_of(&account))
     }
 
+    /// Whether somebody who was known may still do what they might: their service account is there and carries the same
+    /// role. What lasts (a watch) asks now and then.
+    #[must_use]
+    pub fn still(&self, user: &User) -> bool {
+        let Some((namespace, name)) = User::account_of(&user.name) else { return true };
+        let account = kind("ServiceAccount").and_then(|kind| self.registry.get(kind, Some(namespace), name));
+        account.is_ok_and(|account| {
+            // Whoever acts as another has no uid.
+            role_of(&account) == user.role && (user.uid.is_empty() || meta::text(&account, "uid") == user.uid)
+        })
+    }
+
     /// Somebody whose name and groups are said and not proven: for reviews and for acting as another.
     pub(crate) fn named(&self, name: &str, groups: Vec<String>) -> User {
         let said = User::said(name, groups.clone());

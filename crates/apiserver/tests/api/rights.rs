@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
-use windlass_apiserver::rights::Accounts;
+use windlass_apiserver::rights::{Accounts, Role, User};
 
 use crate::support::{Answer, Api, CONFIG_MAPS, JOBS, PODS, TOKEN, config_map, job, pod};
 use crate::tls::ask;
@@ -284,6 +284,21 @@ async fn tokens_end_with_their_time_and_their_account() {
     let labels = json!({"windlass.dev/role": "read"});
     api.make(ACCOUNTS, json!({"metadata": {"name": "holder-readx", "labels": labels}})).await;
     assert_eq!(reader.get(PODS).await.code, 401, "one of the same name is another");
+}
+
+#[tokio::test]
+async fn who_has_lost_a_role_or_an_account_is_not_known_any_more() {
+    let api = Api::new().await;
+    with_role(&api, "read").await;
+    let accounts = Accounts::new(api.registry.clone(), &[7; 32]);
+    let path = format!("{ACCOUNTS}/holder-readx");
+    let uid = api.get(&path).await.json()["metadata"]["uid"].as_str().unwrap().to_owned();
+    let holder = |uid: &str, role| User::account("default", "holder-readx", uid, role);
+    assert!(accounts.still(&User::owner()));
+    assert!(accounts.still(&holder(&uid, Role::Read)) && accounts.still(&holder("", Role::Read)));
+    assert!(!accounts.still(&holder("other", Role::Read)) && !accounts.still(&holder(&uid, Role::Submit)));
+    api.delete(&path).await;
+    assert!(!accounts.still(&holder(&uid, Role::Read)));
 }
 
 #[tokio::test]

@@ -13,5 +13,6 @@ mod jobs;
 mod kills;
 mod logs;
 mod mistakes;
+mod rights;
 mod run;
 mod which_cluster;
