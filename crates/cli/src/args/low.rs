@@ -386,7 +386,7 @@ pub(crate) enum DataFormat {
 /// `windlass kubeconfig`
 #[derive(Args, Debug)]
 pub(crate) struct Kubeconfig {
-    /// Whose rights it carries: the owner's, or those to submit, or to read alone
+    /// Whose rights it carries: the owner's, those to submit (no processes of the host), or to read alone
     #[arg(long, value_enum, value_name = "ROLE", default_value_t = CredentialRole::Admin)]
     pub role: CredentialRole,
     /// How long it is good, like 12h or 30d [default: 90d; the owner's does not expire]
@@ -403,14 +403,11 @@ pub(crate) struct Kubeconfig {
     pub path: bool,
 }
 
-/// Whose rights a kubeconfig carries.
+/// Whose rights a kubeconfig carries: `docs/rights.md` says what each may do.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum CredentialRole {
-    /// The owner: everything.
     Admin,
-    /// To submit and end jobs, though no processes of the host; to read.
     Submit,
-    /// To read everything but secrets.
     Read,
 }
 
