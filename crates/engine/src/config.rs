@@ -33,6 +33,22 @@ pub enum StoreKind {
     Memory,
 }
 
+/// How much of what containers write is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogLimits {
+    /// Of one attempt of a container, times included and before it is packed, bytes. Past it the oldest output goes.
+    pub attempt_bytes: u64,
+    /// Of all containers that have ended together, bytes. Past it the logs that ended first go.
+    pub total_bytes: u64,
+}
+
+impl Default for LogLimits {
+    /// 64 MiB of an attempt, 4 GiB of all.
+    fn default() -> LogLimits {
+        LogLimits { attempt_bytes: windlass_runner::runtime::LOG_LIMIT, total_bytes: 4 << 30 }
+    }
+}
+
 /// How an engine is started.
 #[derive(Clone)]
 pub struct Config {
@@ -50,6 +66,8 @@ pub struct Config {
     pub world: Arc<dyn World>,
     /// What host processes see of the engine's environment: PATH, HOME, USER, LANG, TMPDIR.
     pub environment: Vec<(String, String)>,
+    /// How much of what containers write is kept.
+    pub logs: LogLimits,
     /// The node's name.
     pub node: String,
     /// After how long without a request, a watch and an unfinished job it is idle; `None`: never.
@@ -70,6 +88,7 @@ impl Config {
             shim,
             world: Arc::new(System),
             environment: Vec::new(),
+            logs: LogLimits::default(),
             node: "windlass".to_owned(),
             idle_exit: None,
             notes: BTreeMap::new(),

@@ -120,11 +120,17 @@ impl Home {
     }
     /// The log of one run of a container.
     pub(crate) fn container_log(&self, pod_uid: &str, container: &str, attempt: u32) -> PathBuf {
-        self.pod_logs(pod_uid).join(format!("{container}-{attempt}.log"))
+        self.pod_logs(pod_uid).join(format!("{pod_uid}_{container}-{attempt}.log"))
     }
-    /// The logs of a pod.
+    /// The folder in which a pod's logs are, with those of many others: a folder for each pod would cost as much as
+    /// the log itself.
     pub(crate) fn pod_logs(&self, pod_uid: &str) -> PathBuf {
-        self.logs().join(pod_uid)
+        let shard = pod_uid.get(..2).filter(|shard| shard.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        self.logs().join(shard.unwrap_or("00"))
+    }
+    /// The uid of the pod whose log this file is.
+    pub(crate) fn pod_of_log(file: &Path) -> Option<&str> {
+        Some(file.file_name()?.to_str()?.split_once('_')?.0)
     }
     /// The logs of all pods.
     pub(crate) fn logs(&self) -> PathBuf {
@@ -169,6 +175,11 @@ impl Home {
     #[must_use]
     pub fn left_behind(&self) -> Option<Running> {
         (!self.is_held()?).then(|| self.read_state())?
+    }
+    /// Whether an engine's process lives whose state file is there and cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.is_held() == Some(true) && self.state().exists() && self.read_state().is_none()
     }
     /// Whether an engine's process lives; none if that cannot be known.
     fn is_held(&self) -> Option<bool> {

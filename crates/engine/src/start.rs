@@ -28,6 +28,7 @@ use crate::home::{Home, HomeError, Running};
 use crate::identity::{Identity, IdentityError};
 use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
+use crate::pace::Pace;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
@@ -314,8 +315,9 @@ fn tick(
         runtime,
         world: config.world.clone(),
         home: config.home.clone(),
+        log_limit: config.logs.attempt_bytes,
         hub: hub.clone(),
-        sweeper: Sweeper::start(config.home.clone()),
+        sweeper: Sweeper::start(config.home.clone(), config.logs.total_bytes),
         node: schedule::Node {
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),
@@ -337,6 +339,9 @@ fn tick(
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),
         timers: Timers::default(),
+        foreign: 0,
+        pace: Pace::new(world::instant()),
+        patterns: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),
         blocked: Default::default(),

@@ -17,15 +17,17 @@ use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
 use windlass_runner::process::Host;
-use windlass_runner::runtime::{Event, Runtime, RuntimeGone};
+use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
 use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
 
 use crate::cache::Cache;
-use crate::draft::Draft;
+use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
 use crate::home::Home;
+use crate::jobs::Pattern;
 use crate::logs::Hub;
+use crate::pace::Pace;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
@@ -35,6 +37,8 @@ use crate::world;
 const BATCH: usize = 256;
 /// Changes taken from the store at once.
 const CHANGES: usize = 1024;
+/// The present attempt of a container and the one before it, as a kubelet keeps them.
+const KEPT_ATTEMPTS: u32 = 2;
 /// How long the engine waits before it writes again when too much waits to be written.
 const RETRY: Duration = Duration::from_millis(100);
 /// How long a draining engine lets containers end by themselves, and how often it kills then.
@@ -52,6 +56,8 @@ pub(crate) struct Tick {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) home: Home,
+    /// What is kept of the log of one attempt, bytes.
+    pub(crate) log_limit: u64,
     pub(crate) hub: Hub,
     pub(crate) sweeper: Sweeper,
     pub(crate) node: windlass_control::schedule::Node,
@@ -66,6 +72,12 @@ pub(crate) struct Tick {
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,
     pub(crate) timers: Timers,
+    /// Changes of others that were taken in since the pace was last told.
+    pub(crate) foreign: usize,
+    /// How much happens.
+    pub(crate) pace: Pace,
+    /// What Jobs' pods have in common, by the Job's uid.
+    pub(crate) patterns: HashMap<String, Pattern>,
     /// Objects to look at.
     pub(crate) dirty: BTreeSet<Key>,
     /// Objects to ask garbage collection about.
@@ -117,7 +129,8 @@ impl Tick {
         mut stop: watch::Receiver<Option<StopPods>>,
     ) -> Result<(), TickError> {
         loop {
-            let ready = self.ready(&mut changes, &mut stop).await?;
+            let mut ready = self.ready(&mut changes, &mut stop).await?;
+            self.gather(&mut ready, &mut changes).await?;
             match ready.stop {
                 Some(StopPods::Leave) => return Ok(()),
                 Some(StopPods::End) => self.drain(),
@@ -158,6 +171,12 @@ impl Tick {
         } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
             ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
         }
+        self.take_ready(&mut ready, changes)?;
+        Ok(ready)
+    }
+
+    /// Takes what is there without waiting.
+    fn take_ready(&self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
         if let Some(events) = self.runtime.events().now_or_never() {
             ready.events.extend(events?);
         }
@@ -166,7 +185,22 @@ impl Tick {
         {
             ready.take_changes(list)?;
         }
-        Ok(ready)
+        Ok(())
+    }
+
+    /// While much happens, waits a moment for more of it.
+    async fn gather(&mut self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
+        let now = world::instant();
+        self.pace.saw(ready.events.len() + self.foreign, now);
+        self.foreign = 0;
+        let wait = self.pace.wait(now);
+        if !wait.is_zero() && ready.stop.is_none() && !ready.compacted {
+            world::pause(wait).await;
+            let before = ready.events.len();
+            self.take_ready(ready, changes)?;
+            self.pace.saw(ready.events.len() - before, world::instant());
+        }
+        Ok(())
     }
 
     fn next_time(&self) -> Option<Timestamp> {
@@ -189,6 +223,7 @@ impl Tick {
         }
         match outcome {
             Ok(committed) => {
+                self.pace.committed(world::instant());
                 self.done(draft, &committed);
                 return Ok(());
             }
@@ -274,16 +309,27 @@ impl Tick {
     }
 
     fn done(&mut self, mut draft: Draft, committed: &Committed) {
-        for (key, revision, value) in draft.outcome(committed) {
-            let ripple = match value {
-                Some(value) => self.arrive(&key, revision, value),
+        for Outcome { key, revision, object, view, quiet } in draft.outcome(committed) {
+            let mut ripple = match object {
+                Some(object) => self.arrive(&key, revision, object, view),
                 None => self.depart(&key, revision),
             };
+            if quiet {
+                ripple.dirty.retain(|other| *other != key);
+            }
             self.take(ripple);
         }
         self.garbage.extend(draft.again);
+        let mut outdated = Vec::new();
         for start in &draft.starts {
             self.runs.starting(&start.key);
+            if let Some(old) = start.key.attempt.checked_sub(KEPT_ATTEMPTS) {
+                // Of an attempt that is neither the present nor the previous one nothing is asked any more.
+                let old = RunKey { attempt: old, ..start.key.clone() };
+                self.runs.drop_run(&old);
+                self.sweeper.remove_attempt(old.clone());
+                outdated.push(old);
+            }
             self.hub.started(&start.key);
         }
         if !draft.starts.is_empty() {
@@ -293,6 +339,9 @@ impl Tick {
             if self.runs.first_signal(&run, signal) {
                 self.runtime.signal(&run, signal);
             }
+        }
+        if !outdated.is_empty() {
+            self.runtime.forget(outdated);
         }
         let settled: Vec<_> = draft.settled.iter().flat_map(|pod| self.runs.settle(pod)).collect();
         if !settled.is_empty() {

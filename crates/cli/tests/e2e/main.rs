@@ -15,4 +15,6 @@ mod logs;
 mod mistakes;
 mod rights;
 mod run;
+mod service;
+mod versions;
 mod which_cluster;
