@@ -116,7 +116,8 @@ impl Gate {
             return Err(authorize::forbidden(&user, &ask, decision.reason()));
         }
         let groups = headers.get_all("impersonate-group").iter().filter_map(|v| v.to_str().ok());
-        Ok(self.accounts.named(name, groups.map(ToOwned::to_owned).collect()))
+        let groups: Vec<String> = groups.map(ToOwned::to_owned).collect();
+        Ok(self.accounts.named(name, &groups))
     }
 }
 

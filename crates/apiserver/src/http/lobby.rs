@@ -78,7 +78,7 @@ impl Newcomer {
             () = sleep_until(deadline) => {}
         }
         if self.has_shown() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

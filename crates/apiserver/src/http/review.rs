@@ -103,7 +103,7 @@ fn access(user: &User, spec: &Value) -> Value {
 
 /// The user that a review names.
 fn said(call: &Call, spec: &Value) -> User {
-    call.app.gate.accounts.named(spec["user"].as_str().unwrap_or_default(), texts(&spec["groups"]))
+    call.app.gate.accounts.named(spec["user"].as_str().unwrap_or_default(), &texts(&spec["groups"]))
 }
 
 fn texts(list: &Value) -> Vec<String> {

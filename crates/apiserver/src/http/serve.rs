@@ -125,10 +125,10 @@ impl Connection {
         let (stream, service) = (TokioIo::new(stream), TowerToHyperService::new(service));
         let result = if http2 {
             let serving = pin!(self.http2().serve_connection(stream, service));
-            self.see_through(serving, deadline, |connection| connection.graceful_shutdown()).await
+            self.see_through(serving, deadline, http2::Connection::graceful_shutdown).await
         } else {
             let serving = pin!(self.http1().serve_connection(stream, service).with_upgrades());
-            self.see_through(serving, deadline, |connection| connection.graceful_shutdown()).await
+            self.see_through(serving, deadline, http1::UpgradeableConnection::graceful_shutdown).await
         };
         if let Err(cause) = result {
             tracing::debug!(%cause, "connection ended");

@@ -3,74 +3,67 @@
 use crate::kind::{Kind, Served};
 use crate::kinds::common::PLAIN;
 
-const fn authentication(kind: Kind) -> Kind {
-    Kind { group: "authentication.k8s.io", namespaced: false, served: Served::Review, ..kind }
-}
+const AUTHENTICATION: Kind =
+    Kind { group: "authentication.k8s.io", namespaced: false, served: Served::Review, ..PLAIN };
 
-const fn authorization(kind: Kind) -> Kind {
-    Kind { group: "authorization.k8s.io", namespaced: false, served: Served::Review, ..kind }
-}
+const AUTHORIZATION: Kind =
+    Kind { group: "authorization.k8s.io", namespaced: false, served: Served::Review, ..PLAIN };
 
 /// authentication.k8s.io/v1: who am I.
-pub(super) const SELF_SUBJECT: Kind = authentication(Kind {
+pub(super) const SELF_SUBJECT: Kind = Kind {
     kind: "SelfSubjectReview",
     plural: "selfsubjectreviews",
     singular: "selfsubjectreview",
     schema: "io.k8s.api.authentication.v1.SelfSubjectReview",
-    ..PLAIN
-});
+    ..AUTHENTICATION
+};
 
 /// authentication.k8s.io/v1: whom does this token mean.
-pub(super) const TOKEN: Kind = authentication(Kind {
+pub(super) const TOKEN: Kind = Kind {
     kind: "TokenReview",
     plural: "tokenreviews",
     singular: "tokenreview",
     schema: "io.k8s.api.authentication.v1.TokenReview",
-    ..PLAIN
-});
+    ..AUTHENTICATION
+};
 
 /// What `serviceaccounts/token` takes and gives; no resource of its own.
-pub(super) const TOKEN_REQUEST: Kind = authentication(Kind {
-    kind: "TokenRequest",
-    schema: "io.k8s.api.authentication.v1.TokenRequest",
-    ..PLAIN
-});
+pub(super) const TOKEN_REQUEST: Kind =
+    Kind { kind: "TokenRequest", schema: "io.k8s.api.authentication.v1.TokenRequest", ..AUTHENTICATION };
 
 /// authorization.k8s.io/v1: may I.
-pub(super) const SELF_ACCESS: Kind = authorization(Kind {
+pub(super) const SELF_ACCESS: Kind = Kind {
     kind: "SelfSubjectAccessReview",
     plural: "selfsubjectaccessreviews",
     singular: "selfsubjectaccessreview",
     schema: "io.k8s.api.authorization.v1.SelfSubjectAccessReview",
-    ..PLAIN
-});
+    ..AUTHORIZATION
+};
 
 /// authorization.k8s.io/v1: what may I.
-pub(super) const SELF_RULES: Kind = authorization(Kind {
+pub(super) const SELF_RULES: Kind = Kind {
     kind: "SelfSubjectRulesReview",
     plural: "selfsubjectrulesreviews",
     singular: "selfsubjectrulesreview",
     schema: "io.k8s.api.authorization.v1.SelfSubjectRulesReview",
-    ..PLAIN
-});
+    ..AUTHORIZATION
+};
 
 /// authorization.k8s.io/v1: may they.
-pub(super) const ACCESS: Kind = authorization(Kind {
+pub(super) const ACCESS: Kind = Kind {
     kind: "SubjectAccessReview",
     plural: "subjectaccessreviews",
     singular: "subjectaccessreview",
     schema: "io.k8s.api.authorization.v1.SubjectAccessReview",
-    ..PLAIN
-});
+    ..AUTHORIZATION
+};
 
 /// authorization.k8s.io/v1: may they, in this namespace.
 pub(super) const LOCAL_ACCESS: Kind = Kind {
+    kind: "LocalSubjectAccessReview",
+    plural: "localsubjectaccessreviews",
+    singular: "localsubjectaccessreview",
     namespaced: true,
-    ..authorization(Kind {
-        kind: "LocalSubjectAccessReview",
-        plural: "localsubjectaccessreviews",
-        singular: "localsubjectaccessreview",
-        schema: "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
-        ..PLAIN
-    })
+    schema: "io.k8s.api.authorization.v1.LocalSubjectAccessReview",
+    ..AUTHORIZATION
 };

@@ -168,8 +168,8 @@ impl Accounts {
     }
 
     /// Somebody whose name and groups are said and not proven: for reviews and for acting as another.
-    pub(crate) fn named(&self, name: &str, groups: Vec<String>) -> User {
-        let said = User::said(name, groups.clone());
+    pub(crate) fn named(&self, name: &str, groups: &[String]) -> User {
+        let said = User::said(name, groups.to_vec());
         let Some((namespace, account)) = User::account_of(name) else { return said };
         let own = User::account(namespace, account, "", self.role(namespace, account));
         if groups.is_empty() { own } else { User { role: own.role.max(said.role), ..said } }

@@ -150,7 +150,7 @@ async fn a_flood_of_headers_is_refused() {
         let (answer, _) =
             tokio::join!(until_end(&mut reading), pour(&mut writing, text.as_bytes(), text.len()));
         let refused = ["HTTP/1.1 431 ", "HTTP/1.1 414 "].iter().any(|start| answer.starts_with(start));
-        assert!(refused, "{:.80}: {answer:.200}", text);
+        assert!(refused, "{text:.80}: {answer:.200}");
     }
     let mut flood = owners(Method::GET, "/readyz", "text/plain", Body::empty());
     for n in 0..1000 {
@@ -239,7 +239,7 @@ async fn who_does_not_read_the_answer_is_cut_off() {
     deaf.write_all(list.repeat(20).as_bytes()).await.unwrap();
     // There is room for one connection: this is answered when the deaf one has been cut off.
     is_well(&api).await;
-    assert!(until_end(&mut deaf).await.len() < 20 * (8 * 900 << 10), "not everything was sent");
+    assert!(until_end(&mut deaf).await.len() < (20 * 8 * 900) << 10, "not everything was sent");
 }
 
 #[tokio::test]

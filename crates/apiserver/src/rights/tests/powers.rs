@@ -1,5 +1,7 @@
 //! What in a pod needs the administrator, wherever the pod stands.
 
+#![allow(clippy::needless_pass_by_value, reason = "specs are written where they are used")]
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
