@@ -22,6 +22,7 @@ mod namespaces;
 mod notes;
 mod pace;
 mod pods;
+mod remove;
 mod roles;
 mod room;
 mod start;
@@ -29,6 +30,7 @@ mod sweeper;
 mod tick;
 mod timers;
 mod views;
+mod volumes;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};
