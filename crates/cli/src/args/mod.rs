@@ -5,6 +5,7 @@
 pub(crate) mod high;
 mod job;
 pub(crate) mod low;
+mod low_job;
 mod more;
 mod usage;
 

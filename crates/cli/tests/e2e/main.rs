@@ -15,6 +15,7 @@ mod logs;
 mod mistakes;
 mod network;
 mod options;
+mod rights;
 mod run;
 mod service;
 mod terminal;
