@@ -252,3 +252,76 @@ async fn missing_value_is_an_error_of_the_read_alone() {
     assert_eq!((store.revision(), store.count("")), (Revision(1), 1));
     store.commit(vec![put("c", "1")]).await.unwrap();
 }
+
+/// A disk that is full while the test says so. What it was given when it became full it kept, or not.
+struct Full {
+    disk: Arc<Mutex<Kept>>,
+    full: Arc<AtomicBool>,
+    keeps: bool,
+}
+
+#[derive(Default)]
+struct Kept {
+    state: State,
+    values: std::collections::BTreeMap<Revision, Value>,
+}
+
+impl Backend for Full {
+    fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
+        let full = self.full.load(Ordering::Relaxed);
+        let mut disk = lock(&self.disk);
+        for staged in batch.staged.iter().filter(|_| !full || self.keeps) {
+            disk.state.apply(staged.change.clone());
+            disk.values.extend(staged.value.clone().map(|value| (staged.revision, value)));
+        }
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn value(&self, revision: Revision) -> io::Result<Option<Value>> {
+        Ok(lock(&self.disk).values.get(&revision).cloned())
+    }
+
+    fn is_mendable(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::StorageFull
+    }
+
+    fn mend(&mut self) -> io::Result<State> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut state = State::default();
+        for (_, change) in lock(&self.disk).state.changes(Revision(0)) {
+            state.apply(change.clone());
+        }
+        Ok(state)
+    }
+}
+
+#[tokio::test]
+async fn store_on_a_full_disk_reads_refuses_and_goes_on_when_there_is_room() {
+    for keeps in [false, true] {
+        let full = Arc::new(AtomicBool::new(false));
+        let store = store(Full { disk: Arc::default(), full: full.clone(), keeps }, Bounds::default());
+        store.commit(vec![put("a", "1")]).await.unwrap();
+        let mut watch = store.watch("", Revision(0), None).unwrap();
+        full.store(true, Ordering::Relaxed);
+        for _ in 0..2 {
+            let error = store.commit(vec![put("a", "2"), put("b", "2")]).await.unwrap_err();
+            assert!(
+                matches!(&error, CommitError::Io(e) if e.kind() == io::ErrorKind::StorageFull),
+                "{error}"
+            );
+            assert_eq!((store.revision(), store.list(&all()).unwrap().entries.len()), (Revision(1), 1));
+        }
+        full.store(false, Ordering::Relaxed);
+        let committed = store.commit(vec![put("c", "3")]).await.unwrap();
+        let newest = if keeps { 4 } else { 2 };
+        assert_eq!(committed.revision, Revision(newest), "no revision is given twice");
+        assert_eq!(store.list(&all()).unwrap().entries.len(), if keeps { 3 } else { 2 });
+        let mut seen = Vec::new();
+        while seen.len() < newest as usize {
+            seen.extend(watch.next(9).await.unwrap().into_iter().map(|change| change.revision.0));
+        }
+        assert_eq!(seen, (1..=newest).collect::<Vec<_>>(), "each once and in order");
+    }
+}

@@ -36,6 +36,16 @@ pub(crate) fn cut(data: &Path) -> io::Result<Option<Torn>> {
     Ok(Some(torn))
 }
 
+/// Writes the newest journal over itself, so that all of it is surely on the disk. That takes no room.
+pub(crate) fn rewrite(data: &Path) -> io::Result<()> {
+    let Some(journal) = newest_journal(data)? else { return Ok(()) };
+    let mut bytes = fs::read(&journal)?;
+    bytes.truncate(used(&bytes));
+    let file = File::options().write(true).open(&journal)?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync_all()
+}
+
 /// Where the zeros begin with which a journal is made, to a page.
 fn used(bytes: &[u8]) -> usize {
     const PAGE: [u8; 4096] = [0; 4096];
