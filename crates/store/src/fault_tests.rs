@@ -325,3 +325,30 @@ async fn store_on_a_full_disk_reads_refuses_and_goes_on_when_there_is_room() {
         assert_eq!(seen, (1..=newest).collect::<Vec<_>>(), "each once and in order");
     }
 }
+
+#[tokio::test]
+async fn watcher_that_never_reads_costs_a_cursor_and_is_cut_off() {
+    const LOG: u64 = 50_000;
+    let bounds = Bounds { log_bytes: LOG, ..Bounds::default() };
+    let memory = Arc::new(Memory::default());
+    struct Seen(Arc<Memory>);
+    impl Backend for Seen {
+        fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
+            self.0.write(batch)
+        }
+        fn value(&self, revision: Revision) -> io::Result<Option<Value>> {
+            self.0.value(revision)
+        }
+    }
+    let store = store(Seen(memory.clone()), bounds);
+    let mut slow: Vec<_> = (0..200).map(|_| store.watch("", Revision(0), None).unwrap()).collect();
+    for number in 0..1000 {
+        store.commit(vec![put("a", &format!("{number} {}", "v".repeat(1000)))]).await.unwrap();
+    }
+    assert!(sync::read(&store.shared.state).log_bytes() <= LOG + 2_000, "the log is within its bound");
+    assert!(memory.len() < 60, "{} values are kept for a log of some 50", memory.len());
+    for watch in &mut slow {
+        let error = watch.next(1).await.unwrap_err();
+        assert!(matches!(error, WatchError::Compacted { asked: Revision(0), .. }), "{error}");
+    }
+}

@@ -12,6 +12,7 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistM
 use tracing::warn;
 
 use super::header::{self, Header, Prepared};
+use super::journal::{self, Damage};
 use super::{Backend, Batch, load, migrate, torn};
 use crate::errors::OpenError;
 use crate::format::{self, Malformed};
@@ -86,6 +87,9 @@ fn open_whole(place: &Path, bounds: &Bounds, header: &Header) -> Result<(Parts, 
 
 /// Opens the embedded store; drops the last batch if that is torn and nothing else is wrong.
 pub(super) fn open_or_mend(place: &Path, bounds: &Bounds) -> Result<Parts, LoadError> {
+    if let Some(Damage { journal, at }) = journal::check(place)? {
+        return Err(LoadError::Journal { journal, at });
+    }
     // The embedded store asserts where it reads damaged files.
     let open =
         || catch_unwind(AssertUnwindSafe(|| Parts::open(place, bounds))).unwrap_or(Err(LoadError::Panic));
@@ -109,9 +113,8 @@ pub(super) fn open_or_mend(place: &Path, bounds: &Bounds) -> Result<Parts, LoadE
 impl Backend for Durable {
     fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
         let Parts { meta, values, log, db } = self.parts()?;
-        // What is only forgotten may come back after a power loss.
-        let durability = if batch.staged.is_empty() { PersistMode::Buffer } else { PersistMode::SyncData };
-        let mut writes = db.batch().durability(Some(durability));
+        // Also what is only forgotten is synced: then no more than the last batch can be torn.
+        let mut writes = db.batch().durability(Some(PersistMode::SyncData));
         let mut keys = batch.keys;
         for staged in batch.staged {
             let change = &staged.change;
@@ -147,7 +150,7 @@ impl Backend for Durable {
 
     fn is_mendable(&self, error: &io::Error) -> bool {
         matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-            || error.get_ref().is_some_and(|cause| cause.is::<Background>())
+            || matches!(error.get_ref(), Some(cause) if cause.is::<Background>())
     }
 
     fn mend(&mut self) -> io::Result<State> {
@@ -239,6 +242,8 @@ pub(super) enum LoadError {
     Keys { found: u64, told: u64 },
     #[error("the log ends at revision {}, the store had reached {}", revision.0, reached.0)]
     Short { reached: Revision, revision: Revision },
+    #[error("{} is damaged at byte {at}", journal.display())]
+    Journal { journal: PathBuf, at: usize },
     #[error("its files are damaged")]
     Panic,
 }

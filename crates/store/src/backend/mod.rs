@@ -4,6 +4,8 @@ mod durable;
 
 mod header;
 
+mod journal;
+
 mod load;
 
 mod memory;
