@@ -14,4 +14,5 @@ mod kills;
 mod logs;
 mod mistakes;
 mod run;
+mod storm;
 mod which_cluster;
