@@ -25,6 +25,7 @@ mod start;
 mod sweeper;
 mod tick;
 mod timers;
+mod usage;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};

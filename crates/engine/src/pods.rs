@@ -100,7 +100,10 @@ impl Tick {
             }
         }
         if let Some(status) = plan.status {
-            draft.edit(&self.cache, key, |pod| pod["status"] = status);
+            draft.edit(&self.cache, key, |pod| {
+                pod["status"] = status;
+                crate::usage::note(pod, &facts);
+            });
             self.give_back(draft, key);
         }
         self.effects(draft, key, &uid, &plan.actions, starts);
