@@ -176,6 +176,11 @@ impl Home {
     pub fn left_behind(&self) -> Option<Running> {
         (!self.is_held()?).then(|| self.read_state())?
     }
+    /// Whether an engine's process lives whose state file is there and cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.is_held() == Some(true) && self.state().exists() && self.read_state().is_none()
+    }
     /// Whether an engine's process lives; none if that cannot be known.
     fn is_held(&self) -> Option<bool> {
         match File::open(self.lock_file()).ok()?.try_lock_shared() {

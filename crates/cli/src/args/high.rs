@@ -138,6 +138,17 @@ pub(crate) struct UpOptions {
     pub idle_exit: Option<Duration>,
     /// A private engine for the life of this command, which may be empty.
     pub ephemeral: Option<Vec<String>>,
+    /// As a service.
+    pub service: Option<Service>,
+}
+
+/// What becomes of the engine's service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// It is written and started.
+    Install,
+    /// It is stopped and removed.
+    Uninstall,
 }
 
 /// Makes plain values of clap's.
@@ -229,7 +240,12 @@ fn up(args: low::Up) -> Result<UpOptions, Usage> {
     }
     problems.or(()).map_err(|problems| wrong("up", &problems))?;
     let ephemeral = args.ephemeral.then_some(args.command);
-    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral })
+    let service = match (args.install, args.uninstall) {
+        (true, _) => Some(Service::Install),
+        (_, true) => Some(Service::Uninstall),
+        _ => None,
+    };
+    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service })
 }
 
 /// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.

@@ -17,6 +17,7 @@ pub(crate) mod wait;
 
 mod ephemeral;
 mod forward;
+mod install;
 mod interrupt;
 mod object;
 mod pump;

@@ -14,5 +14,7 @@ mod kills;
 mod logs;
 mod mistakes;
 mod run;
+mod service;
 mod storm;
+mod versions;
 mod which_cluster;
