@@ -19,6 +19,7 @@ mod jobs;
 mod logs;
 mod namespaces;
 mod notes;
+mod pace;
 mod pods;
 mod room;
 mod start;
@@ -26,6 +27,7 @@ mod sweeper;
 mod tick;
 mod timers;
 mod usage;
+mod views;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};

@@ -26,6 +26,7 @@ use crate::home::{Home, HomeError, Running};
 use crate::identity::{Identity, IdentityError};
 use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
+use crate::pace::Pace;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
@@ -331,6 +332,9 @@ fn tick(
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),
         timers: Timers::default(),
+        foreign: 0,
+        pace: Pace::new(world::instant()),
+        patterns: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),
         blocked: Default::default(),

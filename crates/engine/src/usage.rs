@@ -3,6 +3,7 @@
 //! has ended. It is written together with the status that says so. A container's name fits the annotation's.
 
 use serde_json::Value;
+use windlass_apiserver::registry::Object;
 use windlass_runner::kubelet::{Facts, RunState, Used};
 
 const PREFIX: &str = "usage.windlass.dev/";
@@ -10,14 +11,17 @@ const PREFIX: &str = "usage.windlass.dev/";
 const IN_MI: u64 = 16 << 20;
 
 /// Notes what is known to the pod's annotations.
-pub(crate) fn note(pod: &mut Value, facts: &Facts) {
+pub(crate) fn note(pod: &mut Object, facts: &Facts) {
     for run in &facts.runs {
         let RunState::Ended { used, .. } = &run.state else { continue };
-        let name = format!("{PREFIX}{}", run.container);
-        let metadata = &mut pod["metadata"];
+        let (name, text) = (format!("{PREFIX}{}", run.container), text(*used));
         // Not measured by every runtime.
-        if used.peak_bytes > 0 && (metadata["annotations"].is_object() || metadata["annotations"].is_null()) {
-            metadata["annotations"][name] = text(*used).into();
+        if used.peak_bytes == 0 || pod["metadata"]["annotations"][&name] == text.as_str() {
+            continue;
+        }
+        let annotations = &mut pod["metadata"]["annotations"];
+        if matches!(annotations, Value::Null | Value::Object(_)) {
+            annotations[name] = text.into();
         }
     }
 }
