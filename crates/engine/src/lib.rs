@@ -21,6 +21,7 @@ mod namespaces;
 mod notes;
 mod pace;
 mod pods;
+mod remove;
 mod room;
 mod start;
 mod sweeper;
@@ -28,6 +29,7 @@ mod tick;
 mod timers;
 mod usage;
 mod views;
+mod volumes;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};

@@ -30,6 +30,7 @@ use crate::pace::Pace;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
+use crate::volumes::Volumes;
 use crate::world::{self, hex, millis, rfc3339};
 
 /// The largest object: a request's body (3 MiB) and what defaults and controllers add to it.
@@ -328,6 +329,7 @@ fn tick(
             allocatable: machine.allocatable(),
             uid: nix::unistd::getuid().as_raw(),
         },
+        volumes: Volumes::new(config.home.clone(), config.shim.clone()),
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),
