@@ -7,6 +7,7 @@
 mod bootstrap;
 mod cache;
 mod config;
+mod descriptors;
 mod draft;
 mod events;
 mod facts;
@@ -22,6 +23,7 @@ mod notes;
 mod pace;
 mod pods;
 mod remove;
+mod roles;
 mod room;
 mod start;
 mod sweeper;
@@ -34,6 +36,7 @@ mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};
 pub use home::{Home, HomeError, Running};
+pub use roles::Role;
 pub use start::{Engine, StartError, StopPods};
 pub use windlass_apiserver::world::World;
 pub use world::System;
