@@ -18,6 +18,7 @@ mod options;
 mod rights;
 mod run;
 mod service;
+mod storm;
 mod terminal;
 mod versions;
 mod which_cluster;
