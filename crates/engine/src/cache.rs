@@ -42,6 +42,8 @@ pub(crate) struct Cache {
     /// Events by when they were last seen.
     events: BTreeSet<(Timestamp, Key)>,
     event_times: HashMap<Key, Timestamp>,
+    /// The pod that came last: the next one may be alike.
+    newest: Option<Held>,
     /// Jobs and pods that are not over.
     busy: HashSet<Key>,
     /// Objects that the tick removed itself, until the store's changes have come so far.
@@ -76,6 +78,7 @@ impl Cache {
             dependents: HashMap::new(),
             events: BTreeSet::new(),
             event_times: HashMap::new(),
+            newest: None,
             busy: HashSet::new(),
             gone: HashMap::new(),
         }
@@ -181,7 +184,12 @@ impl Cache {
         if self.knows(key, revision) {
             return Ripple::default();
         }
-        let view = seen.unwrap_or_else(|| view(kind, &object, self.held.get(key)));
+        let before = self.held.get(key);
+        let is_new = before.is_none();
+        let view = seen.unwrap_or_else(|| view(kind, &object, before.or(self.newest.as_ref())));
+        if is_new && matches!(view, View::Pod(_)) {
+            self.newest = Some(Held { kind, object: object.clone(), view: view.clone() });
+        }
         let meta = view.meta();
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
         match self.nodes.get_mut(key).filter(|node| node.is(meta)) {
@@ -228,6 +236,15 @@ impl Cache {
 
     /// Holds an object that is there, if it may still need something; lets go of it otherwise.
     pub(crate) fn hold(&mut self, key: &Key, held: Held) {
+        if let View::Pod(pod) = &held.view
+            && self.keep_pod(pod)
+            && let Some(known) = self.held.get_mut(key)
+            && controller_uid(known.view.meta()) == controller_uid(&pod.metadata)
+        {
+            // Its place in the indexes stays.
+            *known = held;
+            return;
+        }
         self.let_go(key);
         match &held.view {
             View::Pod(pod) if self.keep_pod(pod) => {

@@ -74,7 +74,12 @@ impl Tick {
         let now = self.world.now();
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
-        let mut plan = kubelet::plan(parts(pod), &facts, now);
+        let known = self.alike.plan(pod, &facts, now);
+        let (mut plan, alike) = match known {
+            Some((plan, alike)) => (plan, Some(alike)),
+            None => (kubelet::plan(parts(pod), &facts, now), None),
+        };
+        let before = pod.clone();
         let (starts, blocked) = self.processes(pod, &plan.actions);
         if !blocked.is_empty() {
             facts.blocked = blocked;
@@ -84,17 +89,25 @@ impl Tick {
         }
         draft.reconsider(&uid);
         self.timers.set(key, plan.wake_at);
-        if !plan.events.is_empty() {
+        let is_silent = plan.events.is_empty();
+        if !is_silent {
             let about = self.about(draft, key);
-            for (kind, reason, message) in plan.events {
+            for (kind, reason, message) in std::mem::take(&mut plan.events) {
                 let warning = kind == EventType::Warning;
                 let note = Note { warning, reason: reason.to_owned(), message, component: "kubelet" };
                 self.note(draft, &about, &note);
             }
         }
-        if let Some(status) = plan.status {
-            draft.edit(&self.cache, key, |pod| pod.set_status(status));
-            self.give_back(draft, key);
+        match (alike.filter(|_| facts.blocked.is_empty()), plan.status.take()) {
+            (Some(alike), None) => draft.edit(&self.cache, key, |pod| pod.share_status(&alike)),
+            (_, Some(status)) => {
+                draft.edit(&self.cache, key, |pod| pod.set_status(status));
+                if is_silent && let Some(after) = draft.current(&self.cache, key) {
+                    self.alike.remember(&before, &facts, now, &plan, after);
+                }
+                self.give_back(draft, key);
+            }
+            (None, None) => {}
         }
         self.effects(draft, key, &uid, &plan.actions, starts);
         self.settle_runs(draft, key, &uid, &facts);
@@ -142,14 +155,10 @@ impl Tick {
         actions: &[Action],
     ) -> (Vec<Start>, Vec<(String, &'static str, String)>) {
         let (mut starts, mut blocked) = (Vec::new(), Vec::new());
-        if !actions.iter().any(|action| matches!(action, Action::Start { .. })) {
-            return (starts, blocked);
-        }
         let lookup = Objects { tick: self, namespace: pod.text("namespace") };
-        let whole = pod.whole();
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
-            match process(&whole, container, &lookup, &self.host) {
+            match process(parts(pod), container, &lookup, &self.host) {
                 Ok(process) => starts.push(self.start_of(pod, container, *attempt, process)),
                 Err(cause) => {
                     blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()));

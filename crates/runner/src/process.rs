@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub use self::refuse::ConfigError;
+use crate::kubelet::PodView;
 use crate::runtime::{Stdin, Stdio};
 
 /// Where a container's configuration comes from.
@@ -60,15 +61,16 @@ pub struct Process {
 ///
 /// A container whose configuration is not there, or that asks for what a host process cannot have. The message is
 /// for the pod's status; upstream's words where upstream has the case.
-pub fn process(
-    pod: &Value,
+pub fn process<'a>(
+    pod: impl Into<PodView<'a>>,
     container: &str,
     lookup: &dyn Lookup,
     host: &Host,
 ) -> Result<Process, ConfigError> {
-    let lists = ["/spec/initContainers", "/spec/containers"].into_iter();
+    let pod = pod.into();
+    let lists = ["initContainers", "containers"].into_iter();
     let spec = lists
-        .filter_map(|list| pod.pointer(list)?.as_array())
+        .filter_map(|list| pod.spec[list].as_array())
         .flatten()
         .find(|spec| spec["name"] == container)
         .ok_or_else(|| ConfigError::NoContainer(container.to_owned()))?;
@@ -101,10 +103,9 @@ fn stdio(spec: &Value) -> Stdio {
     Stdio { stdin, tty: spec["tty"] == true }
 }
 
-fn hostname(pod: &Value) -> String {
+fn hostname(pod: PodView<'_>) -> String {
     let names = ["/spec/hostname", "/metadata/name"].into_iter();
-    let name =
-        names.filter_map(|name| pod.pointer(name)?.as_str()).find(|name| !name.is_empty()).unwrap_or("");
+    let name = names.map(|name| pod.text(name)).find(|name| !name.is_empty()).unwrap_or("");
     // As upstream: 63 bytes, not ending in what a name may not end in.
     let cut = name.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|&end| end <= 63).last();
     name[..cut.unwrap_or(0)].trim_end_matches(['-', '.']).to_owned()

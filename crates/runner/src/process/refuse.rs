@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Host;
+use crate::kubelet::PodView;
 
 /// Why a process cannot be made. The text is the message of the container's waiting state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -72,7 +73,7 @@ impl ConfigError {
 }
 
 /// Refuses what would silently be missing.
-pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), ConfigError> {
+pub(super) fn check(pod: PodView<'_>, spec: &Value, host: &Host) -> Result<(), ConfigError> {
     if spec["command"].as_array().is_none_or(Vec::is_empty) {
         return Err(ConfigError::NoCommand);
     }
@@ -90,9 +91,9 @@ pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), Config
     check_user(pod, spec, host)
 }
 
-fn check_user(pod: &Value, spec: &Value, host: &Host) -> Result<(), ConfigError> {
+fn check_user(pod: PodView<'_>, spec: &Value, host: &Host) -> Result<(), ConfigError> {
     let of = |field: &str| {
-        let both = [&spec["securityContext"][field], &pod["spec"]["securityContext"][field]];
+        let both = [&spec["securityContext"][field], &pod.spec["securityContext"][field]];
         both.into_iter().find(|value| !value.is_null()).cloned().unwrap_or(Value::Null)
     };
     if let Some(user) = of("runAsUser").as_u64()

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::quantity::{ceil_div, nanos};
 use super::{ConfigError, Host, Lookup, expand};
+use crate::kubelet::PodView;
 
 /// The variables that a container's specification gives.
 #[derive(Default)]
@@ -20,7 +21,7 @@ pub(super) struct Given {
 
 /// Where references are resolved.
 struct Scope<'a> {
-    pod: &'a Value,
+    pod: PodView<'a>,
     spec: &'a Value,
     lookup: &'a dyn Lookup,
     host: &'a Host,
@@ -29,12 +30,12 @@ struct Scope<'a> {
 
 /// Collects them.
 pub(super) fn environment(
-    pod: &Value,
+    pod: PodView<'_>,
     spec: &Value,
     lookup: &dyn Lookup,
     host: &Host,
 ) -> Result<Given, ConfigError> {
-    let namespace = pod.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default");
+    let namespace = pod.metadata["namespace"].as_str().unwrap_or("default");
     let scope = Scope { pod, spec, lookup, host, namespace };
     let mut given = Given::default();
     for source in spec["envFrom"].as_array().into_iter().flatten() {
@@ -155,10 +156,10 @@ impl Scope<'_> {
             if let Some(rest) = path.strip_prefix(list) {
                 let key =
                     rest.strip_suffix(']').map(|key| key.trim_matches(['\'', '"'])).ok_or_else(unknown)?;
-                return Ok(self.pod["metadata"][field][key].as_str().unwrap_or("").to_owned());
+                return Ok(self.pod.metadata[field][key].as_str().unwrap_or("").to_owned());
             }
         }
-        let text = |pointer: &str| self.pod.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
+        let text = |pointer: &str| self.pod.text(pointer).to_owned();
         // Host processes have the loopback address until the status says another.
         let address =
             |pointer: &str| Some(text(pointer)).filter(|ip| !ip.is_empty()).unwrap_or("127.0.0.1".into());
@@ -177,7 +178,7 @@ impl Scope<'_> {
     }
 
     fn addresses(&self, list: &str) -> String {
-        let entries = self.pod["status"][list].as_array().into_iter().flatten();
+        let entries = self.pod.status[list].as_array().into_iter().flatten();
         let ips: Vec<&str> = entries.filter_map(|entry| entry["ip"].as_str()).collect();
         if ips.is_empty() { "127.0.0.1".to_owned() } else { ips.join(",") }
     }
@@ -206,7 +207,7 @@ impl Scope<'_> {
 
     fn container(&self, name: &str) -> Option<&Value> {
         let lists = ["initContainers", "containers"].into_iter();
-        lists.filter_map(|list| self.pod["spec"][list].as_array()).flatten().find(|spec| spec["name"] == name)
+        lists.filter_map(|list| self.pod.spec[list].as_array()).flatten().find(|spec| spec["name"] == name)
     }
 }
 
