@@ -41,7 +41,7 @@ pub(crate) struct Cache {
     dependents: HashMap<String, BTreeSet<Key>>,
     /// Events by when they were last seen.
     events: BTreeSet<(Timestamp, Key)>,
-    event_times: HashMap<Key, Timestamp>,
+    event_times: HashMap<Key, (Timestamp, Revision)>,
     /// The pod that came last: the next one may be alike.
     newest: Option<Held>,
     /// Jobs and pods that are not over.
@@ -104,7 +104,8 @@ impl Cache {
 
     /// Whether an object's state of this revision, or a newer one, has been taken in.
     pub(crate) fn knows(&self, key: &Key, revision: Revision) -> bool {
-        let known = self.nodes.get(key).map(|node| node.revision).max(self.gone.get(key).copied());
+        let event = self.event_times.get(key).map(|(_, revision)| *revision);
+        let known = event.or(self.nodes.get(key).map(|node| node.revision)).max(self.gone.get(key).copied());
         known.is_some_and(|known| known >= revision)
     }
 
@@ -177,7 +178,7 @@ impl Cache {
         let Some(kind) = self.kind_of(key) else { return Ripple::default() };
         if kind.kind == "Event" {
             if let Rest::Until(seen) = (kind.rest)(&object) {
-                self.put_event(key, seen);
+                self.put_event(key, revision, seen);
             }
             return Ripple::default();
         }
@@ -221,7 +222,7 @@ impl Cache {
     pub(crate) fn put_resting(&mut self, key: &Key, revision: Revision, resting: &Resting<'_>) -> Ripple {
         let Some(kind) = self.kind_of(key) else { return Ripple::default() };
         if kind.kind == "Event" {
-            self.put_event(key, resting.until.unwrap_or(Timestamp::UNIX_EPOCH));
+            self.put_event(key, revision, resting.until.unwrap_or(Timestamp::UNIX_EPOCH));
             return Ripple::default();
         }
         self.unindex(key);
@@ -267,7 +268,7 @@ impl Cache {
 
     /// Forgets an object that left the store.
     pub(crate) fn remove(&mut self, key: &Key, revision: Revision) -> Ripple {
-        if let Some(old) = self.event_times.remove(key) {
+        if let Some((old, _)) = self.event_times.remove(key) {
             self.events.remove(&(old, key.clone()));
             return Ripple::default();
         }
@@ -363,8 +364,8 @@ impl Cache {
         }
     }
 
-    fn put_event(&mut self, key: &Key, seen: Timestamp) {
-        if let Some(old) = self.event_times.insert(key.clone(), seen) {
+    fn put_event(&mut self, key: &Key, revision: Revision, seen: Timestamp) {
+        if let Some((old, _)) = self.event_times.insert(key.clone(), (seen, revision)) {
             self.events.remove(&(old, key.clone()));
         }
         self.events.insert((seen, key.clone()));
