@@ -5,6 +5,7 @@ mod expand;
 mod quantity;
 mod refuse;
 mod source;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub use self::refuse::ConfigError;
-use crate::kubelet::PodView;
+pub use self::volumes::{VolumeCause, VolumeError};
 use crate::runtime::{Stdin, Stdio};
+use crate::volumes::{Volume, VolumeMount};
 
 /// Where a container's configuration comes from.
 pub trait Lookup {
@@ -24,6 +26,10 @@ pub trait Lookup {
     fn config_map(&self, name: &str) -> Option<Value>;
     /// The Secret of this name in the pod's namespace, whole; its `data` is base64.
     fn secret(&self, name: &str) -> Option<Value>;
+    /// The PersistentVolumeClaim of this name in the pod's namespace, whole.
+    fn claim(&self, name: &str) -> Option<Value>;
+    /// The PersistentVolume of this name, whole.
+    fn volume(&self, name: &str) -> Option<Value>;
 }
 
 /// What the host gives every process.
@@ -50,6 +56,10 @@ pub struct Process {
     pub stdio: Stdio,
     /// Names out of `envFrom` that cannot be variables, by source: worth an event `InvalidEnvironmentVariableNames`.
     pub skipped: Vec<String>,
+    /// The pod's volumes, to be made before it starts; none if no container of the pod mounts any.
+    pub volumes: Vec<Volume>,
+    /// What of them this container mounts, and where.
+    pub mounts: Vec<VolumeMount>,
 }
 
 /// Makes the process of a container (an init container too).
@@ -61,16 +71,15 @@ pub struct Process {
 ///
 /// A container whose configuration is not there, or that asks for what a host process cannot have. The message is
 /// for the pod's status; upstream's words where upstream has the case.
-pub fn process<'a>(
-    pod: impl Into<PodView<'a>>,
+pub fn process(
+    pod: &Value,
     container: &str,
     lookup: &dyn Lookup,
     host: &Host,
 ) -> Result<Process, ConfigError> {
-    let pod = pod.into();
-    let lists = ["initContainers", "containers"].into_iter();
+    let lists = ["/spec/initContainers", "/spec/containers"].into_iter();
     let spec = lists
-        .filter_map(|list| pod.spec[list].as_array())
+        .filter_map(|list| pod.pointer(list)?.as_array())
         .flatten()
         .find(|spec| spec["name"] == container)
         .ok_or_else(|| ConfigError::NoContainer(container.to_owned()))?;
@@ -90,7 +99,9 @@ pub fn process<'a>(
         set(&mut env, "TERM", "xterm");
     }
     let cwd = spec["workingDir"].as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
-    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped })
+    let wanted = volumes::Wanted { pod, spec, variables: &given.values };
+    let (volumes, mounts) = volumes::of(&wanted, lookup, host)?;
+    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped, volumes, mounts })
 }
 
 /// `stdin`, `stdinOnce` and `tty` of a container.
@@ -103,9 +114,10 @@ fn stdio(spec: &Value) -> Stdio {
     Stdio { stdin, tty: spec["tty"] == true }
 }
 
-fn hostname(pod: PodView<'_>) -> String {
+fn hostname(pod: &Value) -> String {
     let names = ["/spec/hostname", "/metadata/name"].into_iter();
-    let name = names.map(|name| pod.text(name)).find(|name| !name.is_empty()).unwrap_or("");
+    let name =
+        names.filter_map(|name| pod.pointer(name)?.as_str()).find(|name| !name.is_empty()).unwrap_or("");
     // As upstream: 63 bytes, not ending in what a name may not end in.
     let cut = name.char_indices().map(|(at, char)| at + char.len_utf8()).take_while(|&end| end <= 63).last();
     name[..cut.unwrap_or(0)].trim_end_matches(['-', '.']).to_owned()

@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::quantity::{ceil_div, nanos};
 use super::{ConfigError, Host, Lookup, expand};
-use crate::kubelet::PodView;
 
 /// The variables that a container's specification gives.
 #[derive(Default)]
@@ -20,8 +19,8 @@ pub(super) struct Given {
 }
 
 /// Where references are resolved.
-struct Scope<'a> {
-    pod: PodView<'a>,
+pub(super) struct Scope<'a> {
+    pod: &'a Value,
     spec: &'a Value,
     lookup: &'a dyn Lookup,
     host: &'a Host,
@@ -30,13 +29,12 @@ struct Scope<'a> {
 
 /// Collects them.
 pub(super) fn environment(
-    pod: PodView<'_>,
+    pod: &Value,
     spec: &Value,
     lookup: &dyn Lookup,
     host: &Host,
 ) -> Result<Given, ConfigError> {
-    let namespace = pod.metadata["namespace"].as_str().unwrap_or("default");
-    let scope = Scope { pod, spec, lookup, host, namespace };
+    let scope = Scope::of(pod, spec, lookup, host);
     let mut given = Given::default();
     for source in spec["envFrom"].as_array().into_iter().flatten() {
         scope.add_all(&mut given, source)?;
@@ -65,7 +63,34 @@ impl Given {
     }
 }
 
+impl<'a> Scope<'a> {
+    /// A container of a pod, or the pod as a whole where the container is null.
+    pub(super) fn of(pod: &'a Value, spec: &'a Value, lookup: &'a dyn Lookup, host: &'a Host) -> Scope<'a> {
+        let namespace = pod.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default");
+        Scope { pod, spec, lookup, host, namespace }
+    }
+}
+
 impl Scope<'_> {
+    /// What a file of the downward API holds (upstream: pkg/fieldpath, pkg/volume/downwardapi).
+    pub(super) fn file(&self, item: &Value) -> Result<String, ConfigError> {
+        if item["resourceFieldRef"].is_object() {
+            return self.resource(&item["resourceFieldRef"]);
+        }
+        let path = item["fieldRef"]["fieldPath"].as_str().unwrap_or("");
+        match path {
+            "metadata.labels" | "metadata.annotations" => {
+                let list = self.pod["metadata"][path.trim_start_matches("metadata.")].as_object();
+                let lines = list
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| format!("{key}={}", quoted(value.as_str().unwrap_or(""))));
+                Ok(lines.collect::<Vec<_>>().join("\n"))
+            }
+            path => self.field(path),
+        }
+    }
+
     fn add_all(&self, given: &mut Given, source: &Value) -> Result<(), ConfigError> {
         let prefix = source["prefix"].as_str().unwrap_or("");
         let (kind, reference) = match (source.get("configMapRef"), source.get("secretRef")) {
@@ -156,10 +181,10 @@ impl Scope<'_> {
             if let Some(rest) = path.strip_prefix(list) {
                 let key =
                     rest.strip_suffix(']').map(|key| key.trim_matches(['\'', '"'])).ok_or_else(unknown)?;
-                return Ok(self.pod.metadata[field][key].as_str().unwrap_or("").to_owned());
+                return Ok(self.pod["metadata"][field][key].as_str().unwrap_or("").to_owned());
             }
         }
-        let text = |pointer: &str| self.pod.text(pointer).to_owned();
+        let text = |pointer: &str| self.pod.pointer(pointer).and_then(Value::as_str).unwrap_or("").to_owned();
         // Host processes have the loopback address until the status says another.
         let address =
             |pointer: &str| Some(text(pointer)).filter(|ip| !ip.is_empty()).unwrap_or("127.0.0.1".into());
@@ -178,7 +203,7 @@ impl Scope<'_> {
     }
 
     fn addresses(&self, list: &str) -> String {
-        let entries = self.pod.status[list].as_array().into_iter().flatten();
+        let entries = self.pod["status"][list].as_array().into_iter().flatten();
         let ips: Vec<&str> = entries.filter_map(|entry| entry["ip"].as_str()).collect();
         if ips.is_empty() { "127.0.0.1".to_owned() } else { ips.join(",") }
     }
@@ -207,8 +232,26 @@ impl Scope<'_> {
 
     fn container(&self, name: &str) -> Option<&Value> {
         let lists = ["initContainers", "containers"].into_iter();
-        lists.filter_map(|list| self.pod.spec[list].as_array()).flatten().find(|spec| spec["name"] == name)
+        lists.filter_map(|list| self.pod["spec"][list].as_array()).flatten().find(|spec| spec["name"] == name)
     }
+}
+
+/// A text as Go quotes it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for char in text.chars() {
+        match char {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            char if char.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(char))),
+            char => quoted.push(char),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// Printable ASCII without `=` (apimachinery: `IsRelaxedEnvVarName`).
