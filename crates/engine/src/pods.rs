@@ -112,7 +112,10 @@ impl Tick {
         match (alike.filter(|_| facts.blocked.is_empty()), plan.status.take()) {
             (Some(alike), None) => draft.edit(&self.cache, key, |pod| pod.share_status(&alike)),
             (_, Some(status)) => {
-                draft.edit(&self.cache, key, |pod| pod.set_status(status));
+                draft.edit(&self.cache, key, |pod| {
+                    pod.set_status(status);
+                    crate::usage::note(pod, &facts);
+                });
                 if is_silent && let Some(after) = draft.current(&self.cache, key) {
                     self.alike.remember(&before, &facts, now, &plan, after);
                 }
