@@ -16,5 +16,6 @@ mod mistakes;
 mod rights;
 mod run;
 mod service;
+mod storm;
 mod versions;
 mod which_cluster;
