@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 use windlass_engine::Home;
 
+use super::ephemeral;
 use super::find::{ensure, full, passed_away};
 use crate::clock;
 use crate::env::Env;
@@ -25,6 +26,9 @@ pub(crate) fn keep(home: Home, env: Env, notes: Notes) -> JoinHandle<Option<Fail
                 continue;
             }
             let Some(left) = home.left_behind() else {
+                if ephemeral::is_below(&home, &env) {
+                    return Some(Failure::bare("the private engine of `windlass up --ephemeral` has ended"));
+                }
                 notes.say(
                     "the engine was stopped; this command goes on as soon as `windlass up` starts it again",
                 );
