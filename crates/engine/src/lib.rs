@@ -6,6 +6,7 @@
 
 mod bootstrap;
 mod cache;
+mod claims;
 mod config;
 mod draft;
 mod events;

@@ -19,6 +19,7 @@ use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
+use crate::claims::Claims;
 use crate::config::{Config, Images, StoreKind};
 use crate::events::Recorder;
 use crate::facts::Runs;
@@ -330,6 +331,7 @@ fn tick(
             uid: nix::unistd::getuid().as_raw(),
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
+        claims: Claims::default(),
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),

@@ -10,9 +10,12 @@ mod empty;
 mod event;
 mod namespace;
 mod node;
+mod persistent_volume;
+mod persistent_volume_claim;
 mod runtime_class;
 mod secret;
 mod service_account;
+pub(crate) mod storage_class;
 
 mod common;
 mod data;
@@ -22,10 +25,11 @@ mod selector;
 mod table;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 11] = [
+static ALL: [Kind; 14] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -33,10 +37,13 @@ static ALL: [Kind; 11] = [
     config_map::KIND,
     service_account::KIND,
     node::KIND,
+    persistent_volume::KIND,
+    persistent_volume_claim::KIND,
     empty::SERVICES,
     job::KIND,
     empty::REPLICA_SETS,
     runtime_class::KIND,
+    storage_class::KIND,
 ];
 
 /// All rows.

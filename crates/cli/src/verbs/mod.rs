@@ -15,6 +15,7 @@ pub(crate) mod up;
 pub(crate) mod r#use;
 pub(crate) mod wait;
 
+mod claims;
 mod ephemeral;
 mod forward;
 mod install;
