@@ -1,7 +1,5 @@
 //! Claims and their volumes, seen by a plain Kubernetes client and by the pods that use them.
 
-#![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
-
 mod support;
 
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
@@ -68,13 +66,13 @@ impl Storage {
     }
 
     async fn bound(&self, name: &str) -> PersistentVolumeClaim {
-        let waiting = await_condition(self.claims.clone(), name, claim_phase("Bound"));
+        let waiting = Box::pin(await_condition(self.claims.clone(), name, claim_phase("Bound")));
         let claim = tokio::time::timeout(PATIENCE, waiting).await.expect("it is bound in time");
         claim.expect("a watch").expect("the claim is there")
     }
 
     async fn comes(&self, name: &str, phase: &'static str) {
-        let waiting = await_condition(self.volumes.clone(), name, volume_phase(phase));
+        let waiting = Box::pin(await_condition(self.volumes.clone(), name, volume_phase(phase)));
         let last = tokio::time::timeout(PATIENCE, waiting).await;
         assert!(last.is_ok(), "{name} never was {phase}: {:?}", self.volumes.get(name).await);
     }

@@ -16,6 +16,7 @@ pub mod observe;
 mod obstacle;
 pub mod read;
 pub mod status;
+mod usage;
 mod verdict;
 
 pub use cancel::{CancelPlan, cancel};
@@ -24,4 +25,4 @@ pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};
 pub use observe::{Seen, observe, observe_gone};
 pub use read::{Document, ReadError, read_documents};
-pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Verdict};
+pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Usage, Verdict};

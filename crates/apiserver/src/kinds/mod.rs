@@ -12,6 +12,7 @@ mod namespace;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
+mod review;
 mod runtime_class;
 mod secret;
 mod service_account;
@@ -29,7 +30,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 14] = [
+static ALL: [Kind; 20] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -44,7 +45,16 @@ static ALL: [Kind; 14] = [
     empty::REPLICA_SETS,
     runtime_class::KIND,
     storage_class::KIND,
+    review::SELF_SUBJECT,
+    review::TOKEN,
+    review::SELF_ACCESS,
+    review::SELF_RULES,
+    review::ACCESS,
+    review::LOCAL_ACCESS,
 ];
+
+/// What a service account's `/token` takes and gives; no row, because it is no resource of its own.
+pub(crate) static TOKEN_REQUEST: Kind = review::TOKEN_REQUEST;
 
 /// All rows.
 #[must_use]

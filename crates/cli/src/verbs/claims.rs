@@ -47,8 +47,11 @@ async fn one(name: &str, directory: &Path, client: Client) -> Outcome<()> {
     if let Some(found) = make(&volumes, &volume, volume_of(name, &volume, &path)).await? {
         let there = found.spec.and_then(|spec| spec.host_path).map(|host| host.path).unwrap_or_default();
         if there != path {
-            return Err(Failure::new(format!("--claim {name}"), format!("it is there already, and is {there}"))
-                .way_out(format!("`kubectl delete pvc {name}` and `kubectl delete pv {volume}` first")));
+            return Err(Failure::new(
+                format!("--claim {name}"),
+                format!("it is there already, and is {there}"),
+            )
+            .way_out(format!("`kubectl delete pvc {name}` and `kubectl delete pv {volume}` first")));
         }
     }
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client, NAMESPACE);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ContainerState, Event, Pod};
 use serde_json::json;
 use windlass::JobView;
-use windlass::manifest::{Cause, Right, marks};
+use windlass::manifest::{Cause, Right, Usage, marks};
 
 use super::list::{completions, duration, phase};
 use crate::args::low::{ObjectFormat, Show};
@@ -86,6 +86,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Submitted by", annotation(view, marks::SUBMITTER));
     add("Submission", status.submission.clone());
     add("Duration", duration(status, now));
+    add("Used", status.usage.map(used));
     if let Some(container) = container(view) {
         let words = container.command.iter().flatten().chain(container.args.iter().flatten());
         let words: Vec<String> = words.map(|word| quoted(&unescaped(word))).collect();
@@ -97,6 +98,16 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Retries", spec.and_then(|spec| spec.backoff_limit).map(|limit| limit.to_string()));
     add("Deadline", spec.and_then(|spec| spec.active_deadline_seconds).map(age::human));
     lines
+}
+
+/// CPU time, and the most memory of a process.
+fn used(usage: Usage) -> String {
+    let Usage { cpu_ms, peak_memory_bytes: bytes } = usage;
+    let memory = match bytes {
+        ..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes.div_ceil(1 << 20)),
+    };
+    format!("{}.{:03} s CPU, at most {memory} memory", cpu_ms / 1000, cpu_ms % 1000)
 }
 
 /// How many pods are where.
