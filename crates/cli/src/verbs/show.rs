@@ -9,6 +9,7 @@ use windlass::JobView;
 use windlass::manifest::{Cause, Right, Usage, marks};
 
 use super::list::{completions, duration, phase};
+use super::which;
 use crate::args::low::{ObjectFormat, Show};
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -24,15 +25,25 @@ const PODS: usize = 50;
 /// Prints it.
 pub(crate) async fn run(options: &Show, call: Call<'_>) -> Outcome {
     let session = call.open().await?;
-    let name = session.manager.resolve(&options.job).await?;
-    let view = session.manager.get(&name).await?;
-    let text = match options.output {
-        None => story(&view, clock::now()),
-        Some(ObjectFormat::Name) => format!("{name}\n"),
-        Some(ObjectFormat::Json) => out::json(&data(&view)?)?,
-        Some(ObjectFormat::Yaml) => out::yaml(&data(&view)?)?,
-    };
-    out::data(&text)?;
+    let names = which::names(&options.which, &session.manager, false).await?;
+    let mut all = Vec::new();
+    for name in &names {
+        let view = session.manager.get(name).await?;
+        match options.output {
+            None if all.is_empty() => out::data(&story(&view, clock::now()))?,
+            None => out::data(&format!("\n{}", story(&view, clock::now())))?,
+            Some(ObjectFormat::Name) => out::data(&format!("{name}\n"))?,
+            Some(_) => {}
+        }
+        all.push(if options.output.is_some() { data(&view)? } else { json!(null) });
+    }
+    // One by itself, several as a list.
+    let all = if all.len() == 1 { all.swap_remove(0) } else { json!({ "jobs": all }) };
+    match options.output {
+        Some(ObjectFormat::Json) => out::data(&out::json(&all)?)?,
+        Some(ObjectFormat::Yaml) => out::data(&out::yaml(&all)?)?,
+        _ => {}
+    }
     Ok(Exit::OK)
 }
 
