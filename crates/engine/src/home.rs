@@ -132,6 +132,14 @@ impl Home {
     pub(crate) fn pod_of_log(file: &Path) -> Option<&str> {
         Some(file.file_name()?.to_str()?.split_once('_')?.0)
     }
+    /// The directories of the claims of the local class.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+    /// The volumes of all pods.
+    pub(crate) fn pods(&self) -> PathBuf {
+        self.root.join("pods")
+    }
     /// The logs of all pods.
     pub(crate) fn logs(&self) -> PathBuf {
         self.root.join("logs")
@@ -175,6 +183,11 @@ impl Home {
     #[must_use]
     pub fn left_behind(&self) -> Option<Running> {
         (!self.is_held()?).then(|| self.read_state())?
+    }
+    /// Whether an engine's process lives whose state file is there and cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.is_held() == Some(true) && self.state().exists() && self.read_state().is_none()
     }
     /// Whether an engine's process lives; none if that cannot be known.
     fn is_held(&self) -> Option<bool> {

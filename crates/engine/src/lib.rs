@@ -4,9 +4,12 @@
 //! [`Engine::start`] gives a running Kubernetes with a [`kube::Client`]; any other client finds it through the
 //! kubeconfig in its [`Home`]. This crate knows nothing of the product that uses it.
 
+mod alike;
 mod bootstrap;
 mod cache;
+mod claims;
 mod config;
+mod descriptors;
 mod draft;
 mod events;
 mod facts;
@@ -19,16 +22,23 @@ mod jobs;
 mod logs;
 mod namespaces;
 mod notes;
+mod pace;
 mod pods;
+mod remove;
+mod roles;
 mod room;
 mod start;
 mod sweeper;
 mod tick;
 mod timers;
+mod usage;
+mod views;
+mod volumes;
 mod world;
 
 pub use config::{Config, Images, LogLimits, StoreKind};
 pub use home::{Home, HomeError, Running};
+pub use roles::Role;
 pub use start::{Engine, StartError, StopPods};
 pub use windlass_apiserver::world::World;
 pub use world::System;

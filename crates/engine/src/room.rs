@@ -3,12 +3,13 @@
 //! A pod that asks for something is placed at the end of a decision, so that of all that wait the first comes first.
 
 use serde_json::Value;
+use windlass_apiserver::registry::Object;
 use windlass_control::schedule::{self, Amounts, Decision, Plan, Stand};
 use windlass_store::Key;
 
 use crate::draft::Draft;
 use crate::events::Note;
-use crate::pods::{is_deleting, is_ended, set_condition};
+use crate::pods::{is_deleting, is_ended};
 use crate::tick::Tick;
 
 impl Tick {
@@ -28,18 +29,30 @@ impl Tick {
                 self.room.take(uid(pod), Amounts::requested(&pod["spec"]));
                 self.scheduled(draft, key, plan);
             }
-            Stand::Open(request) if request.is_nothing() && self.room.is_open() => {
-                self.room.take(uid(pod), request);
-                let plan = schedule::bind(pod, &self.node, self.world.now());
+            Stand::Open(request) => self.enter(draft, key, request),
+        }
+    }
+
+    /// A pod that this node may take: once its claims are bound, and there is room.
+    fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts) {
+        if let Some(waits) = self.unclaimed(draft, key) {
+            self.room.leave(key);
+            if let Some(plan) = waits {
                 self.scheduled(draft, key, plan);
             }
-            Stand::Open(request) => {
-                let priority = pod["spec"]["priority"].as_i64().unwrap_or(0);
-                let created = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
-                self.room.wait(key, request, priority, created);
-                self.newcomers.push(key.clone());
-            }
+            return;
         }
+        let Some(pod) = draft.current(&self.cache, key) else { return };
+        if request.is_nothing() && self.room.is_open() {
+            self.room.take(uid(pod), request);
+            let plan = schedule::bind(pod, &self.node, self.world.now());
+            self.scheduled(draft, key, plan);
+            return;
+        }
+        let priority = pod["spec"]["priority"].as_i64().unwrap_or(0);
+        let created = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+        self.room.wait(key, request, priority, created);
+        self.newcomers.push(key.clone());
     }
 
     /// Places who waits and fits, at most so many, and tells the newcomers that stay outside why. Returns who was placed.
@@ -74,11 +87,12 @@ impl Tick {
     /// Writes what was decided for a pod.
     fn scheduled(&mut self, draft: &mut Draft, key: &Key, plan: Plan) {
         let about = self.about(draft, key);
+        let alike = &mut self.alike;
         draft.edit(&self.cache, key, |pod| {
             if let Decision::Bind { node } = &plan.decision {
-                pod["spec"]["nodeName"] = node.as_str().into();
+                pod.bind(node);
             }
-            set_condition(&mut pod["status"], plan.condition);
+            alike.condition(pod, plan.condition);
         });
         for event in plan.events {
             let note = Note {
@@ -92,7 +106,7 @@ impl Tick {
     }
 
     /// What the store says of a pod: one that is bound here and has not ended holds what it asks for.
-    pub(crate) fn pod_holds(&mut self, pod: &Value) {
+    pub(crate) fn pod_holds(&mut self, pod: &Object) {
         let holds = pod["spec"]["nodeName"] == self.node.name.as_str() && !is_ended(pod);
         self.room.observe(uid(pod), holds.then_some(|| Amounts::requested(&pod["spec"])));
     }
@@ -107,7 +121,7 @@ impl Tick {
     }
 
     /// What the node object offers. An extended resource that somebody wrote into the capacity alone counts, too.
-    pub(crate) fn node_offers(&mut self, node: &Value) {
+    pub(crate) fn node_offers(&mut self, node: &Object) {
         let mut offered = node["status"]["capacity"].as_object().cloned().unwrap_or_default();
         offered.retain(|name, _| name.contains('/'));
         offered.extend(node["status"]["allocatable"].as_object().cloned().unwrap_or_default());
@@ -115,6 +129,6 @@ impl Tick {
     }
 }
 
-fn uid(pod: &Value) -> &str {
-    pod["metadata"]["uid"].as_str().unwrap_or_default()
+fn uid(pod: &Object) -> &str {
+    pod.text("uid")
 }

@@ -10,9 +10,13 @@ mod empty;
 mod event;
 mod namespace;
 mod node;
+mod persistent_volume;
+mod persistent_volume_claim;
+mod review;
 mod runtime_class;
 mod secret;
 mod service_account;
+pub(crate) mod storage_class;
 
 mod common;
 mod data;
@@ -22,10 +26,11 @@ mod selector;
 mod table;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 11] = [
+static ALL: [Kind; 20] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -33,11 +38,23 @@ static ALL: [Kind; 11] = [
     config_map::KIND,
     service_account::KIND,
     node::KIND,
+    persistent_volume::KIND,
+    persistent_volume_claim::KIND,
     empty::SERVICES,
     job::KIND,
     empty::REPLICA_SETS,
+    storage_class::KIND,
     runtime_class::KIND,
+    review::SELF_SUBJECT,
+    review::TOKEN,
+    review::SELF_ACCESS,
+    review::SELF_RULES,
+    review::ACCESS,
+    review::LOCAL_ACCESS,
 ];
+
+/// What a service account's `/token` takes and gives; no row, because it is no resource of its own.
+pub(crate) static TOKEN_REQUEST: Kind = review::TOKEN_REQUEST;
 
 /// All rows.
 #[must_use]

@@ -1,12 +1,20 @@
 //! Creating: naming, what the server sets, defaults, checks, and the namespace that must be open for it.
 
 use serde_json::{Value, json};
-use windlass_store::{CommitError, Expect, Op, Revision, Write};
+use windlass_store::{CommitError, Entry, Expect, Op, Revision, Write};
 
 use super::{ATTEMPTS, Registry, at_revision, commit_error, encode, meta, object_of, read_error};
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::{names, schema, world};
+
+/// What a create made.
+pub(crate) struct Created {
+    /// The object, as it was written.
+    pub(crate) object: Value,
+    /// What is stored; nothing if it was only tried.
+    pub(crate) entry: Option<Entry>,
+}
 
 /// A generated name is cut so that it stays a label with its suffix.
 const GENERATED_PREFIX: usize = 63 - 5;
@@ -19,9 +27,21 @@ impl Registry {
         &self,
         kind: &'static Kind,
         namespace: Option<&str>,
-        mut object: Value,
+        object: Value,
         dry_run: bool,
     ) -> Result<Value, ApiError> {
+        let created = self.create_entry(kind, namespace, object, dry_run).await?;
+        Ok(at_revision(created.object, created.entry.as_ref()))
+    }
+
+    /// The same; the answer has what was stored beside the object, which does not know its resource version.
+    pub(crate) async fn create_entry(
+        &self,
+        kind: &'static Kind,
+        namespace: Option<&str>,
+        mut object: Value,
+        dry_run: bool,
+    ) -> Result<Created, ApiError> {
         agree_on_namespace(kind, namespace, &mut object)?;
         if !meta::text(&object, "resourceVersion").is_empty() {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
@@ -29,7 +49,8 @@ impl Registry {
         let named = !meta::text(&object, "name").is_empty() || meta::text(&object, "generateName").is_empty();
         let mut collisions = 0;
         loop {
-            let mut born = self.born(kind, object.clone());
+            // Only a name of the server's own choosing may be taken and drawn again.
+            let mut born = self.born(kind, if named { std::mem::take(&mut object) } else { object.clone() });
             self.admit(kind, &mut born)?;
             let mut errors = names::metadata(&born, kind.name_rule, kind.namespaced);
             errors.extend((kind.validate)(&born));
@@ -61,6 +82,21 @@ impl Registry {
         Ok(object)
     }
 
+    /// Makes of the metadata of an object that [`Registry::prepare`] made, and that has a `generateName`, those of
+    /// another one of its kind.
+    #[must_use]
+    pub fn another(&self, metadata: &Value) -> Value {
+        let world = &*self.world;
+        let mut another = metadata.clone();
+        if let Some(fields) = another.as_object_mut() {
+            let base = metadata["generateName"].as_str().unwrap_or_default();
+            fields.insert("name".to_owned(), generated(base, world).into());
+            fields.insert("uid".to_owned(), world::uid(world).into());
+            fields.insert("creationTimestamp".to_owned(), meta::time(world.now()).into());
+        }
+        another
+    }
+
     /// What the server makes of an object that a writer wants: named, with identity, defaulted, prepared.
     pub(super) fn born(&self, kind: &'static Kind, mut object: Value) -> Value {
         let world = &*self.world;
@@ -81,7 +117,7 @@ impl Registry {
         metadata.retain(|_, value| !value.is_null());
         let base = metadata.get("generateName").and_then(Value::as_str).unwrap_or_default();
         if metadata.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() && !base.is_empty() {
-            let name = format!("{}{}", cut(base, GENERATED_PREFIX), world::suffix(world));
+            let name = generated(base, world);
             metadata.insert("name".to_owned(), name.into());
         }
         metadata.insert("uid".to_owned(), world::uid(world).into());
@@ -101,7 +137,7 @@ impl Registry {
         namespace: Option<&str>,
         object: Value,
         dry_run: bool,
-    ) -> Result<Value, ApiError> {
+    ) -> Result<Created, ApiError> {
         let name = meta::text(&object, "name").to_owned();
         let key = kind.key(namespace, &name);
         for _ in 0..ATTEMPTS {
@@ -117,7 +153,7 @@ impl Registry {
                 writes.push(Write { key: key.into(), expect: Expect::At(revision), op: Op::Check });
             }
             match self.store.commit(writes).await {
-                Ok(done) => return Ok(at_revision(object, done.entries.first().and_then(Option::as_ref))),
+                Ok(done) => return Ok(Created { object, entry: done.entries.into_iter().next().flatten() }),
                 Err(CommitError::Conflict { index: 0, .. }) => {
                     return Err(self.in_the_way(kind, namespace, &name));
                 }
@@ -146,6 +182,10 @@ impl Registry {
         name: &str,
     ) -> Result<(String, Revision), ApiError> {
         let key = format!("/namespaces/{namespace}");
+        // Its tags tell that of nearly every namespace, without its value.
+        if let Some((revision, true)) = self.store.tagged(&key, ("f/status.phase", "Active")) {
+            return Ok((key, revision));
+        }
         let Some(entry) = self.store.get(&key).map_err(|e| read_error(&e))? else {
             let mut error = ApiError::new(404, "NotFound", format!("namespaces {namespace:?} not found"));
             error.details = Some(json!({"name": namespace, "kind": "namespaces"}));
@@ -204,6 +244,11 @@ pub(super) fn agree_on_namespace(
 /// Whether upstream counts this kind's spec changes in `metadata.generation`.
 pub(super) fn counts_generations(kind: &Kind) -> bool {
     matches!(kind.group, "batch" | "apps") || (kind.group.is_empty() && kind.kind == "Pod")
+}
+
+/// A name of its own for an object with this `generateName`.
+fn generated(base: &str, world: &dyn world::World) -> String {
+    format!("{}{}", cut(base, GENERATED_PREFIX), world::suffix(world))
 }
 
 /// The start of a text, at most so many bytes, never inside a character.

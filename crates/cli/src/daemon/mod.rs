@@ -5,7 +5,10 @@ mod detach;
 pub(crate) mod ephemeral;
 mod find;
 mod keep;
+mod limits;
 mod serve;
+pub(crate) mod service;
+mod version;
 
 pub(crate) use boot::Boot;
 pub(crate) use find::{ensure, find, gone, start, starting};

@@ -11,7 +11,7 @@ use windlass_engine::{Config, Engine, Home, StopPods};
 
 use super::boot::{Answer, Boot};
 use super::find::STARTING;
-use super::{SHIM, detach, ephemeral};
+use super::{SHIM, detach, ephemeral, limits, service};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome, chain};
@@ -34,6 +34,8 @@ enum Next {
     Stop(StopPods),
     /// To leave, because it is idle.
     Rest(File),
+    /// To end, because it cannot go on.
+    Fail,
     /// To end, because its owner has gone.
     Vanish,
 }
@@ -100,6 +102,7 @@ pub(crate) async fn foreground(boot: &Boot, env: &Env, ready: impl FnOnce()) -> 
     log(env);
     let ready = || {
         ready();
+        service::tell_ready(env);
         Ok(())
     };
     serve(boot, env, ready).await.map_err(|why| Failure::new("the engine did not start", why))?;
@@ -125,6 +128,7 @@ async fn serve(boot: &Boot, env: &Env, ready: impl FnOnce() -> std::io::Result<(
             engine.rest().await;
             drop(starting);
         }
+        Next::Fail => engine.abandon().await,
         Next::Vanish => {
             tracing::info!("ending: whoever started this private engine has gone");
             engine.stop(StopPods::End).await;
@@ -147,8 +151,8 @@ async fn next(engine: &mut Engine, home: &Home, signals: &mut Signals) -> Next {
                 None => stay(engine),
             },
             cause = engine.stopped() => {
-                tracing::info!(cause, "the engine ends by itself");
-                return Next::Stop(StopPods::Leave);
+                tracing::error!(cause, "the engine ends by itself");
+                return Next::Fail;
             }
             () = &mut orphaned => return Next::Vanish,
             () = engine.idle() => if let Some(starting) = nobody_comes(engine, home) {
@@ -180,6 +184,9 @@ fn config(boot: &Boot, env: &Env) -> Result<Config, String> {
     let mut config = Config::new(Home::at(&boot.home), vec![program.into_os_string(), SHIM.into()]);
     config.listen = boot.listen;
     config.images = boot.images;
+    config.logs = limits::of_logs(env)?;
+    let service = env.get(service::VARIABLE).map(|name| (service::VARIABLE.to_owned(), name.to_owned()));
+    config.notes = service.into_iter().collect();
     config.idle_exit = boot.idle_exit_s.map(Duration::from_secs);
     let known = |name: &&str| Some(((*name).to_owned(), env.vars.get(*name)?.clone()));
     config.environment = ENVIRONMENT.iter().filter_map(known).collect();

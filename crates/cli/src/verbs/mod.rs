@@ -2,11 +2,14 @@
 
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod down;
+pub(crate) mod env_file;
 pub(crate) mod kubeconfig;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -14,9 +17,12 @@ pub(crate) mod submit;
 pub(crate) mod up;
 pub(crate) mod r#use;
 pub(crate) mod wait;
+pub(crate) mod why;
 
+mod claims;
 mod ephemeral;
 mod forward;
+mod install;
 mod interrupt;
 mod object;
 mod pump;

@@ -4,8 +4,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use windlass_engine::{Images, Running};
 
-use super::ephemeral;
-use crate::args::high::UpOptions;
+use super::{claims, ephemeral, install};
+use crate::args::high::{Service, UpOptions};
 use crate::cluster::{self, Call};
 use crate::daemon::{self, Boot};
 use crate::exit::Exit;
@@ -24,10 +24,16 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
         images,
         idle_exit_s: options.idle_exit.map(|after| after.as_secs()),
     };
+    match options.service {
+        Some(Service::Install) => return install::install(&boot, &home, call).await,
+        Some(Service::Uninstall) => return install::uninstall(&home, call).await,
+        None => {}
+    }
     if let Some(running) = daemon::find(&home).await?
         && cluster::serves(&home).await
     {
-        return already(options, &running, call);
+        already(options, &running, call)?;
+        return claims::ensure(&options.claims, &home, call).await;
     }
     if options.foreground {
         let starter = daemon::starting(&home, true).await?;
@@ -44,11 +50,11 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
         return already(options, &running, call);
     }
     call.notes().say(&ready_words(&running));
-    Ok(Exit::OK)
+    claims::ensure(&options.claims, &home, call).await
 }
 
 /// What is told of an engine that is ready.
-fn ready_words(running: &Running) -> String {
+pub(super) fn ready_words(running: &Running) -> String {
     let images = match running.images {
         Images::Refuse => "",
         Images::Host => "; commands of images run on this host, nothing is isolated",
@@ -101,6 +107,8 @@ mod tests {
             foreground: false,
             idle_exit: None,
             ephemeral: None,
+            service: None,
+            claims: Vec::new(),
         };
         assert!(!differs(&asked(None, None), &running));
         assert!(!differs(&asked(Some(Images::Host), Some("127.0.0.1:6443")), &running));

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::phase::Phase;
-use self::view::PodView;
+pub use self::view::PodView;
 use crate::runtime::{Ended, StartFailure};
 
 /// What is known of one container's runs, newest last. The engine keeps it from runtime events; the plan reads it.
@@ -30,6 +30,24 @@ pub struct Facts {
     pub runs: Vec<Run>,
     /// Containers whose process cannot be made yet (a missing ConfigMap, say): name, reason, message. Retried by the engine when something changes.
     pub blocked: Vec<(String, &'static str, String)>,
+    /// The last attempt of a container that ran so long that the crashes before it are forgiven.
+    pub steady: Vec<(String, u32)>,
+}
+
+impl Facts {
+    /// Remembers a run that ended, if it was a long one.
+    pub fn note_end(&mut self, container: &str, attempt: u32, started_at: Timestamp, finished_at: Timestamp) {
+        if backoff::is_steady(started_at, finished_at) {
+            self.steady.retain(|(name, _)| name != container);
+            self.steady.push((container.to_owned(), attempt));
+        }
+    }
+
+    /// The last long attempt before this one; 0 if there was none.
+    fn steady(&self, container: &str, before: u32) -> u32 {
+        let long = |(name, attempt): &&(String, u32)| name == container && *attempt < before;
+        self.steady.iter().find(long).map_or(0, |(_, attempt)| *attempt)
+    }
 }
 
 /// One run.
@@ -63,6 +81,8 @@ pub enum RunState {
         started_at: Timestamp,
         /// When it ended.
         finished_at: Timestamp,
+        /// What it used.
+        used: Used,
     },
     /// It never began.
     Failed {
@@ -80,6 +100,15 @@ pub enum RunState {
         /// When it was noticed.
         at: Timestamp,
     },
+}
+
+/// What a run used, as the system counted it for its process and all that it waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Used {
+    /// CPU time, microseconds.
+    pub cpu_us: u64,
+    /// The most resident memory of one process, bytes; not less than the shim's own few MiB. 0: not measured.
+    pub peak_bytes: u64,
 }
 
 /// What to do for a pod now.
@@ -127,13 +156,13 @@ pub enum Action {
     Remove,
 }
 
-/// Decides. `pod` is the whole object as stored; `host_ip` and the like come with it in its status.
+/// Decides. `pod` is the object as stored, whole or in parts; `host_ip` and the like come with it in its status.
 ///
 /// The facts must be complete before the first plan: a container that the status says runs, and that the facts do not
 /// know, is lost.
 #[must_use]
-pub fn plan(pod: &Value, facts: &Facts, now: Timestamp) -> Plan {
-    let view = PodView { pod };
+pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> Plan {
+    let view = pod.into();
     if !view.is_scheduled() {
         return Plan { actions: removal(view), ..Plan::default() };
     }
@@ -143,13 +172,14 @@ pub fn plan(pod: &Value, facts: &Facts, now: Timestamp) -> Plan {
     let wishes = wish::of(view, facts, now);
     let shown = shown::of(view, facts, &wishes);
     let phase = phase::of(view, &wishes, &shown);
-    let status = conditions::status(view, &wishes, &shown, phase, now);
+    let events = shown::events(view, &wishes, &shown);
+    let status = conditions::status(view, &wishes, shown, phase, now);
     let mut actions = wishes.actions(facts);
     if matches!(phase, Phase::Succeeded | Phase::Failed) {
         actions.extend(removal(view));
     }
-    let status = Some(status).filter(|status| pod.get("status") != Some(status));
-    Plan { status, actions, events: shown::events(view, &wishes, &shown), wake_at: wishes.wake_at }
+    let status = Some(status).filter(|status| view.status != status);
+    Plan { status, actions, events, wake_at: wishes.wake_at }
 }
 
 fn removal(view: PodView<'_>) -> Vec<Action> {
