@@ -145,13 +145,14 @@ fn verbs(kind: &Kind) -> &'static [&'static str] {
 }
 
 /// The order in which upstream lists groups (its priorities in kube-aggregator); unknown ones come last.
-const GROUPS: [&str; 8] = [
+const GROUPS: [&str; 9] = [
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",
     "authorization.k8s.io",
     "batch",
     "policy",
+    "storage.k8s.io",
     "coordination.k8s.io",
     "node.k8s.io",
 ];
