@@ -6,19 +6,26 @@
 
 mod cancel;
 pub mod connect;
+mod crowd;
 mod delete;
+mod door;
 mod error;
 mod feed;
 mod find;
 mod follow;
 mod limits;
+mod list;
 mod logs;
 mod manager;
+mod pages;
+mod patience;
 mod pods;
+mod slim;
 mod submit;
 mod transport;
 mod view;
 mod wait;
+mod watch;
 pub mod world;
 
 pub use windlass_manifest as manifest;
@@ -29,8 +36,9 @@ pub use connect::{ConnectError, Connection, Source, connect};
 pub use delete::DeleteOptions;
 pub use error::{Error, Result};
 pub use follow::FollowEvent;
+pub use list::{JobPage, ListFilter, StatusPage};
 pub use logs::{LogChunk, LogEvent, LogOptions, LogStream};
-pub use manager::JobManager;
+pub use manager::{JobManager, Known};
 pub use submit::{SubmitOptions, Submitted};
-pub use view::{JobPage, JobView, ListFilter};
+pub use view::JobView;
 pub use wait::Outcome;
