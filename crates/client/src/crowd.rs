@@ -17,7 +17,7 @@ use crate::watch::{News, Selection, Since, is_older, watch};
 use crate::{Error, JobManager, Outcome, Result, limits};
 
 /// How one of several jobs ended, under its name.
-pub type End = (String, Result<Outcome>);
+type End = (String, Result<Outcome>);
 
 impl JobManager {
     /// Waits for all of these jobs; tells of each once, as it ends. Each answers as [`JobManager::wait`] does: right
@@ -25,7 +25,10 @@ impl JobManager {
     /// more with one watch of the whole namespace, of which only they are kept.
     ///
     /// The stream ends when all have ended. A fault that no retry mends is told for each that is left.
-    pub fn wait_all(&self, names: impl IntoIterator<Item = String>) -> BoxStream<'static, End> {
+    pub fn wait_all(
+        &self,
+        names: impl IntoIterator<Item = String>,
+    ) -> BoxStream<'static, (String, Result<Outcome>)> {
         let names: BTreeSet<String> = names.into_iter().collect();
         if names.len() <= limits::WATCHES {
             let one = |name: String| {
@@ -62,13 +65,18 @@ impl Crowd {
     fn new(manager: &JobManager, names: BTreeSet<String>) -> Self {
         let waiting = names.iter().map(|name| (name.clone(), None)).collect();
         let names = Arc::new(names);
-        let is_meant = move |SlimJob(job): &SlimJob| {
-            job.metadata.name.as_ref().is_some_and(|name| names.contains(name))
-        };
+        let is_meant =
+            move |SlimJob(job): &SlimJob| job.metadata.name.as_ref().is_some_and(|name| names.contains(name));
         let selection =
             Selection { path: manager.jobs_path(), selector: None, keeps: Some(Arc::new(is_meant) as _) };
         let changes = watch(manager, selection, Since::List);
-        Crowd { manager: manager.clone(), waiting, changes, ending: FuturesUnordered::new(), ended: Vec::new() }
+        Crowd {
+            manager: manager.clone(),
+            waiting,
+            changes,
+            ending: FuturesUnordered::new(),
+            ended: Vec::new(),
+        }
     }
 
     async fn next(mut self) -> Option<(End, Self)> {
@@ -78,7 +86,9 @@ impl Crowd {
             {
                 match end {
                     Ended::Known(end) => return Some((end, self)),
-                    Ended::Failed(name, job) => self.ending.push(Box::pin(end_of(self.manager.clone(), name, job))),
+                    Ended::Failed(name, job) => {
+                        self.ending.push(Box::pin(end_of(self.manager.clone(), name, job)))
+                    }
                 }
             }
             if self.waiting.is_empty() && self.ending.is_empty() {
@@ -115,7 +125,9 @@ impl Crowd {
                     let error = Error::NotFound { job: name.clone(), namespace };
                     self.ended.push(Ended::Known((name, Err(error))));
                 }
-                (Some(known), job) if job.as_ref().is_none_or(|job| job.metadata.uid != known.metadata.uid) => {
+                (Some(known), job)
+                    if job.as_ref().is_none_or(|job| job.metadata.uid != known.metadata.uid) =>
+                {
                     self.ended.push(Ended::Known(gone(name, &known)));
                 }
                 (_, Some(job)) => self.look(name, job),

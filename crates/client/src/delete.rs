@@ -23,7 +23,10 @@ impl JobManager {
     pub async fn delete(&self, name: &str, options: &DeleteOptions) -> Result<()> {
         let uid = match &options.uid {
             Some(uid) => Some(uid.clone()),
-            None => self.ask::<SlimJob>(Call::get(self.job_path(name))).await.map(|job| job.value.0.metadata.uid)
+            None => self
+                .ask::<SlimJob>(Call::get(self.job_path(name)))
+                .await
+                .map(|job| job.value.0.metadata.uid)
                 .map_err(|fault| self.error(name, fault))?,
         };
         let body = json!({ "propagationPolicy": "Background", "preconditions": { "uid": uid } });

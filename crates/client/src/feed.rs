@@ -235,8 +235,11 @@ fn changes(
     let jobs = watch::<Job>(manager, of_job, version.map_or(Since::List, Since::Version));
     let jobs = jobs.map(|news| Change::Job(Box::new(news)));
     let Some(selector) = pod_selector(job).filter(|_| with_pods) else { return jobs.boxed() };
-    let of_pods =
-        Selection { path: manager.core_path("pods"), selector: Some(("labelSelector", selector)), keeps: None };
+    let of_pods = Selection {
+        path: manager.core_path("pods"),
+        selector: Some(("labelSelector", selector)),
+        keeps: None,
+    };
     let pods = watch::<Pod>(manager, of_pods, if is_new { Since::Now } else { Since::List });
     select(jobs, pods.map(|news| Change::Pod(Box::new(news)))).boxed()
 }

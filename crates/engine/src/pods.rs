@@ -193,6 +193,7 @@ impl Tick {
             env: process.env,
             cwd: process.cwd,
             log: self.home.container_log(uid, container, attempt),
+            stdio: process.stdio,
         }
     }
 

@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub use self::refuse::ConfigError;
+use crate::runtime::{Stdin, Stdio};
 
 /// Where a container's configuration comes from.
 pub trait Lookup {
@@ -44,6 +45,8 @@ pub struct Process {
     pub env: Vec<(String, String)>,
     /// `workingDir`.
     pub cwd: Option<PathBuf>,
+    /// `stdin`, `stdinOnce` and `tty`.
+    pub stdio: Stdio,
     /// Names out of `envFrom` that cannot be variables, by source: worth an event `InvalidEnvironmentVariableNames`.
     pub skipped: Vec<String>,
 }
@@ -79,8 +82,23 @@ pub fn process(
     for name in &given.order {
         set(&mut env, name, &given.values[name]);
     }
+    let stdio = stdio(spec);
+    if stdio.tty && !env.iter().any(|(name, _)| name == "TERM") {
+        // As containerd does; where nobody said what the terminal is.
+        set(&mut env, "TERM", "xterm");
+    }
     let cwd = spec["workingDir"].as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
-    Ok(Process { argv, env, cwd, skipped: given.skipped })
+    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped })
+}
+
+/// `stdin`, `stdinOnce` and `tty` of a container.
+fn stdio(spec: &Value) -> Stdio {
+    let stdin = match (spec["stdin"] == true, spec["stdinOnce"] == true) {
+        (false, _) => Stdin::Null,
+        (true, true) => Stdin::Once,
+        (true, false) => Stdin::Open,
+    };
+    Stdio { stdin, tty: spec["tty"] == true }
 }
 
 fn hostname(pod: &Value) -> String {

@@ -6,6 +6,8 @@ use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::input::Input;
+
 /// One run of one container of one pod. Starting the same key twice starts it once.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Key {
@@ -30,6 +32,31 @@ pub struct Start {
     pub cwd: Option<PathBuf>,
     /// The file its output goes to, in the CRI line format. The parent directory is made (0700).
     pub log: PathBuf,
+    /// What its stdin is, and whether it has a terminal.
+    #[serde(default)]
+    pub stdio: Stdio,
+}
+
+/// What a process reads from, and whether its streams are a terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Stdio {
+    /// Its stdin.
+    pub stdin: Stdin,
+    /// A terminal of its own, which controls it, is its stdin (whatever [`Stdio::stdin`] says), stdout and stderr.
+    /// Its output is one stream: stdout.
+    pub tty: bool,
+}
+
+/// What a process reads from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum Stdin {
+    /// `/dev/null`.
+    #[default]
+    Null,
+    /// A pipe that ends when the first [`Input`] of the run is dropped. A terminal does not end so.
+    Once,
+    /// A pipe that never ends.
+    Open,
 }
 
 /// How a run ended.
@@ -138,6 +165,28 @@ pub trait Runtime: Send + Sync {
     fn forget(&self, keys: Vec<Key>);
     /// The next events, at least one; pending until there are some. An error means that the runtime is gone and was not able to come back.
     fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>>;
+    /// Opens the way into a run that runs and has a stdin or a terminal. Needs a tokio runtime with I/O around it.
+    fn input<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Input, InputError>>;
+}
+
+/// Why there is no way into a run.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// It has not begun, has ended, or is unknown.
+    #[error("it does not run")]
+    NotRunning,
+    /// It reads from `/dev/null`.
+    #[error("it has no stdin")]
+    NoStdin,
+    /// Its stdin has ended ([`Stdin::Once`]).
+    #[error("its stdin has ended")]
+    Ended,
+    /// Too many ways into runs are open.
+    #[error("too many are attached already")]
+    TooMany,
+    /// The process that runs it does not give it.
+    #[error("the process that runs the containers does not open their stdin: {0}")]
+    Broken(std::io::Error),
 }
 
 /// The runtime cannot be reached any more.

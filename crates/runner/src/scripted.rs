@@ -2,13 +2,19 @@
 //! process, no ledger and no log.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::pipe2;
 use tokio::sync::Notify;
 
-use crate::runtime::{Ended, Event, Key, Runtime, RuntimeGone, Start, StartFailure};
+use crate::runtime::{
+    Ended, Event, Input, InputError, Key, Runtime, RuntimeGone, Start, StartFailure, Stdin,
+};
 
 /// What becomes of a start.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +56,9 @@ struct Run {
     pid: i32,
     signals: Vec<i32>,
     last: Option<Event>,
+    stdin: Stdin,
+    /// Both ends of its stdin, as long as nobody has taken them.
+    pipe: (Option<OwnedFd>, Option<OwnedFd>),
 }
 
 impl Scripted {
@@ -80,6 +89,11 @@ impl Scripted {
     #[must_use]
     pub fn signals(&self, key: &Key) -> Vec<i32> {
         self.lock().runs.get(key).map(|run| run.signals.clone()).unwrap_or_default()
+    }
+
+    /// The reading end of a run's stdin, once.
+    pub fn stdin(&self, key: &Key) -> Option<File> {
+        self.lock().runs.get_mut(key)?.pipe.0.take().map(File::from)
     }
 
     /// The runs that were forgotten, in order.
@@ -154,8 +168,15 @@ impl Scripted {
         }
         let outcome = (self.script)(&start);
         let pid = i32::try_from(state.starts.len()).unwrap_or(i32::MAX - 1) + 1;
+        let stdin = start.stdio.stdin;
         state.starts.push(start);
-        let run = Run { outcome: outcome.clone(), pid, signals: Vec::new(), last: None };
+        let pipe = match stdin {
+            Stdin::Null => (None, None),
+            Stdin::Once | Stdin::Open => {
+                pipe().map_or((None, None), |(read, write)| (Some(read), Some(write)))
+            }
+        };
+        let run = Run { outcome: outcome.clone(), pid, signals: Vec::new(), last: None, stdin, pipe };
         state.runs.insert(key.clone(), run);
         match outcome {
             Outcome::Hangs => {}
@@ -169,6 +190,30 @@ impl Scripted {
             }
         }
     }
+}
+
+impl Scripted {
+    fn open(&self, key: &Key) -> Result<Input, InputError> {
+        let mut state = self.lock();
+        let run = state.runs.get_mut(key).ok_or(InputError::NotRunning)?;
+        if !matches!(run.last, Some(Event::Started { .. })) {
+            return Err(InputError::NotRunning);
+        }
+        let end = match (run.stdin, &run.pipe.1) {
+            (Stdin::Null, _) => return Err(InputError::NoStdin),
+            (_, None) => return Err(InputError::Ended),
+            (Stdin::Once, Some(_)) => run.pipe.1.take().ok_or(InputError::Ended)?,
+            (Stdin::Open, Some(end)) => end.try_clone().map_err(InputError::Broken)?,
+        };
+        Input::new(end, false, None).map_err(InputError::Broken)
+    }
+}
+
+/// A pipe whose writing end does not block.
+fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+    fcntl(&write, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    Ok((read, write))
 }
 
 impl Runtime for Scripted {
@@ -201,6 +246,10 @@ impl Runtime for Scripted {
                 state.forgotten.push(key);
             }
         }
+    }
+
+    fn input<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Input, InputError>> {
+        Box::pin(async { self.open(key) })
     }
 
     fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>> {

@@ -1,11 +1,18 @@
 //! The scripted runtime keeps the promises of the real one.
 
-use windlass_runner::runtime::{Ended, Event, Key, Runtime, RuntimeGone, Start, StartFailure};
+use windlass_runner::runtime::{Ended, Event, Key, Runtime, RuntimeGone, Start, StartFailure, Stdio};
 use windlass_runner::scripted::{Outcome, Scripted};
 
 fn start(container: &str) -> Start {
     let key = Key { pod: "4e5d".to_owned(), container: container.to_owned(), attempt: 0 };
-    Start { key, argv: vec!["x".to_owned()], env: Vec::new(), cwd: None, log: "/dev/null".into() }
+    Start {
+        key,
+        argv: vec!["x".to_owned()],
+        env: Vec::new(),
+        cwd: None,
+        log: "/dev/null".into(),
+        stdio: Stdio::default(),
+    }
 }
 
 fn runtime() -> Scripted {

@@ -5,7 +5,7 @@ pub(crate) mod choose;
 use std::path::Path;
 use std::time::Duration;
 
-use windlass::{JobManager, Source};
+use windlass::{JobManager, Known, Source};
 use windlass_engine::Home;
 
 use crate::args::high::Common;
@@ -18,6 +18,10 @@ use choose::{Because, Choice, Cluster, choose};
 
 /// An engine on this machine that takes longer to say its version is not asked again.
 const PROMPT: Duration = Duration::from_secs(5);
+
+/// What every engine is, of whatever version: nobody waits for an answer to that. One that was killed a moment ago is
+/// started again by [`daemon::keep`], and asked again meanwhile.
+const ENGINE: Known = Known { version: Some((1, 36)), has_host_class: true, has_answered: true };
 
 /// A cluster that is ready to be asked.
 pub(crate) struct Session {
@@ -78,15 +82,10 @@ async fn open(common: &Common, env: &Env) -> Outcome<Session> {
     let choice = choice(common, env, &home)?;
     let notes = Notes { quiet: common.quiet };
     let source = source(&choice.cluster, &home, env, notes).await?;
-    let unusable = |error| unusable(&choice, &error);
-    let mut connection = windlass::connect(&source).await.map_err(unusable)?;
+    let connection = windlass::connect(&source).await.map_err(|error| unusable(&choice, &error))?;
     let mut manager = JobManager::of(&connection);
-    if choice.cluster == Cluster::Local && has_gone(&manager, &home).await {
-        let source = self::source(&choice.cluster, &home, env, notes).await?;
-        connection = windlass::connect(&source).await.map_err(unusable)?;
-        manager = JobManager::of(&connection);
-    }
     if choice.cluster == Cluster::Local {
+        manager = manager.knowing(ENGINE);
         daemon::keep(home, env.clone(), notes);
     }
     let place = match &choice.cluster {

@@ -1,14 +1,21 @@
 //! Keeping the engine: a command that follows a job outlives the engine that it asked, and starts the next one.
 
+use std::time::Duration;
+
 use windlass_engine::Home;
 
 use super::find::{ensure, passed_away};
 use crate::env::Env;
 use crate::out::Notes;
 
+/// When an engine is looked after; a request that it does not answer is tried again for much longer.
+const SOON: Duration = Duration::from_millis(200);
+
 /// Starts the engine again whenever it dies while this command goes on. One that was stopped by somebody stays so.
 pub(crate) fn keep(home: Home, env: Env, notes: Notes) {
     tokio::spawn(async move {
+        // Most commands are over before it is worth a thread.
+        tokio::time::sleep(SOON).await;
         while passed_away(&home).await {
             if home.running().is_some() {
                 continue;

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 use windlass::manifest::{JobStatus, Outlook, make};
-use windlass::{FollowEvent, JobManager, LogOptions, SubmitOptions};
+use windlass::{FollowEvent, JobManager, LogOptions, SubmitOptions, Submitted};
 
 use super::interrupt::{Interrupt, Interrupts};
 use super::pump::Pump;
@@ -73,6 +73,7 @@ async fn submit_and_follow(
     let manager = session.manager.in_namespace(&submitted.namespace);
     let mut follower = Follower {
         name: &submitted.name,
+        submitted: &submitted,
         who: call.who(),
         notes: session.notes,
         options,
@@ -129,6 +130,7 @@ enum Stage {
 /// Follows one job.
 struct Follower<'a> {
     name: &'a str,
+    submitted: &'a Submitted,
     who: &'a str,
     notes: Notes,
     options: &'a RunOptions,
@@ -149,7 +151,7 @@ impl Follower<'_> {
         ends: &mut Vec<windlass::Outcome>,
     ) -> Outcome {
         let logs = LogOptions { follow: true, ..LogOptions::default() };
-        let events = self.manager.follow(self.name, logs);
+        let events = self.manager.follow_submitted(self.submitted, logs);
         let (others, mut news) = mpsc::channel(NEWS);
         let pump = Pump::new(session.notes, false)?;
         // One future from the first byte to the last: an interrupt that comes while a slow reader is written to

@@ -70,9 +70,13 @@ impl Service<Request<Body>> for Lanes {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let upgrades = request.headers().contains_key(header::UPGRADE);
-        let (connections, busy) = if upgrades { (self.upgrades.clone(), Arc::default()) } else { self.choose() };
+        let (connections, busy) =
+            if upgrades { (self.upgrades.clone(), Arc::default()) } else { self.choose() };
         let answer = connections.request(request);
-        async move { Ok(answer.await?.map(|body| Busy { body: body.map_err(Into::into).boxed_unsync(), _busy: busy })) }.boxed()
+        async move {
+            Ok(answer.await?.map(|body| Busy { body: body.map_err(Into::into).boxed_unsync(), _busy: busy }))
+        }
+        .boxed()
     }
 }
 

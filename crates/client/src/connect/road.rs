@@ -115,7 +115,8 @@ impl Service<Uri> for Road {
             let tls = TlsConnector::from(tls).connect(name, tcp).await?;
             Ok::<_, BoxError>(TokioIo::new(Stream::Tls(Box::new(tls))))
         };
-        async move { tokio::time::timeout(timeout, made).await.unwrap_or_else(|_| Err(too_long(timeout))) }.boxed()
+        async move { tokio::time::timeout(timeout, made).await.unwrap_or_else(|_| Err(too_long(timeout))) }
+            .boxed()
     }
 }
 
@@ -155,11 +156,7 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),

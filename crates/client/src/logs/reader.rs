@@ -154,7 +154,9 @@ impl Reader {
                     self.vain = 0;
                     for part in bytes.chunks(limits::LOG_CHUNK) {
                         cutter.take(part, &mut out);
-                        if cutter.is_cut() && self.gap("the server has thrown away a part of it").await == Ended::Unheard {
+                        if cutter.is_cut()
+                            && self.gap("the server has thrown away a part of it").await == Ended::Unheard
+                        {
                             return Connection::Unheard;
                         }
                         if !self.send(std::mem::take(&mut out)).await {

@@ -52,7 +52,8 @@ impl Fault {
             fault.message = format!("HTTP status {code} without a word");
         }
         // Seconds; a date is for browsers, and a clock that jumps would make nonsense of it.
-        let header = headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let header =
+            headers.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         fault.retry_after = header.map(Duration::from_secs).or(fault.retry_after);
         fault
     }

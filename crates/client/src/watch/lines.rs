@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn lines_may_come_in_pieces_and_the_last_one_may_never_end() {
-        let text = "{\"type\":\"ADDED\",\"object\":1}\n\n{\"type\":\"DELETED\",\"object\":2}\n{\"type\":\"MODI";
+        let text =
+            "{\"type\":\"ADDED\",\"object\":1}\n\n{\"type\":\"DELETED\",\"object\":2}\n{\"type\":\"MODI";
         let pieces: Vec<&str> = (0..text.len()).map(|at| &text[at..=at]).collect();
         assert_eq!(events(&pieces).0, ["Is(1)", "Gone(2)"]);
         assert_eq!(events(&[text]).0, ["Is(1)", "Gone(2)"]);

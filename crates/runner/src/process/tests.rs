@@ -160,3 +160,21 @@ fn long_host_name_is_cut() {
     let process = process(&pod, "main", &Objects, &host()).unwrap();
     assert_eq!(process.env[2], ("HOSTNAME".to_owned(), "a".repeat(62)));
 }
+
+#[test]
+fn stdin_is_null_unless_the_container_asks_for_one() {
+    let stdio = |container| made(container).stdio;
+    assert_eq!(stdio(json!({})), Stdio::default());
+    assert_eq!(stdio(json!({"stdinOnce": true})).stdin, Stdin::Null);
+    assert_eq!(stdio(json!({"stdin": true})).stdin, Stdin::Open);
+    let once = stdio(json!({"stdin": true, "stdinOnce": true, "tty": true}));
+    assert_eq!(once, Stdio { stdin: Stdin::Once, tty: true });
+}
+
+#[test]
+fn terminal_has_a_name_unless_the_pod_gives_one() {
+    let named = json!({"tty": true, "env": [{"name": "TERM", "value": "dumb"}]});
+    assert_eq!(variable(json!({"tty": true}), "TERM").as_deref(), Some("xterm"));
+    assert_eq!(variable(named, "TERM").as_deref(), Some("dumb"));
+    assert_eq!(variable(json!({}), "TERM"), None);
+}

@@ -11,9 +11,10 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::MAX_RUNS;
+use super::enter;
 use super::link::{self, Link};
 use super::wire::{self, MAX_FRAME, Reply, Request};
-use crate::runtime::{Event, Key, Runtime, RuntimeGone, Start, StartFailure};
+use crate::runtime::{Event, Input, InputError, Key, Runtime, RuntimeGone, Start, StartFailure};
 use crate::world;
 
 pub use super::link::ConnectError;
@@ -29,6 +30,7 @@ pub struct ShimRuntime {
     events: tokio::sync::Mutex<mpsc::Receiver<Vec<Event>>>,
     known: Vec<Event>,
     pump: JoinHandle<()>,
+    directory: PathBuf,
 }
 
 struct Shared {
@@ -69,8 +71,8 @@ impl ShimRuntime {
             // The channel is empty and has room.
             let _ = tell.try_send(known.clone());
         }
-        let pump = tokio::spawn(pump(Arc::clone(&shared), link, tell, directory, shim_argv));
-        Ok(ShimRuntime { shared, events: tokio::sync::Mutex::new(events), known, pump })
+        let pump = tokio::spawn(pump(Arc::clone(&shared), link, tell, directory.clone(), shim_argv));
+        Ok(ShimRuntime { shared, events: tokio::sync::Mutex::new(events), known, pump, directory })
     }
 
     /// What the shim knew of earlier runs when the connection was made. The first events repeat it.
@@ -181,6 +183,10 @@ impl Runtime for ShimRuntime {
             }
             Ok(events)
         })
+    }
+
+    fn input<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Input, InputError>> {
+        Box::pin(enter::enter(self.directory.clone(), key.clone()))
     }
 }
 

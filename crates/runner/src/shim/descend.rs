@@ -1,10 +1,11 @@
 //! Which processes belong to a run besides its first, and how they are reached.
 //! It knows nothing of pipes' contents, ledgers and clients.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use super::children::Children;
 use super::run::{Run, State};
+use super::stdio::terminal_name;
 use super::{procfs, spawn};
 use crate::runtime::Key;
 
@@ -55,7 +56,8 @@ pub(crate) fn end_orphans(children: &Children, ending: &[(u64, &Run)]) -> Vec<(u
 
 fn pipe_names(run: &Run) -> Vec<String> {
     let State::Live(live) = &run.state else { return Vec::new() };
-    live.pipes.iter().flatten().filter_map(|pipe| procfs::name_of(pipe.as_raw_fd())).collect()
+    let name = |pipe: &OwnedFd| terminal_name(pipe).or_else(|| procfs::name_of(pipe.as_raw_fd()));
+    live.pipes.iter().flatten().filter_map(name).collect()
 }
 
 /// The children that the kernel gave to the shim. The threads that start children are others than the first, and

@@ -10,6 +10,8 @@ mod children;
 mod client;
 mod connection;
 mod descend;
+mod door;
+mod enter;
 mod ledger;
 mod link;
 mod output;
@@ -19,6 +21,8 @@ mod run;
 mod server;
 mod setup;
 mod spawn;
+mod stdio;
+mod vfork;
 mod wire;
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 
 use super::children::Exit;
 use super::output::Output;
+use super::procfs::Birth;
+use super::stdio::InputEnd;
 use crate::runtime::{Event, Key};
 
 /// A run that is not forgotten.
@@ -32,9 +34,18 @@ pub(crate) enum State {
 /// A run with a process, or with pipes that are still being read.
 pub(crate) struct Live {
     pub(crate) pid: i32,
+    pub(crate) birth: Birth,
     pub(crate) at: Timestamp,
-    /// The read ends of its output, stdout and stderr.
+    /// The read ends of its output, stdout and stderr; of a terminal the first is all.
     pub(crate) pipes: [Option<OwnedFd>; 2],
+    /// Whether the loop waits for them.
+    pub(crate) is_watched: bool,
+    /// Where it is written to; taken away when its stdin has ended.
+    pub(crate) input: Option<InputEnd>,
+    /// Whether it ever had such a place.
+    pub(crate) had_input: bool,
+    /// Its side of its terminal, until it has ended.
+    pub(crate) terminal: Option<OwnedFd>,
     pub(crate) output: Output,
     /// Set when its first process was reaped: from there on it is being finished.
     pub(crate) ending: Option<Ending>,

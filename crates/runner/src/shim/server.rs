@@ -1,6 +1,7 @@
 //! The main loop: one client, the pipes, the news of the children's threads, the ledger.
 //! It decides nothing about containers; it does what it is told, and tells.
 
+mod guests;
 mod progress;
 mod requests;
 
@@ -18,6 +19,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::children::{Children, Job};
 use super::connection::Connection;
+use super::door::Door;
 use super::ledger::{Ledger, Record};
 use super::run::{Run, State};
 use super::wire::Reply;
@@ -27,10 +29,18 @@ use crate::world;
 const LISTENER: u64 = u64::MAX;
 const NEWS: u64 = u64::MAX - 1;
 const CLIENT: u64 = u64::MAX - 2;
+const DOOR: u64 = u64::MAX - 3;
+/// With this bit a guest at the door, else a run's pipe.
+const GUEST: u64 = 1 << 63;
 /// How long the first client may take to come.
 const FIRST_CLIENT: Duration = Duration::from_secs(10);
 /// How often a shim without a client looks whether its directory is still there.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
+/// From so many open runs on what happens is taken together: the loop rests a moment between its rounds, which saves
+/// it a round, two writes and a look at `/proc` for nearly every run. With fewer it answers at once.
+pub(crate) const CROWD: usize = 16;
+/// That moment.
+pub(crate) const BREATH: Duration = Duration::from_millis(1);
 /// How much is read from a pipe at a time: its capacity.
 const CHUNK: usize = 64 << 10;
 
@@ -39,6 +49,7 @@ pub(crate) struct Server {
     epoll: Epoll,
     listener: UnixListener,
     client: Option<Connection>,
+    door: Door,
     children: Arc<Children>,
     ledger: Ledger,
     notes: File,
@@ -58,12 +69,15 @@ pub(crate) struct Server {
     begun: Instant,
     had_client: bool,
     is_leaving: bool,
+    /// A pipe was found full: its writer waits, so there is no rest.
+    is_flooded: bool,
 }
 
 impl Server {
     /// Begins the threads and registers what the loop waits for.
     pub(crate) fn new(
         listener: UnixListener,
+        door: Door,
         ledger: Ledger,
         notes: File,
         lock: Flock<File>,
@@ -74,11 +88,13 @@ impl Server {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         listener.set_nonblocking(true)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
+        epoll.add(&door, EpollEvent::new(EpollFlags::EPOLLIN, DOOR))?;
         epoll.add(children.wake(), EpollEvent::new(EpollFlags::EPOLLIN, NEWS))?;
         Ok(Server {
             epoll,
             listener,
             client: None,
+            door,
             children,
             ledger,
             notes,
@@ -94,6 +110,7 @@ impl Server {
             begun: world::monotonic(),
             had_client: false,
             is_leaving: false,
+            is_flooded: false,
         })
     }
 
@@ -113,6 +130,10 @@ impl Server {
     pub(crate) fn run(mut self) {
         let mut ready = [EpollEvent::empty(); 256];
         loop {
+            if self.open >= CROWD && !self.is_flooded {
+                world::pause(BREATH);
+            }
+            self.is_flooded = false;
             let count = match self.epoll.wait(&mut ready, self.timeout()) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => 0,
@@ -135,7 +156,11 @@ impl Server {
             LISTENER => self.on_connect(),
             CLIENT => self.on_client(),
             NEWS => {}
-            pipe => self.on_pipe(pipe / 2, (pipe % 2) as usize),
+            DOOR => self.on_door(),
+            guest if guest & GUEST != 0 => self.on_guest(guest & !GUEST),
+            pipe => {
+                self.on_pipe(pipe / 2, (pipe % 2) as usize);
+            }
         }
     }
 
@@ -209,9 +234,8 @@ impl Server {
             match &run.state {
                 State::Queued(_) => records.push(Record::Asked(run.key.clone())),
                 State::Live(live) => {
-                    let ticks = super::procfs::stat(live.pid).map_or(0, |stat| stat.ticks);
                     let key = run.key.clone();
-                    records.push(Record::Started { key, pid: live.pid, ticks, at: live.at });
+                    records.push(Record::started(key, live.pid, live.birth, live.at));
                 }
                 State::Over(event) => records.push(Record::Over(event.clone())),
             }

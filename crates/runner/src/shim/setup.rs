@@ -13,14 +13,15 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
+use super::door::Door;
 use super::ledger::{Ledger, Record};
 use super::server::Server;
 use super::{ledger, procfs, recover};
 
 /// Descriptors that are kept for the shim itself.
 const OWN_DESCRIPTORS: u64 = 64;
-/// Two pipes and a log file.
-const DESCRIPTORS_A_RUN: u64 = 3;
+/// Two pipes, a log file and perhaps a stdin.
+const DESCRIPTORS_A_RUN: u64 = 4;
 
 /// Makes the shim in `directory`. `None`: another one lives there.
 pub(crate) fn prepare(directory: &Path) -> io::Result<Option<Server>> {
@@ -44,9 +45,10 @@ pub(crate) fn prepare(directory: &Path) -> io::Result<Option<Server>> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    let door = Door::open(&handle)?;
     let listener = UnixListener::bind(&socket)?;
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-    let mut server = Server::new(listener, ledger, notes, lock, max_open())?;
+    let mut server = Server::new(listener, door, ledger, notes, lock, max_open())?;
     server.adopt(known);
     if unreadable > 0 {
         server.note(&format!("{unreadable} lines of the ledger could not be read"));
@@ -61,7 +63,7 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}").and_then(|()| io::stdout().flush());
 }
 
-/// The socket by a name that is short however deep the directory is (108 bytes is all that a socket may have).
+/// The socket of the conversation, by a name that is short however deep the directory is (108 bytes is all that a socket may have).
 pub(crate) fn socket_path(directory: &File) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/shim.sock", directory.as_raw_fd()))
 }

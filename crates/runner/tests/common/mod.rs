@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windlass_runner::runtime::{Event, Key, Runtime, Start};
+use windlass_runner::runtime::{Event, Key, Runtime, Start, Stdio};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
 
@@ -30,7 +30,14 @@ impl Home {
         let key = Key { pod: "4e5d".to_owned(), container: container.to_owned(), attempt: 0 };
         let env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
         let log = self.log(container);
-        Start { key, argv: argv.iter().map(|&word| word.to_owned()).collect(), env, cwd: None, log }
+        Start {
+            key,
+            argv: argv.iter().map(|&word| word.to_owned()).collect(),
+            env,
+            cwd: None,
+            log,
+            stdio: Stdio::default(),
+        }
     }
 
     pub(crate) fn sh(&self, container: &str, script: &str) -> Start {

@@ -1,0 +1,170 @@
+//! The door to the children's inputs: a socket of its own, at which a guest names a run and is handed the writing end
+//! of its stdin, or its terminal. What is written goes straight to the run and never through the shim; the guest's
+//! connection stays open as long as it writes, so that its end is known. It knows no run.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::{self, IoSlice, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, getsockopt, sendmsg, sockopt};
+use nix::unistd::geteuid;
+use serde::{Deserialize, Serialize};
+
+use super::wire;
+use crate::runtime::Key;
+
+/// The most guests at once.
+const MAX_GUESTS: usize = 512;
+/// The longest question in bytes: names and uids of Kubernetes are shorter.
+const MAX_QUESTION: usize = 4 << 10;
+
+/// What a guest asks, as one line.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Question {
+    /// The run.
+    pub(crate) key: Key,
+}
+
+/// What it is answered, as one line; with [`Answer::Here`] comes the descriptor.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    /// Here it is.
+    Here { is_terminal: bool },
+    /// It does not run.
+    NotRunning,
+    /// It has none.
+    NoStdin,
+    /// It has ended.
+    Ended,
+    /// Too many are here.
+    Full,
+}
+
+/// The listening socket and who came.
+pub(crate) struct Door {
+    listener: UnixListener,
+    guests: BTreeMap<u64, Guest>,
+    next: u64,
+}
+
+/// One who came.
+pub(crate) struct Guest {
+    stream: UnixStream,
+    said: Vec<u8>,
+    /// The run whose input it was given.
+    pub(crate) run: Option<u64>,
+}
+
+/// What a guest did.
+pub(crate) enum Heard {
+    /// Nothing that matters yet.
+    Nothing,
+    /// It asks.
+    Question(Question),
+    /// It went away, or makes no sense.
+    Gone,
+}
+
+/// The socket, by a name that is short however deep the directory is.
+pub(crate) fn door_path(directory: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/input.sock", directory.as_raw_fd()))
+}
+
+impl Door {
+    /// Listens in the shim's directory.
+    pub(crate) fn open(directory: &File) -> io::Result<Door> {
+        let path = door_path(directory);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&path)?;
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        Ok(Door { listener, guests: BTreeMap::new(), next: 0 })
+    }
+
+    /// Lets one in who is of this user: its number, and what to wait for.
+    pub(crate) fn accept(&mut self) -> io::Result<(u64, BorrowedFd<'_>)> {
+        let (stream, _) = self.listener.accept()?;
+        let peer = getsockopt(&stream, sockopt::PeerCredentials)?;
+        if peer.uid() != geteuid().as_raw() {
+            let words = format!("the user with id {} is not this one", peer.uid());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, words));
+        }
+        stream.set_nonblocking(true)?;
+        let mut guest = Guest { stream, said: Vec::new(), run: None };
+        if self.guests.len() >= MAX_GUESTS {
+            guest.answer(&Answer::Full, None)?;
+            return Err(io::Error::other("too many write to containers already"));
+        }
+        self.next += 1;
+        let guest = self.guests.entry(self.next).or_insert(guest);
+        Ok((self.next, guest.stream.as_fd()))
+    }
+
+    /// A guest by its number.
+    pub(crate) fn guest(&mut self, number: u64) -> Option<&mut Guest> {
+        self.guests.get_mut(&number)
+    }
+
+    /// Shows a guest out.
+    pub(crate) fn dismiss(&mut self, number: u64) -> Option<Guest> {
+        self.guests.remove(&number)
+    }
+}
+
+impl Guest {
+    /// Reads what is there.
+    pub(crate) fn hear(&mut self) -> Heard {
+        let mut chunk = [0; MAX_QUESTION];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => return Heard::Gone,
+            Ok(count) if self.said.len() + count <= MAX_QUESTION => {
+                self.said.extend_from_slice(&chunk[..count]);
+            }
+            Ok(_) => return Heard::Gone,
+            Err(error) => {
+                let waits = matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted);
+                return if waits { Heard::Nothing } else { Heard::Gone };
+            }
+        }
+        match self.said.split_last() {
+            // One question is all that a guest has.
+            Some((b'\n', question)) if self.run.is_none() => {
+                serde_json::from_slice(question).map_or(Heard::Gone, Heard::Question)
+            }
+            _ if self.run.is_some() => Heard::Gone,
+            _ => Heard::Nothing,
+        }
+    }
+
+    /// Answers, with the descriptor if it is given. The answer is short: a socket that does not take it at once is of
+    /// somebody who does not read.
+    pub(crate) fn answer(&mut self, answer: &Answer, end: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let mut line = Vec::new();
+        wire::put(&mut line, answer)?;
+        let ends: Vec<_> = end.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&ends)];
+        let with: &[ControlMessage<'_>] = if ends.is_empty() { &[] } else { &rights };
+        let to = self.stream.as_raw_fd();
+        sendmsg::<UnixAddr>(to, &[IoSlice::new(&line)], with, MsgFlags::MSG_NOSIGNAL, None)?;
+        Ok(())
+    }
+}
+
+impl AsFd for Guest {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+impl AsFd for Door {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
