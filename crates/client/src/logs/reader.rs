@@ -207,7 +207,11 @@ impl Reader {
                         }
                     }
                 }
-                None => body.frame().await,
+                // All of it is there: it should come.
+                None => match future::select(body.frame(), self.manager.world.sleep(limits::REQUEST)).await {
+                    Either::Left((frame, _)) => frame,
+                    Either::Right(_) => return Some(Err("the log stops in the middle".to_owned())),
+                },
             };
             match frame? {
                 Ok(frame) => match frame.into_data() {

@@ -41,7 +41,7 @@ impl JobManager {
 
     async fn ask_bytes(&self, call: &Call) -> Result<(HeaderMap, Bytes), Fault> {
         let mut patience = Patience::new(limits::REQUEST_BUDGET);
-        let mut perhaps_done = false;
+        let (mut perhaps_done, mut internal_errors) = (false, 0);
         loop {
             let fault = match self.ask_once(call).await {
                 Ok(answer) => {
@@ -50,7 +50,8 @@ impl JobManager {
                 }
                 Err(fault) => Fault { perhaps_done, ..fault },
             };
-            if !self.may_repeat(call, &fault, patience.failures()) {
+            internal_errors += u32::from(fault.code == 500);
+            if !self.may_repeat(call, &fault) || internal_errors > limits::INTERNAL_ERRORS {
                 return Err(fault);
             }
             let Some(pause) = self.pause(&mut patience, &fault) else { return Err(fault) };
@@ -61,12 +62,11 @@ impl JobManager {
     }
 
     /// Whether the same request is worth another try.
-    fn may_repeat(&self, call: &Call, fault: &Fault, failures: u32) -> bool {
+    fn may_repeat(&self, call: &Call, fault: &Fault) -> bool {
         // What never answered is the wrong cluster, or is down: its user should know at once. A creation that was
         // sent is another matter: somebody must find out what became of it.
         let is_alive = fault.code != 0 || self.memo.has_answered() || !call.is_read() && !fault.was_refused();
-        let is_internal = fault.code == 500 && failures >= limits::INTERNAL_ERRORS;
-        call.is_repeatable() && fault.may_pass() && is_alive && !is_internal
+        call.is_repeatable() && fault.may_pass() && is_alive
     }
 
     /// The pause before the next try, if there is a point in one.
@@ -139,7 +139,7 @@ async fn send(client: &Client, call: &Call) -> Result<Response<Body>, Fault> {
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    // A refusal whose words are lost on the way is one all the same.
-    let body = Limited::new(body, limits::REFUSAL).collect().await.map(|body| body.to_bytes());
-    Err(Fault::of_answer(parts.status.as_u16(), &parts.headers, &body.unwrap_or_default()))
+    // Without its words it cannot be told what a refusal means: it is an answer that was lost.
+    let body = Limited::new(body, limits::REFUSAL).collect().await.map_err(Fault::silent)?;
+    Err(Fault::of_answer(parts.status.as_u16(), &parts.headers, &body.to_bytes()))
 }
