@@ -50,6 +50,8 @@ pub(crate) struct Cache {
     /// Events by when they were last seen.
     events: BTreeSet<(Timestamp, Key)>,
     event_times: HashMap<Key, Timestamp>,
+    /// Jobs and pods that are not over.
+    busy: HashSet<Key>,
     /// Objects that the tick removed itself, until the store's changes have come so far.
     gone: HashMap<Key, Revision>,
 }
@@ -82,8 +84,14 @@ impl Cache {
             dependents: HashMap::new(),
             events: BTreeSet::new(),
             event_times: HashMap::new(),
+            busy: HashSet::new(),
             gone: HashMap::new(),
         }
+    }
+
+    /// How many jobs and pods are not over: those that run, and those that wait for anything but a person's resume.
+    pub(crate) fn busy(&self) -> usize {
+        self.busy.len()
     }
 
     /// The kind of the object under a key.
@@ -174,6 +182,9 @@ impl Cache {
         ripple.dirty.extend(self.former_owners(key, &meta));
         self.unindex(key);
         self.link(key, revision, &meta, &mut ripple);
+        if is_busy(&view) {
+            self.busy.insert(key.clone());
+        }
         if let View::Pod(pod) = &view {
             match self.controller_key(&pod.metadata) {
                 Some(owner) => ripple.dirty.push(owner),
@@ -251,6 +262,7 @@ impl Cache {
 
     fn unindex(&mut self, key: &Key) {
         self.choosers.remove(key);
+        self.busy.remove(key);
         if let Some(held) = self.held.remove(key)
             && let View::Pod(pod) = &held.view
         {
@@ -313,6 +325,15 @@ pub(crate) fn view(kind: &Kind, value: &Value) -> View {
         "Job" => View::Job(Arc::new(Job::deserialize(value).unwrap_or_default())),
         "Pod" => View::Pod(Arc::new(Pod::deserialize(value).unwrap_or_default())),
         _ => View::Other(Arc::new(Meta::deserialize(&value["metadata"]).unwrap_or_default())),
+    }
+}
+
+/// Whether it runs, or waits for something that may come by itself.
+fn is_busy(view: &View) -> bool {
+    match view {
+        View::Job(job) => !is_finished(&job.status) && job.spec.suspend != Some(true),
+        View::Pod(pod) => !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"),
+        View::Other(_) => false,
     }
 }
 

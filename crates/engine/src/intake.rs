@@ -67,7 +67,8 @@ impl Tick {
             })
             .collect();
         self.absorb_events(lost);
-        self.sweeper.sweep(|uid| self.cache.has_uid(uid));
+        let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
+        self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
     }
 
     pub(crate) fn absorb_changes(&mut self, changes: Vec<Change>) {
@@ -103,6 +104,9 @@ impl Tick {
         }
         if key.strip_prefix("/nodes/") == Some(&self.node.name) {
             self.node_changed(&value);
+        }
+        if key.starts_with("/pods/") {
+            self.pod_holds(&value);
         }
         let other = self.cache.uid_of(key).is_some_and(|uid| value["metadata"]["uid"] != uid);
         if other && key.starts_with("/pods/") {
@@ -145,6 +149,9 @@ impl Tick {
             if !matches!(event, Event::Started { .. }) {
                 self.hub.ended(&run);
             }
+            if let Event::Exited { log_bytes, .. } = &event {
+                self.sweeper.complete(&run.pod, *log_bytes);
+            }
             match self.cache.key_of(&run.pod).cloned() {
                 Some(key) if self.cache.held(&key).is_some() => {
                     self.runs.absorb(event);
@@ -167,8 +174,9 @@ impl Tick {
         Ok(())
     }
 
-    /// Whether new pods may come, and which labels they are matched with, is the node object's to say.
+    /// Whether new pods may come, how many, and which labels they are matched with, is the node object's to say.
     fn node_changed(&mut self, node: &Value) {
+        self.node_offers(node);
         let unschedulable = node["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let labels = BTreeMap::deserialize(&node["metadata"]["labels"]).unwrap_or_default();
         if (unschedulable, &labels) != (self.node.unschedulable, &self.node.labels) {

@@ -1,8 +1,7 @@
-//! Carries out what scheduling and the kubelet plan for a pod: binding, status, processes, removal.
+//! Carries out what the kubelet plans for a pod: status, processes, removal.
 
 use serde_json::Value;
 use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
-use windlass_control::schedule::{self, Decision};
 use windlass_runner::kubelet::{self, Action, EventType, Facts};
 use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};
@@ -75,33 +74,8 @@ impl Tick {
         None
     }
 
-    /// Binds a pod to the node, or says why it waits.
-    fn place(&mut self, draft: &mut Draft, key: &Key) {
-        let Some(pod) = draft.current(&self.cache, key) else { return };
-        if is_deleting(pod) || is_ended(pod) {
-            return;
-        }
-        let Some(plan) = schedule::plan(pod, &self.node, self.world.now()) else { return };
-        let about = self.about(draft, key);
-        draft.edit(&self.cache, key, |pod| {
-            if let Decision::Bind { node } = &plan.decision {
-                pod["spec"]["nodeName"] = node.as_str().into();
-            }
-            set_condition(&mut pod["status"], plan.condition);
-        });
-        for event in plan.events {
-            let note = Note {
-                warning: event.warning,
-                reason: event.reason.to_owned(),
-                message: event.message,
-                component: "default-scheduler",
-            };
-            self.note(draft, &about, &note);
-        }
-    }
-
     /// Asks the kubelet about a bound pod and carries out its plan.
-    fn kubelet(&mut self, draft: &mut Draft, key: &Key) {
+    pub(crate) fn kubelet(&mut self, draft: &mut Draft, key: &Key) {
         let Some(pod) = draft.current(&self.cache, key) else { return };
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let now = self.world.now();
@@ -127,6 +101,7 @@ impl Tick {
         }
         if let Some(status) = plan.status {
             draft.edit(&self.cache, key, |pod| pod["status"] = status);
+            self.give_back(draft, key);
         }
         self.effects(draft, key, &uid, &plan.actions, starts);
         self.settle_runs(draft, key, &uid, &facts);
@@ -193,6 +168,7 @@ impl Tick {
             env: process.env,
             cwd: process.cwd,
             log: self.home.container_log(uid, container, attempt),
+            log_limit: self.log_limit,
             stdio: process.stdio,
         }
     }
@@ -211,6 +187,9 @@ impl Tick {
     /// A pod left the store: whatever of it still runs is ended, and its logs go.
     pub(crate) fn pod_left(&mut self, key: &Key) {
         let Some(uid) = self.cache.uid_of(key).map(str::to_owned) else { return };
+        self.room.leave(key);
+        self.room.free(&uid);
+        self.room.keep();
         let alive = self.runs.alive(&uid);
         for run in &alive {
             self.runtime.signal(run, libc::SIGKILL);

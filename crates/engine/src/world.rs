@@ -50,6 +50,12 @@ pub(crate) async fn sleep_until(world: &dyn World, at: Option<Timestamp>) {
     }
 }
 
+/// Rests. For threads that have all the time in the world.
+#[expect(clippy::disallowed_methods, reason = "the engine's one rest")]
+pub(crate) fn rest(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// Waits.
 pub(crate) async fn pause(wait: std::time::Duration) {
     tokio::time::sleep(wait).await;

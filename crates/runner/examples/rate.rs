@@ -49,6 +49,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())],
         cwd: None,
         log: folder.join(format!("{round}-{n}")).join("main").join("0.log"),
+        log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
     };
     let begin = now();

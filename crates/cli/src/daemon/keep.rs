@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use windlass_engine::Home;
 
 use super::find::{ensure, passed_away};
@@ -12,7 +13,7 @@ use crate::out::Notes;
 const SOON: Duration = Duration::from_millis(200);
 
 /// Starts the engine again whenever it dies while this command goes on. One that was stopped by somebody stays so.
-pub(crate) fn keep(home: Home, env: Env, notes: Notes) {
+pub(crate) fn keep(home: Home, env: Env, notes: Notes) -> JoinHandle<()> {
     tokio::spawn(async move {
         // Most commands are over before it is worth a thread.
         tokio::time::sleep(SOON).await;
@@ -20,17 +21,19 @@ pub(crate) fn keep(home: Home, env: Env, notes: Notes) {
             if home.running().is_some() {
                 continue;
             }
-            if home.left_behind().is_none() {
+            let Some(left) = home.left_behind() else {
                 notes.say(
                     "the engine was stopped; this command goes on as soon as `windlass up` starts it again",
                 );
                 return;
+            };
+            if !left.resting {
+                notes.say("the engine died: starting it again");
             }
-            notes.say("the engine died: starting it again");
             if let Err(failure) = ensure(&home, &env, notes).await {
                 notes.say(&failure.to_string());
                 return;
             }
         }
-    });
+    })
 }

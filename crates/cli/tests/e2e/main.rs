@@ -6,10 +6,14 @@
 mod home;
 
 mod engine;
+mod ephemeral;
+mod idle;
 mod interrupts;
 mod jobs;
 mod kills;
 mod logs;
 mod mistakes;
 mod run;
+mod service;
+mod versions;
 mod which_cluster;

@@ -12,6 +12,7 @@ use super::output::Output;
 use super::procfs::Birth;
 use super::stdio::InputEnd;
 use crate::runtime::{Event, Key};
+use crate::world;
 
 /// A run that is not forgotten.
 pub(crate) struct Run {
@@ -24,7 +25,7 @@ pub(crate) struct Run {
 /// How far it is.
 pub(crate) enum State {
     /// To be started; its log will be there.
-    Queued(PathBuf),
+    Queued { log: PathBuf, log_limit: u64 },
     /// Started and not over.
     Live(Box<Live>),
     /// Over: how.
@@ -66,7 +67,7 @@ impl Run {
     /// What is to be said of it to somebody who knows nothing.
     pub(crate) fn told(&self) -> Option<Event> {
         match &self.state {
-            State::Queued(_) => None,
+            State::Queued { .. } => None,
             State::Live(live) => Some(Event::Started { key: self.key.clone(), pid: live.pid, at: live.at }),
             State::Over(event) => Some(event.clone()),
         }
@@ -88,9 +89,10 @@ impl Live {
     }
 
     /// The end, once it is done.
-    pub(crate) fn exited(&self, key: &Key) -> Option<Event> {
+    pub(crate) fn exited(&mut self, key: &Key) -> Option<Event> {
+        let log_bytes = self.output.close(world::now());
         let Exit { ended, at, cpu_us, peak_bytes } = self.ending.as_ref()?.exit;
         let (key, started_at) = (key.clone(), self.at);
-        Some(Event::Exited { key, ended, started_at, finished_at: at, cpu_us, peak_bytes })
+        Some(Event::Exited { key, ended, started_at, finished_at: at, cpu_us, peak_bytes, log_bytes })
     }
 }

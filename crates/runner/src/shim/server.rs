@@ -21,6 +21,7 @@ use super::children::{Children, Job};
 use super::connection::Connection;
 use super::door::Door;
 use super::ledger::{Ledger, Record};
+use super::packer::Packer;
 use super::run::{Run, State};
 use super::wire::Reply;
 use crate::runtime::{Event, Key};
@@ -62,6 +63,7 @@ pub(crate) struct Server {
     open: usize,
     /// Runs whose first process has ended and that are not over.
     ending: BTreeSet<u64>,
+    packer: Arc<Packer>,
     /// To be queued and told once the ledger has it.
     jobs: Vec<Job>,
     events: Vec<Event>,
@@ -104,6 +106,7 @@ impl Server {
             next_id: 0,
             open: 0,
             ending: BTreeSet::new(),
+            packer: Arc::default(),
             jobs: Vec::new(),
             events: Vec::new(),
             chunk: vec![0; CHUNK],
@@ -232,7 +235,7 @@ impl Server {
         let mut records = Vec::new();
         for run in self.runs.values() {
             match &run.state {
-                State::Queued(_) => records.push(Record::Asked(run.key.clone())),
+                State::Queued { .. } => records.push(Record::Asked(run.key.clone())),
                 State::Live(live) => {
                     let key = run.key.clone();
                     records.push(Record::started(key, live.pid, live.birth, live.at));

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,11 +11,12 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::Server;
+use crate::log::Output as Channel;
 use crate::runtime::{Event, StartFailure};
 use crate::shim::children::{Exit, News};
 use crate::shim::descend;
 use crate::shim::ledger::Record;
-use crate::shim::output::{Channel, Output};
+use crate::shim::output::Output;
 use crate::shim::procfs::Birth;
 use crate::shim::run::{Ending, Live, Run, State};
 use crate::shim::stdio::Ends;
@@ -69,8 +71,8 @@ impl Server {
 
     pub(super) fn on_started(&mut self, id: u64, pid: i32, birth: Birth, at: Timestamp, ends: Ends) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let State::Queued(log) = &mut run.state else { return };
-        let output = Output::new(std::mem::take(log));
+        let State::Queued { log, log_limit } = &mut run.state else { return };
+        let output = Output::new(std::mem::take(log), *log_limit, Arc::clone(&self.packer));
         let key = run.key.clone();
         let Ends { outputs: pipes, input, terminal } = ends;
         let (had_input, is_watched, ending) = (input.is_some(), false, None);
@@ -215,7 +217,7 @@ impl Server {
     }
 
     pub(super) fn finish(&mut self, id: u64) {
-        let Some(Run { state: State::Live(live), key, .. }) = self.runs.get(&id) else { return };
+        let Some(Run { state: State::Live(live), key, .. }) = self.runs.get_mut(&id) else { return };
         if !live.is_done(world::monotonic()) {
             return;
         }
