@@ -57,13 +57,18 @@ impl Env {
         env.unreadable.sort();
         if env.user().is_none() {
             // The system's user database is read only by those who need it.
-            env.login = User::from_uid(geteuid()).ok().flatten().map(|user| user.name);
+            env.login = Env::system_login();
         }
         env.home_network = env.windlass_home().and_then(|home| network::network(&home));
         if env.home_network.is_some() {
             env.local_network = network::network(&env.local);
         }
         env
+    }
+
+    /// The user's name as the system knows it.
+    pub(crate) fn system_login() -> Option<String> {
+        User::from_uid(geteuid()).ok().flatten().map(|user| user.name)
     }
 
     /// A variable's value; an empty one counts as unset, as in a shell's `${NAME:-}`.

@@ -90,4 +90,4 @@ pub(crate) const LOG_AGAIN: u64 = 256 << 10;
 pub(crate) const LOG_DRAIN: Duration = Duration::from_secs(10);
 /// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace, and
 /// the time in which a server that is away comes back.
-pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(120);
+pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(45);
