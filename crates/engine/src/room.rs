@@ -3,6 +3,7 @@
 //! A pod that asks for something is placed at the end of a decision, so that of all that wait the first comes first.
 
 use serde_json::Value;
+use windlass_apiserver::registry::Object;
 use windlass_control::schedule::{self, Amounts, Decision, Plan, Stand};
 use windlass_store::Key;
 
@@ -76,7 +77,7 @@ impl Tick {
         let about = self.about(draft, key);
         draft.edit(&self.cache, key, |pod| {
             if let Decision::Bind { node } = &plan.decision {
-                pod["spec"]["nodeName"] = node.as_str().into();
+                pod.bind(node);
             }
             set_condition(&mut pod["status"], plan.condition);
         });
@@ -92,7 +93,7 @@ impl Tick {
     }
 
     /// What the store says of a pod: one that is bound here and has not ended holds what it asks for.
-    pub(crate) fn pod_holds(&mut self, pod: &Value) {
+    pub(crate) fn pod_holds(&mut self, pod: &Object) {
         let holds = pod["spec"]["nodeName"] == self.node.name.as_str() && !is_ended(pod);
         self.room.observe(uid(pod), holds.then_some(|| Amounts::requested(&pod["spec"])));
     }
@@ -107,7 +108,7 @@ impl Tick {
     }
 
     /// What the node object offers. An extended resource that somebody wrote into the capacity alone counts, too.
-    pub(crate) fn node_offers(&mut self, node: &Value) {
+    pub(crate) fn node_offers(&mut self, node: &Object) {
         let mut offered = node["status"]["capacity"].as_object().cloned().unwrap_or_default();
         offered.retain(|name, _| name.contains('/'));
         offered.extend(node["status"]["allocatable"].as_object().cloned().unwrap_or_default());
@@ -115,6 +116,6 @@ impl Tick {
     }
 }
 
-fn uid(pod: &Value) -> &str {
-    pod["metadata"]["uid"].as_str().unwrap_or_default()
+fn uid(pod: &Object) -> &str {
+    pod.text("uid")
 }

@@ -21,14 +21,17 @@ use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
 use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
 
 use crate::cache::Cache;
-use crate::draft::Draft;
+use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
 use crate::home::Home;
+use crate::jobs::Pattern;
 use crate::logs::Hub;
+use crate::pace::Pace;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
+use crate::volumes::Volumes;
 use crate::world;
 
 /// Objects that one transaction touches, unless one plan alone touches more.
@@ -66,10 +69,17 @@ pub(crate) struct Tick {
     /// The authority's certificate, which every namespace is given.
     pub(crate) authority: String,
     pub(crate) host: Host,
+    pub(crate) volumes: Volumes,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,
     pub(crate) timers: Timers,
+    /// Changes of others that were taken in since the pace was last told.
+    pub(crate) foreign: usize,
+    /// How much happens.
+    pub(crate) pace: Pace,
+    /// What Jobs' pods have in common, by the Job's uid.
+    pub(crate) patterns: HashMap<String, Pattern>,
     /// Objects to look at.
     pub(crate) dirty: BTreeSet<Key>,
     /// Objects to ask garbage collection about.
@@ -121,7 +131,8 @@ impl Tick {
         mut stop: watch::Receiver<Option<StopPods>>,
     ) -> Result<(), TickError> {
         loop {
-            let ready = self.ready(&mut changes, &mut stop).await?;
+            let mut ready = self.ready(&mut changes, &mut stop).await?;
+            self.gather(&mut ready, &mut changes).await?;
             match ready.stop {
                 Some(StopPods::Leave) => return Ok(()),
                 Some(StopPods::End) => self.drain(),
@@ -162,6 +173,12 @@ impl Tick {
         } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
             ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
         }
+        self.take_ready(&mut ready, changes)?;
+        Ok(ready)
+    }
+
+    /// Takes what is there without waiting.
+    fn take_ready(&self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
         if let Some(events) = self.runtime.events().now_or_never() {
             ready.events.extend(events?);
         }
@@ -170,7 +187,22 @@ impl Tick {
         {
             ready.take_changes(list)?;
         }
-        Ok(ready)
+        Ok(())
+    }
+
+    /// While much happens, waits a moment for more of it.
+    async fn gather(&mut self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
+        let now = world::instant();
+        self.pace.saw(ready.events.len() + self.foreign, now);
+        self.foreign = 0;
+        let wait = self.pace.wait(now);
+        if !wait.is_zero() && ready.stop.is_none() && !ready.compacted {
+            world::pause(wait).await;
+            let before = ready.events.len();
+            self.take_ready(ready, changes)?;
+            self.pace.saw(ready.events.len() - before, world::instant());
+        }
+        Ok(())
     }
 
     fn next_time(&self) -> Option<Timestamp> {
@@ -193,6 +225,7 @@ impl Tick {
         }
         match outcome {
             Ok(committed) => {
+                self.pace.committed(world::instant());
                 self.done(draft, &committed);
                 return Ok(());
             }
@@ -278,14 +311,18 @@ impl Tick {
     }
 
     fn done(&mut self, mut draft: Draft, committed: &Committed) {
-        for (key, revision, value) in draft.outcome(committed) {
-            let ripple = match value {
-                Some(value) => self.arrive(&key, revision, value),
+        for Outcome { key, revision, object, view, quiet } in draft.outcome(committed) {
+            let mut ripple = match object {
+                Some(object) => self.arrive(&key, revision, object, view),
                 None => self.depart(&key, revision),
             };
+            if quiet {
+                ripple.dirty.retain(|other| *other != key);
+            }
             self.take(ripple);
         }
-        self.garbage.extend(draft.again);
+        self.garbage.extend(std::mem::take(&mut draft.again));
+        let unfurnished = if draft.furniture.is_empty() { Vec::new() } else { self.make_volumes(&mut draft) };
         let mut outdated = Vec::new();
         for start in &draft.starts {
             self.runs.starting(&start.key);
@@ -313,6 +350,10 @@ impl Tick {
         if !settled.is_empty() {
             self.runtime.forget(settled);
         }
+        for uid in &draft.settled {
+            self.unfurnish(uid);
+        }
+        self.absorb_events(unfurnished);
     }
 
     /// From now on pods are ended and none is started. What still runs when the time is over is killed, until it is gone.

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,15 +10,19 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
 use super::route::{self, Route, Target};
-use super::{App, body, delete, discovery, get, info, list, patch, pod, table, watch, write};
+use super::{
+    App, authorize, body, delete, discovery, get, info, list, patch, pod, review, table, token, watch, write,
+};
 use crate::error::ApiError;
 use crate::kind::{Kind, Served, Subresource};
 use crate::registry::Door;
+use crate::rights::User;
 
 /// The whole API as one router, without credentials.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -27,6 +32,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
 /// A request on objects of a kind.
 pub(super) struct Call {
     pub(super) app: Arc<App>,
+    /// Who asks. They may: it has been decided.
+    pub(super) user: Arc<User>,
     pub(super) kind: &'static Kind,
     pub(super) namespace: Option<String>,
     pub(super) name: String,
@@ -34,6 +41,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// Behind a lock only so that a call can be shared between threads while it is read.
     body: Mutex<Body>,
+    /// Its part of the room that bodies have, kept until it is answered.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Call {
@@ -44,7 +53,14 @@ impl Call {
     /// The body, read within the bound. A second reading is empty.
     pub(super) async fn body(&mut self) -> Result<bytes::Bytes, ApiError> {
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
-        body::read(body, self.app.limits.body_bytes).await
+        let (bytes, room) = body::read(body, &self.app).await?;
+        self.room = Some(room);
+        Ok(bytes)
+    }
+    /// How long a stream of this call may last: as long as the credential does.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        let left = self.user.expires?.duration_since(self.app.registry.world.now());
+        Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
     }
     /// The shape that the answer is wanted in.
     pub(super) fn shape(&self) -> Result<Shape, ApiError> {
@@ -61,7 +77,11 @@ impl Call {
 }
 
 async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    // Whoever comes past no gate is nobody: a way in that forgets to ask must not become an open one.
+    let Some(user) = parts.extensions.remove::<Arc<User>>() else {
+        return respond::error(&ApiError::new(401, "Unauthorized", "Unauthorized"));
+    };
     let method = parts.method;
     let span = tracing::debug_span!("request", %method, path = parts.uri.path());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -70,7 +90,10 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     async move {
         let head = method == Method::HEAD && !matches!(route, Route::Objects(_));
         let method = if head { Method::GET } else { method };
-        let answer = dispatch(app, method, route, query, parts.headers, body);
+        let answer = match authorize::check(&user, &method, &route, parts.uri.path(), &query) {
+            Ok(()) => dispatch(app, user, method, route, query, parts.headers, body).left_future(),
+            Err(forbidden) => std::future::ready(Err(forbidden)).right_future(),
+        };
         // A fault of ours is this request's alone. It cannot leave state half changed: only the store has any.
         let answer = AssertUnwindSafe(answer).catch_unwind().await;
         let answer =
@@ -91,6 +114,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
 
 async fn dispatch(
     app: Arc<App>,
+    user: Arc<User>,
     method: Method,
     route: Route,
     query: Query,
@@ -101,7 +125,8 @@ async fn dispatch(
         let Target { kind, namespace, name, part } = target;
         let named = name.is_some();
         let name = name.unwrap_or_default();
-        let call = Call { app, kind, namespace, name, query, headers, body: Mutex::new(body) };
+        let call =
+            Call { app, user, kind, namespace, name, query, headers, body: Mutex::new(body), room: None };
         return match part {
             Some(part) => on_part(&method, call, &part).await,
             None if named => on_object(&method, call).await,
@@ -128,7 +153,12 @@ async fn dispatch(
 }
 
 async fn on_collection(method: &Method, call: Call) -> Answer {
+    if call.kind.served == Served::Review && call.kind.namespaced && call.namespace.is_none() {
+        return Err(ApiError::no_such_resource());
+    }
     match *method {
+        Method::POST if call.kind.served == Served::Review => review::create(call).await,
+        _ if call.kind.served == Served::Review => Err(method_not_allowed()),
         Method::GET if call.query.is("watch")? => watch::watch(&call),
         Method::GET => list::list(&call),
         _ if call.kind.namespaced && call.namespace.is_none() => Err(method_not_allowed()),
@@ -139,6 +169,9 @@ async fn on_collection(method: &Method, call: Call) -> Answer {
 }
 
 async fn on_object(method: &Method, call: Call) -> Answer {
+    if call.kind.served == Served::Review {
+        return Err(ApiError::no_such_resource());
+    }
     match *method {
         // `watch` is a list's: of one object it is not asked.
         Method::GET => get::get(&call),
@@ -153,6 +186,7 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
         return Err(ApiError::no_such_resource());
     };
+    authorize::check_talk(&call, discovery::part_name(part))?;
     match (part, method) {
         (Subresource::Status, &Method::GET) => get::get(&call),
         (Subresource::Status, &Method::PUT) => write::replace(writable(call)?, Door::Status).await,
@@ -161,6 +195,7 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
         (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
         (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
+        (Subresource::Token, &Method::POST) => token::create(call).await,
         _ => Err(method_not_allowed()),
     }
 }
@@ -174,6 +209,7 @@ fn writable(call: Call) -> Result<Call, ApiError> {
             call.table()?;
             Ok(call)
         }
+        Served::Review => Err(method_not_allowed()),
         Served::Empty(sentence) => Err(ApiError::new(405, "MethodNotAllowed", sentence)),
     }
 }

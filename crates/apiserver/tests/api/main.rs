@@ -5,9 +5,12 @@
 mod deletes;
 mod discovery;
 mod doors;
+mod hostile;
 mod lists;
 mod objects;
 mod properties;
+mod rights;
 mod support;
 mod tls;
+mod watchers;
 mod watches;

@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 use windlass_apiserver::http::Limits;
 use windlass_store::Bounds;
 
-async fn connect(api: &Api, protocol: &[u8]) -> TlsStream<TcpStream> {
+pub(crate) async fn connect(api: &Api, protocol: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(api.certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -29,7 +29,11 @@ async fn connect(api: &Api, protocol: &[u8]) -> TlsStream<TcpStream> {
 }
 
 /// One request on a connection of its own.
-async fn ask(api: &Api, protocol: &[u8], request: Request<Body>) -> http::Response<hyper::body::Incoming> {
+pub(crate) async fn ask(
+    api: &Api,
+    protocol: &[u8],
+    request: Request<Body>,
+) -> http::Response<hyper::body::Incoming> {
     let io = TokioIo::new(connect(api, protocol).await);
     if protocol == b"h2" {
         let (mut sender, connection) =

@@ -3,6 +3,7 @@
 //! [`stand`] says where a pod stands by itself, [`Room`] who fits and who is next, [`bind`] and [`short`] what to write.
 
 use std::collections::BTreeMap;
+use std::ops::Index;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -84,9 +85,14 @@ pub enum Stand {
     Open(Amounts),
 }
 
-/// Says where a pod stands, given as the whole object.
+/// A pod, however it is kept: `pod["spec"]` is its spec, null if it has none.
+pub trait Fields: for<'name> Index<&'name str, Output = Value> {}
+
+impl<T: for<'name> Index<&'name str, Output = Value>> Fields for T {}
+
+/// Says where a pod stands.
 #[must_use]
-pub fn stand(pod: &Value, node: &Node, now: Timestamp) -> Stand {
+pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
     let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     // Of gates the API has told when the pod was made, and nobody is told again.
     if ended
@@ -108,7 +114,7 @@ pub fn stand(pod: &Value, node: &Node, now: Timestamp) -> Stand {
 }
 
 /// The one message of a pod that this node does not take.
-fn refuse(pod: &Value, why: &str, now: Timestamp) -> Option<Plan> {
+fn refuse(pod: &impl Fields, why: &str, now: Timestamp) -> Option<Plan> {
     wait("Unschedulable", format!("0/1 nodes are available: {why}."), scheduled(pod), now)
 }
 
@@ -117,7 +123,7 @@ fn refuse(pod: &Value, why: &str, now: Timestamp) -> Option<Plan> {
 /// The words are upstream's: what is short, and that nobody is ended for its sake (there are no priority classes here).
 /// Source: `noderesources/fit.go`, `framework/types.go` (`FitError`), `preemption/preemption.go`.
 #[must_use]
-pub fn short(pod: &Value, lacks: &[Lack], now: Timestamp) -> Option<Plan> {
+pub fn short(pod: &impl Fields, lacks: &[Lack], now: Timestamp) -> Option<Plan> {
     let mut reasons: Vec<String> = lacks
         .iter()
         .map(|lack| match lack.resource.as_str() {
@@ -139,7 +145,7 @@ pub fn short(pod: &Value, lacks: &[Lack], now: Timestamp) -> Option<Plan> {
 }
 
 /// Everything that keeps the pod from this node.
-fn obstacles(pod: &Value, node: &Node) -> Vec<String> {
+fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
     let spec = &pod["spec"];
     let mut obstacles = Vec::new();
     let preset = spec["nodeName"].as_str().unwrap_or_default();
@@ -174,7 +180,7 @@ fn tolerates_cordon(spec: &Value) -> bool {
 
 /// The pod is placed on the node.
 #[must_use]
-pub fn bind(pod: &Value, node: &Node, now: Timestamp) -> Plan {
+pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
     let metadata = &pod["metadata"];
     let text = |field: &str| metadata[field].as_str().unwrap_or_default();
     let name = node.name.clone();
@@ -203,7 +209,7 @@ fn wait(reason: &'static str, message: String, present: Option<&Value>, now: Tim
 }
 
 /// The pod's condition `PodScheduled`.
-fn scheduled(pod: &Value) -> Option<&Value> {
+fn scheduled(pod: &impl Fields) -> Option<&Value> {
     pod["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == "PodScheduled")
 }
 
