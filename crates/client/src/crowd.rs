@@ -56,9 +56,9 @@ struct Crowd {
 }
 
 enum Ended {
-    Known(End),
+    Known(Box<End>),
     /// The pods of a failed job know its exit code.
-    Failed(String, Job),
+    Failed(String, Box<Job>),
 }
 
 impl Crowd {
@@ -85,9 +85,9 @@ impl Crowd {
                 && let Some(end) = self.ended.pop()
             {
                 match end {
-                    Ended::Known(end) => return Some((end, self)),
+                    Ended::Known(end) => return Some((*end, self)),
                     Ended::Failed(name, job) => {
-                        self.ending.push(Box::pin(end_of(self.manager.clone(), name, job)))
+                        self.ending.push(Box::pin(end_of(self.manager.clone(), name, job)));
                     }
                 }
             }
@@ -123,15 +123,15 @@ impl Crowd {
                 (None, None) => {
                     let namespace = self.manager.namespace.clone();
                     let error = Error::NotFound { job: name.clone(), namespace };
-                    self.ended.push(Ended::Known((name, Err(error))));
+                    self.ended.push(told((name, Err(error))));
                 }
                 (Some(known), job)
                     if job.as_ref().is_none_or(|job| job.metadata.uid != known.metadata.uid) =>
                 {
-                    self.ended.push(Ended::Known(gone(name, &known)));
+                    self.ended.push(told(gone(name, &known)));
                 }
                 (_, Some(job)) => self.look(name, job),
-                (Some(known), None) => self.ended.push(Ended::Known(gone(name, &known))),
+                (Some(known), None) => self.ended.push(told(gone(name, &known))),
             }
         }
     }
@@ -145,11 +145,11 @@ impl Crowd {
             Some(known) if known.metadata.uid != job.metadata.uid => {
                 let end = gone(name.clone(), known);
                 self.waiting.remove(&name);
-                self.ended.push(Ended::Known(end));
+                self.ended.push(told(end));
             }
             _ if is_gone => {
                 self.waiting.remove(&name);
-                self.ended.push(Ended::Known(gone(name, &job)));
+                self.ended.push(told(gone(name, &job)));
             }
             _ => {
                 self.waiting.remove(&name);
@@ -166,14 +166,14 @@ impl Crowd {
             let status = observe(&job, Seen::NotAsked, Seen::NotAsked);
             self.ended.push(known(name, Outcome::of(status)));
         } else {
-            self.ended.push(Ended::Failed(name, job));
+            self.ended.push(Ended::Failed(name, Box::new(job)));
         }
     }
 
     fn give_up(&mut self, fault: &Fault) {
         for (name, _) in std::mem::take(&mut self.waiting) {
             let error = self.manager.error(&name, fault.clone());
-            self.ended.push(Ended::Known((name, Err(error))));
+            self.ended.push(told((name, Err(error))));
         }
     }
 }
@@ -184,10 +184,14 @@ fn gone(name: String, job: &Job) -> End {
 }
 
 fn known(name: String, end: Option<Outcome>) -> Ended {
-    Ended::Known((name.clone(), end.ok_or(Error::Gone { job: name })))
+    told((name.clone(), end.ok_or(Error::Gone { job: name })))
 }
 
-async fn end_of(manager: JobManager, name: String, job: Job) -> End {
+fn told(end: End) -> Ended {
+    Ended::Known(Box::new(end))
+}
+
+async fn end_of(manager: JobManager, name: String, job: Box<Job>) -> End {
     let pods = match manager.readable(manager.pods_of_ended(&job).await, &name) {
         Ok(pods) => pods,
         Err(error) => return (name, Err(error)),

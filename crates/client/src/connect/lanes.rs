@@ -40,7 +40,7 @@ struct Lane {
 }
 
 impl Lanes {
-    pub(super) fn new(road: Road) -> Self {
+    pub(super) fn new(road: &Road) -> Self {
         let upgrades = road.with(Protocols::Http1).connections();
         Lanes { road: road.with(Protocols::Both), lanes: Arc::default(), upgrades }
     }

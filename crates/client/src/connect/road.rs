@@ -32,7 +32,7 @@ pub(super) fn client(config: Config) -> kube::Result<Client> {
     if config.proxy_url.is_some() {
         return Client::try_from(config);
     }
-    let lanes = Lanes::new(Road::of(&config)?);
+    let lanes = Lanes::new(&Road::of(&config)?);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

@@ -40,6 +40,9 @@ impl Object for k8s_openapi::api::core::v1::Pod {
     }
 }
 
+/// Says which objects are wanted.
+pub(crate) type Keeps<T> = Arc<dyn Fn(&T) -> bool + Send + Sync>;
+
 /// What is watched.
 pub(crate) struct Selection<T> {
     /// The path of the collection.
@@ -47,7 +50,7 @@ pub(crate) struct Selection<T> {
     /// What the server selects by: `labelSelector` or `fieldSelector`, and its text.
     pub(crate) selector: Option<(&'static str, String)>,
     /// Which of it is wanted: the rest is never kept.
-    pub(crate) keeps: Option<Arc<dyn Fn(&T) -> bool + Send + Sync>>,
+    pub(crate) keeps: Option<Keeps<T>>,
 }
 
 /// Where a watch begins.

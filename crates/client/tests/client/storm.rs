@@ -43,7 +43,7 @@ fn pod(job: &str, uid: &Value) -> Value {
     })
 }
 
-fn state(phase: &str, state: Value) -> Value {
+fn state(phase: &str, state: &Value) -> Value {
     json!({ "status": { "phase": phase, "containerStatuses":
         [{ "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state }] } })
 }
@@ -58,7 +58,7 @@ async fn live(model: Model, job: String, life: Life, lines: u64) {
     model.put("pods", &pod_name, Some(pod(&job, &uid)));
     pause(0, 3000).await;
     let started = json!({ "startedAt": "2026-11-20T10:00:00Z" });
-    model.patch("pods", &pod_name, state("Running", json!({ "running": started })));
+    model.patch("pods", &pod_name, state("Running", &json!({ "running": started })));
     model.patch("jobs", &job, json!({ "status": { "startTime": "2026-11-20T10:00:00Z", "active": 1 } }));
     for number in 0..lines {
         pause(0, 4000).await;
@@ -84,7 +84,7 @@ async fn live(model: Model, job: String, life: Life, lines: u64) {
     };
     let phase = if code == 0 { "Succeeded" } else { "Failed" };
     let end = json!({ "terminated": { "exitCode": code, "startedAt": "2026-11-20T10:00:00Z" } });
-    let mut status = state(phase, end);
+    let mut status = state(phase, &end);
     status["status"]["containerStatuses"][0]["state"]["running"] = Value::Null;
     model.patch("pods", &pod_name, status);
     pause(0, 500).await;
@@ -119,7 +119,7 @@ async fn follow(manager: &JobManager, submitted: &Submitted) -> (Cause, u8, Stri
     while let Some(event) = events.next().await {
         match event.unwrap() {
             FollowEvent::Log(LogEvent::Chunk(chunk)) => {
-                text.push_str(std::str::from_utf8(&chunk.bytes).unwrap())
+                text.push_str(std::str::from_utf8(&chunk.bytes).unwrap());
             }
             FollowEvent::Log(gap) => gaps.push(gap),
             FollowEvent::Status(_) => {}
@@ -140,7 +140,7 @@ async fn one_seed(seed: u64) -> usize {
     let lives = [Life::Ends(0), Life::Ends(7), Life::Ends(0), Life::Deleted, Life::Replaced, Life::Ends(3)];
     let one = async |number: usize, life: Life| {
         let chosen =
-            (number % 2 == 0).then(|| SubmissionId::parse(format!("seed-{number}").as_str()).unwrap());
+            number.is_multiple_of(2).then(|| SubmissionId::parse(format!("seed-{number}").as_str()).unwrap());
         let options = SubmitOptions { id: chosen, ..SubmitOptions::default() };
         let submitted = manager.submit(&manifest(&format!("job-{number}")), &options).await.unwrap();
         let lines = model.trouble.chance.below(12);
