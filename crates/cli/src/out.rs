@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use crate::fail::{Failure, Outcome};
+use crate::progress;
 
 /// Writes data to stdout.
 ///
@@ -23,6 +24,7 @@ pub(crate) fn fault(error: &std::io::Error) -> Failure {
 
 /// Writes a line for a person to stderr. Nobody may be there to read it: that is no fault.
 pub(crate) fn say(text: &str) {
+    progress::clear();
     let mut stderr = std::io::stderr().lock();
     _ = writeln!(stderr, "{text}");
 }

@@ -142,9 +142,9 @@ impl Store {
         Watch::new(&self.shared, prefix, after, filter)
     }
 
-    /// Forgets the changes that are too old for the log's bounds. The store does so by itself with every write, and
-    /// every ten seconds when there is none, so nobody has to call this; it returns when it is done, or goes on beside
-    /// the writes that come.
+    /// Forgets the changes that are too old for the log's bounds, and lets the disk's store write what it has gathered
+    /// in memory. The store does both by itself when nobody has written for ten seconds (and forgets with every write),
+    /// so nobody has to call this; it returns when it is done, or goes on beside the writes that come.
     pub async fn trim(&self) {
         // An error means that the store is closed.
         let _ = self.shared.queue.trim().await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{debug, error, info};
 
 use crate::backend::Batch;
 use crate::errors::CommitError;
@@ -61,6 +61,9 @@ struct Taken {
 
 /// How often the writer looks whether the log has become too old while nobody writes.
 const LOOK: Duration = Duration::from_secs(10);
+
+/// Bytes of values that are worth a rest: the backend then writes what it holds in memory.
+const REST: u64 = 1 << 20;
 
 /// How many changes are forgotten at once while nobody writes.
 const TRIM: usize = 4096;
@@ -164,10 +167,11 @@ impl Queue {
 /// The body of the writer's thread: runs until the queue is closed and empty.
 pub(crate) fn run(shared: &Arc<Shared>) {
     let _end = End(shared);
-    let mut writer = Writer { shared, forgotten: Vec::new(), broken: None };
+    let mut writer = Writer { shared, forgotten: Vec::new(), broken: None, gathered: 0 };
     while let Some(Taken { group, trims }) = shared.queue.take() {
         if group.is_empty() || !trims.is_empty() {
             writer.trim();
+            writer.rest();
         }
         if !group.is_empty() {
             writer.commit(group);
@@ -203,10 +207,13 @@ struct Writer<'a> {
     forgotten: Vec<Forgotten>,
     /// The error after which nothing is written any more: what the disk holds is not known then.
     broken: Option<Arc<io::Error>>,
+    /// Bytes that were written since the backend was last told to rest.
+    gathered: u64,
 }
 
 impl Writer<'_> {
     fn commit(&mut self, group: VecDeque<Pending>) {
+        self.mend();
         let bytes = group.iter().map(|p| p.bytes).sum();
         let now_ms = (self.shared.now_ms)();
         let (answers, staged) = self.decide(group, now_ms);
@@ -237,6 +244,7 @@ impl Writer<'_> {
     /// Makes the changes durable, then visible. An error leaves everything as it was.
     fn write(&mut self, staged: Vec<Staged>) -> Result<(), CommitError> {
         if let Some(error) = &self.broken {
+            // Decided on what was there before: what is there now may differ.
             return Err(CommitError::Io(error.clone()));
         }
         // A few changes more than come in, so that the log shrinks without a burst.
@@ -246,6 +254,8 @@ impl Writer<'_> {
             return Err(CommitError::Io(self.fail(error)));
         }
         let revision = staged.last().map_or(Revision::default(), |s| s.revision);
+        self.gathered +=
+            staged.iter().filter_map(|s| Some(s.value.as_ref()?.bytes().len() as u64)).sum::<u64>();
         self.shared.remember(&staged, &self.forgotten);
         self.forgotten.clear();
         let mut state = write(&self.shared.state);
@@ -277,9 +287,52 @@ impl Writer<'_> {
         }
     }
 
+    /// After a failure that may pass (the disk was full), tries to go on with what the disk has.
+    fn mend(&mut self) {
+        let Some(broken) = &self.broken else { return };
+        let mut backend = write(&self.shared.backend);
+        let Some(backend) = backend.as_deref_mut().filter(|backend| backend.is_mendable(broken)) else {
+            return;
+        };
+        let there = match backend.mend() {
+            Ok(there) => there,
+            Err(error) => return debug!(%error, "the store still cannot be written to"),
+        };
+        let mut state = write(&self.shared.state);
+        let before = state.revision();
+        if there.revision() < before {
+            return error!(
+                has = before.0,
+                disk = there.revision().0,
+                "the disk has lost what was acknowledged"
+            );
+        }
+        // What was refused and is on the disk all the same is there, whole.
+        for (_, change) in there.changes(before) {
+            state.apply(change.clone());
+        }
+        self.broken = None;
+        let revision = state.revision();
+        drop(state);
+        info!(revision = revision.0, "the store takes writes again");
+        self.shared.wake.send_modify(|wake| wake.revision = revision);
+    }
+
+    /// Lets the backend give memory back.
+    fn rest(&mut self) {
+        if self.broken.is_none() && self.gathered >= REST {
+            self.gathered = 0;
+            // Without a backend there is nothing to give back.
+            _ = self.shared.with_backend(|backend| {
+                backend.rest();
+                Ok(())
+            });
+        }
+    }
+
     /// Takes no more writes: what the disk holds is not known.
     fn fail(&mut self, error: io::Error) -> Arc<io::Error> {
-        error!(%error, "the disk failed; the store takes no more writes until it is opened again");
+        error!(%error, "the disk failed; the store takes no writes until there is room again, or it is opened again");
         self.broken.insert(Arc::new(error)).clone()
     }
 

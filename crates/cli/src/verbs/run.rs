@@ -10,7 +10,7 @@ use windlass::{FollowEvent, JobManager, LogOptions, SubmitOptions, Submitted};
 
 use super::interrupt::{Interrupt, Interrupts};
 use super::pump::Pump;
-use super::result_file;
+use super::{env_file, result_file};
 use crate::args::high::RunOptions;
 use crate::args::low::OnInterrupt;
 use crate::clock;
@@ -19,6 +19,7 @@ use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
 use crate::print::plain;
+use crate::{out, progress};
 
 /// So many events wait to be looked at.
 const NEWS: usize = 16;
@@ -38,7 +39,9 @@ async fn submit_and_follow(
     call: Call<'_>,
     ends: &mut Vec<windlass::Outcome>,
 ) -> Outcome {
-    let manifest = make(&options.base, &[]).map_err(|problems| Failure::new("run", problems))?;
+    let mut edits = env_file::edits(&options.env_files, call.env)?;
+    edits.extend_from_slice(&options.edits);
+    let manifest = make(&options.base, &edits).map_err(|problems| Failure::new("run", problems))?;
     // Before the job exists: whoever interrupts now has nothing to cancel.
     let mut interrupts = Interrupts::take()?;
     let submit = async {
@@ -70,6 +73,13 @@ async fn submit_and_follow(
         session.notes.say(&format!("{}: {}", submitted.name, plain(warning)));
     }
     session.notes.say(&format!("job {}", submitted.name));
+    if options.detach {
+        out::data(&format!("{}\n", submitted.name))?;
+        return Ok(Exit::OK);
+    }
+    if !call.common.quiet {
+        progress::begin(call.env);
+    }
     let manager = session.manager.in_namespace(&submitted.namespace);
     let mut follower = Follower {
         name: &submitted.name,
@@ -178,6 +188,7 @@ impl Follower<'_> {
                 },
                 result = &mut bytes, if pumping => match result {
                     Ok(()) => pumping = false,
+                    Err(failure) if failure.code() == Exit::INTERRUPTED => return Ok(self.detached()),
                     Err(failure) if failure.is_silent() => return self.reader_gone(failure).await,
                     Err(failure) => return Err(failure.way_out(self.still_there())),
                 },
@@ -189,6 +200,10 @@ impl Follower<'_> {
     fn say_waiting(&mut self) {
         if let Some((text, due)) = &mut self.waiting {
             *due = None;
+            // A terminal shows it already.
+            if progress::is_on() {
+                return;
+            }
             self.notes.say(&format!("{}: {}", self.name, plain(text)));
         }
     }
@@ -196,6 +211,7 @@ impl Follower<'_> {
     /// What is said of a status, and the end of what will never start.
     async fn status(&mut self, status: &JobStatus) -> Outcome<()> {
         let verdict = &status.verdict;
+        progress::show(&format!("{}: {}", self.name, plain(&verdict.text)));
         let waits = matches!(verdict.outlook, Outlook::ResolvesItself | Outlook::NeedsAction);
         match &self.waiting {
             Some((known, _)) if waits && *known == verdict.text => {}
@@ -218,6 +234,7 @@ impl Follower<'_> {
 
     /// The job's own code, unless it never came to have one.
     fn ended(&mut self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Outcome {
+        progress::clear();
         if let Some(failure) = self.never.take() {
             ends.push(end);
             return Err(failure);
@@ -239,8 +256,7 @@ impl Follower<'_> {
         let detach = what == Interrupt::HangUp || self.options.on_interrupt == OnInterrupt::Detach;
         match self.stage {
             Stage::Following if detach => {
-                self.notes.say(&format!("{} goes on; {}", self.name, self.still_there()));
-                return Ok(Some(Exit::INTERRUPTED));
+                return Ok(Some(self.detached()));
             }
             Stage::Following => {
                 self.stage = Stage::Cancelling;
@@ -255,6 +271,12 @@ impl Follower<'_> {
             Stage::Killing => return Ok(Some(Exit::INTERRUPTED)),
         }
         Ok(None)
+    }
+
+    /// The job is left alone.
+    fn detached(&self) -> Exit {
+        self.notes.say(&format!("{} goes on; {}", self.name, self.still_there()));
+        Exit::INTERRUPTED
     }
 
     /// As a process here would end by SIGPIPE, the job ends when nobody reads its output.

@@ -14,6 +14,9 @@ use crate::patience::Patience;
 use crate::transport::{Call, Fault, segment};
 use crate::{JobManager, limits};
 
+/// What is said where the log no longer goes back to what was handed out.
+const CUT: &str = "the server has thrown away a part of it";
+
 /// Which log.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -154,12 +157,10 @@ impl Reader {
                     self.vain = 0;
                     for part in bytes.chunks(limits::LOG_CHUNK) {
                         cutter.take(part, &mut out);
-                        if cutter.is_cut()
-                            && self.gap("the server has thrown away a part of it").await == Ended::Unheard
-                        {
+                        if cutter.is_cut() && !self.say_gap(CUT.to_owned()).await {
                             return Connection::Unheard;
                         }
-                        if !self.send(std::mem::take(&mut out)).await {
+                        if !self.say_gaps(&mut cutter).await || !self.send(std::mem::take(&mut out)).await {
                             return Connection::Unheard;
                         }
                     }
@@ -172,7 +173,7 @@ impl Reader {
             (Connection::Whole, true) => {
                 let mut out = Vec::new();
                 let cursor = cutter.finish(&mut out);
-                if !self.send(out).await {
+                if !self.say_gaps(&mut cutter).await || !self.send(out).await {
                     return Connection::Unheard;
                 }
                 cursor
@@ -239,11 +240,22 @@ impl Reader {
     }
 
     async fn gap(&self, reason: &str) -> Ended {
+        if self.say_gap(reason.to_owned()).await { Ended::Done } else { Ended::Unheard }
+    }
+
+    async fn say_gap(&self, reason: String) -> bool {
         let (pod, container) = (self.target.pod.clone(), self.target.container.clone());
-        match self.out.send(LogEvent::Gap { pod, container, reason: reason.to_owned() }).await {
-            Ok(()) => Ended::Done,
-            Err(_) => Ended::Unheard,
+        self.out.send(LogEvent::Gap { pod, container, reason }).await.is_ok()
+    }
+
+    /// What the server says is missing.
+    async fn say_gaps(&self, cutter: &mut Cutter) -> bool {
+        for gap in cutter.gaps() {
+            if !self.say_gap(gap).await {
+                return false;
+            }
         }
+        true
     }
 
     /// Waits before the next try, or until the container's state changes; false if there is no point in one.
