@@ -103,6 +103,14 @@ impl Store {
         read::get(&self.shared, key)
     }
 
+    /// The newest revision of a key, and whether it has a tag; its value is not read.
+    #[must_use]
+    pub fn tagged(&self, key: &str, (name, tag): (&str, &str)) -> Option<(Revision, bool)> {
+        let state = sync::read(&self.shared.state);
+        let (_, version) = state.get(key)?;
+        Some((version.modified, version.tags.all(name).any(|value| value == tag)))
+    }
+
     /// One page of the keys below a prefix, in key order, as they were at one revision.
     pub fn list(&self, request: &ListRequest<'_>) -> Result<Page, ReadError> {
         read::list(&self.shared, request)
