@@ -7,6 +7,7 @@
 mod alike;
 mod bootstrap;
 mod cache;
+mod claims;
 mod config;
 mod descriptors;
 mod draft;

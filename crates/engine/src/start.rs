@@ -20,6 +20,7 @@ use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
+use crate::claims::Claims;
 use crate::config::{Config, Images, StoreKind};
 use crate::descriptors;
 use crate::events::Recorder;
@@ -229,6 +230,11 @@ impl Engine {
         }
     }
 
+    /// Stops it as one that could not go on: its state file stays, as that of one that was killed.
+    pub async fn abandon(self) {
+        self.halt(StopPods::Leave).await;
+    }
+
     /// The lock of the home goes last, with `self`: whoever has it finds the store free.
     async fn halt(&self, pods: StopPods) {
         self.stop.send_replace(Some(pods));
@@ -337,6 +343,7 @@ fn tick(
             uid: nix::unistd::getuid().as_raw(),
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
+        claims: Claims::default(),
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),
