@@ -80,6 +80,8 @@ pub enum Subresource {
     Eviction,
     /// `/binding` of a pod.
     Binding,
+    /// `/attach` of a pod.
+    Attach,
 }
 
 /// What happens to dependents of a deleted object.

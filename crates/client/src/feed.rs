@@ -276,7 +276,7 @@ fn changes(manager: &JobManager, name: &str, job: &Job, with_pods: bool) -> BoxS
     select(jobs, pods).boxed()
 }
 
-fn fault(error: &watcher::Error) -> Fault {
+pub(crate) fn fault(error: &watcher::Error) -> Fault {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)

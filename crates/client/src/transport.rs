@@ -181,7 +181,7 @@ impl JobManager {
         is_harmless && fault.was_quick() && failures < limits::RESENDS
     }
 
-    async fn ask_bytes(&self, call: Call) -> Result<(HeaderMap, Bytes), Fault> {
+    pub(crate) async fn ask_bytes(&self, call: Call) -> Result<(HeaderMap, Bytes), Fault> {
         let response = self.open_untimed(call).await?;
         let (parts, body) = response.into_parts();
         let body = Limited::new(body, limits::ANSWER).collect().await.map_err(Fault::silent)?;
@@ -206,7 +206,7 @@ impl JobManager {
     }
 
     /// The work's value, unless it takes longer than a request may.
-    async fn timed<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
+    pub(crate) async fn timed<T>(&self, work: impl Future<Output = T>) -> Result<T, Fault> {
         let work = std::pin::pin!(work);
         match futures::future::select(work, self.world.sleep(limits::REQUEST)).await {
             futures::future::Either::Left((value, _)) => Ok(value),

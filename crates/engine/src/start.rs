@@ -16,6 +16,7 @@ use windlass_runner::runtime::{Event, Runtime};
 use windlass_runner::shim::{ConnectError, ShimRuntime};
 use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 
+use crate::attach::Attacher;
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
 use crate::config::{Config, Images, StoreKind};
@@ -131,6 +132,7 @@ impl Engine {
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
+        let attachable = Arc::clone(&runtime);
         let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
         let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;
         tick.adopt(known);
@@ -140,6 +142,11 @@ impl Engine {
                 listener,
                 tls: identity.tls(&config.home)?,
                 admin_token: identity.token.clone(),
+                attacher: Arc::new(Attacher {
+                    home: config.home.clone(),
+                    hub: hub.clone(),
+                    runtime: attachable,
+                }),
                 logs: Arc::new(Logs { home: config.home.clone(), hub }),
                 git_version: concat!("v1.36.0+windlass-", env!("CARGO_PKG_VERSION")).to_owned(),
                 limits: Limits::default(),

@@ -45,12 +45,24 @@ pub struct ReadOptions {
     pub since: Option<Timestamp>,
     /// Only so many of the last lines, counted when reading begins.
     pub tail: Option<u64>,
+    /// Only what is written beyond this place.
+    pub after: Option<Place>,
     /// No more than so many bytes.
     pub limit_bytes: Option<u64>,
     /// Each line begins with its time.
     pub timestamps: bool,
     /// Goes on until the run has ended.
     pub follow: bool,
+}
+
+/// A place in a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place(u64);
+
+/// Where a log ends now; of one that is not there yet this is its begin.
+#[must_use]
+pub fn end(path: &Path) -> Place {
+    Place(path.metadata().map_or(0, |meta| meta.len()))
 }
 
 /// Reads a log. The bytes are the program's own, unless times are asked for. A log that is not there is empty; one
@@ -111,6 +123,11 @@ impl Reader {
             let begin = tokio::task::spawn_blocking(move || tail::begin(&path, lines, output));
             let begin = begin.await.map_err(io::Error::other)??;
             file.seek(io::SeekFrom::Start(begin)).await?;
+        }
+        if let Some(Place(place)) = self.options.after {
+            let path = self.path.clone();
+            let begin = tokio::task::spawn_blocking(move || tail::entry(&path, place));
+            file.seek(io::SeekFrom::Start(begin.await.map_err(io::Error::other)??)).await?;
         }
         if self.options.follow {
             self.follow(&mut file).await?;

@@ -9,12 +9,13 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
+use hyper::upgrade::OnUpgrade;
 use tracing::Instrument;
 
 use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
 use super::route::{self, Route, Target};
-use super::{App, body, delete, discovery, get, info, list, patch, pod, table, watch, write};
+use super::{App, attach, body, delete, discovery, get, info, list, patch, pod, table, watch, write};
 use crate::error::ApiError;
 use crate::kind::{Kind, Served, Subresource};
 use crate::registry::Door;
@@ -34,6 +35,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// Behind a lock only so that a call can be shared between threads while it is read.
     body: Mutex<Body>,
+    /// The connection, if it can be handed over.
+    upgrade: Option<OnUpgrade>,
 }
 
 impl Call {
@@ -45,6 +48,10 @@ impl Call {
     pub(super) async fn body(&mut self) -> Result<bytes::Bytes, ApiError> {
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         body::read(body, self.app.limits.body_bytes).await
+    }
+    /// The connection, if it can be handed over, once.
+    pub(super) fn upgrade(&mut self) -> Option<OnUpgrade> {
+        self.upgrade.take()
     }
     /// The shape that the answer is wanted in.
     pub(super) fn shape(&self) -> Result<Shape, ApiError> {
@@ -61,7 +68,8 @@ impl Call {
 }
 
 async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
     let method = parts.method;
     let span = tracing::debug_span!("request", %method, path = parts.uri.path());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -70,7 +78,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     async move {
         let head = method == Method::HEAD && !matches!(route, Route::Objects(_));
         let method = if head { Method::GET } else { method };
-        let answer = dispatch(app, method, route, query, parts.headers, body);
+        let answer = dispatch(app, method, route, query, parts.headers, Rest { body, upgrade });
         // A fault of ours is this request's alone. It cannot leave state half changed: only the store has any.
         let answer = AssertUnwindSafe(answer).catch_unwind().await;
         let answer =
@@ -89,19 +97,26 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     .await
 }
 
+/// What of a request is not read yet.
+struct Rest {
+    body: Body,
+    upgrade: Option<OnUpgrade>,
+}
+
 async fn dispatch(
     app: Arc<App>,
     method: Method,
     route: Route,
     query: Query,
     headers: HeaderMap,
-    body: Body,
+    rest: Rest,
 ) -> Answer {
     if let Route::Objects(target) = route {
         let Target { kind, namespace, name, part } = target;
         let named = name.is_some();
         let name = name.unwrap_or_default();
-        let call = Call { app, kind, namespace, name, query, headers, body: Mutex::new(body) };
+        let Rest { body, upgrade } = rest;
+        let call = Call { app, kind, namespace, name, query, headers, body: Mutex::new(body), upgrade };
         return match part {
             Some(part) => on_part(&method, call, &part).await,
             None if named => on_object(&method, call).await,
@@ -160,6 +175,7 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Log, &Method::GET) => pod::log(&call).await,
         (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
         (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
+        (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call).await,
         (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
         _ => Err(method_not_allowed()),
     }

@@ -1,5 +1,6 @@
 //! The HTTP side: TLS, credentials, paths, verbs, lists, watches, tables, discovery.
 
+mod attach;
 mod auth;
 mod body;
 mod delete;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch as signal};
 
+use crate::attach::AttachSource;
 use crate::logs::LogSource;
 use crate::registry::Registry;
 
@@ -37,6 +39,8 @@ pub struct Config {
     pub admin_token: String,
     /// Where logs come from.
     pub logs: Arc<dyn LogSource>,
+    /// Who attaches to containers.
+    pub attacher: Arc<dyn AttachSource>,
     /// What `/version` says, e.g. `v1.36.0+windlass-0.1.0`.
     pub git_version: String,
     /// Bounds of what a client may ask.
@@ -56,6 +60,8 @@ pub struct Limits {
     pub header_timeout_s: u64,
     /// Watches at once.
     pub watches: usize,
+    /// Attached clients at once.
+    pub attaches: usize,
 }
 
 impl Default for Limits {
@@ -66,6 +72,7 @@ impl Default for Limits {
             header_bytes: 64 << 10,
             header_timeout_s: 30,
             watches: 4096,
+            attaches: 256,
         }
     }
 }
@@ -100,6 +107,7 @@ impl Server {
 struct App {
     registry: Registry,
     logs: Arc<dyn LogSource>,
+    attacher: Arc<dyn AttachSource>,
     git_version: String,
     limits: Limits,
     address: SocketAddr,
@@ -107,22 +115,26 @@ struct App {
     stop: signal::Receiver<bool>,
     /// One permit a watch or followed log.
     watches: Arc<Semaphore>,
+    /// One permit an attached client.
+    attaches: Arc<Semaphore>,
     openapi: info::OpenApi,
 }
 
 /// Starts serving. Needs a tokio runtime around it.
 pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
-    let Config { listener, tls, admin_token, logs, git_version, limits } = config;
+    let Config { listener, tls, admin_token, logs, attacher, git_version, limits } = config;
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (stop, stopped) = signal::channel(false);
     let app = Arc::new(App {
         registry,
         logs,
+        attacher,
         git_version,
         address: listener.local_addr()?,
         stop: stopped,
         watches: Arc::new(Semaphore::new(limits.watches)),
+        attaches: Arc::new(Semaphore::new(limits.attaches)),
         limits,
         openapi: info::OpenApi::default(),
     });

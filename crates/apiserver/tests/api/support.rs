@@ -117,6 +117,7 @@ impl Api {
             tls,
             admin_token: TOKEN.to_owned(),
             logs: Arc::new(Echo),
+            attacher: Arc::new(crate::attach::Cat),
             git_version: "v1.36.0+windlass-0.1.0".to_owned(),
             limits,
         };

@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 use windlass_apiserver::http::Limits;
 use windlass_store::Bounds;
 
-async fn connect(api: &Api, protocol: &[u8]) -> TlsStream<TcpStream> {
+pub(crate) async fn connect(api: &Api, protocol: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(api.certificate.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

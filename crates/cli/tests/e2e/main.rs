@@ -12,4 +12,6 @@ mod kills;
 mod logs;
 mod mistakes;
 mod run;
+mod stdin;
+mod terminal;
 mod which_cluster;

@@ -40,6 +40,17 @@ pub(super) fn begin(path: &Path, lines: u64, output: Option<Output>) -> io::Resu
     if count.is_beyond(&rest) { Ok(rest.len() as u64) } else { Ok(0) }
 }
 
+/// The begin of the entry that is written at this place: a length that was read while an entry was being written is
+/// within it.
+pub(super) fn entry(path: &Path, place: u64) -> io::Result<u64> {
+    let size = place.min(BLOCK);
+    let mut block = vec![0; usize::try_from(size).unwrap_or(0)];
+    File::open(path)?.read_exact_at(&mut block, place - size)?;
+    let newline = block.iter().rposition(|&byte| byte == b'\n');
+    // An entry is shorter than a block: without a newline it is the file's first.
+    Ok(newline.map_or(place - size, |newline| place - size + newline as u64 + 1))
+}
+
 struct Count {
     left: u64,
     output: Option<Output>,
