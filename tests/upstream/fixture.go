@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"time"
 
 	"go.etcd.io/etcd/server/v3/embed"
@@ -60,12 +62,22 @@ func up(ctx context.Context, options options) error {
 	if err != nil {
 		return err
 	}
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGHUP)
 	fmt.Printf("ready %s\n", kubeconfig)
-	<-running.Done()
-	if ctx.Err() != nil {
-		return nil // asked to end
+	for {
+		select {
+		case <-asked:
+			if err := f.restartAsked(); err != nil {
+				fmt.Fprintf(os.Stderr, "upstream: a restart was asked for: %v\n", err)
+			}
+		case <-running.Done():
+			if ctx.Err() != nil {
+				return nil // asked to end
+			}
+			return context.Cause(running)
+		}
 	}
-	return context.Cause(running)
 }
 
 // start returns the administrator's kubeconfig once everything that was asked for is ready.
@@ -144,16 +156,23 @@ func (f *fixture) run(name string, arguments []string) error {
 
 func (f *fixture) guard(started *process) {
 	f.processes = append(f.processes, started)
+	f.watch(started)
+}
+
+// watch ends the fixture when a process ends that was not replaced.
+func (f *fixture) watch(started *process) {
 	go func() {
 		<-started.ended
-		f.fail(started.failure())
+		if !started.replaced.Load() {
+			f.fail(started.failure())
+		}
 	}()
 }
 
 // stop ends everything that was started. The directory stays, for its logs.
 func (f *fixture) stop() {
 	if f.node != nil {
-		f.node.drain()
+		f.node.drain(f.named("kubelet"))
 	}
 	stop(f.processes, stopGrace)
 	if f.etcd != nil {

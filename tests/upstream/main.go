@@ -7,6 +7,7 @@
 // itself with a component's name as the first argument.
 //
 //	upstream up --directory DIR [--port N] [--node --images DIR] [--with-parent]   run until SIGTERM
+//	upstream restart --directory DIR COMPONENT                                    kill a component, start it again
 //	upstream down --directory DIR                                                 end what lies there, and clean up
 package main
 
@@ -22,7 +23,7 @@ import (
 	"time"
 )
 
-const usage = "usage: upstream up|down --directory DIR [flags]; `upstream up -h` lists them"
+const usage = "usage: upstream up|restart|down --directory DIR [flags]; `upstream up -h` lists them"
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -44,6 +45,8 @@ func run(arguments []string) error {
 	switch name {
 	case "up":
 		return runUp(arguments)
+	case "restart":
+		return runRestart(arguments)
 	case "down":
 		return runDown(arguments)
 	default:
@@ -80,6 +83,22 @@ func runUp(arguments []string) error {
 		}
 	}
 	return up(ctx, options)
+}
+
+func runRestart(arguments []string) error {
+	flags := flag.NewFlagSet("upstream restart", flag.ContinueOnError)
+	directory := flags.String("directory", "", "the directory that `upstream up` was given")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	path, err := absolute(*directory)
+	if err != nil {
+		return err
+	}
+	if flags.NArg() != 1 {
+		return errors.New("name one component, such as kubelet or kube-apiserver")
+	}
+	return restart(path, flags.Arg(0))
 }
 
 func runDown(arguments []string) error {

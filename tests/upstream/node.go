@@ -21,7 +21,6 @@ type node struct {
 	folder     string
 	runtime    runtime
 	containerd *process
-	kubelet    *process
 }
 
 // needs are the programs of Debian's packages containerd and runc, and the folder of containernetworking-plugins.
@@ -47,10 +46,9 @@ func (f *fixture) startNode(ctx context.Context, client kubernetes.Interface) er
 	if err != nil {
 		return err
 	}
-	if n.kubelet, err = startComponent("kubelet", f.logs, arguments); err != nil {
+	if err := f.run("kubelet", arguments); err != nil {
 		return err
 	}
-	f.guard(n.kubelet)
 	return until(ctx, "the node to be ready", func(ctx context.Context) error {
 		found, err := client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
 		if err != nil {
@@ -84,9 +82,9 @@ func (n *node) prepare(images string) error {
 }
 
 // drain ends the kubelet and then every pod, so that no container outlives the runtime.
-func (n *node) drain() {
-	if n.kubelet != nil {
-		stop([]*process{n.kubelet}, stopGrace)
+func (n *node) drain(kubelet *process) {
+	if kubelet != nil {
+		stop([]*process{kubelet}, stopGrace)
 	}
 	if n.containerd != nil {
 		if err := n.runtime.endPods(); err != nil {

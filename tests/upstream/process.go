@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,8 @@ type process struct {
 	log     string
 	// ended is closed once the program has ended.
 	ended chan struct{}
+	// replaced is set before the process is killed to be started again: then its end is nobody's failure.
+	replaced atomic.Bool
 }
 
 // start starts a program in a process group of its own, so that a terminal's Ctrl-C reaches only the one that

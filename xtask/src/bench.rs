@@ -1,11 +1,15 @@
-//! Builds the release binary and the program that measures it, and runs the one on the other.
+//! Builds the release binary and the programs that measure it, and runs them on it.
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-/// `arguments` go to the measuring program.
+use crate::upstream;
+
+/// `arguments` go to the measuring program. With `--upstream` alone the fixture with a node is started for it, unless
+/// it runs already, and the engine is measured beside it.
 pub(crate) fn bench(root: &Path, arguments: impl Iterator<Item = String>) -> Result<()> {
     let cargo = |more: &[&str]| -> Result<()> {
         let status = Command::new("cargo").args(more).current_dir(root).status()?;
@@ -13,13 +17,35 @@ pub(crate) fn bench(root: &Path, arguments: impl Iterator<Item = String>) -> Res
         Ok(())
     };
     cargo(&["build", "--release", "--package", "windlass-cli", "--package", "windlass-bench"])?;
-    let target = target(root)?;
-    let status = Command::new(target.join("release/windlass-bench"))
-        .arg(target.join("release/windlass"))
-        .args(arguments)
-        .status()?;
+    cargo(&["build", "--release", "--package", "windlass-store", "--example", "commits"])?;
+    let release = target(root)?.join("release");
+    let mut program = Command::new(release.join("windlass-bench"));
+    program.arg(release.join("windlass"));
+    let arguments: Vec<String> = arguments.collect();
+    if arguments == ["--upstream"] {
+        let (kubeconfig, ready) = started(root)?;
+        program.arg("--upstream").arg(kubeconfig);
+        if let Some(seconds) = ready {
+            program.args(["--ready", &seconds.to_string()]);
+        }
+    } else {
+        program.arg("--store-commits").arg(release.join("examples/commits")).args(arguments);
+    }
+    let status = program.status()?;
     ensure!(status.success(), "windlass-bench: {status}");
     Ok(())
+}
+
+/// The fixture with a node, and how many seconds it took to be ready if it was started now, all built before.
+#[expect(clippy::disallowed_methods, reason = "this measures time")]
+fn started(root: &Path) -> Result<(std::path::PathBuf, Option<f64>)> {
+    if let Some(kubeconfig) = upstream::kubeconfig(root)? {
+        return Ok((kubeconfig, None));
+    }
+    upstream::build(root, true)?;
+    let began = Instant::now();
+    let kubeconfig = upstream::ensure(root, true)?;
+    Ok((kubeconfig, Some(began.elapsed().as_secs_f64())))
 }
 
 /// The target folder that cargo uses here.

@@ -10,8 +10,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 const CHORES: &str = "tidy (checks of the house), schema (the table of served types, from upstream's facts), \
-                      bench [--quick] (figures beside their yardsticks), \
-                      upstream up|down|env|diff|record (a real Kubernetes to compare with)";
+                      bench [--quick | --rows GROUP,... | --upstream] (figures beside their yardsticks), \
+                      upstream up|restart|down|env|diff|record (a real Kubernetes to compare with)";
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);

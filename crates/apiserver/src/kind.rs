@@ -1,5 +1,7 @@
 //! What the API knows of a kind: one row of names and pure functions. A new kind is a row and its functions.
 
+use std::ops::Index;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -49,13 +51,46 @@ pub struct Kind {
     /// Warnings for the writer (sent as `Warning: 299` headers).
     pub warnings: fn(&Value) -> Vec<String>,
     /// Field selectors beyond `metadata.name` and `metadata.namespace`, with this object's values.
-    pub fields: fn(&Value) -> Vec<(&'static str, String)>,
+    pub fields: fn(&dyn Fields) -> Vec<(&'static str, String)>,
     /// The names that `fields` may return, for refusing others.
     pub field_names: &'static [&'static str],
+    /// Whether the engine has nothing to do with the object until somebody changes it, or until a time.
+    pub rest: fn(&dyn Fields) -> Rest,
     /// The columns of its Table.
     pub columns: &'static [Column],
     /// One row of its Table: a cell per column, in order.
     pub cells: fn(&Value, now: Timestamp) -> Vec<Value>,
+}
+
+/// An object's top-level fields, however the object is kept. `object["spec"]` is null where there is none.
+pub trait Fields {
+    /// A top-level field; null if there is none.
+    fn field(&self, name: &str) -> &Value;
+}
+
+impl Fields for Value {
+    fn field(&self, name: &str) -> &Value {
+        &self[name]
+    }
+}
+
+impl Index<&str> for dyn Fields + '_ {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        self.field(name)
+    }
+}
+
+/// Whether the engine may leave an object alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// It has to be looked at.
+    None,
+    /// Nothing is to be done with it until it changes.
+    Settled,
+    /// Nothing is to be done with it until it changes or this time comes; of an event, when it was last seen.
+    Until(Timestamp),
 }
 
 /// How far a kind can be used.

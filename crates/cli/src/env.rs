@@ -2,11 +2,15 @@
 //!
 //! Knows no option and no cluster; what a variable means is decided where it is used.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use nix::unistd::{User, geteuid};
+
+use crate::place::LOCAL;
 
 /// What the process was started with.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +27,12 @@ pub(crate) struct Env {
     pub stdout_terminal: bool,
     /// Whether stderr is a terminal.
     pub stderr_terminal: bool,
+    /// The kind of network file system that Windlass' home lies on, if it does.
+    pub home_network: Option<String>,
+    /// Where this machine has room of its own.
+    pub local: PathBuf,
+    /// Only if the home lies on a network: the kind of network file system that `local` lies on, if it does.
+    pub local_network: Option<String>,
 }
 
 impl Env {
@@ -33,6 +43,7 @@ impl Env {
             cwd: std::env::current_dir().ok(),
             stdout_terminal: std::io::stdout().is_terminal(),
             stderr_terminal: std::io::stderr().is_terminal(),
+            local: LOCAL.into(),
             ..Env::default()
         };
         for (name, value) in std::env::vars_os() {
@@ -45,6 +56,10 @@ impl Env {
             }
         }
         env.unreadable.sort();
+        env.home_network = env.windlass_home().and_then(|home| network::network(&home));
+        if env.home_network.is_some() {
+            env.local_network = network::network(&env.local);
+        }
         env
     }
 

@@ -41,8 +41,8 @@ impl Attacher {
         Ok(Attached {
             input: stdin.map(|stdin| Box::new(Stdin(stdin)) as Box<dyn Input>),
             terminal: terminal.map(|terminal| Box::new(Size(terminal)) as Box<dyn Terminal>),
-            stdout: output(request.stdout, log::Output::Stdout),
-            stderr: output(request.stderr, log::Output::Stderr),
+            stdout: output(request.stdout, log::Output::Stdout).transpose().map_err(ApiError::internal)?,
+            stderr: output(request.stderr, log::Output::Stderr).transpose().map_err(ApiError::internal)?,
             ended: Box::pin(async move {
                 // An error means that nobody can say more of it: it is over.
                 let _ = over.wait_for(|over| *over).await;
@@ -64,11 +64,11 @@ impl Attacher {
         }
     }
 
-    fn output(&self, run: &RunKey, output: log::Output) -> Output {
+    fn output(&self, run: &RunKey, output: log::Output) -> io::Result<Output> {
         let path = self.home.container_log(&run.pod, &run.container, run.attempt);
-        let after = Some(log::end(&path));
+        let after = Some(log::end(&path)?);
         let options = ReadOptions { output: Some(output), after, follow: true, ..ReadOptions::default() };
-        log::read(path, options, self.hub.watch(run)).boxed()
+        Ok(log::read(path, options, self.hub.watch(run)).boxed())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The objects that an engine has from its first moment: its namespaces, its node, the class of host processes.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -10,10 +11,16 @@ use windlass_apiserver::registry::{Door, Registry};
 
 use crate::world::rfc3339;
 
+/// How many pods may run at once. Each is a process or more; what the system allows of those is far less than the
+/// kernel's tables hold, and the shim queues what exceeds its descriptors.
+const PODS: &str = "10000";
+
 /// What the machine offers.
 pub(crate) struct Machine {
     pub(crate) cpus: usize,
     pub(crate) memory_bytes: u64,
+    /// Of the file system that holds the home.
+    pub(crate) storage_bytes: u64,
     pub(crate) hostname: String,
     pub(crate) kernel: String,
     pub(crate) os: String,
@@ -22,7 +29,7 @@ pub(crate) struct Machine {
 
 impl Machine {
     /// Reads what the machine says of itself; what it does not say is left empty.
-    pub(crate) fn read() -> Machine {
+    pub(crate) fn read(home: &Path) -> Machine {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let memory = text("/proc/meminfo");
         let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
@@ -32,7 +39,8 @@ impl Machine {
         let os = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
         Machine {
             cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            memory_bytes: kib.unwrap_or(0) * 1024,
+            memory_bytes: limited(kib.unwrap_or(0) * 1024, text),
+            storage_bytes: storage(home),
             hostname: text("/proc/sys/kernel/hostname").trim().to_owned(),
             kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
             os: os.unwrap_or("Linux").trim_matches('"').to_owned(),
@@ -41,13 +49,33 @@ impl Machine {
     }
 }
 
+/// The memory, or what a control group around the engine leaves of it.
+fn limited(memory_bytes: u64, text: impl Fn(&str) -> String) -> u64 {
+    ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .filter_map(|path| text(path).trim().parse::<u64>().ok())
+        .fold(memory_bytes, u64::min)
+}
+
+/// The size of a directory's file system; 0 if the system does not say.
+fn storage(directory: &Path) -> u64 {
+    let Ok(stat) = nix::sys::statvfs::statvfs(directory) else { return 0 };
+    stat.blocks().saturating_mul(stat.fragment_size())
+}
+
 impl Machine {
     /// What pods may use of it: all there is.
     pub(crate) fn allocatable(&self) -> BTreeMap<String, String> {
         let memory = format!("{}Ki", self.memory_bytes / 1024);
-        [("cpu", self.cpus.to_string()), ("memory", memory), ("pods", "1000".to_owned())]
-            .map(|(name, amount)| (name.to_owned(), amount))
-            .into()
+        let storage = self.storage_bytes.to_string();
+        [
+            ("cpu", self.cpus.to_string()),
+            ("ephemeral-storage", storage),
+            ("memory", memory),
+            ("pods", PODS.to_owned()),
+        ]
+        .map(|(name, amount)| (name.to_owned(), amount))
+        .into()
     }
 }
 
@@ -65,10 +93,21 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     let change = move |old: &Value| {
         let mut new = old.clone();
         new["status"] = status.clone();
+        keep_extended(&mut new, old);
         Ok(new)
     };
     registry.update(kind, None, node, Door::Engine, false, std::sync::Arc::new(change)).await?;
     Ok(())
+}
+
+/// Extended resources are somebody else's to count: what was written into the node's status stays.
+fn keep_extended(new: &mut Value, old: &Value) {
+    for list in ["capacity", "allocatable"] {
+        let known = old["status"][list].as_object().into_iter().flatten();
+        for (name, amount) in known.filter(|(name, _)| name.contains('/')) {
+            new["status"][list][name] = amount.clone();
+        }
+    }
 }
 
 async fn create(registry: &Registry, api_version: &str, kind: &str, object: Value) -> Result<(), ApiError> {

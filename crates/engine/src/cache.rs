@@ -3,34 +3,26 @@
 //! Fed by the store's changes and by the tick's own commits; never asks the store itself.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::Value;
-use windlass_apiserver::kind::Kind;
+use windlass_apiserver::kind::{Kind, Rest};
 use windlass_apiserver::kinds;
+use windlass_apiserver::registry::{Object, Resting};
 use windlass_control::job::is_finished;
 use windlass_control::view::{Job, Meta, Pod};
 use windlass_store::{Key, Revision};
 
+use crate::views::{View, view};
+
 /// The label by which a Job's generated selector knows its pods.
 const CONTROLLER_LABEL: &str = "batch.kubernetes.io/controller-uid";
 
-/// An object that may still need something.
+/// An object that may still need something. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Held {
     pub(crate) kind: &'static Kind,
-    pub(crate) value: Arc<Value>,
+    pub(crate) object: Object,
     pub(crate) view: View,
-}
-
-/// What controllers read of it.
-#[derive(Clone)]
-pub(crate) enum View {
-    Job(Arc<Job>),
-    Pod(Arc<Pod>),
-    Other(Arc<Meta>),
 }
 
 /// Everything the tick knows.
@@ -50,6 +42,8 @@ pub(crate) struct Cache {
     /// Events by when they were last seen.
     events: BTreeSet<(Timestamp, Key)>,
     event_times: HashMap<Key, Timestamp>,
+    /// Jobs and pods that are not over.
+    busy: HashSet<Key>,
     /// Objects that the tick removed itself, until the store's changes have come so far.
     gone: HashMap<Key, Revision>,
 }
@@ -82,8 +76,14 @@ impl Cache {
             dependents: HashMap::new(),
             events: BTreeSet::new(),
             event_times: HashMap::new(),
+            busy: HashSet::new(),
             gone: HashMap::new(),
         }
+    }
+
+    /// How many jobs and pods are not over: those that run, and those that wait for anything but a person's resume.
+    pub(crate) fn busy(&self) -> usize {
+        self.busy.len()
     }
 
     /// The kind of the object under a key.
@@ -110,6 +110,11 @@ impl Cache {
         if !self.gone.is_empty() {
             self.gone.retain(|_, removed| *removed > revision);
         }
+    }
+
+    /// Whether nothing has been taken in yet.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes.is_empty() && self.event_times.is_empty()
     }
 
     /// The keys of all objects that are not among these.
@@ -158,38 +163,89 @@ impl Cache {
         self.held.iter().filter(move |(_, h)| h.kind.kind == kind)
     }
 
-    /// Takes in the newest state of an object.
-    pub(crate) fn put(&mut self, key: &Key, revision: Revision, value: Arc<Value>) -> Ripple {
+    /// Takes in the newest state of an object; with what controllers read of it, if that is known.
+    pub(crate) fn put(
+        &mut self,
+        key: &Key,
+        revision: Revision,
+        object: Object,
+        seen: Option<View>,
+    ) -> Ripple {
         let Some(kind) = self.kind_of(key) else { return Ripple::default() };
         if kind.kind == "Event" {
-            self.put_event(key, &value);
+            if let Rest::Until(seen) = (kind.rest)(&object) {
+                self.put_event(key, seen);
+            }
             return Ripple::default();
         }
         if self.knows(key, revision) {
             return Ripple::default();
         }
+        let view = seen.unwrap_or_else(|| view(kind, &object, self.held.get(key)));
+        let meta = view.meta();
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
-        let view = view(kind, &value);
-        let meta = view.meta().clone();
-        ripple.dirty.extend(self.former_owners(key, &meta));
-        self.unindex(key);
-        self.link(key, revision, &meta, &mut ripple);
+        match self.nodes.get_mut(key).filter(|node| node.is(meta)) {
+            Some(node) => node.revision = revision,
+            None => {
+                ripple.dirty.extend(self.former_owners(key, meta));
+                self.unindex(key);
+                let owners = meta.owner_references.iter().map(|owner| owner.uid.clone()).collect();
+                self.enlist(key, Node { uid: meta.uid.clone(), owners, revision });
+            }
+        }
+        if is_busy(&view) {
+            self.busy.insert(key.clone());
+        } else {
+            self.busy.remove(key);
+        }
+        self.ask_garbage(key, meta, &mut ripple);
         if let View::Pod(pod) = &view {
-            match self.controller_key(&pod.metadata) {
-                Some(owner) => ripple.dirty.push(owner),
+            match self.live.get(controller_uid(meta)) {
+                Some(owner) => ripple.dirty.push(owner.clone()),
                 None => ripple.dirty.extend(self.possible_owners(pod)),
             }
-            if self.keep_pod(pod) {
-                self.pods.entry(controller_uid(&pod.metadata)).or_default().insert(key.clone());
-                self.held.insert(key.clone(), Held { kind, value, view });
-            }
-        } else if keep(&view, kind) {
-            if matches!(&view, View::Job(job) if chooses(job)) {
-                self.choosers.insert(key.clone());
-            }
-            self.held.insert(key.clone(), Held { kind, value, view });
         }
+        self.hold(key, Held { kind, object, view });
         ripple
+    }
+
+    /// Takes in that an object is there which nothing is to be done with. Events are only remembered by their time.
+    pub(crate) fn put_resting(&mut self, key: &Key, revision: Revision, resting: &Resting<'_>) -> Ripple {
+        let Some(kind) = self.kind_of(key) else { return Ripple::default() };
+        if kind.kind == "Event" {
+            self.put_event(key, resting.until.unwrap_or(Timestamp::UNIX_EPOCH));
+            return Ripple::default();
+        }
+        self.unindex(key);
+        let owners: Vec<String> = resting.owners.iter().map(|&uid| uid.to_owned()).collect();
+        let mut ripple = Ripple::default();
+        if owners.iter().any(|owner| !self.live.contains_key(owner)) {
+            ripple.garbage.push(key.clone());
+        }
+        self.enlist(key, Node { uid: resting.uid.to_owned(), owners, revision });
+        ripple
+    }
+
+    /// Holds an object that is there, if it may still need something; lets go of it otherwise.
+    pub(crate) fn hold(&mut self, key: &Key, held: Held) {
+        self.let_go(key);
+        match &held.view {
+            View::Pod(pod) if self.keep_pod(pod) => {
+                let controller = controller_uid(&pod.metadata);
+                match self.pods.get_mut(controller) {
+                    Some(keys) => drop(keys.insert(key.clone())),
+                    None => drop(self.pods.insert(controller.to_owned(), BTreeSet::from([key.clone()]))),
+                }
+            }
+            View::Job(job) => {
+                if chooses(job) {
+                    self.choosers.insert(key.clone());
+                }
+            }
+            View::Other(meta) if is_known_whole(held.kind) || meta.deletion_timestamp.is_some() => {}
+            View::Pod(_) | View::Other(_) => return,
+        }
+        self.held.insert(key.clone(), held);
     }
 
     /// Forgets an object that left the store.
@@ -213,21 +269,28 @@ impl Cache {
         ripple
     }
 
-    fn link(&mut self, key: &Key, revision: Revision, meta: &Meta, ripple: &mut Ripple) {
-        let owners: Vec<String> = meta.owner_references.iter().map(|o| o.uid.clone()).collect();
-        for owner in &owners {
-            self.dependents.entry(owner.clone()).or_default().insert(key.clone());
+    fn enlist(&mut self, key: &Key, node: Node) {
+        for owner in &node.owners {
+            match self.dependents.get_mut(owner) {
+                Some(keys) => drop(keys.insert(key.clone())),
+                None => drop(self.dependents.insert(owner.clone(), BTreeSet::from([key.clone()]))),
+            }
         }
-        let orphaned = !owners.is_empty() && owners.iter().any(|o| !self.live.contains_key(o));
-        let waits = meta.finalizers.iter().any(|f| f == "foregroundDeletion" || f == "orphan");
-        if orphaned || (meta.deletion_timestamp.is_some() && waits) {
+        self.live.insert(node.uid.clone(), key.clone());
+        self.nodes.insert(key.clone(), node);
+    }
+
+    /// Garbage collection is asked about what has no owner any more, and about what waits for its dependents.
+    fn ask_garbage(&self, key: &Key, meta: &Meta, ripple: &mut Ripple) {
+        let orphaned = meta.owner_references.iter().any(|owner| !self.live.contains_key(&owner.uid));
+        let waits = meta.deletion_timestamp.is_some()
+            && meta.finalizers.iter().any(|f| f == "foregroundDeletion" || f == "orphan");
+        if orphaned || waits {
             ripple.garbage.push(key.clone());
         }
-        if meta.deletion_timestamp.is_some() && waits {
+        if waits {
             ripple.garbage.extend(self.dependents_of(&meta.uid));
         }
-        self.live.insert(meta.uid.clone(), key.clone());
-        self.nodes.insert(key.clone(), Node { uid: meta.uid.clone(), owners, revision });
     }
 
     /// Owners that an object had and has no longer: a Job that let a pod go replaces it.
@@ -250,12 +313,8 @@ impl Cache {
     }
 
     fn unindex(&mut self, key: &Key) {
-        self.choosers.remove(key);
-        if let Some(held) = self.held.remove(key)
-            && let View::Pod(pod) = &held.view
-        {
-            forget(&mut self.pods, &controller_uid(&pod.metadata), key);
-        }
+        self.let_go(key);
+        self.busy.remove(key);
         if let Some(node) = self.nodes.remove(key) {
             self.live.remove(&node.uid);
             for owner in &node.owners {
@@ -269,27 +328,25 @@ impl Cache {
     fn keep_pod(&self, pod: &Pod) -> bool {
         let ended = matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
         let waits = !pod.metadata.finalizers.is_empty() || pod.metadata.deletion_timestamp.is_some();
-        let owner =
-            self.controller_key(&pod.metadata).and_then(|key| self.held.get(&key).map(|held| &held.view));
-        !ended || waits || matches!(owner, Some(View::Job(job)) if !is_finished(&job.status))
+        !ended || waits || self.has_running_job([controller_uid(&pod.metadata)])
     }
 
-    /// Forgets a pod that is in the store and of which nothing is needed any more.
+    /// Whether one of these uids is a Job's that has not finished.
+    pub(crate) fn has_running_job<'a>(&self, owners: impl IntoIterator<Item = &'a str>) -> bool {
+        let owners = owners.into_iter().filter_map(|uid| self.held.get(self.live.get(uid)?));
+        owners.into_iter().any(|held| matches!(&held.view, View::Job(job) if !is_finished(&job.status)))
+    }
+
+    /// Forgets what is in the store and of which nothing is needed any more.
     pub(crate) fn let_go(&mut self, key: &Key) {
-        if let Some(held) = self.held.remove(key) {
-            forget(&mut self.pods, &controller_uid(held.view.meta()), key);
+        match self.held.remove(key).map(|held| held.view) {
+            Some(View::Pod(pod)) => forget(&mut self.pods, controller_uid(&pod.metadata), key),
+            Some(View::Job(_)) => drop(self.choosers.remove(key)),
+            Some(View::Other(_)) | None => {}
         }
     }
 
-    fn controller_key(&self, meta: &Meta) -> Option<Key> {
-        self.live.get(&controller_uid(meta)).cloned()
-    }
-
-    fn put_event(&mut self, key: &Key, event: &Value) {
-        // A client's clock may be behind, or it tells an old story: no event is older than its object.
-        let told = [&event["lastTimestamp"], &event["eventTime"], &event["metadata"]["creationTimestamp"]];
-        let times = told.into_iter().filter_map(|field| field.as_str()?.parse().ok());
-        let seen = times.max().unwrap_or(Timestamp::UNIX_EPOCH);
+    fn put_event(&mut self, key: &Key, seen: Timestamp) {
         if let Some(old) = self.event_times.insert(key.clone(), seen) {
             self.events.remove(&(old, key.clone()));
         }
@@ -297,22 +354,21 @@ impl Cache {
     }
 }
 
-impl View {
-    pub(crate) fn meta(&self) -> &Meta {
-        match self {
-            View::Job(job) => &job.metadata,
-            View::Pod(pod) => &pod.metadata,
-            View::Other(meta) => meta,
-        }
+impl Node {
+    /// Whether the metadata speak of the same object with the same owners.
+    fn is(&self, meta: &Meta) -> bool {
+        self.uid == meta.uid
+            && self.owners.len() == meta.owner_references.len()
+            && self.owners.iter().zip(&meta.owner_references).all(|(known, owner)| *known == owner.uid)
     }
 }
 
-/// Reads an object as controllers see it. A stored object always reads: validation saw to it.
-pub(crate) fn view(kind: &Kind, value: &Value) -> View {
-    match kind.kind {
-        "Job" => View::Job(Arc::new(Job::deserialize(value).unwrap_or_default())),
-        "Pod" => View::Pod(Arc::new(Pod::deserialize(value).unwrap_or_default())),
-        _ => View::Other(Arc::new(Meta::deserialize(&value["metadata"]).unwrap_or_default())),
+/// Whether it runs, or waits for something that may come by itself.
+fn is_busy(view: &View) -> bool {
+    match view {
+        View::Job(job) => !is_finished(&job.status) && job.spec.suspend != Some(true),
+        View::Pod(pod) => !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"),
+        View::Other(_) => false,
     }
 }
 
@@ -322,14 +378,14 @@ fn chooses(job: &Job) -> bool {
 }
 
 /// The uid of an object's controller; empty if it has none.
-pub(crate) fn controller_uid(meta: &Meta) -> String {
-    meta.owner_references.iter().find(|o| o.controller).map(|o| o.uid.clone()).unwrap_or_default()
+pub(crate) fn controller_uid(meta: &Meta) -> &str {
+    meta.owner_references.iter().find(|o| o.controller).map_or("", |o| o.uid.as_str())
 }
 
-/// Jobs and namespaces are held for ever; of the rest, what is being deleted.
-fn keep(view: &View, kind: &Kind) -> bool {
-    matches!(kind.kind, "Job" | "Namespace" | "Node" | "RuntimeClass")
-        || view.meta().deletion_timestamp.is_some()
+/// Kinds that the controllers read without being asked about one object. Jobs are held until they have finished and
+/// nothing is left to be done for them (`jobs.rs`); of all other kinds only what is being deleted is held.
+fn is_known_whole(kind: &Kind) -> bool {
+    matches!(kind.kind, "Namespace" | "Node" | "RuntimeClass")
 }
 
 fn forget(index: &mut HashMap<String, BTreeSet<Key>>, name: &str, key: &Key) {

@@ -1,8 +1,10 @@
 //! How an engine is started.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use windlass_apiserver::world::World;
@@ -31,6 +33,22 @@ pub enum StoreKind {
     Memory,
 }
 
+/// How much of what containers write is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogLimits {
+    /// Of one attempt of a container, times included and before it is packed, bytes. Past it the oldest output goes.
+    pub attempt_bytes: u64,
+    /// Of all containers that have ended together, bytes. Past it the logs that ended first go.
+    pub total_bytes: u64,
+}
+
+impl Default for LogLimits {
+    /// 64 MiB of an attempt, 4 GiB of all.
+    fn default() -> LogLimits {
+        LogLimits { attempt_bytes: windlass_runner::runtime::LOG_LIMIT, total_bytes: 4 << 30 }
+    }
+}
+
 /// How an engine is started.
 #[derive(Clone)]
 pub struct Config {
@@ -48,8 +66,14 @@ pub struct Config {
     pub world: Arc<dyn World>,
     /// What host processes see of the engine's environment: PATH, HOME, USER, LANG, TMPDIR.
     pub environment: Vec<(String, String)>,
+    /// How much of what containers write is kept.
+    pub logs: LogLimits,
     /// The node's name.
     pub node: String,
+    /// After how long without a request, a watch and an unfinished job it is idle; `None`: never.
+    pub idle_exit: Option<Duration>,
+    /// What its starter wants to find again in the state file. The engine does not read it.
+    pub notes: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -64,7 +88,10 @@ impl Config {
             shim,
             world: Arc::new(System),
             environment: Vec::new(),
+            logs: LogLimits::default(),
             node: "windlass".to_owned(),
+            idle_exit: None,
+            notes: BTreeMap::new(),
         }
     }
 }

@@ -1,15 +1,15 @@
 //! What one tick wants to write and then do: edits over the cache, committed together, and their effects.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
-use serde_json::Value;
 use windlass_apiserver::kind::Kind;
-use windlass_apiserver::registry::{Registry, Transaction, ends};
+use windlass_apiserver::registry::{Object, Registry, Transaction, ends};
 use windlass_runner::runtime::{Key as RunKey, Start};
-use windlass_store::{Committed, Key};
+use windlass_store::{Committed, Key, Revision};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, Held};
+use crate::views::{View, view};
 
 /// Pending writes and effects.
 #[derive(Default)]
@@ -23,21 +23,49 @@ pub(crate) struct Draft {
     pub(crate) settled: Vec<String>,
     /// Objects to ask garbage collection about again once this draft is committed.
     pub(crate) again: Vec<Key>,
+    /// Objects whose plan is in the draft as a whole: asked again it would want nothing.
+    pub(crate) quiet: BTreeSet<Key>,
 }
 
 struct Edit {
     kind: &'static Kind,
-    before: Option<Arc<Value>>,
-    after: Option<Value>,
+    before: Option<Object>,
+    after: Option<Object>,
+    /// What controllers read of `after`, once somebody has asked.
+    view: OnceLock<View>,
+}
+
+/// What a commit made of an object.
+pub(crate) struct Outcome {
+    pub(crate) key: Key,
+    pub(crate) revision: Revision,
+    /// Nothing if it left the store.
+    pub(crate) object: Option<Object>,
+    pub(crate) view: Option<View>,
+    /// Whether it need not be looked at for the write's sake.
+    pub(crate) quiet: bool,
+}
+
+impl Edit {
+    fn new(kind: &'static Kind, before: Option<Object>, after: Option<Object>) -> Edit {
+        Edit { kind, before, after, view: OnceLock::new() }
+    }
 }
 
 impl Draft {
     /// The object as it will be, if the draft or the cache has it.
-    pub(crate) fn current<'a>(&'a self, cache: &'a Cache, key: &str) -> Option<&'a Value> {
+    pub(crate) fn current<'a>(&'a self, cache: &'a Cache, key: &str) -> Option<&'a Object> {
         match self.edits.get(key) {
             Some(edit) => edit.after.as_ref(),
-            None => cache.held(key).map(|h| &*h.value),
+            None => cache.held(key).map(|held| &held.object),
         }
+    }
+
+    /// What controllers read of the object as it will be.
+    pub(crate) fn view<'a>(&'a self, cache: &'a Cache, key: &str) -> Option<&'a View> {
+        let Some(edit) = self.edits.get(key) else { return cache.held(key).map(|held| &held.view) };
+        let after = edit.after.as_ref()?;
+        Some(edit.view.get_or_init(|| view(edit.kind, after, cache.held(key))))
     }
 
     /// Whether the draft touches an object.
@@ -63,37 +91,44 @@ impl Draft {
     }
 
     /// Changes an object of the cache or the draft; nothing if neither has it.
-    pub(crate) fn edit(&mut self, cache: &Cache, key: &Key, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn edit(&mut self, cache: &Cache, key: &Key, change: impl FnOnce(&mut Object)) {
+        self.quiet.remove(key);
         if let Some(edit) = self.edits.get_mut(key) {
             if let Some(after) = &mut edit.after {
                 change(after);
+                edit.view = OnceLock::new();
             }
             return;
         }
-        if let Some(held) = cache.held(key) {
-            let mut after = (*held.value).clone();
+        if let Some(Held { kind, object, .. }) = cache.held(key) {
+            let mut after = object.clone();
             change(&mut after);
-            if after != *held.value {
-                self.edits.insert(
-                    key.clone(),
-                    Edit { kind: held.kind, before: Some(held.value.clone()), after: Some(after) },
-                );
+            if after != *object {
+                self.edits.insert(key.clone(), Edit::new(kind, Some(object.clone()), Some(after)));
             }
+        }
+    }
+
+    /// Says what controllers read of an object that was just changed, who knows it without reading.
+    pub(crate) fn show(&mut self, key: &Key, view: View) {
+        if let Some(edit) = self.edits.get_mut(key) {
+            edit.view = OnceLock::from(view);
         }
     }
 
     /// Changes an object that is given as it is in the store.
-    pub(crate) fn replace(&mut self, kind: &'static Kind, key: &Key, before: Value, after: Value) {
+    pub(crate) fn replace(&mut self, kind: &'static Kind, key: &Key, before: Object, after: Object) {
         if before != after {
-            self.edits.insert(key.clone(), Edit { kind, before: Some(Arc::new(before)), after: Some(after) });
+            self.quiet.remove(key);
+            self.edits.insert(key.clone(), Edit::new(kind, Some(before), Some(after)));
         }
     }
 
     /// Adds an object that is ready to be stored.
-    pub(crate) fn insert(&mut self, kind: &'static Kind, value: Value) -> Key {
-        let meta = &value["metadata"];
-        let key: Key = kind.key(meta["namespace"].as_str(), meta["name"].as_str().unwrap_or_default()).into();
-        self.edits.insert(key.clone(), Edit { kind, before: None, after: Some(value) });
+    pub(crate) fn insert(&mut self, kind: &'static Kind, object: Object) -> Key {
+        let namespace = object.metadata()["namespace"].as_str();
+        let key: Key = kind.key(namespace, object.text("name")).into();
+        self.edits.insert(key.clone(), Edit::new(kind, None, Some(object)));
         key
     }
 
@@ -103,51 +138,47 @@ impl Draft {
             edit.after = None;
             return;
         }
-        if let Some(held) = cache.held(key) {
-            let before = Some(held.value.clone());
-            self.edits.insert(key.clone(), Edit { kind: held.kind, before, after: None });
+        if let Some(Held { kind, object, .. }) = cache.held(key) {
+            self.edits.insert(key.clone(), Edit::new(kind, Some(object.clone()), None));
         }
     }
 
     /// Takes an object out of the store that is given as it is there.
-    pub(crate) fn remove_value(&mut self, kind: &'static Kind, key: &Key, before: Value) {
-        self.edits.insert(key.clone(), Edit { kind, before: Some(Arc::new(before)), after: None });
+    pub(crate) fn remove_object(&mut self, kind: &'static Kind, key: &Key, before: Object) {
+        self.edits.insert(key.clone(), Edit::new(kind, Some(before), None));
     }
 
     /// The writes, in an order that `outcome` repeats.
     pub(crate) fn transaction(&self, registry: &Registry) -> Transaction {
         let mut transaction = registry.transaction();
-        for edit in self.edits.values() {
+        for (key, edit) in &self.edits {
             match (&edit.before, &edit.after) {
-                (None, Some(after)) => transaction.insert(edit.kind, after),
-                (Some(_), Some(after)) => transaction.replace(edit.kind, after),
-                (Some(before), None) => transaction.remove(edit.kind, before),
+                (None, Some(after)) => transaction.insert(edit.kind, key, after),
+                (Some(_), Some(after)) => transaction.replace(edit.kind, key, after),
+                (Some(before), None) => transaction.remove(key, before),
                 (None, None) => {}
             }
         }
         transaction
     }
 
-    /// What the cache has to learn from the commit: each object's new state, with its resource version, or its absence.
-    pub(crate) fn outcome(
-        &mut self,
-        committed: &Committed,
-    ) -> Vec<(Key, windlass_store::Revision, Option<Arc<Value>>)> {
+    /// What the cache has to learn from the commit: each object's new state, or its absence.
+    pub(crate) fn outcome(&mut self, committed: &Committed) -> Vec<Outcome> {
         let edits = std::mem::take(&mut self.edits);
+        let quiet = std::mem::take(&mut self.quiet);
         let written = edits.into_iter().filter(|(_, e)| e.before.is_some() || e.after.is_some());
         written
             .zip(&committed.entries)
             .map(|((key, edit), entry)| {
-                let value = edit.after.map(|mut after| {
-                    let revision = entry.as_ref().map_or(committed.revision, |e| e.modified);
-                    after["metadata"]["resourceVersion"] = Value::from(revision.0.to_string());
-                    (revision, Arc::new(after))
-                });
-                match value {
-                    // What has neither grace nor finalizers left was deleted by this write.
-                    Some((revision, after)) if !ends(&after) => (key, revision, Some(after)),
-                    _ => (key, committed.revision, None),
-                }
+                // What has neither grace nor finalizers left was deleted by this write.
+                let object = edit.after.filter(|after| !ends(after));
+                let revision = match (&object, entry) {
+                    (Some(_), Some(entry)) => entry.modified,
+                    _ => committed.revision,
+                };
+                let object = object.map(|object| object.at(revision));
+                let quiet = quiet.contains(&key);
+                Outcome { key, revision, object, view: edit.view.into_inner(), quiet }
             })
             .collect()
     }

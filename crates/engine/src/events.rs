@@ -1,7 +1,7 @@
 //! Events about objects: made, aggregated and bounded as upstream's recorder does it.
 //!
 //! The same event again counts up the one that is there; many alike about one object become one;
-//! Normal events about pods have a budget, so that ten thousand short pods do not cost three writes more each.
+//! Normal events about pods, and those that they wait for room, have a budget, so that ten thousand short pods do not cost three writes more each.
 
 use std::collections::HashMap;
 
@@ -74,7 +74,9 @@ impl Recorder {
     /// Decides what is written for a note about an object; nothing if the budget is used up.
     pub(crate) fn record(&mut self, about: &Value, note: &Note, world: &dyn World) -> Option<Record> {
         let now = world.now();
-        if !note.warning && about["kind"] == "Pod" && !self.afford(now) {
+        // That pods wait for room is as common as that they run, and their conditions say it too.
+        let is_common = !note.warning || note.reason == "FailedScheduling";
+        if is_common && about["kind"] == "Pod" && !self.afford(now) {
             self.unrecorded += 1;
             return None;
         }

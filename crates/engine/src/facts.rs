@@ -75,6 +75,13 @@ impl Runs {
         keys
     }
 
+    /// Forgets an attempt that nobody asks about any more.
+    pub(crate) fn drop_run(&mut self, run: &RunKey) {
+        if let Some(facts) = self.pods.get_mut(&run.pod) {
+            facts.runs.retain(|r| r.container != run.container || r.attempt != run.attempt);
+        }
+    }
+
     fn set(&mut self, run: &RunKey, state: RunState) {
         let facts = self.pods.entry(run.pod.clone()).or_default();
         let same = |r: &&mut Run| r.container == run.container && r.attempt == run.attempt;

@@ -4,17 +4,19 @@
 use serde::Deserialize;
 use serde_json::Value;
 use windlass_apiserver::kind::{Kind, Propagation};
-use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
+use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
 use windlass_control::garbage::{self, Action, Node, OwnerState};
 use windlass_control::job;
 use windlass_control::view::Meta;
 use windlass_store::Key;
 
-use crate::cache::{View, controller_uid};
+use crate::cache::controller_uid;
 use crate::draft::Draft;
+use crate::intake::read;
 use crate::jobs::drop_finalizer;
 use crate::pods::is_deleting;
 use crate::tick::Tick;
+use crate::views::View;
 
 impl Tick {
     /// Asks about one object that the last changes may have left behind.
@@ -47,9 +49,9 @@ impl Tick {
         draft: &mut Draft,
         kind: &'static Kind,
         key: &Key,
-        object: &Value,
+        object: &Object,
         node: &Node,
-        dependents: &[(Key, Value, Node)],
+        dependents: &[(Key, Object, Node)],
     ) {
         let nodes: Vec<Node> = dependents.iter().map(|(_, _, node)| node.clone()).collect();
         let plan = garbage::owner(node, &nodes);
@@ -69,12 +71,12 @@ impl Tick {
             draft.again.push(key.clone());
         }
         if let Some(finalizers) = plan.finalizers {
-            let after = edit(object, &object["metadata"]["ownerReferences"], &finalizers);
+            let after = edit(object, &object.metadata()["ownerReferences"].clone(), &finalizers);
             draft.replace(kind, key, object.clone(), after);
         }
     }
 
-    fn dependents(&self, owner: &Node) -> Vec<(Key, Value, Node)> {
+    fn dependents(&self, owner: &Node) -> Vec<(Key, Object, Node)> {
         let keys = self.cache.dependents_of(&owner.meta.uid).into_iter();
         keys.filter_map(|key| {
             let value = self.stored(&key)?;
@@ -89,7 +91,7 @@ impl Tick {
         draft: &mut Draft,
         kind: &'static Kind,
         key: &Key,
-        object: Value,
+        object: Object,
         action: &Action,
     ) {
         match action {
@@ -110,13 +112,13 @@ impl Tick {
         draft: &mut Draft,
         kind: &'static Kind,
         key: &Key,
-        object: Value,
+        object: Object,
         propagation: Propagation,
     ) {
         let options = DeleteOptions { propagation: Some(propagation), ..DeleteOptions::default() };
-        match mark(kind, &object, &options, self.world.now()) {
-            Mark::Gone => draft.remove_value(kind, key, object),
-            Mark::Stays(marked) => draft.replace(kind, key, object, *marked),
+        match mark(kind, &object.whole(), &options, self.world.now()) {
+            Mark::Gone => draft.remove_object(kind, key, object),
+            Mark::Stays(marked) => draft.replace(kind, key, object, (*marked).into()),
         }
     }
 
@@ -124,20 +126,18 @@ impl Tick {
     pub(crate) fn delete_foreground(&mut self, draft: &mut Draft, key: &Key) {
         let Some(held) = self.cache.held(key).cloned() else { return };
         if !draft.touches(key) {
-            self.delete_object(draft, held.kind, key, (*held.value).clone(), Propagation::Foreground);
+            self.delete_object(draft, held.kind, key, held.object, Propagation::Foreground);
         }
     }
 
     /// Takes the tracking finalizer off a pod whose Job is gone or finished; true if the draft now does.
     pub(crate) fn sweep_tracking(&mut self, draft: &mut Draft, key: &Key) -> bool {
-        let Some(pod) = self.pod_view(draft, key) else { return false };
-        let owner = controller_uid(&pod.metadata);
-        let held = self.cache.key_of(&owner).and_then(|key| self.cache.held(key));
-        let job = held.and_then(|held| match &held.view {
-            View::Job(job) => Some(&**job),
-            _ => None,
-        });
-        if job::orphans([&*pod], |_| job).is_empty() {
+        let Some(View::Pod(pod)) = draft.view(&self.cache, key) else { return false };
+        if !pod.metadata.finalizers.iter().any(|finalizer| finalizer == job::TRACKING_FINALIZER) {
+            return false;
+        }
+        let job = self.cache.key_of(controller_uid(&pod.metadata)).and_then(|key| self.job_view(key));
+        if job::orphans([&**pod], |_| job.as_deref()).is_empty() {
             return false;
         }
         draft.edit(&self.cache, key, |pod| drop_finalizer(pod, job::TRACKING_FINALIZER));
@@ -146,21 +146,20 @@ impl Tick {
     }
 
     /// An object as the store has it now.
-    pub(crate) fn stored(&self, key: &str) -> Option<Value> {
-        let entry = self.registry.store.get(key).ok()??;
-        serde_json::from_slice(entry.value.bytes()).ok()
+    pub(crate) fn stored(&self, key: &str) -> Option<Object> {
+        read(&self.registry.store.get(key).ok()??)
     }
 }
 
-fn node(object: &Value) -> Node {
+fn node(object: &Object) -> Node {
     Node {
         api_version: object["apiVersion"].as_str().unwrap_or_default().to_owned(),
         kind: object["kind"].as_str().unwrap_or_default().to_owned(),
-        meta: Meta::deserialize(&object["metadata"]).unwrap_or_default(),
+        meta: Meta::deserialize(object.metadata()).unwrap_or_default(),
     }
 }
 
-fn edit(object: &Value, owner_references: &Value, finalizers: &[String]) -> Value {
+fn edit(object: &Object, owner_references: &Value, finalizers: &[String]) -> Object {
     let mut after = object.clone();
     if let Some(meta) = after["metadata"].as_object_mut() {
         match owner_references {

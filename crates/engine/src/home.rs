@@ -1,5 +1,6 @@
 //! The directory that holds an engine's state, and the lock that lets one engine have it.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -29,9 +30,26 @@ pub struct Running {
     /// Its version.
     pub version: String,
     /// What it does with images.
+    #[serde(default)]
     pub images: Images,
     /// When it started (RFC 3339).
+    #[serde(default)]
     pub started: String,
+    /// After how many seconds of idleness it leaves; none: it stays.
+    #[serde(default, rename = "idleExitSeconds", skip_serializing_if = "Option::is_none")]
+    pub idle_exit_s: Option<u64>,
+    /// It left because it was idle: whoever needs one starts the next as this one was started.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub resting: bool,
+    /// What its starter noted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub notes: BTreeMap<String, String>,
+}
+
+// serde asks for a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Why a home cannot be used.
@@ -86,6 +104,11 @@ impl Home {
     pub fn engine_log(&self) -> PathBuf {
         self.root.join("engine.log")
     }
+    /// Held by the shim as long as its process lives.
+    #[must_use]
+    pub fn shim_lock(&self) -> PathBuf {
+        self.shim().join("lock")
+    }
     pub(crate) fn store(&self) -> PathBuf {
         self.root.join("store")
     }
@@ -97,11 +120,17 @@ impl Home {
     }
     /// The log of one run of a container.
     pub(crate) fn container_log(&self, pod_uid: &str, container: &str, attempt: u32) -> PathBuf {
-        self.pod_logs(pod_uid).join(format!("{container}-{attempt}.log"))
+        self.pod_logs(pod_uid).join(format!("{pod_uid}_{container}-{attempt}.log"))
     }
-    /// The logs of a pod.
+    /// The folder in which a pod's logs are, with those of many others: a folder for each pod would cost as much as
+    /// the log itself.
     pub(crate) fn pod_logs(&self, pod_uid: &str) -> PathBuf {
-        self.logs().join(pod_uid)
+        let shard = pod_uid.get(..2).filter(|shard| shard.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        self.logs().join(shard.unwrap_or("00"))
+    }
+    /// The uid of the pod whose log this file is.
+    pub(crate) fn pod_of_log(file: &Path) -> Option<&str> {
+        Some(file.file_name()?.to_str()?.split_once('_')?.0)
     }
     /// The logs of all pods.
     pub(crate) fn logs(&self) -> PathBuf {
@@ -142,10 +171,15 @@ impl Home {
     pub fn running(&self) -> Option<Running> {
         self.is_held()?.then(|| self.read_state())?
     }
-    /// What an engine that died said of itself: one that was stopped takes it back.
+    /// What an engine that died, or left because it was idle, said of itself: one that was stopped takes it back.
     #[must_use]
     pub fn left_behind(&self) -> Option<Running> {
         (!self.is_held()?).then(|| self.read_state())?
+    }
+    /// Whether an engine's process lives whose state file is there and cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.is_held() == Some(true) && self.state().exists() && self.read_state().is_none()
     }
     /// Whether an engine's process lives; none if that cannot be known.
     fn is_held(&self) -> Option<bool> {
@@ -154,6 +188,11 @@ impl Home {
             Ok(()) => Some(false),
             Err(TryLockError::Error(_)) => None,
         }
+    }
+    /// Tells whoever looks for the engine where it is and how it was started.
+    pub(crate) fn write_state(&self, state: &Running) -> Result<(), HomeError> {
+        // A struct of plain fields always has a JSON form.
+        self.write_private(&self.state(), &serde_json::to_vec_pretty(state).unwrap_or_default())
     }
     fn read_state(&self) -> Option<Running> {
         serde_json::from_slice(&std::fs::read(self.state()).ok()?).ok()

@@ -1,50 +1,80 @@
 //! What the tick takes in: changes of the store, events of the runtime, and everything there was before it started.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
+use windlass_apiserver::registry::{Object, resting};
 use windlass_runner::runtime::Event;
-use windlass_store::{Change, Entry, Key, ListRequest, ReadError, Revision, Watch};
+use windlass_store::{Change, Entry, Key, ReadError, Revision, Tags, Watch};
 
 use crate::cache::Ripple;
 use crate::tick::{Tick, TickError};
+use crate::views::View;
 
-/// Objects read from the store at once.
-const PAGE: usize = 1000;
+/// Where the Jobs' keys begin.
+pub(crate) const JOBS: &str = "/jobs.batch/";
 
 impl Tick {
     /// Takes in everything that is in the store, and forgets what is not; returns a watch that goes on from there.
+    ///
+    /// Values are read only of what may need something; of the rest the tags tell what has to be known. Keys come in
+    /// their order, so that Jobs are known before their pods.
     pub(crate) fn resync(&mut self) -> Result<Watch, TickError> {
-        let mut at = None;
-        let mut after: Option<Key> = None;
+        let store = self.registry.store.clone();
+        let is_first = self.cache.is_empty();
         let mut there: HashSet<Key> = HashSet::new();
-        let revision = loop {
-            let request = ListRequest {
-                prefix: "/",
-                after_key: after.as_deref(),
-                limit: Some(PAGE),
-                at,
-                tagged: None,
-                filter: None,
-            };
-            let page = self.registry.store.list(&request)?;
-            at = Some(page.revision);
-            after = page.entries.last().map(|entry| entry.key.clone());
-            there.extend(page.entries.iter().map(|entry| entry.key.clone()));
-            for entry in page.entries {
-                self.take_entry(&entry);
+        let mut failed = None;
+        let revision = store.scan("/", &mut |key, _, modified, tags| {
+            if !is_first {
+                there.insert(key.clone());
             }
-            if !page.more {
-                break page.revision;
+            let known = self.cache.knows(key, modified);
+            if failed.is_some() || known || (is_first && self.skim(key, modified, tags)) {
+                return;
             }
-        };
-        for key in self.cache.keys_but(&there) {
+            match store.get(key) {
+                Ok(Some(entry)) => self.take_entry(&entry),
+                // It has gone since; the watch will say so.
+                Ok(None) => {}
+                Err(cause) => failed = Some(cause),
+            }
+        });
+        if let Some(cause) = failed {
+            return Err(cause.into());
+        }
+        let forgotten = if is_first { Vec::new() } else { self.cache.keys_but(&there) };
+        for key in forgotten {
             let ripple = self.depart(&key, revision);
             self.take(ripple);
         }
         Ok(self.registry.store.watch("/", revision, None)?)
+    }
+
+    /// Takes in an object by its tags alone, if they say that nothing is to be done with it.
+    fn skim(&mut self, key: &Key, modified: Revision, tags: &Tags) -> bool {
+        let Some(resting) = resting(tags) else { return false };
+        if key.starts_with("/pods/") && self.cache.has_running_job(resting.owners.iter().copied()) {
+            return false;
+        }
+        self.met(key, resting.uid);
+        let ripple = self.cache.put_resting(key, modified, &resting);
+        self.take(ripple);
+        if key.starts_with(JOBS) {
+            self.timers.set(key, resting.until);
+        }
+        true
+    }
+
+    /// What the arrival of an object means to others, whatever it says.
+    fn met(&mut self, key: &Key, uid: &str) {
+        if key.starts_with("/configmaps/") || key.starts_with("/secrets/") {
+            self.unblock(key);
+        }
+        if key.starts_with("/pods/") && self.cache.uid_of(key).is_some_and(|known| known != uid) {
+            // Another pod of the same name: what its predecessor left is settled first.
+            self.pod_left(key);
+        }
     }
 
     /// Takes in what the runtime knows from before, and settles what it does not know: a container that was running
@@ -57,8 +87,8 @@ impl Tick {
         }
         self.absorb_events(known);
         let now = self.world.now();
-        let pods: Vec<Arc<Value>> = self.cache.held_of("Pod").map(|(_, held)| held.value.clone()).collect();
-        let lost = pods.iter().flat_map(|pod| crate::pods::begun(pod)).filter(|run| !self.runs.knows(run));
+        let pods: Vec<Object> = self.cache.held_of("Pod").map(|(_, held)| held.object.clone()).collect();
+        let lost = pods.iter().flat_map(crate::pods::begun).filter(|run| !self.runs.knows(run));
         let lost: Vec<Event> = lost
             .map(|key| Event::Lost {
                 key,
@@ -67,7 +97,8 @@ impl Tick {
             })
             .collect();
         self.absorb_events(lost);
-        self.sweeper.sweep(|uid| self.cache.has_uid(uid));
+        let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
+        self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
     }
 
     pub(crate) fn absorb_changes(&mut self, changes: Vec<Change>) {
@@ -84,32 +115,32 @@ impl Tick {
         self.cache.seen_up_to(last);
     }
 
-    fn take_entry(&mut self, entry: &Entry) {
+    pub(crate) fn take_entry(&mut self, entry: &Entry) {
         if self.cache.knows(&entry.key, entry.modified) {
             return;
         }
-        match serde_json::from_slice::<Value>(entry.value.bytes()) {
-            Ok(value) => {
-                let ripple = self.arrive(&entry.key, entry.modified, Arc::new(value));
-                self.take(ripple);
-            }
-            Err(cause) => tracing::error!(key = %entry.key, %cause, "an object in the store cannot be read"),
+        self.foreign += 1;
+        if let Some(object) = read(entry) {
+            let ripple = self.arrive(&entry.key, entry.modified, object, None);
+            self.take(ripple);
         }
     }
 
-    pub(crate) fn arrive(&mut self, key: &Key, revision: Revision, value: Arc<Value>) -> Ripple {
-        if key.starts_with("/configmaps/") || key.starts_with("/secrets/") {
-            self.unblock(key);
-        }
+    pub(crate) fn arrive(
+        &mut self,
+        key: &Key,
+        revision: Revision,
+        object: Object,
+        view: Option<View>,
+    ) -> Ripple {
         if key.strip_prefix("/nodes/") == Some(&self.node.name) {
-            self.node_changed(&value);
+            self.node_changed(&object);
         }
-        let other = self.cache.uid_of(key).is_some_and(|uid| value["metadata"]["uid"] != uid);
-        if other && key.starts_with("/pods/") {
-            // Another pod of the same name: what its predecessor left is settled first.
-            self.pod_left(key);
+        if key.starts_with("/pods/") {
+            self.pod_holds(&object);
         }
-        self.cache.put(key, revision, value)
+        self.met(key, object.text("uid"));
+        self.cache.put(key, revision, object, view)
     }
 
     pub(crate) fn depart(&mut self, key: &Key, revision: Revision) -> Ripple {
@@ -145,6 +176,9 @@ impl Tick {
             if !matches!(event, Event::Started { .. }) {
                 self.hub.ended(&run);
             }
+            if let Event::Exited { log_bytes, .. } = &event {
+                self.sweeper.complete(&run.pod, *log_bytes);
+            }
             match self.cache.key_of(&run.pod).cloned() {
                 Some(key) if self.cache.held(&key).is_some() => {
                     self.runs.absorb(event);
@@ -167,14 +201,26 @@ impl Tick {
         Ok(())
     }
 
-    /// Whether new pods may come, and which labels they are matched with, is the node object's to say.
-    fn node_changed(&mut self, node: &Value) {
+    /// Whether new pods may come, how many, and which labels they are matched with, is the node object's to say.
+    fn node_changed(&mut self, node: &Object) {
+        self.node_offers(node);
         let unschedulable = node["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let labels = BTreeMap::deserialize(&node["metadata"]["labels"]).unwrap_or_default();
         if (unschedulable, &labels) != (self.node.unschedulable, &self.node.labels) {
             self.node.unschedulable = unschedulable;
             self.node.labels = labels;
             self.dirty.extend(self.cache.held_of("Pod").map(|(key, _)| key.clone()));
+        }
+    }
+}
+
+/// A stored object; what cannot be read is told and left alone.
+pub(crate) fn read(entry: &Entry) -> Option<Object> {
+    match serde_json::from_slice::<Value>(entry.value.bytes()) {
+        Ok(value) => Some(Object::from(value).at(entry.modified)),
+        Err(cause) => {
+            tracing::error!(key = %entry.key, %cause, "an object in the store cannot be read");
+            None
         }
     }
 }

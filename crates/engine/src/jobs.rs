@@ -3,52 +3,66 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use windlass_apiserver::registry::Object;
 use windlass_control::job::{self, Action};
 use windlass_control::retention::{self, Expiry};
 use windlass_control::view::{Job, Pod};
 use windlass_store::Key;
 
-use crate::cache::{View, view};
+use crate::cache::Held;
 use crate::draft::Draft;
 use crate::events::Note;
+use crate::intake::JOBS;
 use crate::tick::Tick;
+use crate::views::{View, view};
 
 const CONTROLLER: &str = "job-controller";
+/// Jobs whose pods' pattern is remembered.
+const PATTERNS: usize = 256;
+
+/// What the server makes of the pods that a Job wants, but for what each has of its own.
+pub(crate) struct Pattern {
+    manifest: Arc<Value>,
+    pod: Object,
+}
 
 impl Tick {
     /// One look at a Job.
     pub(crate) fn job(&mut self, draft: &mut Draft, key: &Key) {
-        let Some(value) = draft.current(&self.cache, key) else { return };
-        let Some(held) = self.cache.held(key) else { return };
-        let View::Job(job) = &held.view else { return };
-        let job = if draft.touches(key) { self.reread_job(value) } else { job.clone() };
+        self.hold_again(draft, key);
+        let Some(View::Job(job)) = draft.view(&self.cache, key).cloned() else { return };
         let now = self.world.now();
         let pods = self.pods_of_job(draft, &job);
         self.forget_pods(draft, &job, &pods);
         let plan = job::plan(&job, &pods, now);
         let mut wake = plan.wake_at;
-        if plan.actions.is_empty() && plan.status.is_none() {
+        let is_quiet = plan.actions.is_empty() && plan.status.is_none();
+        if is_quiet {
             wake = earliest(wake, self.expire(draft, key, &job));
         }
         self.timers.set(key, wake);
+        if is_quiet && job::is_finished(&job.status) && !draft.touches(key) {
+            self.rest(key, &job);
+        }
         if self.draining() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
             return;
         }
         let about = if plan.events.is_empty() { Value::Null } else { self.about(draft, key) };
-        if let Some(status) = &plan.status {
+        if let Some(status) = plan.status {
             // A status of plain fields always has a JSON form.
-            let status = serde_json::to_value(status).unwrap_or_default();
-            draft.edit(&self.cache, key, |job| job["status"] = status);
+            let written = serde_json::to_value(&status).unwrap_or_default();
+            draft.edit(&self.cache, key, |job| job.set_status(written));
+            draft.show(key, View::Job(Arc::new(Job { status, ..(*job).clone() })));
         }
         let created = self.act(draft, &job, plan.actions);
         let mut created = created.iter();
-        for event in &plan.events {
+        for event in plan.events {
             let message = match (event.reason, event.message.is_empty()) {
                 ("SuccessfulCreate", true) => match created.next() {
                     Some(name) => format!("Created pod: {name}"),
                     None => continue,
                 },
-                _ => event.message.clone(),
+                _ => event.message,
             };
             let note = Note {
                 warning: event.warning,
@@ -60,10 +74,36 @@ impl Tick {
         }
     }
 
-    fn reread_job(&self, value: &Value) -> Arc<Job> {
-        match self.cache.kind_of("/jobs.batch/").map(|kind| view(kind, value)) {
-            Some(View::Job(job)) => job,
-            _ => Arc::default(),
+    /// A finished Job with nothing to be done is not held: what has to be known of it later is read then.
+    fn rest(&mut self, key: &Key, job: &Job) {
+        self.patterns.remove(&job.metadata.uid);
+        if job.metadata.deletion_timestamp.is_none() {
+            self.cache.let_go(key);
+        }
+    }
+
+    /// Reads a Job that is looked at again although it was at rest.
+    fn hold_again(&mut self, draft: &Draft, key: &Key) {
+        if draft.touches(key) || self.cache.held(key).is_some() || self.cache.uid_of(key).is_none() {
+            return;
+        }
+        let Some(kind) = self.cache.kind_of(JOBS) else { return };
+        // One that has changed since comes with its change.
+        if let Some(object) = self.stored(key).filter(|job| self.cache.uid_of(key) == Some(job.text("uid"))) {
+            let view = view(kind, &object, None);
+            self.cache.hold(key, Held { kind, object, view });
+        }
+    }
+
+    /// What controllers read of a Job, at rest or not.
+    pub(crate) fn job_view(&self, key: &Key) -> Option<Arc<Job>> {
+        let view = match self.cache.held(key) {
+            Some(held) => held.view.clone(),
+            None => view(self.cache.kind_of(key)?, &self.stored(key)?, None),
+        };
+        match view {
+            View::Job(job) => Some(job),
+            _ => None,
         }
     }
 
@@ -72,21 +112,11 @@ impl Tick {
         let uid = &job.metadata.uid;
         let own = self.cache.pods_of(uid);
         let free = self.cache.free_pods(&job.metadata.namespace);
-        own.chain(free).filter_map(|key| self.pod_view(draft, key)).filter(|pod| mine(job, pod)).collect()
-    }
-
-    pub(crate) fn pod_view(&self, draft: &Draft, key: &Key) -> Option<Arc<Pod>> {
-        if draft.touches(key) {
-            let kind = self.cache.kind_of("/pods/")?;
-            return match view(kind, draft.current(&self.cache, key)?) {
-                View::Pod(pod) => Some(pod),
-                _ => None,
-            };
-        }
-        match &self.cache.held(key)?.view {
+        let view = |key: &Key| match draft.view(&self.cache, key)? {
             View::Pod(pod) => Some(pod.clone()),
             _ => None,
-        }
+        };
+        own.chain(free).filter_map(view).filter(|pod| mine(job, pod)).collect()
     }
 
     /// Lets go of pods that no plan of this Job needs any more.
@@ -106,7 +136,7 @@ impl Tick {
         let mut created = Vec::new();
         for action in actions {
             match action {
-                Action::CreatePod { pod } => created.extend(self.create_pod(draft, pod)),
+                Action::CreatePod { pod } => created.extend(self.create(draft, job, &pod)),
                 Action::DeletePod { name, release, .. } => {
                     let key = pod_key(job, &name);
                     if release {
@@ -114,10 +144,7 @@ impl Tick {
                     }
                     self.delete_pod(draft, &key);
                 }
-                Action::Release { name, .. } => {
-                    let key = pod_key(job, &name);
-                    draft.edit(&self.cache, &key, |pod| drop_finalizer(pod, job::TRACKING_FINALIZER));
-                }
+                Action::Release { name, .. } => self.release(draft, &pod_key(job, &name)),
                 Action::Adopt { name, .. } => {
                     draft.edit(&self.cache, &pod_key(job, &name), |pod| adopt(pod, job));
                 }
@@ -127,6 +154,44 @@ impl Tick {
             }
         }
         created
+    }
+
+    /// Creates a pod after the pattern that all pods of this manifest have; returns its name.
+    fn create(&mut self, draft: &mut Draft, job: &Job, manifest: &Arc<Value>) -> Option<String> {
+        let uid = &job.metadata.uid;
+        let known = self
+            .patterns
+            .get(uid)
+            .filter(|pattern| Arc::ptr_eq(&pattern.manifest, manifest) || pattern.manifest == *manifest);
+        let pod = match known {
+            Some(pattern) => pattern.pod.clone(),
+            None => {
+                let kind = self.cache.kind_of("/pods/")?;
+                let pod = match self.registry.prepare(kind, (**manifest).clone()) {
+                    Ok(pod) => Object::from(pod),
+                    Err(cause) => {
+                        tracing::error!(%cause, "a pod cannot be made from its template");
+                        return None;
+                    }
+                };
+                if self.patterns.len() >= PATTERNS {
+                    self.patterns.clear();
+                }
+                let pattern = Pattern { manifest: manifest.clone(), pod: pod.clone() };
+                self.patterns.insert(uid.clone(), pattern);
+                pod
+            }
+        };
+        self.create_pod(draft, &pod)
+    }
+
+    /// Takes the finalizer off a pod that is counted. One that has ended and stays needs nothing more.
+    fn release(&self, draft: &mut Draft, key: &Key) {
+        let was_quiet = draft.quiet.contains(key);
+        draft.edit(&self.cache, key, |pod| drop_finalizer(pod, job::TRACKING_FINALIZER));
+        if was_quiet {
+            draft.quiet.insert(key.clone());
+        }
     }
 
     /// Deletes a finished Job whose time to live is over; otherwise says when.
@@ -165,7 +230,12 @@ fn pod_key(job: &Job, name: &str) -> Key {
     format!("/pods/{}/{name}", job.metadata.namespace).into()
 }
 
-pub(crate) fn drop_finalizer(object: &mut Value, finalizer: &str) {
+pub(crate) fn drop_finalizer(object: &mut Object, finalizer: &str) {
+    let listed =
+        object.metadata()["finalizers"].as_array().is_some_and(|list| list.iter().any(|f| f == finalizer));
+    if !listed {
+        return;
+    }
     let Some(meta) = object["metadata"].as_object_mut() else { return };
     if let Some(Value::Array(finalizers)) = meta.get_mut("finalizers") {
         finalizers.retain(|f| f != finalizer);
@@ -175,7 +245,7 @@ pub(crate) fn drop_finalizer(object: &mut Value, finalizer: &str) {
     }
 }
 
-fn adopt(pod: &mut Value, job: &Job) {
+fn adopt(pod: &mut Object, job: &Job) {
     let owner = json!({
         "apiVersion": "batch/v1", "kind": "Job", "name": job.metadata.name, "uid": job.metadata.uid,
         "controller": true, "blockOwnerDeletion": true,
@@ -187,7 +257,7 @@ fn adopt(pod: &mut Value, job: &Job) {
     }
 }
 
-fn disown(pod: &mut Value, job: &Job) {
+fn disown(pod: &mut Object, job: &Job) {
     drop_finalizer(pod, job::TRACKING_FINALIZER);
     let Some(meta) = pod["metadata"].as_object_mut() else { return };
     if let Some(Value::Array(owners)) = meta.get_mut("ownerReferences") {

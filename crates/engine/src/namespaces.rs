@@ -4,10 +4,12 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use windlass_apiserver::kind::{Kind, Propagation};
 use windlass_apiserver::kinds;
+use windlass_apiserver::registry::Object;
 use windlass_control::namespace::{self, Remaining};
 use windlass_store::{Key, ListRequest};
 
 use crate::draft::Draft;
+use crate::intake::read;
 use crate::pods::is_deleting;
 use crate::tick::Tick;
 
@@ -17,13 +19,13 @@ const EMPTIED_AT_ONCE: usize = 200;
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(250);
 
 /// What is left of a kind in a namespace, and a batch of the objects themselves.
-type Left = (Remaining, &'static Kind, Vec<(Key, Value)>);
+type Left = (Remaining, &'static Kind, Vec<(Key, Object)>);
 
 impl Tick {
     /// One look at a namespace.
     pub(crate) fn namespace(&mut self, draft: &mut Draft, key: &Key) {
         let Some(namespace) = draft.current(&self.cache, key) else { return };
-        let name = namespace["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let name = namespace.text("name").to_owned();
         if is_deleting(namespace) {
             self.empty(draft, key, &name);
         } else {
@@ -47,7 +49,7 @@ impl Tick {
         }
         match self.registry.prepare(kind, object) {
             Ok(object) => {
-                draft.insert(kind, object);
+                draft.insert(kind, object.into());
             }
             Err(cause) => tracing::error!(%cause, %key, "a namespace's own object cannot be made"),
         }
@@ -59,7 +61,7 @@ impl Tick {
         let left: Vec<Left> =
             kinds::all().iter().filter(|k| k.namespaced).map(|kind| self.remaining(kind, name)).collect();
         let remaining: Vec<Remaining> = left.iter().map(|(remaining, _, _)| remaining.clone()).collect();
-        let plan = namespace::plan(held.view.meta(), &held.value, &remaining, self.world.now());
+        let plan = namespace::plan(held.view.meta(), &held.object.whole(), &remaining, self.world.now());
         for (remaining, kind, objects) in left {
             if !plan.delete.contains(&(remaining.resource.clone(), remaining.group.clone())) {
                 continue;
@@ -71,7 +73,7 @@ impl Tick {
             }
         }
         if let Some(status) = plan.status {
-            draft.edit(&self.cache, key, |namespace| namespace["status"] = status);
+            draft.edit(&self.cache, key, |namespace| namespace.set_status(status));
         }
         if plan.finalize {
             draft.edit(&self.cache, key, drop_finalizer);
@@ -105,8 +107,8 @@ impl Tick {
 
 impl Tick {
     /// Objects below a prefix: those that go already, and as many of the others as one transaction deletes.
-    fn batch(&self, prefix: &str) -> Vec<(Key, Value)> {
-        let mut objects: Vec<(Key, Value)> = Vec::new();
+    fn batch(&self, prefix: &str) -> Vec<(Key, Object)> {
+        let mut objects: Vec<(Key, Object)> = Vec::new();
         let mut untouched = 0;
         loop {
             let after_key = objects.last().map(|(key, _)| &**key);
@@ -120,7 +122,7 @@ impl Tick {
             };
             let Ok(page) = self.registry.store.list(&request) else { return objects };
             for entry in page.entries {
-                if let Ok(object) = serde_json::from_slice::<Value>(entry.value.bytes()) {
+                if let Some(object) = read(&entry) {
                     untouched += usize::from(!is_deleting(&object));
                     objects.push((entry.key, object));
                 }
@@ -133,7 +135,7 @@ impl Tick {
 }
 
 /// Takes `kubernetes` off `spec.finalizers`: the namespace is empty.
-fn drop_finalizer(namespace: &mut Value) {
+fn drop_finalizer(namespace: &mut Object) {
     if let Some(Value::Array(finalizers)) =
         namespace["spec"].as_object_mut().and_then(|s| s.get_mut("finalizers"))
     {

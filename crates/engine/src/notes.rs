@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use windlass_apiserver::kind::Kind;
+use windlass_apiserver::registry::Object;
 use windlass_store::Key;
 
 use crate::draft::Draft;
@@ -17,12 +18,14 @@ impl Tick {
     /// The object an event speaks of, as the draft has it.
     pub(crate) fn about(&self, draft: &Draft, key: &Key) -> Value {
         let Some(object) = draft.current(&self.cache, key) else { return Value::Null };
-        let meta = &object["metadata"];
         let mut about = Map::new();
-        for field in ["name", "namespace", "uid", "resourceVersion"] {
-            if let Some(value) = meta.get(field) {
+        for field in ["name", "namespace", "uid"] {
+            if let Some(value) = object.metadata().get(field) {
                 about.insert(field.to_owned(), value.clone());
             }
+        }
+        if let Some(revision) = object.revision {
+            about.insert("resourceVersion".to_owned(), revision.0.to_string().into());
         }
         json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": about})
     }
@@ -34,7 +37,7 @@ impl Tick {
         match self.recorder.record(about, note, &*world) {
             Some(Record::New(object)) => match self.registry.prepare(kind, object) {
                 Ok(object) => {
-                    draft.insert(kind, object);
+                    draft.insert(kind, object.into());
                 }
                 Err(cause) => tracing::warn!(%cause, "an event cannot be recorded"),
             },
@@ -46,7 +49,7 @@ impl Tick {
     /// The same event again: counts up the one that is there.
     fn count_again(&mut self, draft: &mut Draft, kind: &'static Kind, name: &str, newer: &Value) {
         let key: Key = kind.key(newer["metadata"]["namespace"].as_str(), name).into();
-        let bring_up = |event: &mut Value| {
+        let bring_up = |event: &mut Object| {
             for field in ["count", "lastTimestamp", "message"] {
                 event[field] = newer[field].clone();
             }
@@ -59,7 +62,7 @@ impl Tick {
             draft.replace(kind, &key, before, after);
         } else if let Ok(event) = self.registry.prepare(kind, newer.clone()) {
             // It was to be written with a draft that was thrown away.
-            draft.insert(kind, event);
+            draft.insert(kind, event.into());
         }
     }
 
@@ -79,7 +82,7 @@ impl Tick {
             if !draft.touches(&key)
                 && let Some(event) = self.stored(&key)
             {
-                draft.remove_value(kind, &key, event);
+                draft.remove_object(kind, &key, event);
             }
         }
         let next = self.cache.oldest_events().next().and_then(|(seen, _)| seen.saturating_add(KEPT).ok());

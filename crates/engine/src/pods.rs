@@ -1,9 +1,9 @@
-//! Carries out what scheduling and the kubelet plan for a pod: binding, status, processes, removal.
+//! Carries out what the kubelet plans for a pod: status, processes, removal.
 
 use serde_json::Value;
-use windlass_apiserver::registry::{DeleteOptions, Mark, mark};
-use windlass_control::schedule::{self, Decision};
-use windlass_runner::kubelet::{self, Action, EventType, Facts};
+use windlass_apiserver::kind::Fields;
+use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
+use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView};
 use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};
 use windlass_store::Key;
@@ -28,7 +28,7 @@ impl Tick {
         self.look(draft, key);
     }
 
-    fn look(&mut self, draft: &mut Draft, key: &Key) {
+    pub(crate) fn look(&mut self, draft: &mut Draft, key: &Key) {
         self.place(draft, key);
         let Some(pod) = draft.current(&self.cache, key) else { return };
         // A pod that is not placed here is the kubelet's only when it goes.
@@ -37,7 +37,7 @@ impl Tick {
         }
     }
 
-    fn is_placed(&self, pod: &Value) -> bool {
+    fn is_placed(&self, pod: &Object) -> bool {
         let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
         let scheduled = |c: &Value| c["type"] == "PodScheduled" && c["status"] == "True";
         pod["spec"]["nodeName"] == self.node.name.as_str() && conditions.into_iter().any(scheduled)
@@ -50,69 +50,36 @@ impl Tick {
     }
 
     /// Adds a pod that a controller wants: named, placed and given its first status in one write.
-    pub(crate) fn create_pod(&mut self, draft: &mut Draft, manifest: Value) -> Option<String> {
+    pub(crate) fn create_pod(&mut self, draft: &mut Draft, pattern: &Object) -> Option<String> {
         let kind = self.cache.kind_of("/pods/")?;
-        let mut pod = manifest;
         for _ in 0..NAMES_TRIED {
-            pod = match self.registry.prepare(kind, pod) {
-                Ok(pod) => pod,
-                Err(cause) => {
-                    tracing::error!(%cause, "a pod cannot be made from its template");
-                    return None;
-                }
-            };
-            let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-            let key = kind.key(pod["metadata"]["namespace"].as_str(), &name);
+            let pod = pattern.with_metadata(self.registry.another(pattern.metadata()));
+            let name = pod.text("name").to_owned();
+            let key = kind.key(pod.metadata()["namespace"].as_str(), &name);
             if !draft.touches(&key) && self.cache.uid_of(&key).is_none() {
                 let key = draft.insert(kind, pod);
                 self.look(draft, &key);
                 return Some(name);
             }
             // Taken: another one is drawn.
-            pod["metadata"]["name"] = Value::Null;
         }
         tracing::error!("no free name for a pod; the Job is asked again");
         None
     }
 
-    /// Binds a pod to the node, or says why it waits.
-    fn place(&mut self, draft: &mut Draft, key: &Key) {
-        let Some(pod) = draft.current(&self.cache, key) else { return };
-        if is_deleting(pod) || is_ended(pod) {
-            return;
-        }
-        let Some(plan) = schedule::plan(pod, &self.node, self.world.now()) else { return };
-        let about = self.about(draft, key);
-        draft.edit(&self.cache, key, |pod| {
-            if let Decision::Bind { node } = &plan.decision {
-                pod["spec"]["nodeName"] = node.as_str().into();
-            }
-            set_condition(&mut pod["status"], plan.condition);
-        });
-        for event in plan.events {
-            let note = Note {
-                warning: event.warning,
-                reason: event.reason.to_owned(),
-                message: event.message,
-                component: "default-scheduler",
-            };
-            self.note(draft, &about, &note);
-        }
-    }
-
     /// Asks the kubelet about a bound pod and carries out its plan.
-    fn kubelet(&mut self, draft: &mut Draft, key: &Key) {
+    pub(crate) fn kubelet(&mut self, draft: &mut Draft, key: &Key) {
         let Some(pod) = draft.current(&self.cache, key) else { return };
-        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let uid = pod.text("uid").to_owned();
         let now = self.world.now();
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
-        let mut plan = kubelet::plan(pod, &facts, now);
+        let mut plan = kubelet::plan(parts(pod), &facts, now);
         let (starts, blocked) = self.processes(pod, &plan.actions);
         if !blocked.is_empty() {
             facts.blocked = blocked;
-            plan = kubelet::plan(pod, &facts, now);
-            let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+            plan = kubelet::plan(parts(pod), &facts, now);
+            let namespace = pod.text("namespace").to_owned();
             self.blocked.entry(namespace).or_default().insert(key.clone());
         }
         draft.reconsider(&uid);
@@ -126,10 +93,14 @@ impl Tick {
             }
         }
         if let Some(status) = plan.status {
-            draft.edit(&self.cache, key, |pod| pod["status"] = status);
+            draft.edit(&self.cache, key, |pod| pod.set_status(status));
+            self.give_back(draft, key);
         }
         self.effects(draft, key, &uid, &plan.actions, starts);
         self.settle_runs(draft, key, &uid, &facts);
+        if draft.current(&self.cache, key).is_some_and(|pod| !is_deleting(pod)) {
+            draft.quiet.insert(key.clone());
+        }
     }
 
     fn effects(&self, draft: &mut Draft, key: &Key, uid: &str, actions: &[Action], starts: Vec<Start>) {
@@ -167,15 +138,18 @@ impl Tick {
     /// The processes behind the plan's starts, and what keeps containers from having one.
     fn processes(
         &self,
-        pod: &Value,
+        pod: &Object,
         actions: &[Action],
     ) -> (Vec<Start>, Vec<(String, &'static str, String)>) {
         let (mut starts, mut blocked) = (Vec::new(), Vec::new());
-        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
-        let lookup = Objects { tick: self, namespace };
+        if !actions.iter().any(|action| matches!(action, Action::Start { .. })) {
+            return (starts, blocked);
+        }
+        let lookup = Objects { tick: self, namespace: pod.text("namespace") };
+        let whole = pod.whole();
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
-            match process(pod, container, &lookup, &self.host) {
+            match process(&whole, container, &lookup, &self.host) {
                 Ok(process) => starts.push(self.start_of(pod, container, *attempt, process)),
                 Err(cause) => {
                     blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()));
@@ -185,14 +159,15 @@ impl Tick {
         (starts, blocked)
     }
 
-    fn start_of(&self, pod: &Value, container: &str, attempt: u32, process: Process) -> Start {
-        let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+    fn start_of(&self, pod: &Object, container: &str, attempt: u32, process: Process) -> Start {
+        let uid = pod.text("uid");
         Start {
             key: RunKey { pod: uid.to_owned(), container: container.to_owned(), attempt },
             argv: process.argv,
             env: process.env,
             cwd: process.cwd,
             log: self.home.container_log(uid, container, attempt),
+            log_limit: self.log_limit,
             stdio: process.stdio,
         }
     }
@@ -201,9 +176,9 @@ impl Tick {
     pub(crate) fn delete_pod(&mut self, draft: &mut Draft, key: &Key) {
         let Some(pod) = draft.current(&self.cache, key) else { return };
         let Some(kind) = self.cache.kind_of("/pods/") else { return };
-        match mark(kind, pod, &DeleteOptions::default(), self.world.now()) {
+        match mark(kind, &pod.whole(), &DeleteOptions::default(), self.world.now()) {
             Mark::Gone => draft.remove(&self.cache, key),
-            Mark::Stays(marked) => draft.edit(&self.cache, key, |pod| *pod = *marked),
+            Mark::Stays(marked) => draft.edit(&self.cache, key, |pod| *pod = (*marked).into()),
         }
         self.kubelet(draft, key);
     }
@@ -211,6 +186,9 @@ impl Tick {
     /// A pod left the store: whatever of it still runs is ended, and its logs go.
     pub(crate) fn pod_left(&mut self, key: &Key) {
         let Some(uid) = self.cache.uid_of(key).map(str::to_owned) else { return };
+        self.room.leave(key);
+        self.room.free(&uid);
+        self.room.keep();
         let alive = self.runs.alive(&uid);
         for run in &alive {
             self.runtime.signal(run, libc::SIGKILL);
@@ -260,24 +238,28 @@ struct Objects<'a> {
 
 impl Lookup for Objects<'_> {
     fn config_map(&self, name: &str) -> Option<Value> {
-        self.tick.stored(&format!("/configmaps/{}/{name}", self.namespace))
+        self.tick.stored(&format!("/configmaps/{}/{name}", self.namespace)).map(|object| object.whole())
     }
     fn secret(&self, name: &str) -> Option<Value> {
-        self.tick.stored(&format!("/secrets/{}/{name}", self.namespace))
+        self.tick.stored(&format!("/secrets/{}/{name}", self.namespace)).map(|object| object.whole())
     }
 }
 
-pub(crate) fn is_deleting(object: &Value) -> bool {
+fn parts(pod: &Object) -> PodView<'_> {
+    PodView { metadata: pod.metadata(), spec: pod.spec(), status: pod.status() }
+}
+
+pub(crate) fn is_deleting(object: &dyn Fields) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-pub(crate) fn is_ended(pod: &Value) -> bool {
-    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
+pub(crate) fn is_ended(pod: &Object) -> bool {
+    matches!(pod.status()["phase"].as_str(), Some("Succeeded" | "Failed"))
 }
 
 /// The runs of a pod that its status shows as running.
-pub(crate) fn begun(pod: &Value) -> Vec<RunKey> {
-    let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+pub(crate) fn begun(pod: &Object) -> Vec<RunKey> {
+    let uid = pod.text("uid");
     let lists = ["containerStatuses", "initContainerStatuses"];
     let statuses = lists.iter().filter_map(|list| pod["status"][*list].as_array()).flatten();
     statuses

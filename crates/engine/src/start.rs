@@ -4,6 +4,7 @@ use std::fs::File;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -24,7 +25,9 @@ use crate::events::Recorder;
 use crate::facts::Runs;
 use crate::home::{Home, HomeError, Running};
 use crate::identity::{Identity, IdentityError};
+use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
+use crate::pace::Pace;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
@@ -96,6 +99,9 @@ pub struct Engine {
     ended: watch::Receiver<Option<String>>,
     store: Store,
     home: Home,
+    state: Running,
+    idle: Idle,
+    idle_exit: watch::Sender<Option<Duration>>,
     _lock: File,
 }
 
@@ -128,14 +134,16 @@ impl Engine {
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry { store: store.clone(), world: config.world.clone() };
-        let machine = Machine::read();
+        let machine = Machine::read(config.home.root());
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
         let attachable = Arc::clone(&runtime);
         let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
+        let busy = Arc::clone(&tick.busy);
         let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;
         tick.adopt(known);
+        busy.store(tick.cache.busy(), Ordering::Release);
         let server = http::start(
             registry,
             http::Config {
@@ -165,8 +173,10 @@ impl Engine {
         })
         .map_err(StartError::Serve)?;
         identity.port = Some(address.port());
-        publish(&config, &identity, address)?;
-        Ok(Engine { server, stop, ended, store, home: config.home, _lock: lock })
+        let state = publish(&config, &identity, address)?;
+        let (idle_exit, after) = watch::channel(config.idle_exit);
+        let idle = Idle { activity: server.activity(), busy, world: config.world, after };
+        Ok(Engine { server, stop, ended, store, home: config.home, state, idle, idle_exit, _lock: lock })
     }
 
     /// A client with all rights, without a network between.
@@ -181,16 +191,49 @@ impl Engine {
         self.server.address()
     }
 
+    /// Resolves when it has been idle for as long as its configuration allows.
+    pub fn idle(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.idle.clone().elapsed()
+    }
+
+    /// Whether at this moment no request is answered and no job or pod is unfinished.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.idle.is_quiet()
+    }
+
+    /// From now on it stays, however idle it is.
+    ///
+    /// # Errors
+    /// The state file cannot be written; it stays all the same.
+    pub fn stay(&mut self) -> Result<(), HomeError> {
+        self.idle_exit.send_replace(None);
+        self.state.idle_exit_s = None;
+        self.home.write_state(&self.state)
+    }
+
     /// Stops it; returns when everything is on disk and the lock is free.
     pub async fn stop(self, pods: StopPods) {
-        self.stop.send_replace(Some(pods));
-        self.stopped().await;
-        self.server.stop().await;
-        // The lock of the home goes last: whoever has it finds the store free.
-        self.store.release().await;
+        self.halt(pods).await;
         if let Err(cause) = std::fs::remove_file(self.home.state()) {
             tracing::warn!(%cause, "the engine's state file stays behind");
         }
+    }
+
+    /// Stops it as one that is not needed now: its state file says how the next one is to be started.
+    pub async fn rest(self) {
+        self.halt(StopPods::Leave).await;
+        if let Err(cause) = self.home.write_state(&Running { resting: true, ..self.state.clone() }) {
+            tracing::warn!(%cause, "the engine's state file cannot be written");
+        }
+    }
+
+    /// The lock of the home goes last, with `self`: whoever has it finds the store free.
+    async fn halt(&self, pods: StopPods) {
+        self.stop.send_replace(Some(pods));
+        self.stopped().await;
+        self.server.stop().await;
+        self.store.release().await;
     }
 
     /// Resolves if the engine ends by itself, with the cause.
@@ -272,8 +315,9 @@ fn tick(
         runtime,
         world: config.world.clone(),
         home: config.home.clone(),
+        log_limit: config.logs.attempt_bytes,
         hub: hub.clone(),
-        sweeper: Sweeper::start(config.home.clone()),
+        sweeper: Sweeper::start(config.home.clone(), config.logs.total_bytes),
         node: schedule::Node {
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),
@@ -283,6 +327,8 @@ fn tick(
                 Images::Host => schedule::Images::Host,
             },
         },
+        room: schedule::Room::default(),
+        newcomers: Vec::new(),
         authority,
         host: Host {
             env: config.environment.clone(),
@@ -293,16 +339,20 @@ fn tick(
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),
         timers: Timers::default(),
+        foreign: 0,
+        pace: Pace::new(world::instant()),
+        patterns: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),
         blocked: Default::default(),
         careful: 0,
+        busy: Arc::default(),
         drain_until: None,
     }
 }
 
 /// Tells clients where the engine is: the kubeconfig, and the state file that says it is ready.
-fn publish(config: &Config, identity: &Identity, address: SocketAddr) -> Result<(), HomeError> {
+fn publish(config: &Config, identity: &Identity, address: SocketAddr) -> Result<Running, HomeError> {
     let home = &config.home;
     identity.save(home)?;
     home.write_private(&home.kubeconfig(), identity.kubeconfig(address).as_bytes())?;
@@ -312,7 +362,10 @@ fn publish(config: &Config, identity: &Identity, address: SocketAddr) -> Result<
         version: env!("CARGO_PKG_VERSION").to_owned(),
         images: config.images,
         started: rfc3339(config.world.now()),
+        idle_exit_s: config.idle_exit.map(|after| after.as_secs()),
+        resting: false,
+        notes: config.notes.clone(),
     };
-    // A struct of plain fields always has a JSON form.
-    home.write_private(&home.state(), &serde_json::to_vec_pretty(&state).unwrap_or_default())
+    home.write_state(&state)?;
+    Ok(state)
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -16,15 +17,17 @@ use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
 use windlass_runner::process::Host;
-use windlass_runner::runtime::{Event, Runtime, RuntimeGone};
+use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
 use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
 
 use crate::cache::Cache;
-use crate::draft::Draft;
+use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
 use crate::home::Home;
+use crate::jobs::Pattern;
 use crate::logs::Hub;
+use crate::pace::Pace;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
@@ -34,6 +37,8 @@ use crate::world;
 const BATCH: usize = 256;
 /// Changes taken from the store at once.
 const CHANGES: usize = 1024;
+/// The present attempt of a container and the one before it, as a kubelet keeps them.
+const KEPT_ATTEMPTS: u32 = 2;
 /// How long the engine waits before it writes again when too much waits to be written.
 const RETRY: Duration = Duration::from_millis(100);
 /// How long a draining engine lets containers end by themselves, and how often it kills then.
@@ -51,9 +56,15 @@ pub(crate) struct Tick {
     pub(crate) runtime: Arc<dyn Runtime>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) home: Home,
+    /// What is kept of the log of one attempt, bytes.
+    pub(crate) log_limit: u64,
     pub(crate) hub: Hub,
     pub(crate) sweeper: Sweeper,
     pub(crate) node: windlass_control::schedule::Node,
+    /// Who holds the node's room, and who waits for some.
+    pub(crate) room: windlass_control::schedule::Room,
+    /// Pods that came to wait for room in this draft.
+    pub(crate) newcomers: Vec<Key>,
     /// The authority's certificate, which every namespace is given.
     pub(crate) authority: String,
     pub(crate) host: Host,
@@ -61,6 +72,12 @@ pub(crate) struct Tick {
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,
     pub(crate) timers: Timers,
+    /// Changes of others that were taken in since the pace was last told.
+    pub(crate) foreign: usize,
+    /// How much happens.
+    pub(crate) pace: Pace,
+    /// What Jobs' pods have in common, by the Job's uid.
+    pub(crate) patterns: HashMap<String, Pattern>,
     /// Objects to look at.
     pub(crate) dirty: BTreeSet<Key>,
     /// Objects to ask garbage collection about.
@@ -69,6 +86,8 @@ pub(crate) struct Tick {
     pub(crate) blocked: HashMap<String, BTreeSet<Key>>,
     /// Rounds in which one object is asked at a time: the store refused an object in a larger draft.
     pub(crate) careful: usize,
+    /// How many jobs and pods are not over, for whoever wants to know whether the engine is idle.
+    pub(crate) busy: Arc<AtomicUsize>,
     /// Set while the engine ends pods before it stops: when those that still run are killed.
     pub(crate) drain_until: Option<Timestamp>,
 }
@@ -110,7 +129,8 @@ impl Tick {
         mut stop: watch::Receiver<Option<StopPods>>,
     ) -> Result<(), TickError> {
         loop {
-            let ready = self.ready(&mut changes, &mut stop).await?;
+            let mut ready = self.ready(&mut changes, &mut stop).await?;
+            self.gather(&mut ready, &mut changes).await?;
             match ready.stop {
                 Some(StopPods::Leave) => return Ok(()),
                 Some(StopPods::End) => self.drain(),
@@ -124,6 +144,7 @@ impl Tick {
             let due = self.timers.due(self.world.now());
             self.look_at(due);
             self.step().await?;
+            self.busy.store(self.cache.busy(), Ordering::Release);
             if self.drained() {
                 return Ok(());
             }
@@ -137,7 +158,7 @@ impl Tick {
         stop: &mut watch::Receiver<Option<StopPods>>,
     ) -> Result<Ready, TickError> {
         let mut ready = Ready::default();
-        if self.dirty.is_empty() && self.garbage.is_empty() {
+        if self.dirty.is_empty() && self.garbage.is_empty() && !self.room.is_stirred() {
             tokio::select! {
                 told = stop.changed(), if self.drain_until.is_none() => {
                     // Whoever drops the engine without stopping it leaves its pods running.
@@ -150,6 +171,12 @@ impl Tick {
         } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
             ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
         }
+        self.take_ready(&mut ready, changes)?;
+        Ok(ready)
+    }
+
+    /// Takes what is there without waiting.
+    fn take_ready(&self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
         if let Some(events) = self.runtime.events().now_or_never() {
             ready.events.extend(events?);
         }
@@ -158,7 +185,22 @@ impl Tick {
         {
             ready.take_changes(list)?;
         }
-        Ok(ready)
+        Ok(())
+    }
+
+    /// While much happens, waits a moment for more of it.
+    async fn gather(&mut self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
+        let now = world::instant();
+        self.pace.saw(ready.events.len() + self.foreign, now);
+        self.foreign = 0;
+        let wait = self.pace.wait(now);
+        if !wait.is_zero() && ready.stop.is_none() && !ready.compacted {
+            world::pause(wait).await;
+            let before = ready.events.len();
+            self.take_ready(ready, changes)?;
+            self.pace.saw(ready.events.len() - before, world::instant());
+        }
+        Ok(())
     }
 
     fn next_time(&self) -> Option<Timestamp> {
@@ -170,11 +212,18 @@ impl Tick {
         let mut draft = Draft::default();
         let asked = self.decide(&mut draft);
         if draft.is_empty() {
+            self.room.keep();
             self.garbage.extend(draft.again);
             return Ok(());
         }
-        match draft.transaction(&self.registry).commit().await {
+        let outcome = draft.transaction(&self.registry).commit().await;
+        match &outcome {
+            Ok(_) => self.room.keep(),
+            Err(_) => self.room.take_back(),
+        }
+        match outcome {
             Ok(committed) => {
+                self.pace.committed(world::instant());
                 self.done(draft, &committed);
                 return Ok(());
             }
@@ -216,6 +265,8 @@ impl Tick {
                 look(self, draft, &key);
                 asked.objects.push(key);
             }
+            let most = limit.saturating_sub(asked.len());
+            asked.objects.extend(self.fill(draft, most));
         }
         while asked.len() < limit
             && draft.len() < limit
@@ -238,6 +289,7 @@ impl Tick {
     fn give_up(&mut self, asked: &Asked, cause: &CommitError) {
         for key in asked.objects.iter().chain(&asked.garbage) {
             tracing::error!(%key, %cause, "what this object asks for cannot be stored");
+            self.room.leave(key);
             let mut draft = Draft::default();
             let about = self.about(&draft, key);
             let note = Note {
@@ -253,19 +305,31 @@ impl Tick {
             // Nobody waits for it: if it fails too, the log has it.
             tokio::spawn(async move { transaction.commit().await });
         }
+        self.room.keep();
     }
 
     fn done(&mut self, mut draft: Draft, committed: &Committed) {
-        for (key, revision, value) in draft.outcome(committed) {
-            let ripple = match value {
-                Some(value) => self.arrive(&key, revision, value),
+        for Outcome { key, revision, object, view, quiet } in draft.outcome(committed) {
+            let mut ripple = match object {
+                Some(object) => self.arrive(&key, revision, object, view),
                 None => self.depart(&key, revision),
             };
+            if quiet {
+                ripple.dirty.retain(|other| *other != key);
+            }
             self.take(ripple);
         }
         self.garbage.extend(draft.again);
+        let mut outdated = Vec::new();
         for start in &draft.starts {
             self.runs.starting(&start.key);
+            if let Some(old) = start.key.attempt.checked_sub(KEPT_ATTEMPTS) {
+                // Of an attempt that is neither the present nor the previous one nothing is asked any more.
+                let old = RunKey { attempt: old, ..start.key.clone() };
+                self.runs.drop_run(&old);
+                self.sweeper.remove_attempt(old.clone());
+                outdated.push(old);
+            }
             self.hub.started(&start.key);
         }
         if !draft.starts.is_empty() {
@@ -275,6 +339,9 @@ impl Tick {
             if self.runs.first_signal(&run, signal) {
                 self.runtime.signal(&run, signal);
             }
+        }
+        if !outdated.is_empty() {
+            self.runtime.forget(outdated);
         }
         let settled: Vec<_> = draft.settled.iter().flat_map(|pod| self.runs.settle(pod)).collect();
         if !settled.is_empty() {

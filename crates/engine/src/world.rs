@@ -50,6 +50,17 @@ pub(crate) async fn sleep_until(world: &dyn World, at: Option<Timestamp>) {
     }
 }
 
+/// The monotonic clock of the runtime (virtual where tests pause it).
+pub(crate) fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// Rests. For threads that have all the time in the world.
+#[expect(clippy::disallowed_methods, reason = "the engine's one rest")]
+pub(crate) fn rest(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// Waits.
 pub(crate) async fn pause(wait: std::time::Duration) {
     tokio::time::sleep(wait).await;

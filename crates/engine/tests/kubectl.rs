@@ -227,7 +227,7 @@ fn attaches(kubectl: &Kubectl) {
     drop(pty.slave);
     let mut terminal = std::fs::File::from(pty.master);
     let mut seen = String::new();
-    await_text(&mut terminal, &mut seen, "press enter");
+    await_text(&mut terminal, &mut seen, "pressing enter");
     terminal.write_all(b"hello\r").expect("it is read");
     await_text(&mut terminal, &mut seen, "31 97");
     assert!(seen.contains("<hello>"), "{seen}");

@@ -81,6 +81,19 @@ pub(crate) fn terminated(container: &ContainerStatus) -> Option<&ContainerStateT
     container.state.as_ref()?.terminated.as_ref()
 }
 
+/// What a pod asks for, for sentences: `cpu 1, memory 2Gi`; of several containers with their names.
+pub(crate) fn requests(pod: &Pod) -> String {
+    let containers = pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    let asked = containers.iter().filter_map(|container| {
+        let requests = container.resources.as_ref()?.requests.as_ref()?;
+        let words: Vec<String> =
+            requests.iter().map(|(name, amount)| format!("{name} {}", amount.0)).collect();
+        let of = if containers.len() > 1 { format!("{}: ", container.name) } else { String::new() };
+        (!words.is_empty()).then(|| format!("{of}{}", words.join(", ")))
+    });
+    asked.collect::<Vec<_>>().join("; ")
+}
+
 /// Whether any container of the pod has ever started.
 pub(crate) fn has_started(pod: &Pod) -> bool {
     containers(pod).any(|container| {

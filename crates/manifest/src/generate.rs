@@ -60,11 +60,15 @@ fn container(request: &JobRequest) -> Value {
     container.into()
 }
 
+/// What a host job asks for whose user named no CPU: a machine then runs as many at once as it has cores.
+const HOST_CPU: &str = "1";
+
 /// CPU is asked for and not limited, because a limit throttles; memory is both, because what is over it must end.
 fn resources(request: &JobRequest) -> Option<Value> {
-    let mut requests = BTreeMap::new();
-    requests.extend(request.cpu.as_ref().map(|cpu| ("cpu", cpu)));
-    requests.extend(request.memory.as_ref().map(|memory| ("memory", memory)));
+    let mut requests: BTreeMap<&str, &str> = BTreeMap::new();
+    let unnamed = (request.place == Place::Host).then_some(HOST_CPU);
+    requests.extend(request.cpu.as_deref().or(unnamed).map(|cpu| ("cpu", cpu)));
+    requests.extend(request.memory.as_deref().map(|memory| ("memory", memory)));
     let limits = request.memory.as_ref().map(|memory| json!({ "memory": memory }));
     let mut resources = Map::new();
     if !requests.is_empty() {

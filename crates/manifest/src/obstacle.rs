@@ -59,12 +59,38 @@ fn scheduling(pod: &Pod) -> Option<Obstacle> {
             let next = "whoever set the pod's scheduling gates must remove them";
             Obstacle::blocked(format_args!("scheduling gates: {message}"), next)
         }
-        _ if is_short_of_room(message) => Obstacle::waiting(format_args!("a node with room: {message}")),
+        _ if is_short_of_room(message) => room(pod, message),
         _ => {
             let next = "change what the job asks of a node (selector, tolerations, image), or the nodes";
             Obstacle::blocked(format_args!("scheduling: {message}"), next)
         }
     })
+}
+
+/// What is asked for, and what the scheduler says of it, without its thoughts on ending others.
+fn room(pod: &Pod, message: &str) -> Obstacle {
+    let wanted = facts::requests(pod);
+    let of = if wanted.is_empty() { String::new() } else { format!(" for {wanted}") };
+    let tail = [". no new claims", ". preemption:"].iter().filter_map(|words| message.find(words)).min();
+    let told = message[..tail.unwrap_or(message.len())].trim_end_matches('.');
+    if is_too_large(message) {
+        let next = "ask for less, or for a larger node; `kubectl get nodes -o yaml` tells what each has";
+        return Obstacle::blocked(format_args!("its size: no node has room{of}, even empty ({told})"), next);
+    }
+    Obstacle::waiting(format_args!("a node with room{of} ({told})"))
+}
+
+/// Whether resources are all that is short, and on no node would it help if others left: each is too small.
+/// The words are upstream's (`scheduler/framework/preemption`).
+fn is_too_large(message: &str) -> bool {
+    let Some((nodes, rest)) =
+        message.strip_prefix("0/").and_then(|rest| rest.split_once(" nodes are available: "))
+    else {
+        return false;
+    };
+    let reasons = rest.split_once(". ").map_or(rest, |(reasons, _)| reasons);
+    reasons.split(", ").all(|reason| reason.contains(" Insufficient "))
+        && message.contains(&format!(": {nodes} Preemption is not helpful for scheduling"))
 }
 
 /// Room comes back when other pods end; a selector or a taint that does not fit stays so.

@@ -293,14 +293,30 @@ fn a_pod_that_no_node_takes_waits_with_the_schedulers_words() {
         pod(json!({ "status": { "phase": "Pending", "conditions": [
             { "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message } ] } }))
     };
-    let room = "0/1 nodes are available: 1 Insufficient cpu.";
-    let text = format!("waiting for a node with room: {room}");
+    let room = "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are \
+                available: 1 No preemption victims found for incoming pod.";
+    let text = "waiting for a node with room (0/1 nodes are available: 1 Insufficient cpu)".to_owned();
     stands(
         json!({ "status": { "active": 1 } }),
         &[pod(room)],
         Phase::Pending,
         Outlook::ResolvesItself,
         &text,
+    );
+    let mut large = pod(
+        "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient memory. preemption: 0/1 nodes are available: \
+         1 Preemption is not helpful for scheduling.",
+    );
+    let requests = json!({ "requests": { "cpu": "64", "memory": "1Ti" } });
+    large.spec =
+        serde_json::from_value(json!({ "containers": [{ "name": "main", "resources": requests }] })).unwrap();
+    stands(
+        json!({ "status": { "active": 1 } }),
+        &[large],
+        Phase::Pending,
+        Outlook::NeedsAction,
+        "blocked by its size: no node has room for cpu 64, memory 1Ti, even empty (0/1 nodes are available: \
+         1 Insufficient cpu, 1 Insufficient memory)",
     );
     let never = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
     let text = format!("blocked by scheduling: {never}");

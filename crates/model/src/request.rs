@@ -39,7 +39,8 @@ pub struct JobRequest {
     pub ttl: Option<Duration>,
     /// Created suspended: nothing starts until it is resumed.
     pub suspend: bool,
-    /// CPU that a pod asks for, as a Kubernetes quantity (`500m`, `2`).
+    /// CPU that a pod asks for, as a Kubernetes quantity (`500m`, `2`). `None`: one for a host process, nothing for a
+    /// container.
     pub cpu: Option<String>,
     /// Memory that a pod asks for and may use, as a Kubernetes quantity (`512Mi`).
     pub memory: Option<String>,

@@ -49,6 +49,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())],
         cwd: None,
         log: folder.join(format!("{round}-{n}")).join("main").join("0.log"),
+        log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
     };
     let begin = now();
@@ -76,9 +77,11 @@ async fn main() {
     let folder = std::env::temp_dir().join(format!("windlass-rate-{}", std::process::id()));
     let program = std::env::args_os().nth(1).expect("the shim's program");
     let runtime = ShimRuntime::connect(folder.join("shim"), vec![program]).await.expect("the shim starts");
+    let rounds: usize =
+        std::env::args().nth(2).map_or(5, |rounds| rounds.parse().expect("a number of rounds"));
     let mut round = 0;
     for program in ["/bin/true", "/bin/echo"] {
-        for _ in 0..5 {
+        for _ in 0..rounds {
             let (me, them) = (std::process::id(), runtime.pid().expect("the shim lives"));
             let before = cpu_us(me);
             let plain = plain(program);

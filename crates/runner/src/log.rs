@@ -1,7 +1,10 @@
-//! Reading the logs that the shim writes (CRI line format): from the first byte to the run's end, as the file grows.
-//! It knows no pod and no HTTP; that a run has ended it is told.
+//! Reading the logs that the shim writes (CRI line format, in segments): from the first byte that is kept to the run's
+//! end, as it grows. It knows no pod and no HTTP; that a run has ended it is told.
 
 pub(crate) mod entry;
+mod keep;
+pub(crate) mod render;
+pub(crate) mod segments;
 mod tail;
 mod watch;
 
@@ -11,16 +14,20 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_core::Stream;
 use jiff::Timestamp;
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::{mpsc, watch as signal};
 
-use self::entry::Entries;
+use self::entry::Cutter;
+use self::render::Render;
+use self::segments::Segment;
+
+pub use self::keep::{base, files, shed};
+pub use self::tail::Place;
 
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
@@ -34,6 +41,16 @@ pub enum Output {
     Stdout,
     /// stderr.
     Stderr,
+}
+
+impl Output {
+    /// As a log names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Output::Stdout => "stdout",
+            Output::Stderr => "stderr",
+        }
+    }
 }
 
 /// What of a log is wanted; as `PodLogOptions` has it.
@@ -55,17 +72,16 @@ pub struct ReadOptions {
     pub follow: bool,
 }
 
-/// A place in a log.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Place(u64);
-
 /// Where a log ends now; of one that is not there yet this is its begin.
-#[must_use]
-pub fn end(path: &Path) -> Place {
-    Place(path.metadata().map_or(0, |meta| meta.len()))
+///
+/// # Errors
+/// It cannot be read.
+pub fn end(path: &Path) -> io::Result<Place> {
+    tail::end(path)
 }
 
-/// Reads a log. The bytes are the program's own, unless times are asked for. A log that is not there is empty; one
+/// Reads a log. The bytes are the program's own, unless times are asked for; what is not kept any more is told in a line
+/// of its own (`log/render.rs`). A log that is not there is empty; one
 /// that is followed may come later. `ended` becomes true when the run is over and its log complete; a dropped sender
 /// means the same. Must be called within a tokio runtime.
 pub fn read(
@@ -75,7 +91,8 @@ pub fn read(
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static {
     let (give, take) = mpsc::channel(WAITING);
     tokio::spawn(async move {
-        let mut reader = Reader { path, entries: Entries::new(&options), options, ended, give };
+        let render = Render::new(&options, true);
+        let mut reader = Reader { path, cutter: Cutter::default(), render, options, ended, give };
         if let Err(Stop::Fault(error)) = reader.run().await {
             // A receiver that is gone wants no error either.
             let _ = reader.give.send(Err(error)).await;
@@ -110,66 +127,99 @@ impl From<io::Error> for Stop {
 struct Reader {
     path: PathBuf,
     options: ReadOptions,
-    entries: Entries,
+    cutter: Cutter,
+    render: Render,
     ended: signal::Receiver<bool>,
     give: mpsc::Sender<io::Result<Bytes>>,
 }
 
 impl Reader {
     async fn run(&mut self) -> Result<(), Stop> {
-        let Some(mut file) = self.open().await? else { return Ok(()) };
-        if let Some(lines) = self.options.tail {
-            let (path, output) = (self.path.clone(), self.options.output);
-            let begin = tokio::task::spawn_blocking(move || tail::begin(&path, lines, output));
-            let begin = begin.await.map_err(io::Error::other)??;
-            file.seek(io::SeekFrom::Start(begin)).await?;
-        }
-        if let Some(Place(place)) = self.options.after {
-            let path = self.path.clone();
-            let begin = tokio::task::spawn_blocking(move || tail::entry(&path, place));
-            file.seek(io::SeekFrom::Start(begin.await.map_err(io::Error::other)??)).await?;
-        }
-        if self.options.follow {
-            self.follow(&mut file).await?;
-        } else {
-            self.read_to_end(&mut file).await?;
-        }
-        let rest = self.entries.finish();
-        self.give(rest).await
-    }
-
-    async fn follow(&mut self, file: &mut File) -> Result<(), Stop> {
-        let mut growth = watch::growth(&self.path)?;
+        let Some(mut place) = self.begin().await? else { return Ok(()) };
         loop {
-            // Both are looked at before reading: what comes later wakes.
-            growth.seen();
-            let is_over = self.is_over();
-            self.read_to_end(file).await?;
-            if is_over {
-                return Ok(());
+            match self.open(place.segment).await? {
+                Some(segment) => {
+                    if !self.read_segment(segment, place).await? {
+                        return Ok(());
+                    }
+                }
+                // Gone again: it was over the limit. The next one says how much that was.
+                None => self.render.jump(),
             }
-            self.wait(&mut growth).await?;
+            let Some(next) = segments::next(&self.path, place.segment)? else { return Ok(()) };
+            if next > place.segment + 1 {
+                self.render.jump();
+            }
+            place = Place { segment: next, ..Place::default() };
         }
     }
 
-    /// The file, when it is there; `None` if the run ended without one.
-    async fn open(&mut self) -> Result<Option<File>, Stop> {
+    /// Where to begin, when there is something; `None` if the run ended without a log.
+    async fn begin(&mut self) -> Result<Option<Place>, Stop> {
         loop {
             let is_over = self.is_over() || !self.options.follow;
-            match File::open(&self.path).await {
-                Ok(file) => return Ok(Some(file)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound && is_over => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
+            if let Some(place) = self.first().await? {
+                return Ok(Some(place));
+            }
+            if is_over {
+                return Ok(None);
             }
             let ancestor = nearest(&self.path);
             let mut growth = watch::growth(ancestor)?;
             growth.seen();
             // It may have come between the look and the watch.
-            if ancestor != self.path && nearest(&self.path) == ancestor {
+            if ancestor != self.path && nearest(&self.path) == ancestor && self.first().await?.is_none() {
                 self.wait(&mut growth).await?;
             }
         }
+    }
+
+    async fn first(&mut self) -> Result<Option<Place>, Stop> {
+        if let Some(lines) = self.options.tail {
+            let (path, output) = (self.path.clone(), self.options.output);
+            let place = blocking(move || tail::begin(&path, lines, output)).await?;
+            if let Some(place) = place {
+                self.render = Render::new(&self.options, place.is_begin);
+            }
+            return Ok(place);
+        }
+        if let Some(place) = self.options.after {
+            let is_there = self.path.exists() || !segments::list(&self.path)?.is_empty();
+            self.render = Render::new(&self.options, place.is_begin);
+            return Ok(is_there.then_some(place));
+        }
+        let first = if self.path.exists() { Some(0) } else { segments::list(&self.path)?.first().copied() };
+        Ok(first.map(|segment| Place { segment, ..Place::default() }))
+    }
+
+    async fn open(&self, number: u64) -> Result<Option<Arc<Segment>>, Stop> {
+        let path = self.path.clone();
+        Ok(blocking(move || segments::open(&path, number)).await?.map(Arc::new))
+    }
+
+    /// Reads a segment until it is closed, or the run has ended. `true`: it is closed, and others may follow.
+    async fn read_segment(&mut self, segment: Arc<Segment>, from: Place) -> Result<bool, Stop> {
+        let mut place = from.offset;
+        let mut growth = match self.options.follow && !segment.is_closed() {
+            true => Some(watch::growth(&segments::plain(&self.path, from.segment))?),
+            false => None,
+        };
+        let is_closed = loop {
+            // All are looked at before reading: what comes later wakes.
+            if let Some(growth) = &mut growth {
+                growth.seen();
+            }
+            let (is_closed, is_over) = (segment.is_closed(), self.is_over());
+            self.read_to_end(&segment, &mut place).await?;
+            let Some(growth) = growth.as_mut().filter(|_| !is_closed && !is_over) else { break is_closed };
+            // The begin of an entry is read again: a writer that could not finish it takes it back.
+            place -= self.cutter.put_back() as u64;
+            self.wait(growth).await?;
+        };
+        let mut rest = Vec::new();
+        self.cutter.finish(|entry| self.render.put(&entry, &mut rest));
+        self.give(rest).await?;
+        Ok(is_closed)
     }
 
     fn is_over(&self) -> bool {
@@ -185,14 +235,22 @@ impl Reader {
         }
     }
 
-    async fn read_to_end(&mut self, file: &mut File) -> Result<(), Stop> {
-        let mut chunk = vec![0; CHUNK];
+    async fn read_to_end(&mut self, segment: &Arc<Segment>, place: &mut u64) -> Result<(), Stop> {
         loop {
-            let count = file.read(&mut chunk).await?;
-            if count == 0 {
+            let (reading, from) = (Arc::clone(segment), *place);
+            let chunk = blocking(move || {
+                let mut chunk = vec![0; CHUNK];
+                let count = reading.read_at(&mut chunk, from)?;
+                chunk.truncate(count);
+                Ok(chunk)
+            });
+            let chunk = chunk.await?;
+            if chunk.is_empty() {
                 return Ok(());
             }
-            let text = self.entries.take(&chunk[..count])?;
+            *place += chunk.len() as u64;
+            let mut text = Vec::with_capacity(chunk.len());
+            self.cutter.take(&chunk, |entry| self.render.put(&entry, &mut text))?;
             self.give(text).await?;
         }
     }
@@ -207,6 +265,13 @@ impl Reader {
         }
         if self.options.limit_bytes == Some(0) { Err(Stop::Enough) } else { Ok(()) }
     }
+}
+
+/// Files are read beside the tasks.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Stop> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(io::Error::other)??)
 }
 
 /// The nearest directory above (or the file itself) that exists.

@@ -32,6 +32,9 @@ pub struct Start {
     pub cwd: Option<PathBuf>,
     /// The file its output goes to, in the CRI line format. The parent directory is made (0700).
     pub log: PathBuf,
+    /// About so many bytes of it are kept, times included and before they are packed: past it the oldest go.
+    #[serde(default = "log_limit")]
+    pub log_limit: u64,
     /// What its stdin is, and whether it has a terminal.
     #[serde(default)]
     pub stdio: Stdio,
@@ -57,6 +60,13 @@ pub enum Stdin {
     Once,
     /// A pipe that never ends.
     Open,
+}
+
+/// What is kept of a log if nobody says otherwise: 64 MiB.
+pub const LOG_LIMIT: u64 = 64 << 20;
+
+fn log_limit() -> u64 {
+    LOG_LIMIT
 }
 
 /// How a run ended.
@@ -129,6 +139,9 @@ pub enum Event {
         cpu_us: u64,
         /// Peak resident memory, bytes.
         peak_bytes: u64,
+        /// What its log takes, before it is packed, bytes.
+        #[serde(default)]
+        log_bytes: u64,
     },
     /// What became of it cannot be known (its shim died, or the machine was restarted). Nothing of it runs any more.
     Lost {

@@ -157,7 +157,10 @@ impl Scripted {
         let Some(Run { last: Some(Event::Started { at, .. }), .. }) = state.runs.get(key) else { return };
         let (started_at, finished_at) = (*at, (self.clock)());
         let key = key.clone();
-        self.tell(state, Event::Exited { key, ended, started_at, finished_at, cpu_us: 0, peak_bytes: 0 });
+        self.tell(
+            state,
+            Event::Exited { key, ended, started_at, finished_at, cpu_us: 0, peak_bytes: 0, log_bytes: 0 },
+        );
     }
 
     fn start_one(&self, state: &mut State, start: Start) {

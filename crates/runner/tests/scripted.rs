@@ -11,6 +11,7 @@ fn start(container: &str) -> Start {
         env: Vec::new(),
         cwd: None,
         log: "/dev/null".into(),
+        log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: Stdio::default(),
     }
 }

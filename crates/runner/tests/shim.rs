@@ -5,9 +5,10 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{Home, ends, entries, next, read_fifo, starts, write_fifo};
+use common::{Home, ends, entries, next, read_fifo, starts, whole, write_fifo};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use windlass_runner::log::ReadOptions;
 use windlass_runner::runtime::{Ended, Event, Runtime, StartFailure};
 
 fn ended(event: &Event) -> Ended {
@@ -141,8 +142,8 @@ async fn ten_megabytes_come_through_whole() {
     std::fs::write(&input, &text).unwrap();
     runtime.start(vec![home.start("cat", &["cat", input.to_str().unwrap()])]);
     ends(&runtime, 1).await;
-    let read: String = entries(&home.log("cat")).into_iter().map(|entry| entry.2 + "\n").collect();
-    assert!(read == text, "{} bytes of {}", read.len(), text.len());
+    let read = whole(&home.log("cat"), ReadOptions::default()).await;
+    assert!(read == text.as_bytes(), "{} bytes of {}", read.len(), text.len());
     runtime.shutdown(true).await;
 }
 

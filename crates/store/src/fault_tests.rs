@@ -10,6 +10,7 @@ use crate::backend::{Backend, Batch, Memory};
 use crate::errors::*;
 use crate::state::State;
 use crate::sync::lock;
+use crate::tags::Tags;
 use crate::types::*;
 use crate::{Store, sync};
 

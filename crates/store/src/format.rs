@@ -1,12 +1,11 @@
-//! The bytes of the store's records on disk, format 1: numbers as LEB128, text with its length before it.
+//! The bytes of the store's records on disk, format 2: numbers as LEB128, text with its length before it.
 //! It knows nothing of files; what it cannot read it says.
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::state::{Logged, Version};
-use crate::types::{Key, Revision, Tags, Value};
+use crate::tags::Tags;
+use crate::types::{Key, Revision, Value};
 
 /// Why a record cannot be read.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -23,11 +22,15 @@ pub(crate) enum Malformed {
     /// Text that is none.
     #[error("a record holds text that is not UTF-8")]
     Text,
+    /// Tags that are none.
+    #[error("a record holds tags that cannot be")]
+    Tags,
 }
 
 /// The record of a version: under its key.
 pub(crate) fn version(version: &Version) -> Vec<u8> {
-    let mut out = Vec::with_capacity(32 + version.tags.bytes());
+    let (names, values) = version.tags.parts();
+    let mut out = Vec::with_capacity(32 + names.len() + values.len());
     put_version(&mut out, version);
     put_tags(&mut out, &version.tags);
     out
@@ -36,63 +39,69 @@ pub(crate) fn version(version: &Version) -> Vec<u8> {
 /// Reads the record of a version.
 pub(crate) fn read_version(bytes: &[u8]) -> Result<Version, Malformed> {
     let mut input = Input(bytes);
-    let mut version = input.version()?;
-    version.tags = input.tags()?;
+    let version = input.version(Input::tags)?;
     input.end(version)
 }
 
+/// A change as it is written: what the newest version of its key does not tell.
+#[derive(Clone, PartialEq, Debug)]
+pub(crate) struct Past {
+    /// When it was committed, in milliseconds since the epoch.
+    pub(crate) at_ms: u64,
+    /// How many keys there were after it.
+    pub(crate) keys: u64,
+    /// The key.
+    pub(crate) key: Key,
+    /// The version before, if there was one. Without its tags if they stayed the same.
+    pub(crate) before: Option<Version>,
+    /// Whether the tags stayed the same.
+    pub(crate) same_tags: bool,
+    /// Whether the key was there afterwards.
+    pub(crate) put: bool,
+}
+
 const BEFORE: u64 = 1;
-const AFTER: u64 = 2;
+const PUT: u64 = 2;
 const SAME_TAGS: u64 = 4;
 
-/// The record of a change: under its revision. Tags that stayed the same are written once.
-pub(crate) fn change(change: &Logged) -> Vec<u8> {
+/// The record of a change: under its revision. What came after is told by the change after it, or at last by the
+/// key's version.
+pub(crate) fn change(change: &Logged, keys: u64) -> Vec<u8> {
     let Logged { at_ms, key, before, after } = change;
     let same = matches!((before, after), (Some(b), Some(a)) if b.tags == a.tags);
     let flag = |set: bool, flag| if set { flag } else { 0 };
     let mut out = Vec::with_capacity(64 + key.len());
-    put_number(
-        &mut out,
-        flag(before.is_some(), BEFORE) | flag(after.is_some(), AFTER) | flag(same, SAME_TAGS),
-    );
+    put_number(&mut out, flag(before.is_some(), BEFORE) | flag(after.is_some(), PUT) | flag(same, SAME_TAGS));
     put_number(&mut out, *at_ms);
+    put_number(&mut out, keys);
     put_text(&mut out, key);
     if let Some(before) = before {
         put_version(&mut out, before);
-        put_tags(&mut out, &before.tags);
-    }
-    if let Some(after) = after {
-        put_version(&mut out, after);
         if !same {
-            put_tags(&mut out, &after.tags);
+            put_tags(&mut out, &before.tags);
         }
     }
     out
 }
 
 /// Reads the record of a change.
-pub(crate) fn read_change(bytes: &[u8]) -> Result<Logged, Malformed> {
+pub(crate) fn read_change(bytes: &[u8]) -> Result<Past, Malformed> {
     let mut input = Input(bytes);
     let flags = input.number()?;
-    if flags > 7 || (flags & SAME_TAGS != 0 && flags != 7) {
+    let (put, same_tags) = (flags & PUT != 0, flags & SAME_TAGS != 0);
+    if !matches!(flags, 1..=3 | 7) {
         return Err(Malformed::Number);
     }
-    let at_ms = input.number()?;
+    let (at_ms, keys) = (input.number()?, input.number()?);
     let key: Key = input.text()?.into();
-    let (mut before, mut after) = (None, None);
+    let mut before = None;
     if flags & BEFORE != 0 {
-        let tagless = input.version()?;
-        before = Some(Version { tags: input.tags()?, ..tagless });
+        before = Some(match same_tags {
+            true => input.version(|_| Ok(Tags::default()))?,
+            false => input.version(Input::tags)?,
+        });
     }
-    if flags & AFTER != 0 {
-        let tagless = input.version()?;
-        let tags = match &before {
-            Some(before) if flags & SAME_TAGS != 0 => before.tags.clone(),
-            _ => input.tags()?,
-        };
-        after = Some(Version { tags, ..tagless });
-    }
-    input.end(Logged { at_ms, key, before, after })
+    input.end(Past { at_ms, keys, key, before, same_tags, put })
 }
 
 /// The record of a value: where its hole is, then its bytes.
@@ -134,11 +143,9 @@ fn put_version(out: &mut Vec<u8>, version: &Version) {
 }
 
 fn put_tags(out: &mut Vec<u8>, tags: &Tags) {
-    put_number(out, tags.iter().count() as u64);
-    for (name, value) in tags.iter() {
-        put_text(out, name);
-        put_text(out, value);
-    }
+    let (names, values) = tags.parts();
+    put_text(out, names);
+    put_text(out, values);
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
@@ -155,10 +162,16 @@ fn put_number(out: &mut Vec<u8>, mut number: u64) {
 }
 
 /// What is left to read of a record.
-struct Input<'a>(&'a [u8]);
+pub(crate) struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    fn number(&mut self) -> Result<u64, Malformed> {
+    /// All of a record.
+    pub(crate) fn of(record: &'a [u8]) -> Input<'a> {
+        Input(record)
+    }
+
+    /// A number.
+    pub(crate) fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.0.split_first().ok_or(Malformed::Short)?;
@@ -175,31 +188,33 @@ impl<'a> Input<'a> {
         Err(Malformed::Number)
     }
 
-    fn text(&mut self) -> Result<&'a str, Malformed> {
+    /// A text.
+    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
         let length = usize::try_from(self.number()?).map_err(|_| Malformed::Number)?;
         let (text, rest) = self.0.split_at_checked(length).ok_or(Malformed::Short)?;
         self.0 = rest;
         std::str::from_utf8(text).map_err(|_| Malformed::Text)
     }
 
-    /// A version still without its tags.
-    fn version(&mut self) -> Result<Version, Malformed> {
+    /// A version, its tags as they are told.
+    pub(crate) fn version(
+        &mut self,
+        tags: impl FnOnce(&mut Self) -> Result<Tags, Malformed>,
+    ) -> Result<Version, Malformed> {
         let modified = self.number()?;
         let created = modified.checked_sub(self.number()?).ok_or(Malformed::Number)?;
         let size = u32::try_from(self.number()?).map_err(|_| Malformed::Number)?;
-        Ok(Version { created: Revision(created), modified: Revision(modified), size, tags: Arc::default() })
+        let tags = tags(self)?;
+        Ok(Version { created: Revision(created), modified: Revision(modified), size, tags })
     }
 
-    fn tags(&mut self) -> Result<Arc<Tags>, Malformed> {
-        let mut pairs = Vec::new();
-        for _ in 0..self.number()? {
-            let name = self.text()?;
-            pairs.push((name.into(), self.text()?.into()));
-        }
-        Ok(Arc::new(Tags::new(pairs)))
+    fn tags(&mut self) -> Result<Tags, Malformed> {
+        let names = self.text()?;
+        Tags::from_parts(names, self.text()?).ok_or(Malformed::Tags)
     }
 
-    fn end<T>(self, record: T) -> Result<T, Malformed> {
+    /// What was read, if that was all.
+    pub(crate) fn end<T>(self, record: T) -> Result<T, Malformed> {
         if self.0.is_empty() { Ok(record) } else { Err(Malformed::Long) }
     }
 }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::types::Template;
 
-fn tags() -> impl Strategy<Value = Arc<Tags>> {
+fn tags() -> impl Strategy<Value = Tags> {
     let pair = (".{0,4}", ".{0,4}").prop_map(|(n, v)| (n.into(), v.into()));
-    vec(pair, 0..3).prop_map(|pairs| Arc::new(Tags::new(pairs)))
+    vec(pair, 0..3).prop_map(Tags::new)
 }
 
 fn a_version() -> impl Strategy<Value = Version> {
@@ -20,12 +20,25 @@ fn a_version() -> impl Strategy<Value = Version> {
 
 fn a_change() -> impl Strategy<Value = Logged> {
     let versions = (proptest::option::of(a_version()), proptest::option::of(a_version()), any::<bool>());
-    (any::<u64>(), ".{0,20}", versions).prop_map(|(at_ms, key, (before, mut after, same))| {
-        if let (true, Some(before), Some(after)) = (same, &before, &mut after) {
-            after.tags = before.tags.clone();
-        }
-        Logged { at_ms, key: key.into(), before, after }
-    })
+    (any::<u64>(), ".{0,20}", versions)
+        .prop_filter("something happens", |(.., (b, a, _))| b.is_some() || a.is_some())
+        .prop_map(|(at_ms, key, (before, mut after, same))| {
+            if let (true, Some(before), Some(after)) = (same, &before, &mut after) {
+                after.tags = before.tags.clone();
+            }
+            Logged { at_ms, key: key.into(), before, after }
+        })
+}
+
+/// What of a change its record tells.
+fn past(change: &Logged, keys: u64) -> Past {
+    let Logged { at_ms, ref key, ref before, ref after } = *change;
+    let same_tags = matches!((before, after), (Some(b), Some(a)) if b.tags == a.tags);
+    let mut before = before.clone();
+    if let (true, Some(before)) = (same_tags, &mut before) {
+        before.tags = Tags::default();
+    }
+    Past { at_ms, keys, key: key.clone(), before, same_tags, put: after.is_some() }
 }
 
 fn a_value() -> impl Strategy<Value = Value> {
@@ -39,16 +52,16 @@ fn a_value() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn records_come_back(a in a_version(), c in a_change(), v in a_value(), r in any::<u64>()) {
+    fn records_come_back(a in a_version(), c in a_change(), v in a_value(), r in any::<u64>(), k in any::<u64>()) {
         prop_assert_eq!(read_version(&version(&a)), Ok(a));
-        prop_assert_eq!(read_change(&change(&c)), Ok(c));
+        prop_assert_eq!(read_change(&change(&c, k)), Ok(past(&c, k)));
         prop_assert_eq!(read_value(&value(&v)), Ok(v));
         prop_assert_eq!(read_revision(&revision(Revision(r))), Ok(Revision(r)));
     }
 
     #[test]
     fn cut_or_lengthened_records_are_refused(c in a_change(), cut in any::<prop::sample::Index>()) {
-        let mut bytes = change(&c);
+        let mut bytes = change(&c, 7);
         let whole = bytes.len();
         bytes.push(0);
         prop_assert_eq!(read_change(&bytes), Err(Malformed::Long));

@@ -8,6 +8,8 @@
 
 mod types;
 
+mod tags;
+
 mod errors;
 
 mod writer;
@@ -26,6 +28,8 @@ mod backend;
 
 mod format;
 
+mod format_1;
+
 mod cache;
 
 mod pins;
@@ -35,9 +39,10 @@ mod sync;
 mod tagged;
 
 pub use errors::{CommitError, OpenError, ReadError, WatchError};
+pub use tags::Tags;
 pub use types::{
-    Bounds, Change, Committed, Entry, Expect, Key, ListRequest, Op, Options, Page, Revision, Tags, Template,
-    Value, Write,
+    Bounds, Change, Committed, Entry, Expect, Key, ListRequest, Op, Options, Page, Revision, Template, Value,
+    Write,
 };
 pub use watch::Watch;
 
@@ -135,6 +140,14 @@ impl Store {
         filter: Option<TagFilter>,
     ) -> Result<Watch, WatchError> {
         Watch::new(&self.shared, prefix, after, filter)
+    }
+
+    /// Forgets the changes that are too old for the log's bounds. The store does so by itself with every write, and
+    /// every ten seconds when there is none, so nobody has to call this; it returns when it is done, or goes on beside
+    /// the writes that come.
+    pub async fn trim(&self) {
+        // An error means that the store is closed.
+        let _ = self.shared.queue.trim().await;
     }
 
     /// Ends the writer after what is queued; later commits answer `CommitError::Closed`, watches end with

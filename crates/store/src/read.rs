@@ -7,7 +7,8 @@ use crate::errors::ReadError;
 use crate::shared::Shared;
 use crate::state::{State, Version};
 use crate::sync::read;
-use crate::types::{Entry, Key, ListRequest, Page, Revision, Tags};
+use crate::tags::Tags;
+use crate::types::{Entry, Key, ListRequest, Page, Revision};
 
 /// The newest version of a key.
 pub(crate) fn get(shared: &Shared, key: &str) -> Result<Option<Entry>, ReadError> {

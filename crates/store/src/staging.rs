@@ -2,11 +2,11 @@
 //! Pure but for the values of deleted keys, which it asks for. Nothing is applied here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::errors::CommitError;
 use crate::state::{Logged, State, Version};
-use crate::types::{Committed, Entry, Expect, Key, Op, Revision, Tags, Template, Value, Write};
+use crate::tags::Tags;
+use crate::types::{Committed, Entry, Expect, Key, Op, Revision, Template, Value, Write};
 
 /// Reads the value of a revision that is on the disk.
 pub(crate) type ReadValue<'a> = dyn Fn(Revision) -> Result<Value, CommitError> + 'a;
@@ -133,11 +133,8 @@ impl<'a> Staging<'a> {
 }
 
 /// Tags that stay the same are kept once.
-fn share(tags: Tags, before: Option<&Before>) -> Arc<Tags> {
-    match before {
-        Some(before) if *before.version.tags == tags => before.version.tags.clone(),
-        _ => Arc::new(tags),
-    }
+fn share(tags: Tags, before: Option<&Before>) -> Tags {
+    before.map(|before| &before.version.tags).filter(|old| **old == tags).cloned().unwrap_or(tags)
 }
 
 /// What a write found.

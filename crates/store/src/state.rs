@@ -1,12 +1,11 @@
 //! What memory holds: the keys with what is known of their newest version, and the ring of recent changes.
 //! It knows no values, no disk and no threads.
 
+use crate::tagged::TagIndex;
+use crate::tags::Tags;
+use crate::types::{Key, Revision};
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
-use std::sync::Arc;
-
-use crate::tagged::TagIndex;
-use crate::types::{Key, Revision, Tags};
 
 /// What is known of a version without its value.
 #[derive(Clone, PartialEq, Debug)]
@@ -18,7 +17,7 @@ pub(crate) struct Version {
     /// The bytes of the value.
     pub(crate) size: u32,
     /// What the indexes know.
-    pub(crate) tags: Arc<Tags>,
+    pub(crate) tags: Tags,
 }
 
 /// One change of the log.
@@ -84,10 +83,7 @@ impl State {
 
     /// Indexes the tags of these names.
     pub(crate) fn index_tags(&mut self, names: &[Box<str>]) {
-        self.tagged = TagIndex::of(names);
-        for (key, version) in &self.index {
-            self.tagged.change(key, None, Some(&version.tags));
-        }
+        self.tagged = TagIndex::build(names, self.index.iter().map(|(key, version)| (key, &version.tags)));
     }
 
     /// The newest revision.
@@ -99,6 +95,11 @@ impl State {
     /// log has no holes.
     pub(crate) fn floor(&self) -> Revision {
         Revision(self.revision.0 - self.log.len() as u64)
+    }
+
+    /// How many keys there are.
+    pub(crate) fn keys(&self) -> u64 {
+        self.index.len() as u64
     }
 
     /// The newest version of a key.
@@ -115,7 +116,7 @@ impl State {
         };
         let tags = |version: &Option<Version>| version.as_ref().map(|version| version.tags.clone());
         let (old, new) = (tags(&before), tags(&change.after));
-        self.tagged.change(&change.key, old.as_deref(), new.as_deref());
+        self.tagged.change(&change.key, old.as_ref(), new.as_ref());
         self.log_bytes += change.weight();
         self.log.push_back(change);
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::types::{Key, Tags};
+use crate::tags::Tags;
+use crate::types::Key;
 
 /// An index over the tags of some names.
 #[derive(Default, Debug)]
@@ -16,9 +17,14 @@ pub(crate) struct TagIndex {
 }
 
 impl TagIndex {
-    /// An empty index over tags of these names.
-    pub(crate) fn of(names: &[Box<str>]) -> TagIndex {
-        TagIndex { names: names.to_vec(), keys: BTreeSet::new() }
+    /// An index over tags of these names with what there is.
+    pub(crate) fn build<'a>(names: &[Box<str>], all: impl Iterator<Item = (&'a Key, &'a Tags)>) -> TagIndex {
+        let names = names.to_vec();
+        let keys = all.flat_map(|(key, tags)| {
+            let named = names.iter().enumerate();
+            named.flat_map(move |(at, name)| tags.all(name).map(move |value| (at, value.into(), key.clone())))
+        });
+        TagIndex { keys: keys.collect(), names }
     }
 
     /// The tags of a key change. Most changes leave those that are indexed as they are.

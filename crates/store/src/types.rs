@@ -4,51 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::tags::Tags;
+
 /// A point in the store's history. Every write of a key has its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Revision(pub u64);
 
 /// A key: text ordered by its bytes.
 pub type Key = Arc<str>;
-
-/// What an index may ask of an entry without reading its value: name-value pairs, sorted, names may repeat.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Tags(Box<[(Box<str>, Box<str>)]>);
-
-impl Tags {
-    /// Tags from pairs in any order.
-    #[must_use]
-    pub fn new(mut pairs: Vec<(Box<str>, Box<str>)>) -> Tags {
-        pairs.sort();
-        Tags(pairs.into_boxed_slice())
-    }
-    /// The first value under a name.
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&str> {
-        let at = self.0.partition_point(|(n, _)| &**n < name);
-        self.0.get(at).filter(|(n, _)| &**n == name).map(|(_, v)| &**v)
-    }
-    /// The first value under a name that is given in two parts.
-    #[must_use]
-    pub fn get_in(&self, head: &str, rest: &str) -> Option<&str> {
-        let name = || head.bytes().chain(rest.bytes());
-        let at = self.0.partition_point(|(n, _)| n.bytes().cmp(name()).is_lt());
-        self.0.get(at).filter(|(n, _)| n.bytes().eq(name())).map(|(_, v)| &**v)
-    }
-    /// All values under a name.
-    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let at = self.0.partition_point(|(n, _)| &**n < name);
-        self.0[at..].iter().take_while(move |(n, _)| &**n == name).map(|(_, v)| &**v)
-    }
-    /// All pairs in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(n, v)| (&**n, &**v))
-    }
-    /// The bytes of all names and values.
-    pub(crate) fn bytes(&self) -> usize {
-        self.0.iter().map(|(n, v)| n.len() + v.len()).sum()
-    }
-}
 
 /// Bytes to be written, with at most one hole where the store puts the write's revision in decimal.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -113,7 +76,7 @@ pub struct Entry {
     /// The revision of this version.
     pub modified: Revision,
     /// What the indexes know of it.
-    pub tags: Arc<Tags>,
+    pub tags: Tags,
     /// The bytes.
     pub value: Value,
 }
@@ -222,6 +185,9 @@ pub struct Bounds {
     pub value_bytes: usize,
     /// Bytes of the writes waiting to be committed; more are refused.
     pub queue_bytes: usize,
+    /// Bytes of values that the disk's store gathers in memory before it writes them to a sorted file; of keys and
+    /// of changes half as many. A store that exists keeps what it was made with.
+    pub memtable_bytes: u64,
 }
 
 impl Default for Bounds {
@@ -232,6 +198,7 @@ impl Default for Bounds {
             cache_bytes: 8 << 20,
             value_bytes: 3 << 20,
             queue_bytes: 64 << 20,
+            memtable_bytes: 16 << 20,
         }
     }
 }
@@ -243,8 +210,8 @@ pub struct Options {
     pub bounds: Bounds,
     /// Milliseconds since the epoch: the store has no clock of its own.
     pub now_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// Where a store that is made now begins to count: its first write has the next revision. Give a first revision that no earlier
-    /// store in its place can have reached (microseconds since the epoch serve).
+    /// Where a store that is made now begins to count: its first write has the next revision. Give a
+    /// first revision that no earlier store in its place can have reached (microseconds since the epoch serve).
     pub first_revision: Revision,
     /// The id of a store that is made now.
     pub new_id: String,

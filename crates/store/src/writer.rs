@@ -47,7 +47,23 @@ struct Waiting {
     wanted: usize,
     /// How many were under way when the writer last looked.
     busy: usize,
+    /// Who wants the log to be cut, and to hear when that is done.
+    trims: Vec<oneshot::Sender<()>>,
 }
+
+/// What the writer has to do next.
+struct Taken {
+    /// The transactions.
+    group: VecDeque<Pending>,
+    /// Who waits for the log to be cut.
+    trims: Vec<oneshot::Sender<()>>,
+}
+
+/// How often the writer looks whether the log has become too old while nobody writes.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How many changes are forgotten at once while nobody writes.
+const TRIM: usize = 4096;
 
 /// The longest that the writer waits for those who just had an answer to come back. It waits only while many
 /// write at once: then one sync more costs all of them more than this.
@@ -79,22 +95,46 @@ impl Queue {
         Ok(())
     }
 
+    /// Asks for the log to be cut. The answer comes when that is done, or when somebody writes: then it goes on
+    /// beside the writes. There is none when the queue is closed.
+    pub(crate) fn trim(&self) -> oneshot::Receiver<()> {
+        let (reply, answer) = oneshot::channel();
+        let mut waiting = lock(&self.waiting);
+        if !waiting.closed {
+            waiting.trims.push(reply);
+            self.arrived.notify_one();
+        }
+        drop(waiting);
+        answer
+    }
+
+    /// Whether transactions wait.
+    fn is_busy(&self) -> bool {
+        let waiting = lock(&self.waiting);
+        waiting.closed || !waiting.pending.is_empty()
+    }
+
     /// Refuses whatever comes from now on.
     pub(crate) fn close(&self) {
         lock(&self.waiting).closed = true;
         self.arrived.notify_one();
     }
 
-    /// Everything that waits, when something does; nothing when the queue is closed and empty. While many
-    /// write at once, it waits a moment for most of them: who was answered together asks again together.
-    fn take(&self) -> Option<VecDeque<Pending>> {
+    /// Everything that waits, when something does, or nothing after a while; none when the queue is closed and
+    /// empty. While many write at once, it waits a moment for most of them: who was answered together asks again
+    /// together.
+    fn take(&self) -> Option<Taken> {
         let mut waiting = lock(&self.waiting);
-        while waiting.pending.is_empty() && !waiting.closed {
+        while waiting.pending.is_empty() && waiting.trims.is_empty() && !waiting.closed {
             waiting.wanted = 1;
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let woken = self.arrived.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner);
+            waiting = woken.0;
+            if woken.1.timed_out() {
+                break;
+            }
         }
         let most = waiting.busy - waiting.busy / 4;
-        if waiting.busy >= REGROUP_FROM && waiting.pending.len() < most && !waiting.closed {
+        if waiting.busy >= REGROUP_FROM && (1..most).contains(&waiting.pending.len()) && !waiting.closed {
             waiting.wanted = most;
             let enough = |waiting: &mut Waiting| waiting.pending.len() < waiting.wanted && !waiting.closed;
             let woken = self.arrived.wait_timeout_while(waiting, REGROUP, enough);
@@ -102,7 +142,8 @@ impl Queue {
         }
         let group = std::mem::take(&mut waiting.pending);
         waiting.busy = group.len();
-        (!group.is_empty()).then_some(group)
+        let trims = std::mem::take(&mut waiting.trims);
+        (!group.is_empty() || !waiting.closed).then_some(Taken { group, trims })
     }
 
     fn done(&self, bytes: usize) {
@@ -114,7 +155,9 @@ impl Queue {
     /// Ends the queue for good: what still waits is told so by the loss of its reply.
     fn abandon(&self) {
         self.close();
-        lock(&self.waiting).pending.clear();
+        let mut waiting = lock(&self.waiting);
+        waiting.pending.clear();
+        waiting.trims.clear();
     }
 }
 
@@ -122,8 +165,17 @@ impl Queue {
 pub(crate) fn run(shared: &Arc<Shared>) {
     let _end = End(shared);
     let mut writer = Writer { shared, forgotten: Vec::new(), broken: None };
-    while let Some(group) = shared.queue.take() {
-        writer.commit(group);
+    while let Some(Taken { group, trims }) = shared.queue.take() {
+        if group.is_empty() || !trims.is_empty() {
+            writer.trim();
+        }
+        if !group.is_empty() {
+            writer.commit(group);
+        }
+        for trim in trims {
+            // Whoever stopped waiting does not want the answer.
+            let _ = trim.send(());
+        }
     }
     if writer.broken.is_none() {
         let revision = read(&shared.state).revision();
@@ -160,7 +212,7 @@ impl Writer<'_> {
         let (answers, staged) = self.decide(group, now_ms);
         let outcome = match staged.is_empty() {
             true => Ok(()),
-            false => self.write(staged, now_ms),
+            false => self.write(staged),
         };
         self.shared.queue.done(bytes);
         for (reply, answer) in answers {
@@ -183,15 +235,15 @@ impl Writer<'_> {
     }
 
     /// Makes the changes durable, then visible. An error leaves everything as it was.
-    fn write(&mut self, staged: Vec<Staged>, now_ms: u64) -> Result<(), CommitError> {
+    fn write(&mut self, staged: Vec<Staged>) -> Result<(), CommitError> {
         if let Some(error) = &self.broken {
             return Err(CommitError::Io(error.clone()));
         }
-        self.forget(staged.len(), now_ms);
-        let batch = Batch { staged: &staged, forgotten: &self.forgotten };
+        // A few changes more than come in, so that the log shrinks without a burst.
+        let keys = self.forget(4 * staged.len());
+        let batch = Batch { keys, staged: &staged, forgotten: &self.forgotten };
         if let Err(error) = self.shared.with_backend(|backend| backend.write(&batch)) {
-            error!(%error, writes = staged.len(), "the disk failed; the store takes no more writes");
-            return Err(CommitError::Io(self.broken.insert(Arc::new(error)).clone()));
+            return Err(CommitError::Io(self.fail(error)));
         }
         let revision = staged.last().map_or(Revision::default(), |s| s.revision);
         self.shared.remember(&staged, &self.forgotten);
@@ -205,17 +257,45 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Cuts the log a little: a few changes more than come in, so that it shrinks without a burst.
+    /// Cuts the log while nobody writes.
+    fn trim(&mut self) {
+        while self.broken.is_none() {
+            let keys = self.forget(TRIM);
+            if self.forgotten.is_empty() {
+                break;
+            }
+            let batch = Batch { keys, staged: &[], forgotten: &self.forgotten };
+            if let Err(error) = self.shared.with_backend(|backend| backend.write(&batch)) {
+                self.fail(error);
+                break;
+            }
+            self.shared.remember(&[], &self.forgotten);
+            self.forgotten.clear();
+            if self.shared.queue.is_busy() {
+                break;
+            }
+        }
+    }
+
+    /// Takes no more writes: what the disk holds is not known.
+    fn fail(&mut self, error: io::Error) -> Arc<io::Error> {
+        error!(%error, "the disk failed; the store takes no more writes until it is opened again");
+        self.broken.insert(Arc::new(error)).clone()
+    }
+
+    /// Cuts the log a little, and says how many keys there are.
     /// Memory forgets first: who reads from now on is told, who reads already holds a pin.
-    fn forget(&mut self, writes: usize, now_ms: u64) {
+    fn forget(&mut self, budget: usize) -> u64 {
         let bounds = &self.shared.bounds;
+        let now_ms = (self.shared.now_ms)();
         let mut state = write(&self.shared.state);
         let cut = Cut {
             bytes: bounds.log_bytes,
             before_ms: now_ms.saturating_sub(bounds.log_age_ms),
             pinned: self.shared.pins.oldest().unwrap_or(state.revision()),
-            budget: 4 * writes,
+            budget,
         };
         self.forgotten.extend(state.forget(&cut));
+        state.keys()
     }
 }

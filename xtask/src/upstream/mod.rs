@@ -10,7 +10,8 @@ use anyhow::{Result, bail, ensure};
 
 use state::Fixture;
 
-const USAGE: &str = "cargo xtask upstream up [--node] | down | env | diff [TOPIC...] | record [TOPIC...]";
+const USAGE: &str =
+    "cargo xtask upstream up [--node] | restart COMPONENT | down | env | diff [TOPIC...] | record [TOPIC...]";
 
 /// Builds and starts the fixture, ends it, prints what a shell needs to use it, or compares the engine with it.
 pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> Result<()> {
@@ -29,6 +30,12 @@ pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> R
             let fixture = Fixture::of(root)?;
             let _alone = fixture.lock()?;
             fixture.down()
+        }
+        Some("restart") => {
+            let Some(component) = arguments.next() else {
+                bail!("name a component, such as kubelet; usage: {USAGE}")
+            };
+            Fixture::of(root)?.restart(&component)
         }
         Some("env") => match kubeconfig(root)? {
             Some(path) => {
@@ -64,11 +71,18 @@ pub(crate) fn ensure(root: &Path, node: bool) -> Result<PathBuf> {
         }
         return Ok(running);
     }
+    build(root, node)?;
+    fixture.up(node)
+}
+
+/// Builds what the fixture needs, and its node's images.
+pub(crate) fn build(root: &Path, node: bool) -> Result<()> {
+    let fixture = Fixture::of(root)?;
     build::build(root, &fixture.program())?;
     if node {
         build::images(root, &fixture.images())?;
     }
-    fixture.up(node)
+    Ok(())
 }
 
 /// The administrator's kubeconfig of the fixture that runs for this workspace, if one does.

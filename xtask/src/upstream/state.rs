@@ -80,6 +80,19 @@ impl Fixture {
         }
     }
 
+    /// Kills a component and starts it again; returns when its new process runs, ready or not.
+    pub(crate) fn restart(&self, component: &str) -> Result<()> {
+        ensure!(self.runs()?, "no upstream fixture runs here; start it with `cargo xtask upstream up`");
+        let status = Command::new(self.program())
+            .args(["restart", "--directory"])
+            .arg(self.data())
+            .arg(component)
+            .status()
+            .with_context(|| format!("cannot run {}", self.program().display()))?;
+        ensure!(status.success(), "{component} could not be restarted ({status})");
+        Ok(())
+    }
+
     /// Ends the fixture by its recorded process and removes its data. Nothing there is no error.
     pub(crate) fn down(&self) -> Result<()> {
         if !self.data().exists() {

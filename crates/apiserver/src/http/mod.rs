@@ -1,5 +1,6 @@
 //! The HTTP side: TLS, credentials, paths, verbs, lists, watches, tables, discovery.
 
+mod activity;
 mod attach;
 mod auth;
 mod body;
@@ -28,6 +29,7 @@ use tokio::sync::{Semaphore, watch as signal};
 use crate::attach::AttachSource;
 use crate::logs::LogSource;
 use crate::registry::Registry;
+pub use activity::Activity;
 
 /// How the server listens and whom it lets in.
 pub struct Config {
@@ -83,9 +85,16 @@ pub struct Server {
     app: Arc<App>,
     stop: Arc<signal::Sender<bool>>,
     connections: Arc<Semaphore>,
+    activity: Activity,
 }
 
 impl Server {
+    /// What clients are doing.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        self.activity.clone()
+    }
+
     /// The router as a service, without TLS or credentials: what an in-process client is built on.
     pub fn service(&self) -> axum::Router {
         dispatch::router(Arc::clone(&self.app))
@@ -139,9 +148,15 @@ pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
         openapi: info::OpenApi::default(),
     });
     let connections = Arc::new(Semaphore::new(app.limits.connections));
-    let server =
-        Server { app: Arc::clone(&app), stop: Arc::new(stop), connections: Arc::clone(&connections) };
+    let activity = Activity::default();
+    let server = Server {
+        app: Arc::clone(&app),
+        stop: Arc::new(stop),
+        connections: Arc::clone(&connections),
+        activity: activity.clone(),
+    };
     let service = auth::protect(dispatch::router(Arc::clone(&app)), admin_token);
+    let service = activity::counted(service, activity);
     tokio::spawn(serve::accept(listener, tls, service, app, connections));
     Ok(server)
 }

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::json::{int, object, put, same, set, text};
+use super::json::{int, is_set, object, put, same, set, text};
 use super::table::{age, name};
 use crate::field::Errors;
-use crate::kind::{Column, Kind, NameRule, Propagation, Served};
+use crate::kind::{Column, Fields, Kind, NameRule, Propagation, Rest, Served};
 
 /// A row with nothing special: what a kind does not say of itself is taken from here.
 pub(super) const PLAIN: Kind = Kind {
@@ -32,6 +32,7 @@ pub(super) const PLAIN: Kind = Kind {
     warnings: no_warnings,
     fields: no_fields,
     field_names: &[],
+    rest: unless_it_goes,
     columns: NAME_AND_AGE,
     cells: name_and_age,
 };
@@ -75,8 +76,16 @@ fn no_update_errors(_: &Value, _: &Value, _: bool) -> Errors {
 fn no_warnings(_: &Value) -> Vec<String> {
     Vec::new()
 }
-fn no_fields(_: &Value) -> Vec<(&'static str, String)> {
+fn no_fields(_: &dyn Fields) -> Vec<(&'static str, String)> {
     Vec::new()
+}
+/// Most kinds are looked at only when they are to be deleted.
+pub(super) fn unless_it_goes(object: &dyn Fields) -> Rest {
+    if is_set(&object["metadata"], "deletionTimestamp") { Rest::None } else { Rest::Settled }
+}
+/// What the engine always knows whole.
+pub(super) fn never(_: &dyn Fields) -> Rest {
+    Rest::None
 }
 fn name_and_age(object: &Value, now: Timestamp) -> Vec<Value> {
     vec![name(object), age(object, now)]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field::{Errors, FieldError};
-use crate::kind::{Column, Kind, NameRule};
+use crate::kind::{Column, Fields, Kind, NameRule, Rest};
 use crate::kinds::common::{NAME, PLAIN, column, wide};
 use crate::kinds::json::{fill_text, int, is_set, object, text};
 use crate::kinds::rules::wrong;
@@ -26,6 +26,7 @@ pub(super) const KIND: Kind = Kind {
     validate,
     validate_update,
     fields,
+    rest: last_seen,
     field_names: &[
         "involvedObject.kind",
         "involvedObject.namespace",
@@ -115,10 +116,11 @@ fn validate_update(new: &Value, _: &Value, _: bool) -> Errors {
     validate(new)
 }
 
-fn fields(event: &Value) -> Vec<(&'static str, String)> {
+fn fields(event: &dyn Fields) -> Vec<(&'static str, String)> {
     let about = &event["involvedObject"];
     let of = |key| text(about, key).to_owned();
-    let source = table::or(text(&event["source"], "component"), text(event, "reportingComponent"));
+    let own = |key| event[key].as_str().unwrap_or_default();
+    let source = table::or(text(&event["source"], "component"), own("reportingComponent"));
     vec![
         ("involvedObject.kind", of("kind")),
         ("involvedObject.namespace", of("namespace")),
@@ -127,11 +129,19 @@ fn fields(event: &Value) -> Vec<(&'static str, String)> {
         ("involvedObject.apiVersion", of("apiVersion")),
         ("involvedObject.resourceVersion", of("resourceVersion")),
         ("involvedObject.fieldPath", of("fieldPath")),
-        ("reason", text(event, "reason").to_owned()),
-        ("reportingComponent", text(event, "reportingComponent").to_owned()),
+        ("reason", own("reason").to_owned()),
+        ("reportingComponent", own("reportingComponent").to_owned()),
         ("source", source.to_owned()),
-        ("type", text(event, "type").to_owned()),
+        ("type", own("type").to_owned()),
     ]
+}
+
+/// Events are kept for a while after they were last seen. A client's clock may be behind, or it tells an old story: no
+/// event is older than its object.
+fn last_seen(event: &dyn Fields) -> Rest {
+    let told = [&event["lastTimestamp"], &event["eventTime"], &event["metadata"]["creationTimestamp"]];
+    let times = told.into_iter().filter_map(|field| field.as_str()?.parse().ok());
+    Rest::Until(times.max().unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
 fn cells(event: &Value, now: Timestamp) -> Vec<Value> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::field::{Errors, FieldError};
-use crate::kind::{Column, Kind, NameRule, Subresource};
+use crate::kind::{Column, Fields, Kind, NameRule, Subresource};
 use crate::kinds::common::{self, AGE, NAME, PLAIN, column};
 use crate::kinds::json::{fill, is_set, items, object, put, set, text};
 use crate::kinds::rules::wrong;
@@ -37,6 +37,7 @@ pub(super) const KIND: Kind = Kind {
     validate,
     validate_update,
     fields,
+    rest: common::never,
     field_names: &["status.phase"],
     columns: COLUMNS,
     cells,
@@ -105,7 +106,7 @@ fn validate_update(new: &Value, _: &Value, status: bool) -> Errors {
     vec![FieldError::invalid("status.Phase", phase, detail)]
 }
 
-fn fields(namespace: &Value) -> Vec<(&'static str, String)> {
+fn fields(namespace: &dyn Fields) -> Vec<(&'static str, String)> {
     vec![("status.phase", text(&namespace["status"], "phase").to_owned())]
 }
 

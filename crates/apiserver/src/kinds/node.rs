@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::field::{Errors, FieldError};
-use crate::kind::{Column, Kind, Subresource};
+use crate::kind::{Column, Fields, Kind, Subresource};
 use crate::kinds::common::{self, AGE, NAME, PLAIN, column, condition, wide};
 use crate::kinds::json::{entries, fill, flag, is_set, items, object, text};
 use crate::kinds::pod::default::round_quantities;
@@ -32,6 +32,7 @@ pub(super) const KIND: Kind = Kind {
     prepare_update: common::keep_status,
     prepare_status: common::keep_all_but_status,
     fields,
+    rest: common::never,
     field_names: &["spec.unschedulable"],
     columns: COLUMNS,
     cells,
@@ -112,7 +113,7 @@ fn validate_update(new: &Value, old: &Value, _: bool) -> Errors {
     errors
 }
 
-fn fields(node: &Value) -> Vec<(&'static str, String)> {
+fn fields(node: &dyn Fields) -> Vec<(&'static str, String)> {
     vec![("spec.unschedulable", flag(&node["spec"], "unschedulable").to_string())]
 }
 

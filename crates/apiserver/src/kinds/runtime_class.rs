@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use serde_json::json;
 
-use super::common::{AGE, NAME, PLAIN, column};
+use super::common::{AGE, NAME, PLAIN, column, never};
 use super::json::{given, is_set, text};
 use super::pod::{default as pod, validate as pod_rules};
 use super::rules::{immutable, wrong};
@@ -29,6 +29,7 @@ pub(super) const KIND: Kind = Kind {
     validate_update,
     columns: COLUMNS,
     cells,
+    rest: never,
     ..PLAIN
 };
 

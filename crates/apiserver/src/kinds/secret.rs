@@ -11,7 +11,7 @@ use super::json::{entries, fill_text, object, remove, set, text};
 use super::rules::{entry, immutable};
 use super::table;
 use crate::field::{Errors, FieldError};
-use crate::kind::{Column, Kind};
+use crate::kind::{Column, Fields, Kind};
 
 /// The row.
 pub(super) const KIND: Kind = Kind {
@@ -133,8 +133,8 @@ fn validate_update(new: &Value, old: &Value, _: bool) -> Errors {
     errors
 }
 
-fn fields(secret: &Value) -> Vec<(&'static str, String)> {
-    vec![("type", text(secret, "type").to_owned())]
+fn fields(secret: &dyn Fields) -> Vec<(&'static str, String)> {
+    vec![("type", secret["type"].as_str().unwrap_or_default().to_owned())]
 }
 
 fn cells(secret: &Value, now: Timestamp) -> Vec<Value> {

@@ -61,6 +61,21 @@ impl Registry {
         Ok(object)
     }
 
+    /// Makes of the metadata of an object that [`Registry::prepare`] made, and that has a `generateName`, those of
+    /// another one of its kind.
+    #[must_use]
+    pub fn another(&self, metadata: &Value) -> Value {
+        let world = &*self.world;
+        let mut another = metadata.clone();
+        if let Some(fields) = another.as_object_mut() {
+            let base = metadata["generateName"].as_str().unwrap_or_default();
+            fields.insert("name".to_owned(), generated(base, world).into());
+            fields.insert("uid".to_owned(), world::uid(world).into());
+            fields.insert("creationTimestamp".to_owned(), meta::time(world.now()).into());
+        }
+        another
+    }
+
     /// What the server makes of an object that a writer wants: named, with identity, defaulted, prepared.
     pub(super) fn born(&self, kind: &'static Kind, mut object: Value) -> Value {
         let world = &*self.world;
@@ -81,7 +96,7 @@ impl Registry {
         metadata.retain(|_, value| !value.is_null());
         let base = metadata.get("generateName").and_then(Value::as_str).unwrap_or_default();
         if metadata.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() && !base.is_empty() {
-            let name = format!("{}{}", cut(base, GENERATED_PREFIX), world::suffix(world));
+            let name = generated(base, world);
             metadata.insert("name".to_owned(), name.into());
         }
         metadata.insert("uid".to_owned(), world::uid(world).into());
@@ -204,6 +219,11 @@ pub(super) fn agree_on_namespace(
 /// Whether upstream counts this kind's spec changes in `metadata.generation`.
 pub(super) fn counts_generations(kind: &Kind) -> bool {
     matches!(kind.group, "batch" | "apps") || (kind.group.is_empty() && kind.kind == "Pod")
+}
+
+/// A name of its own for an object with this `generateName`.
+fn generated(base: &str, world: &dyn world::World) -> String {
+    format!("{}{}", cut(base, GENERATED_PREFIX), world::suffix(world))
 }
 
 /// The start of a text, at most so many bytes, never inside a character.

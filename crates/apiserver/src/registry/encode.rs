@@ -1,14 +1,26 @@
 //! Objects as the store keeps them: compact JSON with a hole for the resource version, and tags for the indexes.
 
+use jiff::Timestamp;
 use serde_json::Value;
 use windlass_store::{Tags, Template};
 
-use crate::kind::Kind;
+use super::object::Object;
+use crate::kind::{Fields, Kind, Rest};
 
 /// How the tag of a label begins.
 pub(crate) const LABEL: &str = "l/";
 /// Tags by which few of many objects are asked for: every client that follows a Job lists its pods by this label.
 pub(crate) const INDEXED: [&str; 1] = ["l/batch.kubernetes.io/controller-uid"];
+
+/// The tag of each owner's uid.
+const OWNER: &str = "o";
+/// The tag of an object's uid.
+const UID: &str = "u";
+/// The tag of an object that the engine may leave alone ([`Rest`]): until when, in seconds since the epoch, if not for
+/// ever.
+const REST: &str = "z";
+/// Bytes that most objects have at most.
+const SIZE: usize = 3 << 10;
 
 /// The tags that the store is to index (`Options::indexed`).
 #[must_use]
@@ -20,7 +32,7 @@ pub fn indexed_tags() -> Vec<Box<str>> {
 /// `apiVersion` and `kind` come first, so that a list can leave them out without parsing.
 #[must_use]
 pub fn template(object: &Value) -> Template {
-    let mut out = Writer { bytes: Vec::with_capacity(1024), hole: None };
+    let mut out = Writer { bytes: Vec::with_capacity(SIZE), hole: None };
     let Value::Object(map) = object else {
         out.value(object);
         return Template { bytes: out.bytes, revision_at: None };
@@ -44,6 +56,34 @@ pub fn template(object: &Value) -> Template {
     Template { bytes: out.bytes, revision_at: out.hole }
 }
 
+/// The same of an object in parts: the bytes are equal.
+#[must_use]
+pub fn template_of(object: &Object) -> Template {
+    let mut out = Writer { bytes: Vec::with_capacity(SIZE), hole: None };
+    out.bytes.push(b'{');
+    for key in ["apiVersion", "kind"] {
+        if !object.field(key).is_null() {
+            out.key(key);
+            out.value(object.field(key));
+        }
+    }
+    out.key("metadata");
+    out.metadata(Some(object.metadata()));
+    let others = object.others().filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind"));
+    let mut fields: Vec<&str> = others.map(|(key, _)| key.as_str()).collect();
+    fields.extend(["spec", "status"].into_iter().filter(|name| !object.field(name).is_null()));
+    fields.sort_unstable();
+    for name in fields {
+        out.key(name);
+        match name {
+            "spec" => out.bytes.extend_from_slice(object.spec_json()),
+            _ => out.value(object.field(name)),
+        }
+    }
+    out.bytes.push(b'}');
+    Template { bytes: out.bytes, revision_at: out.hole }
+}
+
 /// The stored bytes of an object without `apiVersion` and `kind`, as a list's items have it: what comes
 /// before and after the cut. An object that does not begin with them is left whole.
 #[must_use]
@@ -60,25 +100,59 @@ pub fn head(kind: &Kind) -> String {
     format!("{{\"apiVersion\":\"{}\",\"kind\":\"{}\",", kind.api_version(), kind.kind)
 }
 
-/// An object's tags: `l/<label>`, `o` for each owner's uid, `f/<field>` for each selectable field that is not empty.
+/// An object's tags: `l/<label>`, `o` for each owner's uid, `f/<field>` for each selectable field that is not empty,
+/// `u` for the uid, `z` for an object at rest ([`resting`] reads them back).
 #[must_use]
-pub fn tags(kind: &Kind, object: &Value) -> Tags {
-    let mut pairs: Vec<(Box<str>, Box<str>)> = Vec::new();
+pub fn tags(kind: &Kind, object: &dyn Fields) -> Tags {
     let metadata = &object["metadata"];
-    for (key, value) in metadata["labels"].as_object().into_iter().flatten() {
-        pairs.push((format!("{LABEL}{key}").into(), value.as_str().unwrap_or_default().into()));
+    let labels = metadata["labels"].as_object();
+    let fields = (kind.fields)(object);
+    let mut pairs: Vec<(Box<str>, Box<str>)> =
+        Vec::with_capacity(labels.map_or(0, serde_json::Map::len) + fields.len() + 4);
+    for (key, value) in labels.into_iter().flatten() {
+        pairs.push(([LABEL, key.as_str()].concat().into(), value.as_str().unwrap_or_default().into()));
     }
     for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
         if let Some(uid) = owner["uid"].as_str() {
-            pairs.push(("o".into(), uid.into()));
+            pairs.push((OWNER.into(), uid.into()));
         }
     }
-    for (field, value) in (kind.fields)(object) {
+    for (field, value) in fields {
         if !value.is_empty() {
-            pairs.push((format!("f/{field}").into(), value.into()));
+            pairs.push((["f/", field].concat().into(), value.into()));
         }
+    }
+    if let Some(uid) = metadata["uid"].as_str() {
+        pairs.push((UID.into(), uid.into()));
+    }
+    match (kind.rest)(object) {
+        Rest::None => {}
+        Rest::Settled => pairs.push((REST.into(), "".into())),
+        Rest::Until(at) => pairs.push((REST.into(), at.as_second().to_string().into())),
     }
     Tags::new(pairs)
+}
+
+/// What the engine needs to know of an object that it leaves alone.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Resting<'a> {
+    /// Its uid.
+    pub uid: &'a str,
+    /// Its owners' uids.
+    pub owners: Vec<&'a str>,
+    /// Until when, if not for ever; of an event, when it was last seen.
+    pub until: Option<Timestamp>,
+}
+
+/// Reads off an object's tags that it is at rest; nothing if it has to be looked at.
+#[must_use]
+pub fn resting(tags: &Tags) -> Option<Resting<'_>> {
+    let (rest, uid) = (tags.get(REST)?, tags.get(UID)?);
+    let until = match rest {
+        "" => None,
+        seconds => Some(Timestamp::from_second(seconds.parse().ok()?).ok()?),
+    };
+    Some(Resting { uid, owners: tags.all(OWNER).collect(), until })
 }
 
 struct Writer {
@@ -91,7 +165,8 @@ impl Writer {
         if !matches!(self.bytes.last(), Some(b'{') | None) {
             self.bytes.push(b',');
         }
-        self.value(&Value::String(key.to_owned()));
+        // As in `value`.
+        let _ = serde_json::to_writer(&mut self.bytes, key);
         self.bytes.push(b':');
     }
     fn value(&mut self, value: &Value) {
@@ -142,6 +217,34 @@ mod tests {
         expected["metadata"]["resourceVersion"] = json!("4711");
         assert_eq!(back, expected);
         assert!(stored.bytes().starts_with(b"{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","));
+    }
+
+    #[test]
+    fn an_object_in_parts_is_written_as_the_whole_is() {
+        for object in [
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"a": [1]}, "status": {"b": 2}}),
+            json!({"apiVersion": "v1", "kind": "Event", "metadata": {}, "message": "m", "type": "t", "series": 1}),
+            json!({"kind": "X", "metadata": {"zzz": 1}, "status": {}, "spare": 1, "stash": 2, "data": 3, "spec": {}}),
+        ] {
+            assert_eq!(template_of(&Object::from(object.clone())), template(&object));
+        }
+    }
+
+    #[test]
+    fn what_rests_is_read_off_its_tags() {
+        let job = crate::kinds::by_kind("batch/v1", "Job").unwrap();
+        let running =
+            json!({"metadata": {"uid": "u", "ownerReferences": [{"uid": "o"}]}, "status": {"active": 1}});
+        assert_eq!(resting(&tags(job, &running)), None);
+        let mut finished = running.clone();
+        finished["status"]["conditions"] =
+            json!([{"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-21T06:00:00Z"}]);
+        let rest = |until| Some(Resting { uid: "u", owners: vec!["o"], until });
+        assert_eq!(resting(&tags(job, &finished)), rest(None));
+        finished["spec"] = json!({"ttlSecondsAfterFinished": 60});
+        assert_eq!(resting(&tags(job, &finished)), rest(Some("2026-11-21T06:01:00Z".parse().unwrap())));
+        finished["metadata"]["deletionTimestamp"] = json!("2026-11-21T06:00:30Z");
+        assert_eq!(resting(&tags(job, &finished)), None);
     }
 
     #[test]

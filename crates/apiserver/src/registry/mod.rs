@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod encode;
 pub mod meta;
+mod object;
 mod transaction;
 mod update;
 
@@ -22,7 +23,8 @@ use crate::world::SharedWorld;
 
 pub use delete::{Mark, mark};
 pub(crate) use encode::{INDEXED, LABEL};
-pub use encode::{head, indexed_tags, tags, template, without_type};
+pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
+pub use object::{Object, Spec};
 pub use transaction::Transaction;
 pub use update::ends;
 

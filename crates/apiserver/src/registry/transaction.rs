@@ -1,10 +1,9 @@
 //! Many objects, one commit: what the engine's tick writes.
 
-use serde_json::Value;
-use windlass_store::{CommitError, Committed, Expect, Op, Revision, Write};
+use windlass_store::{CommitError, Committed, Expect, Key, Op, Write};
 
 use super::update::ends;
-use super::{Registry, encode, meta};
+use super::{Object, Registry, encode};
 use crate::kind::Kind;
 
 /// Writes that are committed together.
@@ -23,20 +22,20 @@ impl Registry {
 
 impl Transaction {
     /// Adds a new object that [`Registry::prepare`] made; it must not be there yet.
-    pub fn insert(&mut self, kind: &'static Kind, object: &Value) {
-        self.writes.push(Write { key: key(kind, object), expect: Expect::Absent, op: put(kind, object) });
+    pub fn insert(&mut self, kind: &'static Kind, key: &Key, object: &Object) {
+        self.writes.push(Write { key: key.clone(), expect: Expect::Absent, op: put(kind, object) });
     }
-    /// Adds a replacement of an object, expected at the resource version that it carries (any, if it carries none).
+    /// Adds a replacement of an object, expected at the revision that it carries (any, if it carries none).
     /// A deleting object that has no finalizer and no grace left is removed instead, as any update does.
-    pub fn replace(&mut self, kind: &'static Kind, object: &Value) {
+    pub fn replace(&mut self, kind: &'static Kind, key: &Key, object: &Object) {
         let op = if ends(object) { Op::Delete } else { put(kind, object) };
-        let expect = revision(object).map_or(Expect::Present, Expect::At);
-        self.writes.push(Write { key: key(kind, object), expect, op });
+        let expect = object.revision.map_or(Expect::Present, Expect::At);
+        self.writes.push(Write { key: key.clone(), expect, op });
     }
-    /// Adds a removal from the store, expected at the object's resource version; finalizers are not asked.
-    pub fn remove(&mut self, kind: &'static Kind, object: &Value) {
-        let expect = revision(object).map_or(Expect::Any, Expect::At);
-        self.writes.push(Write { key: key(kind, object), expect, op: Op::Delete });
+    /// Adds a removal from the store, expected at the object's revision; finalizers are not asked.
+    pub fn remove(&mut self, key: &Key, object: &Object) {
+        let expect = object.revision.map_or(Expect::Any, Expect::At);
+        self.writes.push(Write { key: key.clone(), expect, op: Op::Delete });
     }
     /// How many writes it holds.
     #[must_use]
@@ -54,17 +53,6 @@ impl Transaction {
     }
 }
 
-fn put(kind: &Kind, object: &Value) -> Op {
-    Op::Put { value: encode::template(object), tags: encode::tags(kind, object) }
-}
-
-fn key(kind: &Kind, object: &Value) -> windlass_store::Key {
-    let namespace = Some(meta::text(object, "namespace")).filter(|_| kind.namespaced);
-    kind.key(namespace, meta::text(object, "name")).into()
-}
-
-/// The revision an object carries; none if it carries none, and one that no write has if it is no number.
-fn revision(object: &Value) -> Option<Revision> {
-    let text = meta::text(object, "resourceVersion");
-    if text.is_empty() { None } else { Some(Revision(text.parse().unwrap_or(0))) }
+fn put(kind: &Kind, object: &Object) -> Op {
+    Op::Put { value: encode::template_of(object), tags: encode::tags(kind, object) }
 }

@@ -6,7 +6,7 @@ use windlass_store::{CommitError, Entry, Expect, Op, Write};
 use super::create::{agree_on_namespace, counts_generations};
 use super::{ATTEMPTS, ChangeFn, Door, Registry, at_revision, commit_error, encode, meta, object_of};
 use crate::error::ApiError;
-use crate::kind::Kind;
+use crate::kind::{Fields, Kind};
 use crate::{names, schema};
 
 /// Metadata that a writer may leave out and that then stays.
@@ -56,10 +56,10 @@ pub(super) fn write(kind: &Kind, entry: &Entry, new: &Value) -> Write {
 
 /// Whether a deleting object has nothing left to wait for: no grace, no finalizer. Written so, it is removed.
 #[must_use]
-pub fn ends(object: &Value) -> bool {
+pub fn ends(object: &dyn Fields) -> bool {
     let metadata = &object["metadata"];
-    meta::deleting(object)
-        && meta::finalizers(object).is_empty()
+    metadata["deletionTimestamp"].as_str().is_some_and(|at| !at.is_empty())
+        && metadata["finalizers"].as_array().is_none_or(|list| !list.iter().any(Value::is_string))
         && metadata["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
         && (object["kind"] != "Namespace"
             || object["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty))

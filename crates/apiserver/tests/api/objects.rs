@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::support::{Api, CONFIG_MAPS, JOBS, PODS, config_map, job, kind, pod};
 use http::Method;
 use serde_json::{Value, json};
-use windlass_apiserver::registry::{DeleteOptions, Deleted, Door};
+use windlass_apiserver::registry::{DeleteOptions, Deleted, Door, Object};
 
 #[tokio::test]
 async fn a_new_job_gets_identity_defaults_and_a_revision() {
@@ -299,18 +299,20 @@ async fn the_engine_commits_many_objects_at_once_or_none() {
     let mut wanted = pod("");
     wanted["metadata"] = json!({"generateName": "pi-", "namespace": "default"});
     let child = api.registry.prepare(pods, wanted).unwrap();
-    transaction.insert(pods, &child);
-    let mut counted = made.clone();
+    let name = child["metadata"]["name"].as_str().unwrap().to_owned();
+    let (pod_key, job_key) =
+        (pods.key(Some("default"), &name).into(), jobs.key(Some("default"), "pi").into());
+    transaction.insert(pods, &pod_key, &child.into());
+    let mut counted = Object::from(made.clone());
     counted["status"]["active"] = json!(1);
-    transaction.replace(jobs, &counted);
+    transaction.replace(jobs, &job_key, &counted);
     let committed = transaction.commit().await.unwrap();
     assert_eq!(committed.entries.len(), 2);
-    let name = child["metadata"]["name"].as_str().unwrap();
     assert_eq!(api.get(&format!("{PODS}/{name}")).await.code, 200);
 
     let mut transaction = api.registry.transaction();
-    transaction.remove(pods, &api.get(&format!("{PODS}/{name}")).await.json());
-    transaction.replace(jobs, &counted); // its resource version is old by now
+    transaction.remove(&pod_key, &api.get(&format!("{PODS}/{name}")).await.json().into());
+    transaction.replace(jobs, &job_key, &counted); // its resource version is old by now
     assert!(transaction.commit().await.is_err());
     assert_eq!(api.get(&format!("{PODS}/{name}")).await.code, 200);
 }

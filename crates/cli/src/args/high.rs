@@ -149,6 +149,21 @@ pub(crate) struct UpOptions {
     pub listen: Option<SocketAddr>,
     /// In this process.
     pub foreground: bool,
+    /// It leaves when it was idle for so long.
+    pub idle_exit: Option<Duration>,
+    /// A private engine for the life of this command, which may be empty.
+    pub ephemeral: Option<Vec<String>>,
+    /// As a service.
+    pub service: Option<Service>,
+}
+
+/// What becomes of the engine's service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// It is written and started.
+    Install,
+    /// It is stopped and removed.
+    Uninstall,
 }
 
 /// Makes plain values of clap's.
@@ -165,7 +180,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
         Verb::Use(args) => Act::Use(args),
-        Verb::Up(args) => Act::Up(up(&args)?),
+        Verb::Up(args) => Act::Up(up(args)?),
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
@@ -233,13 +248,25 @@ fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
     Ok(WaitOptions { which: args.which, timeout, result_file: args.result_file })
 }
 
-fn up(args: &low::Up) -> Result<UpOptions, Usage> {
+fn up(args: low::Up) -> Result<UpOptions, Usage> {
     let images = args.images.map(|policy| match policy {
         ImagePolicy::Refuse => Images::Refuse,
         ImagePolicy::Host => Images::Host,
     });
     let listen = args.listen.as_deref().map(loopback).transpose()?;
-    Ok(UpOptions { images, listen, foreground: args.foreground })
+    let mut problems = Problems::new();
+    let idle_exit = job::time("--idle-exit", args.idle_exit.as_deref(), &mut problems);
+    if idle_exit.is_some_and(|after| after.is_zero()) {
+        problems.add("--idle-exit", "is 0: such an engine would be gone before anybody asks it");
+    }
+    problems.or(()).map_err(|problems| wrong("up", &problems))?;
+    let ephemeral = args.ephemeral.then_some(args.command);
+    let service = match (args.install, args.uninstall) {
+        (true, _) => Some(Service::Install),
+        (_, true) => Some(Service::Uninstall),
+        _ => None,
+    };
+    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service })
 }
 
 /// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.

@@ -331,6 +331,9 @@ pub(crate) struct Use {
 
 /// `windlass up`
 #[derive(Args, Debug)]
+#[command(
+    override_usage = "windlass up [OPTIONS]\n       windlass up --ephemeral [OPTIONS] [-- COMMAND...]\n       windlass up --install|--uninstall"
+)]
 pub(crate) struct Up {
     /// What to do with pods that name an image: let them wait, or run their commands on the host (for tests:
     /// nothing is isolated)
@@ -342,6 +345,23 @@ pub(crate) struct Up {
     /// Stay in the foreground until interrupted
     #[arg(long)]
     pub foreground: bool,
+    /// Leave when nothing was asked and nothing ran for this long, e.g. 30m [default: stay; an engine that another
+    /// command starts leaves after 30m]
+    #[arg(long, value_name = "DURATION")]
+    pub idle_exit: Option<String>,
+    /// Start a private engine in a temporary home, with KUBECONFIG and WINDLASS_HOME set for COMMAND, and exit with
+    /// its code; without COMMAND, print the kubeconfig's path and stay until interrupted. Nothing is left behind
+    #[arg(long, conflicts_with_all = ["foreground", "idle_exit"])]
+    pub ephemeral: bool,
+    /// Make it a service of your systemd: it starts with your session, and again when it dies
+    #[arg(long, conflicts_with_all = ["foreground", "idle_exit", "ephemeral"])]
+    pub install: bool,
+    /// Stop and remove that service; its pods go on
+    #[arg(long, conflicts_with_all = ["foreground", "idle_exit", "ephemeral", "install", "images", "listen"])]
+    pub uninstall: bool,
+    /// The command that a private engine is for
+    #[arg(last = true, value_name = "COMMAND", requires = "ephemeral")]
+    pub command: Vec<String>,
 }
 
 /// What becomes of pods that name an image.

@@ -2,7 +2,7 @@
 
 pub(crate) mod choose;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use windlass::{JobManager, Source};
@@ -13,7 +13,7 @@ use crate::daemon;
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
-use crate::saved;
+use crate::{place, said, saved};
 use choose::{Because, Choice, Cluster, choose};
 
 /// An engine on this machine that takes longer to say its version is not asked again.
@@ -39,12 +39,29 @@ pub(crate) struct Call<'a> {
 impl Call<'_> {
     /// Opens the chosen cluster; the embedded engine is started if it does not run.
     pub(crate) async fn open(self) -> Outcome<Session> {
-        open(self.common, self.env).await
+        open(self).await
     }
 
-    /// The home of this user's engine.
+    /// The home of this user's engine. That it is not where it was looked for is said once.
     pub(crate) fn home(self) -> Outcome<Home> {
-        home(self.env)
+        let place = place::place(asked(self.env)?, self.env)?;
+        if let Some(moved) = &place.moved
+            && place.home.make().is_ok()
+        {
+            said::once(&place.home, "place", moved, self.notes());
+        }
+        Ok(place.home)
+    }
+
+    /// Where this user's settings are.
+    pub(crate) fn settings(self) -> Outcome<PathBuf> {
+        asked(self.env)
+    }
+
+    /// The choice of cluster that holds for this command.
+    pub(crate) fn choice(self, home: &Home) -> Outcome<Choice> {
+        let saved = saved::read(&self.settings()?)?;
+        Ok(choose(&self.common.flags, self.env, saved.cluster.as_ref(), &home.kubeconfig()))
     }
 
     /// What may be said besides data.
@@ -58,25 +75,20 @@ impl Call<'_> {
     }
 }
 
-/// The home of this user's engine.
-fn home(env: &Env) -> Outcome<Home> {
-    env.windlass_home().map(Home::at).ok_or_else(|| {
+/// The home that was asked for.
+fn asked(env: &Env) -> Outcome<PathBuf> {
+    env.windlass_home().ok_or_else(|| {
         Failure::new("WINDLASS_HOME", "neither it nor HOME is set")
             .way_out("set WINDLASS_HOME to a directory")
     })
 }
 
-/// The choice for a command line.
-pub(crate) fn choice(common: &Common, env: &Env, home: &Home) -> Outcome<Choice> {
-    let saved = saved::read(home.root())?;
-    Ok(choose(&common.flags, env, saved.cluster.as_ref(), &home.kubeconfig()))
-}
-
 /// Opens the chosen cluster; the embedded engine is started if it does not run.
-async fn open(common: &Common, env: &Env) -> Outcome<Session> {
-    let home = home(env)?;
-    let choice = choice(common, env, &home)?;
-    let notes = Notes { quiet: common.quiet };
+async fn open(call: Call<'_>) -> Outcome<Session> {
+    let Call { common, env } = call;
+    let home = call.home()?;
+    let choice = call.choice(&home)?;
+    let notes = call.notes();
     let source = source(&choice.cluster, &home, env, notes).await?;
     let unusable = |error| unusable(&choice, &error);
     let mut connection = windlass::connect(&source).await.map_err(unusable)?;
@@ -87,7 +99,8 @@ async fn open(common: &Common, env: &Env) -> Outcome<Session> {
         manager = JobManager::of(&connection);
     }
     if choice.cluster == Cluster::Local {
-        daemon::keep(home, env.clone(), notes);
+        // It ends with this process.
+        _ = daemon::keep(home, env.clone(), notes);
     }
     let place = match &choice.cluster {
         Cluster::Local => "the engine of this machine".to_owned(),

@@ -15,6 +15,8 @@ pub(crate) struct Boot {
     pub listen: Option<SocketAddr>,
     /// What becomes of pods that name an image.
     pub images: Images,
+    /// After how many seconds of idleness it leaves; never, if none.
+    pub idle_exit_s: Option<u64>,
 }
 
 /// The engine's process writes this line to its stdout, once.

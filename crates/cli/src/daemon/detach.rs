@@ -7,6 +7,7 @@ use std::os::fd::RawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, close, dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
@@ -26,8 +27,10 @@ pub(super) fn close_inherited() {
     }
 }
 
-/// A session, a directory and a mask of its own. A leader of a session already has what it needs.
+/// A session, a directory and masks of its own. A leader of a session already has what it needs.
 pub(super) fn leave() {
+    // Whoever starts it may have signals held back.
+    _ = SigSet::empty().thread_set_mask();
     _ = setsid();
     _ = chdir("/");
     umask(Mode::from_bits_truncate(0o022));

@@ -12,25 +12,31 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use windlass_engine::{Home, Images, Running};
 
-use super::ENGINE;
 use super::boot::{Answer, Boot};
+use super::version::{Fit, fit};
+use super::{ENGINE, ephemeral, service};
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
+use crate::said;
 
 /// How long an engine may take to be ready: opening a large store after a crash, not a usual start.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a killed process may take to pass away.
 const PASSING: Duration = Duration::from_secs(5);
+/// An engine that a command started by itself leaves when it was idle for so long.
+pub(crate) const IDLE_EXIT: Duration = Duration::from_secs(30 * 60);
 /// The longest answer of a starting engine, bytes.
 const ANSWER_LIMIT: u64 = 64 << 10;
+/// The lock of starting, below a home.
+pub(super) const STARTING: &str = "start.lock";
 /// What an engine's process sees of the environment of whoever starts it.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "WINDLASS_LOG"];
 
 /// The lock of starting: exclusive for a starter, shared for those who look.
 pub(crate) async fn starting(home: &Home, exclusive: bool) -> Outcome<File> {
     home.make().map_err(|error| Failure::bare(error).way_out("set WINDLASS_HOME to another directory"))?;
-    let place = home.root().join("start.lock");
+    let place = home.root().join(STARTING);
     let fault = {
         let place = place.clone();
         move |error: std::io::Error| Failure::new(place.display().to_string(), error)
@@ -57,18 +63,42 @@ pub(crate) async fn find(home: &Home) -> Outcome<Option<Running>> {
         return Ok(None);
     }
     let _looking = starting(home, false).await?;
-    Ok(home.running())
+    match home.running() {
+        None if home.is_unreadable() => Err(unreadable(home)),
+        running => Ok(running),
+    }
+}
+
+/// An engine has the home, and what it says of itself is not to be understood.
+fn unreadable(home: &Home) -> Failure {
+    let cause =
+        "says of the engine that runs what this version cannot read: it is another version's, or damaged";
+    Failure::new(home.state().display().to_string(), cause)
+        .way_out("end that engine with the `windlass down` of its own version, or by its process")
 }
 
 /// The engine of a home, started if it does not run.
 pub(crate) async fn ensure(home: &Home, env: &Env, notes: Notes) -> Outcome<Running> {
     if let Some(running) = find(home).await? {
-        note_version(&running, notes);
+        check_version(home, &running, notes)?;
         return Ok(running);
     }
-    // One that died comes back as it was started.
-    let images = home.left_behind().map_or(Images::Refuse, |dead| dead.images);
-    let boot = Boot { home: home.root().to_owned(), listen: None, images };
+    if ephemeral::has_ended(home, env) {
+        let cause = "the private engine of `windlass up --ephemeral` has ended";
+        return Err(Failure::new(home.root().display().to_string(), cause)
+            .way_out("--local with another WINDLASS_HOME, or a KUBECONFIG, is another cluster"));
+    }
+    if let Some(running) = served(home, env).await? {
+        return Ok(running);
+    }
+    // One that died, or left because it was idle, comes back as it was started.
+    let dead = home.left_behind();
+    let boot = Boot {
+        home: home.root().to_owned(),
+        listen: None,
+        images: dead.as_ref().map_or(Images::Refuse, |dead| dead.images),
+        idle_exit_s: dead.map_or(Some(IDLE_EXIT.as_secs()), |dead| dead.idle_exit_s),
+    };
     start(home, env, &boot).await
 }
 
@@ -86,15 +116,35 @@ pub(crate) async fn passed_away(home: &Home) -> bool {
     freed.await.unwrap_or(false)
 }
 
-/// Another version may well do, but whoever wonders should know.
-fn note_version(running: &Running, notes: Notes) {
-    let own = env!("CARGO_PKG_VERSION");
-    if running.version != own {
-        let version = &running.version;
-        notes.say(&format!(
-            "the engine that runs is {version}, this is {own}; `windlass down --leave` renews it"
-        ));
+/// The engine of an installed service, which systemd is to start and nobody else.
+async fn served(home: &Home, env: &Env) -> Outcome<Option<Running>> {
+    let Some(unit) = service::unit(home, env).filter(|unit| unit.file.exists()) else { return Ok(None) };
+    // The service itself comes by here too.
+    if env.get(service::VARIABLE).is_some() || service::systemctl(&["start", &unit.name]).await.is_err() {
+        return Ok(None);
     }
+    find(home).await
+}
+
+/// Another minor version serves, and is told of once; with another major version nothing is certain.
+fn check_version(home: &Home, running: &Running, notes: Notes) -> Outcome<()> {
+    let (own, theirs) = (env!("CARGO_PKG_VERSION"), &running.version);
+    let renew = "`windlass down --leave && windlass up` renews it, what runs goes on";
+    let word = match fit(own, theirs) {
+        Fit::Same => return Ok(()),
+        Fit::Older => "older",
+        Fit::Newer => "newer",
+        Fit::Apart => {
+            let place = format!("the engine that runs (pid {})", running.pid);
+            let cause =
+                format!("is Windlass {theirs}; this is {own}, and they may not understand each other");
+            return Err(Failure::new(place, cause).way_out(renew));
+        }
+    };
+    let text =
+        format!("the engine that runs is {word} ({theirs}, this is {own}) and goes on serving; {renew}");
+    said::once(home, "version", &text, notes);
+    Ok(())
 }
 
 /// Starts an engine that outlives this process, unless another command was faster.

@@ -2,9 +2,12 @@
 
 mod boot;
 mod detach;
+pub(crate) mod ephemeral;
 mod find;
 mod keep;
 mod serve;
+pub(crate) mod service;
+mod version;
 
 pub(crate) use boot::Boot;
 pub(crate) use find::{ensure, find, gone, start, starting};

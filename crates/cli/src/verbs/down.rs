@@ -77,7 +77,7 @@ fn refusal(pods: &[String]) -> Failure {
 }
 
 /// Sends the signal and waits until the engine has let its lock go: then everything is on disk.
-async fn stop(home: &Home, running: &Running, signal: Signal) -> Outcome<()> {
+pub(super) async fn stop(home: &Home, running: &Running, signal: Signal) -> Outcome<()> {
     let place = home.root().join("lock");
     let fault = |error: &dyn std::fmt::Display| Failure::new(place.display().to_string(), error);
     let lock = File::open(&place).map_err(|error| fault(&error))?;

@@ -58,7 +58,7 @@ async fn one(signal: &mut Option<Signal>) {
 }
 
 /// The mask of ignored signals, where the system shows it (Linux); else none are taken to be.
-fn ignored() -> u64 {
+pub(super) fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)

@@ -17,6 +17,9 @@ pub(crate) mod up;
 pub(crate) mod r#use;
 pub(crate) mod wait;
 
+mod ephemeral;
+mod forward;
+mod install;
 mod interrupt;
 mod object;
 mod pump;

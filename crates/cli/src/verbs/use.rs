@@ -1,6 +1,7 @@
 //! `windlass use`: remember which cluster the commands to come speak to.
 
 use windlass::Source;
+use windlass_engine::Home;
 
 use crate::args::low::Use;
 use crate::cluster::choose::{Because, Cluster};
@@ -12,7 +13,6 @@ use crate::{env::Env, out};
 
 /// Saves a choice, forgets it, or prints what is chosen.
 pub(crate) async fn run(options: &Use, call: Call<'_>) -> Outcome {
-    let home = call.home()?;
     let flags = &call.common.flags;
     let context = options.chosen.clone().or_else(|| flags.context.clone());
     let chosen = if options.reset {
@@ -24,8 +24,9 @@ pub(crate) async fn run(options: &Use, call: Call<'_>) -> Outcome {
     } else {
         return print(call);
     };
-    home.make().map_err(Failure::bare)?;
-    saved::write(home.root(), &Saved { cluster: chosen })?;
+    let settings = call.settings()?;
+    Home::at(&settings).make().map_err(Failure::bare)?;
+    saved::write(&settings, &Saved { cluster: chosen })?;
     for name in ["WINDLASS_CONTEXT", "KUBECONFIG"] {
         if call.env.get(name).is_some() {
             call.notes().say(&format!("saved, but {name} is set here and wins"));
@@ -54,7 +55,7 @@ fn variable(env: &Env) -> Vec<std::path::PathBuf> {
 
 /// The choice that holds here, for a program to read; what decided, for a person.
 fn print(call: Call<'_>) -> Outcome {
-    let choice = cluster::choice(call.common, call.env, &call.home()?)?;
+    let choice = call.choice(&call.home()?)?;
     let because = match choice.because {
         Because::Flag(name) | Because::Variable(name) => format!("chosen by {name}"),
         Because::Saved => "chosen by `windlass use`; `windlass use --reset` forgets it".to_owned(),

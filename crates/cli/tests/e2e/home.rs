@@ -2,12 +2,15 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -237,6 +240,41 @@ fn rest(stream: &mpsc::Receiver<String>, seen: &mut String, child: &mut Child) {
             }
         }
     }
+}
+
+/// Waits until something holds that a change in a directory brings about.
+#[track_caller]
+pub(crate) fn until(directory: &Path, holds: impl Fn() -> bool) {
+    let inotify = Inotify::init(InitFlags::IN_CLOEXEC).unwrap();
+    inotify.add_watch(directory, AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE).unwrap();
+    while !holds() {
+        let mut poll = [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)];
+        let millis = PollTimeout::try_from(DEADLINE).unwrap();
+        assert_eq!(nix::poll::poll(&mut poll, millis).unwrap(), 1, "it never came so far");
+        inotify.read_events().unwrap();
+    }
+}
+
+/// Waits until a process of somebody else's has gone.
+#[track_caller]
+pub(crate) fn gone(pid: i32) {
+    let Some(fd) = pidfd(pid) else { return };
+    let mut poll = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    let millis = PollTimeout::try_from(DEADLINE).unwrap();
+    assert_eq!(
+        nix::poll::poll(&mut poll, millis).unwrap(),
+        1,
+        "process {pid} has not ended after {DEADLINE:?}"
+    );
+}
+
+/// A descriptor that becomes readable when the process ends; none if there is no such process.
+fn pidfd(pid: i32) -> Option<OwnedFd> {
+    // SAFETY: the call takes no pointer.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+    // SAFETY: the kernel has just given it to us.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// The name of the job that `run` says on stderr.

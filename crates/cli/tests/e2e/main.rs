@@ -6,12 +6,16 @@
 mod home;
 
 mod engine;
+mod ephemeral;
+mod idle;
 mod interrupts;
 mod jobs;
 mod kills;
 mod logs;
 mod mistakes;
 mod run;
+mod service;
 mod stdin;
 mod terminal;
+mod versions;
 mod which_cluster;

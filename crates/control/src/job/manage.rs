@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub(super) struct Managed<'a> {
     /// Active pods to delete.
     pub delete: Vec<&'a Pod>,
     /// Manifests to create.
-    pub create: Vec<Value>,
+    pub create: Vec<Arc<Value>>,
     /// For Indexed Jobs: their indexes.
     pub indexes: BTreeSet<u32>,
     /// When back-off ends.
@@ -55,7 +56,8 @@ pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Tim
     if is_indexed(job) {
         return create_indexes(job, tally, missing, now);
     }
-    Managed { create: vec![podspec::pod(job, None); missing], ..Managed::default() }
+    let pod = Arc::new(podspec::pod(job, None));
+    Managed { create: vec![pod; missing], ..Managed::default() }
 }
 
 /// The number of pods that should be active.
@@ -88,7 +90,8 @@ fn create_indexes<'a>(job: &Job, tally: &Tally<'_>, missing: usize, now: Timesta
             None => {
                 let annotations =
                     per_index.map(|per_index| per_index.annotations(job, index)).unwrap_or_default();
-                managed.create.push(podspec::pod(job, Some(&podspec::Place { index, annotations })));
+                let pod = podspec::pod(job, Some(&podspec::Place { index, annotations }));
+                managed.create.push(Arc::new(pod));
                 managed.indexes.insert(index);
             }
         }

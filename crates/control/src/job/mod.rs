@@ -10,6 +10,7 @@
 //! refusal refuses them all.
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -71,8 +72,8 @@ impl Plan {
 pub enum Action {
     /// Create a pod. The manifest is whole but for the name: the executor appends five random characters to `metadata.generateName`.
     CreatePod {
-        /// The manifest.
-        pod: Value,
+        /// The manifest; pods that are alike share it.
+        pod: Arc<Value>,
     },
     /// Delete a pod, by the API's rules (grace, then removal).
     DeletePod {
@@ -223,7 +224,7 @@ impl<'a> Draft<'a> {
     /// Turns what was managed into actions and events.
     fn perform(&mut self, managed: manage::Managed<'_>) {
         for pod in managed.delete {
-            let Meta { name, uid, .. } = &pod.metadata;
+            let Meta { name, uid, .. } = &*pod.metadata;
             self.tell(Event::normal("SuccessfulDelete", format!("Deleted pod: {name}")));
             self.act(Action::DeletePod { name: name.clone(), uid: uid.clone(), release: true });
         }

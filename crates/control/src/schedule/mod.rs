@@ -1,9 +1,9 @@
 //! Scheduling onto the one node: which pods may run, and in plain words why the others wait.
 //!
-//! It knows what the node can run, not what runs on it. Room (CPU, memory, slots) is a later matter: it will be a field
-//! of [`Node`] and one more row in `obstacles`.
+//! [`stand`] says where a pod stands by itself, [`Room`] who fits and who is next, [`bind`] and [`short`] what to write.
 
 use std::collections::BTreeMap;
+use std::ops::Index;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,6 +12,11 @@ pub use crate::job::Event;
 
 mod affinity;
 mod host;
+mod request;
+mod room;
+
+pub use request::Amounts;
+pub use room::{Lack, Room};
 
 /// The runtime class whose pods are processes of the host.
 pub const HOST_CLASS: &str = "windlass-host";
@@ -67,42 +72,80 @@ pub enum Decision {
     },
 }
 
-/// Decides for a pod, given as the whole object. None if there is nothing to write: it is scheduled, it has ended or is
-/// being deleted, or it waits for what its condition says already.
+/// Where a pod stands, whatever the others ask for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Stand {
+    /// Nothing is to be decided: it is scheduled, it has ended or is being deleted, or its gates are closed.
+    Settled,
+    /// This node cannot take it; what to write, if its condition does not say so already.
+    Refused(Option<Plan>),
+    /// It named this node itself, and nobody asks whether it fits, as upstream.
+    Placed(Plan),
+    /// It is placed when there is room for what it asks for.
+    Open(Amounts),
+}
+
+/// A pod, however it is kept: `pod["spec"]` is its spec, null if it has none.
+pub trait Fields: for<'name> Index<&'name str, Output = Value> {}
+
+impl<T: for<'name> Index<&'name str, Output = Value>> Fields for T {}
+
+/// Says where a pod stands.
 #[must_use]
-pub fn plan(pod: &Value, node: &Node, now: Timestamp) -> Option<Plan> {
+pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
     let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-    if ended || !pod["metadata"]["deletionTimestamp"].is_null() {
-        return None;
-    }
-    if !names(&pod["spec"]["schedulingGates"]).is_empty() {
-        // The API has said so when the pod was made, and nobody is told again.
-        return None;
+    // Of gates the API has told when the pod was made, and nobody is told again.
+    if ended
+        || !pod["metadata"]["deletionTimestamp"].is_null()
+        || !names(&pod["spec"]["schedulingGates"]).is_empty()
+    {
+        return Stand::Settled;
     }
     let present = scheduled(pod);
     let bound = pod["spec"]["nodeName"] == node.name.as_str();
     if bound && present.is_some_and(|condition| condition["status"] == "True") {
-        return None;
+        return Stand::Settled;
     }
-    match decide(pod, node) {
-        Decision::Bind { node: name } => Some(bind(pod, name, present, now)),
-        Decision::Wait { reason, message } => wait(reason, message, present, now),
+    let obstacles = obstacles(pod, node);
+    if !obstacles.is_empty() {
+        return Stand::Refused(refuse(pod, &obstacles.join("; "), now));
     }
+    if bound { Stand::Placed(bind(pod, node, now)) } else { Stand::Open(Amounts::requested(&pod["spec"])) }
 }
 
-fn decide(pod: &Value, node: &Node) -> Decision {
-    let obstacles = obstacles(pod, node);
-    if obstacles.is_empty() {
-        return Decision::Bind { node: node.name.clone() };
-    }
-    Decision::Wait {
-        reason: "Unschedulable",
-        message: format!("0/1 nodes are available: {}.", obstacles.join("; ")),
-    }
+/// The one message of a pod that this node does not take.
+fn refuse(pod: &impl Fields, why: &str, now: Timestamp) -> Option<Plan> {
+    wait("Unschedulable", format!("0/1 nodes are available: {why}."), scheduled(pod), now)
+}
+
+/// A pod waits until others give room back. None if its condition says so already.
+///
+/// The words are upstream's: what is short, and that nobody is ended for its sake (there are no priority classes here).
+/// Source: `noderesources/fit.go`, `framework/types.go` (`FitError`), `preemption/preemption.go`.
+#[must_use]
+pub fn short(pod: &impl Fields, lacks: &[Lack], now: Timestamp) -> Option<Plan> {
+    let mut reasons: Vec<String> = lacks
+        .iter()
+        .map(|lack| match lack.resource.as_str() {
+            "pods" => "1 Too many pods".to_owned(),
+            name => format!("1 Insufficient {name}"),
+        })
+        .collect();
+    reasons.sort();
+    let preemption = if lacks.iter().any(|lack| lack.is_hopeless) {
+        "Preemption is not helpful for scheduling"
+    } else {
+        "No preemption victims found for incoming pod"
+    };
+    let why = format!(
+        "{}. no new claims to deallocate, preemption: 0/1 nodes are available: 1 {preemption}",
+        reasons.join(", ")
+    );
+    refuse(pod, &why, now)
 }
 
 /// Everything that keeps the pod from this node.
-fn obstacles(pod: &Value, node: &Node) -> Vec<String> {
+fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
     let spec = &pod["spec"];
     let mut obstacles = Vec::new();
     let preset = spec["nodeName"].as_str().unwrap_or_default();
@@ -135,18 +178,21 @@ fn tolerates_cordon(spec: &Value) -> bool {
     })
 }
 
-fn bind(pod: &Value, node: String, present: Option<&Value>, now: Timestamp) -> Plan {
+/// The pod is placed on the node.
+#[must_use]
+pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
     let metadata = &pod["metadata"];
     let text = |field: &str| metadata[field].as_str().unwrap_or_default();
+    let name = node.name.clone();
     let mut events = Vec::new();
     // Who named the node was not scheduled by anyone.
     if pod["spec"]["nodeName"].as_str().unwrap_or_default().is_empty() {
-        let message = format!("Successfully assigned {}/{} to {node}", text("namespace"), text("name"));
+        let message = format!("Successfully assigned {}/{} to {name}", text("namespace"), text("name"));
         events.push(Event { warning: false, reason: "Scheduled", message });
     }
     events.extend(host::warning(&pod["spec"]));
-    let condition = condition("True", None, present, now);
-    Plan { decision: Decision::Bind { node }, condition, events }
+    let condition = condition("True", None, scheduled(pod), now);
+    Plan { decision: Decision::Bind { node: name }, condition, events }
 }
 
 fn wait(reason: &'static str, message: String, present: Option<&Value>, now: Timestamp) -> Option<Plan> {
@@ -158,14 +204,12 @@ fn wait(reason: &'static str, message: String, present: Option<&Value>, now: Tim
         return None;
     }
     let condition = condition("False", Some((reason, &message)), present, now);
-    // A gate is somebody's own doing: no event, as upstream.
     let failed = Event { warning: true, reason: "FailedScheduling", message: message.clone() };
-    let events = if reason == "Unschedulable" { vec![failed] } else { Vec::new() };
-    Some(Plan { decision: Decision::Wait { reason, message }, condition, events })
+    Some(Plan { decision: Decision::Wait { reason, message }, condition, events: vec![failed] })
 }
 
 /// The pod's condition `PodScheduled`.
-fn scheduled(pod: &Value) -> Option<&Value> {
+fn scheduled(pod: &impl Fields) -> Option<&Value> {
     pod["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == "PodScheduled")
 }
 

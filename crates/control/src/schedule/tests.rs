@@ -25,6 +25,16 @@ fn host(spec: Value) -> Value {
     pod
 }
 
+/// What is decided on a node with room for everything.
+fn plan(pod: &Value, node: &Node, now: Timestamp) -> Option<Plan> {
+    match stand(pod, node, now) {
+        Stand::Settled => None,
+        Stand::Refused(plan) => plan,
+        Stand::Placed(plan) => Some(plan),
+        Stand::Open(_) => Some(bind(pod, node, now)),
+    }
+}
+
 /// Why the pod waits; empty if it is bound.
 fn why(pod: &Value, node: &Node) -> String {
     match plan(pod, node, at(1)).unwrap().decision {
@@ -218,6 +228,25 @@ fn pod_that_ended_or_goes_is_not_scheduled() {
     let mut goes = host(json!({}));
     goes["metadata"]["deletionTimestamp"] = json!(at(1));
     assert_eq!(plan(&goes, &node(Images::Wait), at(1)), None);
+}
+
+#[test]
+fn pod_without_room_waits_in_upstreams_words_and_says_so_once() {
+    let mut pod = host(json!({}));
+    let lack = |resource: &str, is_hopeless| Lack { resource: resource.to_owned(), is_hopeless };
+    let lacks = [lack("nvidia.com/gpu", false), lack("cpu", false), lack("pods", false)];
+    let waits = short(&pod, &lacks, at(1)).unwrap();
+    assert_eq!(
+        waits.condition["message"],
+        "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu, 1 Too many pods. no new claims to \
+         deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+    );
+    assert_eq!(waits.events[0].reason, "FailedScheduling");
+    pod["status"]["conditions"] = json!([waits.condition]);
+    assert_eq!(short(&pod, &lacks, at(2)), None);
+    let hopeless = short(&pod, &[lack("cpu", true)], at(3)).unwrap();
+    let message = hopeless.condition["message"].as_str().unwrap();
+    assert!(message.ends_with("1 Preemption is not helpful for scheduling."), "{message}");
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Typed views of what the controllers read. Only for reading: objects are JSON, and what no view names is never lost.
 
+mod shared;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+pub use shared::Shared;
 
 /// `metadata` of any object.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
@@ -76,10 +80,10 @@ pub struct Owner {
 pub struct Job {
     /// Metadata.
     #[serde(deserialize_with = "nullable")]
-    pub metadata: Meta,
+    pub metadata: Shared<Meta>,
     /// What is asked for.
     #[serde(deserialize_with = "nullable")]
-    pub spec: JobSpec,
+    pub spec: Shared<JobSpec>,
     /// What is.
     #[serde(deserialize_with = "nullable")]
     pub status: JobStatus,
@@ -305,10 +309,10 @@ pub struct Condition {
 pub struct Pod {
     /// Metadata.
     #[serde(deserialize_with = "nullable")]
-    pub metadata: Meta,
+    pub metadata: Shared<Meta>,
     /// What of its spec matters here.
     #[serde(deserialize_with = "nullable")]
-    pub spec: PodSpec,
+    pub spec: Shared<PodSpec>,
     /// What is.
     #[serde(deserialize_with = "nullable")]
     pub status: PodStatus,

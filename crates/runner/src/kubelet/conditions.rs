@@ -24,38 +24,54 @@ struct Verdict {
 pub(super) fn status(
     view: PodView<'_>,
     wishes: &Wishes<'_>,
-    shown: &[Shown],
+    shown: Vec<Shown>,
     phase: Phase,
     now: Timestamp,
 ) -> Value {
-    let mut status = view.pod.get("status").and_then(Value::as_object).cloned().unwrap_or_default();
-    status.insert("phase".into(), json!(phase.name()));
-    keep_or(&mut status, "hostIP", || json!(ADDRESS));
+    let mut status = kept(view);
+    status.insert("phase".into(), phase.name().into());
+    keep_or(&mut status, "hostIP", || ADDRESS.into());
     keep_or(&mut status, "hostIPs", || json!([{"ip": ADDRESS}]));
-    keep_or(&mut status, "podIP", || json!(ADDRESS));
+    keep_or(&mut status, "podIP", || ADDRESS.into());
     keep_or(&mut status, "podIPs", || json!([{"ip": ADDRESS}]));
-    keep_or(&mut status, "startTime", || json!(time(now)));
-    if let Some(generation) = view.pod.pointer("/metadata/generation") {
+    keep_or(&mut status, "startTime", || time(now).into());
+    if let Some(generation) = view.at("/metadata/generation") {
         status.insert("observedGeneration".into(), generation.clone());
     }
     if phase == Phase::Failed && wishes.stop == Some(Cause::Deadline) {
-        status.insert("reason".into(), json!("DeadlineExceeded"));
+        status.insert("reason".into(), "DeadlineExceeded".into());
         let message = "Pod was active on the node longer than the specified deadline";
-        status.insert("message".into(), json!(message));
+        status.insert("message".into(), message.into());
     }
-    let entries = |is_app: bool| -> Vec<Value> {
-        let pairs = wishes.all.iter().zip(shown);
-        let chosen = pairs.filter(|(wished, _)| (wished.container.kind == Kind::App) == is_app);
-        chosen.map(|(_, shown)| shown.status.clone()).collect()
-    };
-    let inits = entries(false);
+    let conditions = conditions(view, wishes, &shown, phase, now);
+    status.insert("conditions".into(), conditions.into());
+    let (mut inits, mut apps) = (Vec::new(), Vec::new());
+    for (wished, shown) in wishes.all.iter().zip(shown) {
+        let list = if wished.container.kind == Kind::App { &mut apps } else { &mut inits };
+        list.push(shown.status);
+    }
     if !inits.is_empty() {
-        status.insert("initContainerStatuses".into(), json!(inits));
+        status.insert("initContainerStatuses".into(), inits.into());
     }
-    status.insert("containerStatuses".into(), json!(entries(true)));
-    let conditions = conditions(view, wishes, shown, phase, now);
-    status.insert("conditions".into(), conditions);
+    status.insert("containerStatuses".into(), apps.into());
     Value::Object(status)
+}
+
+/// What of the status stays as it is, if nothing below says otherwise.
+fn kept(view: PodView<'_>) -> Map<String, Value> {
+    let told = view.status.as_object().into_iter().flatten();
+    let stays =
+        |name: &str| !matches!(name, "phase" | "conditions" | "containerStatuses" | "observedGeneration");
+    let mut kept: Map<String, Value> = told
+        .filter(|(name, _)| stays(name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if view.at("/metadata/generation").is_none()
+        && let Some(observed) = view.status.get("observedGeneration")
+    {
+        kept.insert("observedGeneration".into(), observed.clone());
+    }
+    kept
 }
 
 fn keep_or(status: &mut Map<String, Value>, name: &str, value: impl FnOnce() -> Value) {
@@ -64,59 +80,70 @@ fn keep_or(status: &mut Map<String, Value>, name: &str, value: impl FnOnce() -> 
     }
 }
 
+/// The pod's conditions: ours anew, those of others as they are, all in the order in which they came.
 fn conditions(
     view: PodView<'_>,
     wishes: &Wishes<'_>,
     shown: &[Shown],
     phase: Phase,
     now: Timestamp,
-) -> Value {
-    let old = view.pod.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-    let mut conditions = old.clone();
+) -> Vec<Value> {
+    let told = view.status.get("conditions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let ready = ready(wishes, shown, phase);
-    let gates = ready.as_ref().map_or_else(|| gates(view, &old), |_| None);
-    let verdict_of = |unready: &Option<(&'static str, String)>| match unready {
-        Some((reason, message)) => Verdict { holds: false, reason, message: message.clone() },
+    let gates = if ready.is_none() { gates(view, told) } else { None };
+    let verdict_of = |unready: Option<(&'static str, String)>| match unready {
+        Some((reason, message)) => Verdict { holds: false, reason, message },
         None => Verdict { holds: true, reason: "", message: String::new() },
     };
-    let started = Verdict { holds: !phase.is_terminal(), reason: "", message: String::new() };
+    let holds = |holds: bool| Verdict { holds, reason: "", message: String::new() };
     let ours = [
-        ("PodReadyToStartContainers", started),
+        ("PodReadyToStartContainers", holds(!phase.is_terminal())),
         ("Initialized", initialized(wishes, shown, phase)),
-        ("Ready", verdict_of(&ready.clone().or(gates))),
-        ("ContainersReady", verdict_of(&ready)),
+        ("Ready", verdict_of(ready.clone().or(gates))),
+        ("ContainersReady", verdict_of(ready)),
     ];
-    for (kind, verdict) in ours {
-        put(&mut conditions, kind, &verdict, view, now);
+    let mut conditions = Vec::with_capacity(told.len().max(ours.len() + 1));
+    let mut said = [false; 4];
+    for old in told {
+        let place = ours.iter().position(|(kind, _)| old["type"] == *kind).filter(|&place| !said[place]);
+        match place {
+            Some(place) => {
+                said[place] = true;
+                conditions.push(condition(ours[place].0, &ours[place].1, Some(old), view, now));
+            }
+            None => conditions.push(old.clone()),
+        }
+    }
+    for ((kind, verdict), _) in ours.iter().zip(said).filter(|(_, said)| !said) {
+        conditions.push(condition(kind, verdict, None, view, now));
     }
     if !conditions.iter().any(|condition| condition["type"] == "PodScheduled") {
-        let holds = Verdict { holds: true, reason: "", message: String::new() };
-        put(&mut conditions, "PodScheduled", &holds, view, now);
+        conditions.push(condition("PodScheduled", &holds(true), None, view, now));
     }
-    Value::Array(conditions)
+    conditions
 }
 
-fn put(conditions: &mut Vec<Value>, kind: &str, verdict: &Verdict, view: PodView<'_>, now: Timestamp) {
+/// A condition; its time stays as long as its status does.
+fn condition(kind: &str, verdict: &Verdict, old: Option<&Value>, view: PodView<'_>, now: Timestamp) -> Value {
     let status = if verdict.holds { "True" } else { "False" };
-    let place = conditions.iter().position(|condition| condition["type"] == kind);
-    let since = place
-        .filter(|&place| conditions[place]["status"] == status)
-        .and_then(|place| conditions[place].get("lastTransitionTime").cloned())
-        .unwrap_or_else(|| json!(time(now)));
-    let mut condition = json!({"type": kind, "status": status, "lastTransitionTime": since});
-    if !verdict.reason.is_empty() {
-        condition["reason"] = json!(verdict.reason);
-    }
+    let since = old
+        .filter(|old| old["status"] == status)
+        .and_then(|old| old.get("lastTransitionTime").cloned())
+        .unwrap_or_else(|| time(now).into());
+    let mut condition = Map::new();
+    condition.insert("lastTransitionTime".into(), since);
     if !verdict.message.is_empty() {
-        condition["message"] = json!(verdict.message);
+        condition.insert("message".into(), verdict.message.as_str().into());
     }
-    if let Some(generation) = view.pod.pointer("/metadata/generation") {
-        condition["observedGeneration"] = generation.clone();
+    if let Some(generation) = view.at("/metadata/generation") {
+        condition.insert("observedGeneration".into(), generation.clone());
     }
-    match place {
-        Some(place) => conditions[place] = condition,
-        None => conditions.push(condition),
+    if !verdict.reason.is_empty() {
+        condition.insert("reason".into(), verdict.reason.into());
     }
+    condition.insert("status".into(), status.into());
+    condition.insert("type".into(), kind.into());
+    condition.into()
 }
 
 /// Why the containers are not ready, if they are not.
@@ -131,7 +158,7 @@ fn ready(wishes: &Wishes<'_>, shown: &[Shown], phase: Phase) -> Option<(&'static
 }
 
 fn gates(view: PodView<'_>, conditions: &[Value]) -> Option<(&'static str, String)> {
-    let gates = view.pod.pointer("/spec/readinessGates").and_then(Value::as_array)?;
+    let gates = view.at("/spec/readinessGates").and_then(Value::as_array)?;
     let complaint = |gate: &Value| {
         let kind = gate["conditionType"].as_str().unwrap_or_default();
         let condition = conditions.iter().find(|condition| condition["type"] == kind);

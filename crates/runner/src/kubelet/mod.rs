@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use self::phase::Phase;
-use self::view::PodView;
+pub use self::view::PodView;
 use crate::runtime::{Ended, StartFailure};
 
 /// What is known of one container's runs, newest last. The engine keeps it from runtime events; the plan reads it.
@@ -127,13 +127,13 @@ pub enum Action {
     Remove,
 }
 
-/// Decides. `pod` is the whole object as stored; `host_ip` and the like come with it in its status.
+/// Decides. `pod` is the object as stored, whole or in parts; `host_ip` and the like come with it in its status.
 ///
 /// The facts must be complete before the first plan: a container that the status says runs, and that the facts do not
 /// know, is lost.
 #[must_use]
-pub fn plan(pod: &Value, facts: &Facts, now: Timestamp) -> Plan {
-    let view = PodView { pod };
+pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> Plan {
+    let view = pod.into();
     if !view.is_scheduled() {
         return Plan { actions: removal(view), ..Plan::default() };
     }
@@ -143,13 +143,14 @@ pub fn plan(pod: &Value, facts: &Facts, now: Timestamp) -> Plan {
     let wishes = wish::of(view, facts, now);
     let shown = shown::of(view, facts, &wishes);
     let phase = phase::of(view, &wishes, &shown);
-    let status = conditions::status(view, &wishes, &shown, phase, now);
+    let events = shown::events(view, &wishes, &shown);
+    let status = conditions::status(view, &wishes, shown, phase, now);
     let mut actions = wishes.actions(facts);
     if matches!(phase, Phase::Succeeded | Phase::Failed) {
         actions.extend(removal(view));
     }
-    let status = Some(status).filter(|status| pod.get("status") != Some(status));
-    Plan { status, actions, events: shown::events(view, &wishes, &shown), wake_at: wishes.wake_at }
+    let status = Some(status).filter(|status| view.status != status);
+    Plan { status, actions, events, wake_at: wishes.wake_at }
 }
 
 fn removal(view: PodView<'_>) -> Vec<Action> {

@@ -96,7 +96,7 @@ pub(super) fn container_id(uid: &str, name: &str, attempt: u32) -> String {
 
 /// The time as Kubernetes writes it, whole seconds.
 pub(super) fn time(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 /// The attempt that a `terminated` state (or a status) speaks of.

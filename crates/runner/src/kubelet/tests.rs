@@ -49,11 +49,11 @@ fn signal(container: &str, attempt: u32, signal: i32) -> Action {
 
 /// Plans and applies the status.
 fn step(pod: &mut Value, facts: &Facts, now: i64) -> Plan {
-    let made = plan(pod, facts, at(now));
+    let made = plan(&*pod, facts, at(now));
     if let Some(status) = &made.status {
         pod["status"] = status.clone();
     }
-    let again = plan(pod, facts, at(now));
+    let again = plan(&*pod, facts, at(now));
     assert_eq!(again.status, None, "a plan applied twice changes nothing the second time");
     assert_eq!(again.actions, made.actions);
     assert_eq!(again.events, []);

@@ -23,10 +23,21 @@ pub(super) enum Policy {
     Never,
 }
 
-/// A pod.
-#[derive(Clone, Copy)]
-pub(super) struct PodView<'a> {
-    pub(super) pod: &'a Value,
+/// A pod, in the parts that the kubelet reads.
+#[derive(Clone, Copy, Debug)]
+pub struct PodView<'a> {
+    /// Its `metadata`.
+    pub metadata: &'a Value,
+    /// Its `spec`.
+    pub spec: &'a Value,
+    /// Its `status`; null if it has none.
+    pub status: &'a Value,
+}
+
+impl<'a> From<&'a Value> for PodView<'a> {
+    fn from(pod: &'a Value) -> Self {
+        PodView { metadata: &pod["metadata"], spec: &pod["spec"], status: &pod["status"] }
+    }
 }
 
 /// A container of it, with what the pod's status said of it last.
@@ -41,8 +52,20 @@ pub(super) struct ContainerView<'a> {
 }
 
 impl<'a> PodView<'a> {
+    /// What stands at `/metadata/uid` and the like: keys of objects, without escapes.
+    pub(super) fn at(&self, pointer: &str) -> Option<&'a Value> {
+        let mut names = pointer.split('/').skip(1);
+        let part = match names.next()? {
+            "metadata" => self.metadata,
+            "spec" => self.spec,
+            "status" => self.status,
+            _ => return None,
+        };
+        names.try_fold(part, |value, name| value.get(name))
+    }
+
     pub(super) fn text(&self, pointer: &str) -> &'a str {
-        self.pod.pointer(pointer).and_then(Value::as_str).unwrap_or("")
+        self.at(pointer).and_then(Value::as_str).unwrap_or("")
     }
 
     pub(super) fn uid(&self) -> &'a str {
@@ -71,22 +94,19 @@ impl<'a> PodView<'a> {
     }
 
     pub(super) fn seconds(&self, pointer: &str) -> Option<i64> {
-        self.pod.pointer(pointer)?.as_i64()
+        self.at(pointer)?.as_i64()
     }
 
     pub(super) fn has_finalizers(&self) -> bool {
-        self.pod
-            .pointer("/metadata/finalizers")
-            .and_then(Value::as_array)
-            .is_some_and(|list| !list.is_empty())
+        self.at("/metadata/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty())
     }
 
     /// Init containers and sidecars in order, then the others.
     pub(super) fn containers(&self) -> Vec<ContainerView<'a>> {
         let pod_policy = policy(self.text("/spec/restartPolicy")).unwrap_or(Policy::Always);
         let list = |of: &str, told: &str, is_init: bool| -> Vec<ContainerView<'a>> {
-            let specs = self.pod.pointer(of).and_then(Value::as_array);
-            let told = self.pod.pointer(told).and_then(Value::as_array);
+            let specs = self.at(of).and_then(Value::as_array);
+            let told = self.at(told).and_then(Value::as_array);
             specs
                 .into_iter()
                 .flatten()

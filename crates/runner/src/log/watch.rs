@@ -92,7 +92,9 @@ impl Watcher {
 
     fn subscribe(self: &Arc<Watcher>, path: &Path) -> io::Result<Growth> {
         let appears = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_DELETE_SELF;
-        let flags = if path.is_dir() { appears } else { AddWatchFlags::IN_MODIFY };
+        // A segment that is closed changes its mode.
+        let grows = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_ATTRIB;
+        let flags = if path.is_dir() { appears } else { grows };
         let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
         let descriptor = match self.inotify.add_watch(path, flags) {
             Ok(descriptor) => descriptor,

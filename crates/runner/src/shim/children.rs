@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use jiff::Timestamp;
 use nix::sys::eventfd::EventFd;
 
-use super::spawn;
+use super::procfs::Birth;
+use super::server::{BREATH, CROWD};
+use super::spawn::{self, Ready, Spawner};
 use super::stdio::Ends;
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
@@ -28,7 +30,7 @@ pub(crate) struct Job {
 /// What happened to a child.
 pub(crate) enum News {
     /// It runs, with these streams.
-    Started { id: u64, pid: i32, ticks: u64, at: Timestamp, ends: Box<Ends> },
+    Started { id: u64, pid: i32, birth: Birth, at: Timestamp, ends: Box<Ends> },
     /// It could not be started.
     Failed { id: u64, failure: StartFailure, message: String, at: Timestamp },
     /// Its first process ended and was reaped, and its process group was killed.
@@ -66,6 +68,9 @@ struct State {
     starts_begun: u64,
     starts_ended: u64,
     news: Vec<News>,
+    /// Spawners that wait for work, and whether the reaper waits for a start to be over: nobody else is woken.
+    idle: usize,
+    is_reaper_waiting: bool,
     /// Runs that hold descriptors, and how many may.
     open: usize,
     max_open: usize,
@@ -83,7 +88,18 @@ impl Children {
         });
         for _ in 0..SPAWNERS {
             let children = Arc::clone(&children);
-            std::thread::Builder::new().stack_size(256 << 10).spawn(move || children.spawn_forever())?;
+            let (tell, told) = mpsc::channel();
+            std::thread::Builder::new().stack_size(256 << 10).spawn(move || match Spawner::new() {
+                Ok(spawner) => {
+                    drop(tell);
+                    children.spawn_forever(spawner);
+                }
+                // The receiver waits for it.
+                Err(error) => drop(tell.send(error)),
+            })?;
+            if let Ok(error) = told.recv() {
+                return Err(error);
+            }
         }
         let reaper = Arc::clone(&children);
         std::thread::Builder::new().stack_size(256 << 10).spawn(move || reaper.reap_forever())?;
@@ -100,8 +116,11 @@ impl Children {
         if jobs.is_empty() {
             return;
         }
-        self.lock().queue.extend(jobs);
-        self.work.notify_all();
+        let mut state = self.lock();
+        let wanted = jobs.len().min(state.idle);
+        state.queue.extend(jobs);
+        drop(state);
+        (0..wanted).for_each(|_| self.work.notify_one());
     }
 
     /// Takes what is queued and not begun back: everything shall end.
@@ -118,8 +137,13 @@ impl Children {
 
     /// A run's descriptors were closed.
     pub(crate) fn closed(&self) {
-        self.lock().open -= 1;
-        self.work.notify_one();
+        let mut state = self.lock();
+        state.open -= 1;
+        let is_wanted = state.idle > 0 && !state.queue.is_empty();
+        drop(state);
+        if is_wanted {
+            self.work.notify_one();
+        }
     }
 
     /// Calls `act` while nothing is reaped, if `pid` is a child that was not reaped yet.
@@ -149,10 +173,10 @@ impl Children {
         state.news.push(news);
     }
 
-    fn spawn_forever(&self) {
+    fn spawn_forever(&self, mut spawner: Spawner) {
         loop {
             let (job, turn) = self.next_job();
-            let news = spawn_one(job);
+            let news = spawn_one(&mut spawner, job);
             let mut state = self.lock();
             state.in_flight.remove(&turn);
             state.starts_ended += 1;
@@ -163,8 +187,11 @@ impl Children {
                 _ => state.open -= 1,
             }
             self.tell(&mut state, news);
+            let is_wanted = std::mem::take(&mut state.is_reaper_waiting);
             drop(state);
-            self.settled.notify_all();
+            if is_wanted {
+                self.settled.notify_one();
+            }
         }
     }
 
@@ -180,18 +207,33 @@ impl Children {
                 state.in_flight.insert(turn);
                 return (job, turn);
             }
+            state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.idle -= 1;
         }
     }
 
     fn reap_forever(&self) {
+        let mut waits = true;
         loop {
-            let started = self.lock().starts_ended;
-            match spawn::wait_for_any() {
-                Some(pid) => self.reap(pid),
-                None => {
+            let (started, is_crowded) = {
+                let state = self.lock();
+                (state.starts_ended, state.open >= CROWD)
+            };
+            if waits && is_crowded {
+                // To be woken by every end costs more than to find several.
+                world::pause(BREATH / 2);
+            }
+            match spawn::ended_child(waits) {
+                Ready::Child(pid) => {
+                    self.reap(pid);
+                    waits = false;
+                }
+                Ready::Nothing => waits = true,
+                Ready::NoChildren => {
                     let mut state = self.lock();
                     while state.starts_ended == started {
+                        state.is_reaper_waiting = true;
                         state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
                     }
                 }
@@ -204,6 +246,7 @@ impl Children {
         let begun = state.starts_begun;
         // A child may end before the thread that started it has written it down.
         while !state.pids.contains_key(&pid) && state.in_flight.range(..=begun).next().is_some() {
+            state.is_reaper_waiting = true;
             state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let news = match state.pids.remove(&pid) {
@@ -220,13 +263,13 @@ impl Children {
     }
 }
 
-fn spawn_one(job: Job) -> News {
+fn spawn_one(spawner: &mut Spawner, job: Job) -> News {
     let Job { id, start } = job;
-    match spawn::spawn(&start) {
+    match spawner.spawn(&start) {
         Ok(spawned) => News::Started {
             id,
             pid: spawned.pid,
-            ticks: spawned.ticks,
+            birth: spawned.birth,
             at: world::now(),
             ends: Box::new(spawned.ends),
         },

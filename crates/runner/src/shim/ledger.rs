@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::procfs::Birth;
 use super::wire;
 use crate::runtime::{Event, Key};
 
@@ -26,12 +27,27 @@ pub(crate) enum Record {
     Session { version: u32, boot: String },
     /// A start was accepted; its process may exist from here on.
     Asked(Key),
-    /// It runs. `ticks` is the process's start time as `/proc/PID/stat` has it.
-    Started { key: Key, pid: i32, ticks: u64, at: Timestamp },
+    /// It runs. Its start time, as `/proc/PID/stat` has it, is `ticks` or up to `spread` more.
+    Started {
+        key: Key,
+        pid: i32,
+        ticks: u64,
+        #[serde(default)]
+        spread: u64,
+        at: Timestamp,
+    },
     /// It is over: how.
     Over(Event),
     /// The engine knows.
     Forgotten(Vec<Key>),
+}
+
+impl Record {
+    /// A run began.
+    pub(crate) fn started(key: Key, pid: i32, birth: Birth, at: Timestamp) -> Record {
+        let Birth { ticks, spread } = birth;
+        Record::Started { key, pid, ticks, spread, at }
+    }
 }
 
 /// What the ledger says of one run.
@@ -40,7 +56,7 @@ pub(crate) enum Entry {
     /// Accepted, perhaps started.
     Asked { boot: String },
     /// Started.
-    Started { boot: String, pid: i32, ticks: u64, at: Timestamp },
+    Started { boot: String, pid: i32, birth: Birth, at: Timestamp },
     /// Over.
     Over(Event),
 }
@@ -85,8 +101,9 @@ fn apply(entries: &mut BTreeMap<Key, Entry>, boot: &str, record: Record) {
         Record::Asked(key) => {
             entries.entry(key).or_insert(Entry::Asked { boot });
         }
-        Record::Started { key, pid, ticks, at } => {
-            entries.insert(key, Entry::Started { boot, pid, ticks, at });
+        Record::Started { key, pid, ticks, spread, at } => {
+            let birth = Birth { ticks, spread };
+            entries.insert(key, Entry::Started { boot, pid, birth, at });
         }
         Record::Over(event) => {
             entries.insert(event.key().clone(), Entry::Over(event));

@@ -15,13 +15,16 @@ mod enter;
 mod ledger;
 mod link;
 mod output;
+mod packer;
 mod procfs;
+mod record;
 mod recover;
 mod run;
 mod server;
 mod setup;
 mod spawn;
 mod stdio;
+mod vfork;
 mod wire;
 
 #[cfg(test)]

@@ -1,45 +1,31 @@
-//! From the bytes of two pipes to one log file in the CRI line format:
+//! From the bytes of two pipes to entries of one log in the CRI line format:
 //! `2026-11-20T23:41:06.123456789Z stdout F line`. `P` marks a piece without the newline: a line over 16 KiB is
 //! cut, and an unfinished last line stays one, so that the program's bytes can be given back exactly.
+//! It knows no file.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
+
+use super::packer::Packer;
+use super::record::Record;
+use crate::log::Output as Channel;
 
 /// Where a longer line is cut, as upstream's runtimes cut it.
 pub(crate) const MAX_LINE: usize = 16 << 10;
 
-/// Which of the two.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Channel {
-    Stdout,
-    Stderr,
-}
-
-impl Channel {
-    /// As the log file names it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Channel::Stdout => "stdout",
-            Channel::Stderr => "stderr",
-        }
-    }
-}
-
-/// One container's log. The file is made by the first byte: a silent container costs no inode.
+/// One container's output on its way to its log.
 pub(crate) struct Output {
-    path: PathBuf,
-    file: Option<File>,
+    record: Record,
     unfinished: [Vec<u8>; 2],
 }
 
 impl Output {
-    /// A log that will be at `path`.
-    pub(crate) fn new(path: PathBuf) -> Output {
-        Output { path, file: None, unfinished: [Vec::new(), Vec::new()] }
+    /// Output that goes to a log at `path`, of which no more than `limit` bytes are kept.
+    pub(crate) fn new(path: PathBuf, limit: u64, packer: Arc<Packer>) -> Output {
+        Output { record: Record::new(path, limit, packer), unfinished: [Vec::new(), Vec::new()] }
     }
 
     /// Takes what was read from a pipe.
@@ -68,7 +54,7 @@ impl Output {
                 }
             }
         }
-        self.write(&text)
+        self.record.append(&text, at)
     }
 
     /// The pipe ended: what is left is a line without an end.
@@ -79,34 +65,12 @@ impl Output {
         }
         let mut text = Vec::with_capacity(unfinished.len() + 64);
         entry(&mut text, &format!("{at:.9} {} ", channel.name()), 'P', &unfinished, &[]);
-        self.write(&text)
+        self.record.append(&text, at)
     }
 
-    fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        if text.is_empty() {
-            return Ok(());
-        }
-        if self.file.is_none() {
-            self.file = Some(self.open()?);
-        }
-        match &mut self.file {
-            Some(file) => file.write_all(text),
-            None => Ok(()),
-        }
-    }
-
-    fn open(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true).mode(0o600);
-        match options.open(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if let Some(parent) = self.path.parent() {
-                    DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-                }
-                options.open(&self.path)
-            }
-            opened => opened,
-        }
+    /// The run is over: its log is complete. Answers how many bytes it takes, before it is packed.
+    pub(crate) fn close(&mut self, at: Timestamp) -> u64 {
+        self.record.close(at)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
 
 use crate::runtime::Key;
 
@@ -28,6 +29,34 @@ pub(crate) struct Stat {
     pub(crate) group: i32,
     /// When it started, in clock ticks since boot: with the pid, its identity.
     pub(crate) ticks: u64,
+}
+
+/// When a process started, as closely as whoever started it knows: its `ticks` are at least these, and at most `spread`
+/// more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Birth {
+    pub(crate) ticks: u64,
+    pub(crate) spread: u64,
+}
+
+impl Birth {
+    /// The birth of a process that is started between two looks at the clock. Reading it from `/proc` would cost as
+    /// much as reaping.
+    pub(crate) fn between(before: Duration, after: Duration) -> Birth {
+        // SAFETY: sysconf(3) takes any number.
+        let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+        let per_second = u128::from(u64::try_from(per_second).unwrap_or(100).max(1));
+        // Rounded down, as the kernel does.
+        let ticks = |time: Duration| {
+            u64::try_from(time.as_nanos() / (1_000_000_000 / per_second)).unwrap_or(u64::MAX)
+        };
+        Birth { ticks: ticks(before), spread: ticks(after) - ticks(before) }
+    }
+
+    /// Whether a process that has this start time may be that one.
+    pub(crate) fn is(&self, ticks: u64) -> bool {
+        (self.ticks..=self.ticks.saturating_add(self.spread)).contains(&ticks)
+    }
 }
 
 /// Reads a process's state.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::ledger::Entry;
+use super::procfs::Birth;
 use super::{procfs, spawn};
 use crate::runtime::{Event, Key};
 use crate::world;
@@ -16,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One event for each run of the ledger, all of them ends.
 pub(crate) fn recover(entries: BTreeMap<Key, Entry>, boot: &str) -> Vec<Event> {
-    let left: BTreeMap<String, Option<(i32, u64)>> = entries
+    let left: BTreeMap<String, Option<(i32, Birth)>> = entries
         .iter()
         .filter_map(|(key, entry)| match entry {
             Entry::Asked { boot: then } if then == boot => Some((procfs::mark(key), None)),
-            Entry::Started { boot: then, pid, ticks, .. } if then == boot => {
-                Some((procfs::mark(key), Some((*pid, *ticks))))
+            Entry::Started { boot: then, pid, birth, .. } if then == boot => {
+                Some((procfs::mark(key), Some((*pid, *birth))))
             }
             _ => None,
         })
@@ -48,15 +49,15 @@ fn end(key: Key, entry: Entry, boot: &str) -> Event {
 
 /// Kills until nothing of these runs is found: the first processes by pid and start time with their groups, and
 /// whatever carries a run's mark.
-fn end_leftovers(left: &BTreeMap<String, Option<(i32, u64)>>) {
-    let firsts: BTreeMap<i32, u64> = left.values().copied().flatten().collect();
+fn end_leftovers(left: &BTreeMap<String, Option<(i32, Birth)>>) {
+    let firsts: BTreeMap<i32, Birth> = left.values().copied().flatten().collect();
     let deadline = world::monotonic() + PATIENCE;
     loop {
         let mut handles = Vec::new();
         for pid in procfs::all() {
             let Some(handle) = spawn::pidfd(pid) else { continue };
             let Some(stat) = procfs::stat(pid).filter(|stat| !stat.is_zombie) else { continue };
-            let is_first = firsts.get(&pid) == Some(&stat.ticks);
+            let is_first = firsts.get(&pid).is_some_and(|birth| birth.is(stat.ticks));
             if is_first {
                 for below in procfs::tree(pid) {
                     spawn::kill_one(below, libc::SIGKILL);

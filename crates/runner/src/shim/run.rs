@@ -9,8 +9,10 @@ use jiff::Timestamp;
 
 use super::children::Exit;
 use super::output::Output;
+use super::procfs::Birth;
 use super::stdio::InputEnd;
 use crate::runtime::{Event, Key};
+use crate::world;
 
 /// A run that is not forgotten.
 pub(crate) struct Run {
@@ -23,7 +25,7 @@ pub(crate) struct Run {
 /// How far it is.
 pub(crate) enum State {
     /// To be started; its log will be there.
-    Queued(PathBuf),
+    Queued { log: PathBuf, log_limit: u64 },
     /// Started and not over.
     Live(Box<Live>),
     /// Over: how.
@@ -33,9 +35,12 @@ pub(crate) enum State {
 /// A run with a process, or with pipes that are still being read.
 pub(crate) struct Live {
     pub(crate) pid: i32,
+    pub(crate) birth: Birth,
     pub(crate) at: Timestamp,
     /// The read ends of its output, stdout and stderr; of a terminal the first is all.
     pub(crate) pipes: [Option<OwnedFd>; 2],
+    /// Whether the loop waits for them.
+    pub(crate) is_watched: bool,
     /// Where it is written to; taken away when its stdin has ended.
     pub(crate) input: Option<InputEnd>,
     /// Whether it ever had such a place.
@@ -62,7 +67,7 @@ impl Run {
     /// What is to be said of it to somebody who knows nothing.
     pub(crate) fn told(&self) -> Option<Event> {
         match &self.state {
-            State::Queued(_) => None,
+            State::Queued { .. } => None,
             State::Live(live) => Some(Event::Started { key: self.key.clone(), pid: live.pid, at: live.at }),
             State::Over(event) => Some(event.clone()),
         }
@@ -84,9 +89,10 @@ impl Live {
     }
 
     /// The end, once it is done.
-    pub(crate) fn exited(&self, key: &Key) -> Option<Event> {
+    pub(crate) fn exited(&mut self, key: &Key) -> Option<Event> {
+        let log_bytes = self.output.close(world::now());
         let Exit { ended, at, cpu_us, peak_bytes } = self.ending.as_ref()?.exit;
         let (key, started_at) = (key.clone(), self.at);
-        Some(Event::Exited { key, ended, started_at, finished_at: at, cpu_us, peak_bytes })
+        Some(Event::Exited { key, ended, started_at, finished_at: at, cpu_us, peak_bytes, log_bytes })
     }
 }

@@ -21,6 +21,7 @@ use super::children::{Children, Job};
 use super::connection::Connection;
 use super::door::Door;
 use super::ledger::{Ledger, Record};
+use super::packer::Packer;
 use super::run::{Run, State};
 use super::wire::Reply;
 use crate::runtime::{Event, Key};
@@ -36,6 +37,11 @@ const GUEST: u64 = 1 << 63;
 const FIRST_CLIENT: Duration = Duration::from_secs(10);
 /// How often a shim without a client looks whether its directory is still there.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
+/// From so many open runs on what happens is taken together: the loop rests a moment between its rounds, which saves
+/// it a round, two writes and a look at `/proc` for nearly every run. With fewer it answers at once.
+pub(crate) const CROWD: usize = 16;
+/// That moment.
+pub(crate) const BREATH: Duration = Duration::from_millis(1);
 /// How much is read from a pipe at a time: its capacity.
 const CHUNK: usize = 64 << 10;
 
@@ -57,6 +63,7 @@ pub(crate) struct Server {
     open: usize,
     /// Runs whose first process has ended and that are not over.
     ending: BTreeSet<u64>,
+    packer: Arc<Packer>,
     /// To be queued and told once the ledger has it.
     jobs: Vec<Job>,
     events: Vec<Event>,
@@ -64,6 +71,8 @@ pub(crate) struct Server {
     begun: Instant,
     had_client: bool,
     is_leaving: bool,
+    /// A pipe was found full: its writer waits, so there is no rest.
+    is_flooded: bool,
 }
 
 impl Server {
@@ -97,12 +106,14 @@ impl Server {
             next_id: 0,
             open: 0,
             ending: BTreeSet::new(),
+            packer: Arc::default(),
             jobs: Vec::new(),
             events: Vec::new(),
             chunk: vec![0; CHUNK],
             begun: world::monotonic(),
             had_client: false,
             is_leaving: false,
+            is_flooded: false,
         })
     }
 
@@ -122,6 +133,10 @@ impl Server {
     pub(crate) fn run(mut self) {
         let mut ready = [EpollEvent::empty(); 256];
         loop {
+            if self.open >= CROWD && !self.is_flooded {
+                world::pause(BREATH);
+            }
+            self.is_flooded = false;
             let count = match self.epoll.wait(&mut ready, self.timeout()) {
                 Ok(count) => count,
                 Err(Errno::EINTR) => 0,
@@ -146,7 +161,9 @@ impl Server {
             NEWS => {}
             DOOR => self.on_door(),
             guest if guest & GUEST != 0 => self.on_guest(guest & !GUEST),
-            pipe => self.on_pipe(pipe / 2, (pipe % 2) as usize),
+            pipe => {
+                self.on_pipe(pipe / 2, (pipe % 2) as usize);
+            }
         }
     }
 
@@ -218,11 +235,10 @@ impl Server {
         let mut records = Vec::new();
         for run in self.runs.values() {
             match &run.state {
-                State::Queued(_) => records.push(Record::Asked(run.key.clone())),
+                State::Queued { .. } => records.push(Record::Asked(run.key.clone())),
                 State::Live(live) => {
-                    let ticks = super::procfs::stat(live.pid).map_or(0, |stat| stat.ticks);
                     let key = run.key.clone();
-                    records.push(Record::Started { key, pid: live.pid, ticks, at: live.at });
+                    records.push(Record::started(key, live.pid, live.birth, live.at));
                 }
                 State::Over(event) => records.push(Record::Over(event.clone())),
             }

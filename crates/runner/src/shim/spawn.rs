@@ -1,20 +1,24 @@
 //! The system calls of a child's life: looking its program up, starting, waiting, killing.
 //! It knows no run but the one it is given.
 
+use std::collections::BTreeMap;
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
-use std::os::unix::process::CommandExt;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
 use super::children::Exit;
-use super::procfs;
+use super::procfs::{self, Birth};
 use super::stdio::{self, Ends};
+use super::vfork::{Image, Launcher, Strings};
 use crate::runtime::{Ended, Start, StartFailure};
+use crate::world;
 
 /// Where programs are looked up if the environment has no `PATH`, as execvp(3) does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -22,49 +26,74 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// A child that was started.
 pub(crate) struct Spawned {
     pub(crate) pid: i32,
-    pub(crate) ticks: u64,
+    pub(crate) birth: Birth,
     pub(crate) ends: Ends,
 }
 
-/// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.
-pub(crate) fn spawn(start: &Start) -> Result<Spawned, (StartFailure, String)> {
-    let name = start.argv.first().filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
-    let cwd = start.cwd.as_deref().unwrap_or(Path::new("/"));
-    let program = look_up(name, &start.env, cwd)?;
-    let mut attempt = attempt(&program, &[], start, cwd);
-    if matches!(&attempt, Err(error) if error.raw_os_error() == Some(libc::ENOEXEC)) {
-        // A script without a first line that says by what: a shell takes it as its own.
-        let script = program.to_string_lossy().into_owned();
-        attempt = self::attempt(Path::new("/bin/sh"), &[script], start, cwd);
+/// A thread's means to start children.
+pub(crate) struct Spawner {
+    launcher: Launcher,
+    null: File,
+}
+
+impl Spawner {
+    /// To be made by the thread that uses it.
+    pub(crate) fn new() -> io::Result<Spawner> {
+        Ok(Spawner { launcher: Launcher::new(), null: File::open("/dev/null")? })
     }
-    attempt.map_err(|error| classify(&error, name, cwd))
-}
 
-fn attempt(program: &Path, before: &[String], start: &Start, cwd: &Path) -> io::Result<Spawned> {
-    let (ends, child_ends) = stdio::make(start.stdio)?;
-    let mut command = command(program, before, start, cwd);
-    child_ends.give(&mut command)?;
-    let child = command.spawn()?;
-    // A pid is positive and fits: the kernel's own type is i32.
-    let pid = i32::try_from(child.id()).unwrap_or(i32::MAX);
-    // Not reaped before it is written down, so that this is the child even if it has ended.
-    let ticks = procfs::stat(pid).map_or(0, |stat| stat.ticks);
-    Ok(Spawned { pid, ticks, ends })
-}
-
-fn command(program: &Path, before: &[String], start: &Start, cwd: &Path) -> Command {
-    let mut command = Command::new(program);
-    if before.is_empty() {
-        command.arg0(&start.argv[0]);
+    /// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.
+    pub(crate) fn spawn(&mut self, start: &Start) -> Result<Spawned, (StartFailure, String)> {
+        let name = start.argv.first().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
+        let cwd = start.cwd.as_deref().unwrap_or(Path::new("/"));
+        let program = look_up(name, &start.env, cwd)?;
+        let mut attempt = self.attempt(&program, &[], start, cwd);
+        if matches!(&attempt, Err(error) if error.raw_os_error() == Some(libc::ENOEXEC)) {
+            // A script without a first line that says by what: a shell takes it as its own.
+            let script = [Path::new("/bin/sh"), &program].map(|path| path.as_os_str().as_bytes().to_vec());
+            attempt = self.attempt(Path::new("/bin/sh"), &script, start, cwd);
+        }
+        attempt.map_err(|error| classify(&error, name, cwd))
     }
-    command.args(before).args(&start.argv[1..]).current_dir(cwd).env_clear();
-    command.envs(start.env.iter().map(|(name, value)| (name, value)));
-    command.env(procfs::MARK, procfs::mark(&start.key));
-    command
+
+    /// `before` takes the place of the program's name among the arguments.
+    fn attempt(
+        &mut self,
+        program: &Path,
+        before: &[Vec<u8>],
+        start: &Start,
+        cwd: &Path,
+    ) -> io::Result<Spawned> {
+        let arguments = start.argv.iter().skip(usize::from(!before.is_empty()));
+        let arguments = arguments.map(|argument| argument.clone().into_bytes());
+        let argv = Strings::new(before.iter().cloned().chain(arguments))?;
+        let (program, cwd) = (c_string(program)?, c_string(cwd)?);
+        let env = environment(start)?;
+        let (ends, child_ends) = stdio::make(start.stdio)?;
+        let (stdio, terminal) = (child_ends.in_order(self.null.as_fd()), child_ends.is_terminal());
+        let image = Image { program: &program, argv: &argv, env: &env, cwd: &cwd, stdio, terminal };
+        let before = world::since_boot();
+        let pid = self.launcher.launch(&image)?;
+        let birth = Birth::between(before, world::since_boot());
+        Ok(Spawned { pid, birth, ends })
+    }
 }
 
-/// Finds the program as execvp(3) does. Done here because std leaves posix_spawn when `PATH` is given.
+/// Of a variable that is named twice the last value counts.
+fn environment(start: &Start) -> io::Result<Strings> {
+    let mark = procfs::mark(&start.key);
+    let mut variables: BTreeMap<&str, &str> =
+        start.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    variables.insert(procfs::MARK, &mark);
+    Strings::new(variables.into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()))
+}
+
+fn c_string(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// Finds the program as execvp(3) does. Done before the start: the child shall not allocate.
 fn look_up(name: &str, env: &[(String, String)], cwd: &Path) -> Result<PathBuf, (StartFailure, String)> {
     if name.contains('/') {
         return Ok(PathBuf::from(name));
@@ -108,20 +137,34 @@ fn classify(error: &io::Error, name: &str, cwd: &Path) -> (StartFailure, String)
     }
 }
 
-/// Waits until some child has ended and leaves it unreaped. `None`: there are no children.
-pub(crate) fn wait_for_any() -> Option<i32> {
+/// What there is to reap.
+pub(crate) enum Ready {
+    /// This child has ended.
+    Child(i32),
+    /// None that has not been reaped.
+    Nothing,
+    /// There are no children.
+    NoChildren,
+}
+
+/// Looks for a child that has ended and leaves it unreaped; waits for one if so wanted.
+pub(crate) fn ended_child(waits: bool) -> Ready {
+    let flags = libc::WEXITED | libc::WNOWAIT | if waits { 0 } else { libc::WNOHANG };
     loop {
         // nix refuses children that a real-time signal ended, so the call is made here.
         // SAFETY: an all-zero siginfo_t is a valid value of that plain C struct.
         let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
         // SAFETY: `info` is a valid place to write to, and the flags are ones that waitid(2) knows.
-        let done = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, libc::WEXITED | libc::WNOWAIT) };
+        let done = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
         if done == 0 {
             // SAFETY: after a successful waitid the SIGCHLD fields are the ones that are set.
-            return Some(unsafe { info.si_pid() });
+            return match unsafe { info.si_pid() } {
+                0 => Ready::Nothing,
+                pid => Ready::Child(pid),
+            };
         }
         if Errno::last() != Errno::EINTR {
-            return None;
+            return Ready::NoChildren;
         }
     }
 }

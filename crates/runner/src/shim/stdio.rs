@@ -1,11 +1,8 @@
 //! A child's three streams: pipes, `/dev/null` or a terminal. It knows no run and starts nothing.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio as Stream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
@@ -38,8 +35,8 @@ pub(crate) struct InputEnd {
 
 /// The child's ends.
 pub(crate) enum ChildEnds {
-    /// stdin, stdout, stderr.
-    Pipes(Stream, OwnedFd, OwnedFd),
+    /// stdin if there is one, stdout, stderr.
+    Pipes(Option<OwnedFd>, OwnedFd, OwnedFd),
     /// All three.
     Terminal(OwnedFd),
 }
@@ -52,12 +49,12 @@ pub(crate) fn make(stdio: Stdio) -> io::Result<(Ends, ChildEnds)> {
     let (stdout, stdout_child) = output_pipe()?;
     let (stderr, stderr_child) = output_pipe()?;
     let (input, stdin_child) = match stdio.stdin {
-        Stdin::Null => (None, Stream::null()),
+        Stdin::Null => (None, None),
         Stdin::Once | Stdin::Open => {
             let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
             no_waiting(&write)?;
             let input = InputEnd { end: write, is_terminal: false, once: stdio.stdin == Stdin::Once };
-            (Some(input), read.into())
+            (Some(input), Some(read))
         }
     };
     let ends = Ends { outputs: [Some(stdout), Some(stderr)], input, terminal: None };
@@ -100,27 +97,18 @@ fn no_waiting(end: &OwnedFd) -> nix::Result<()> {
 }
 
 impl ChildEnds {
-    /// Gives them to a command: a process group of its own, or with a terminal a session of its own.
-    pub(crate) fn give(self, command: &mut Command) -> io::Result<()> {
+    /// stdin, stdout and stderr. `null` is what has nothing to read.
+    pub(crate) fn in_order<'a>(&'a self, null: BorrowedFd<'a>) -> [BorrowedFd<'a>; 3] {
         match self {
             ChildEnds::Pipes(stdin, stdout, stderr) => {
-                command.process_group(0).stdin(stdin).stdout(stdout).stderr(stderr);
+                [stdin.as_ref().map_or(null, AsFd::as_fd), stdout.as_fd(), stderr.as_fd()]
             }
-            ChildEnds::Terminal(terminal) => {
-                command.stdin(terminal.try_clone()?).stdout(terminal.try_clone()?).stderr(terminal);
-                // SAFETY: the function makes two system calls and touches no memory of this process.
-                unsafe { command.pre_exec(take_terminal) };
-            }
+            ChildEnds::Terminal(terminal) => [terminal.as_fd(); 3],
         }
-        Ok(())
     }
-}
 
-/// In the child: a new session, whose controlling terminal is stdin.
-fn take_terminal() -> io::Result<()> {
-    // SAFETY: setsid(2) takes nothing.
-    Errno::result(unsafe { libc::setsid() })?;
-    // SAFETY: TIOCSCTTY takes a number.
-    Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
-    Ok(())
+    /// Whether they are a terminal, which wants a session of its own.
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self, ChildEnds::Terminal(_))
+    }
 }

@@ -1,13 +1,16 @@
 //! The parts of the shim that need no process.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::ledger::{self, Entry, Ledger, Record};
-use super::output::{Channel, MAX_LINE, Output};
+use super::output::{MAX_LINE, Output};
 use super::wire::{self, FrameError, Frames, MAX_FRAME, Reply, Request};
-use crate::log::entry::Entries;
-use crate::log::{self, ReadOptions};
-use crate::runtime::{Event, Key};
+use crate::log::entry::Cutter;
+use crate::log::render::Render;
+use crate::log::{Output as Channel, ReadOptions};
+use crate::runtime::{Event, Key, LOG_LIMIT};
 use crate::world;
 
 fn key(container: &str) -> Key {
@@ -108,7 +111,7 @@ proptest! {
     fn log_gives_back_each_streams_bytes(pieces in proptest::collection::vec(piece(), 0..20)) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/0.log");
-        let mut output = Output::new(path.clone());
+        let mut output = Output::new(path.clone(), LOG_LIMIT, Arc::default());
         let mut expected = [Vec::new(), Vec::new()];
         for (is_stderr, bytes) in &pieces {
             let channel = if *is_stderr { Channel::Stderr } else { Channel::Stdout };
@@ -118,10 +121,10 @@ proptest! {
         output.finish(Channel::Stdout, world::now()).unwrap();
         output.finish(Channel::Stderr, world::now()).unwrap();
         let text = std::fs::read(&path).unwrap_or_default();
-        for (wanted, expected) in [log::Output::Stdout, log::Output::Stderr].into_iter().zip(expected) {
-            let mut entries = Entries::new(&ReadOptions { output: Some(wanted), ..ReadOptions::default() });
-            let mut read = entries.take(&text).unwrap();
-            read.extend(entries.finish());
+        for (wanted, expected) in [Channel::Stdout, Channel::Stderr].into_iter().zip(expected) {
+            let options = ReadOptions { output: Some(wanted), ..ReadOptions::default() };
+            let (mut render, mut read) = (Render::new(&options, true), Vec::new());
+            Cutter::default().take(&text, |entry| render.put(&entry, &mut read)).unwrap();
             prop_assert!(read == expected);
         }
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windlass_runner::runtime::{Event, Key, Runtime, Start, Stdio};
+use futures_core::Stream;
+use windlass_runner::log::ReadOptions;
+use windlass_runner::runtime::{Event, Key, LOG_LIMIT, Runtime, Start, Stdio};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
 
@@ -36,6 +38,7 @@ impl Home {
             env,
             cwd: None,
             log,
+            log_limit: LOG_LIMIT,
             stdio: Stdio::default(),
         }
     }
@@ -120,4 +123,17 @@ pub(crate) fn entries(log: &Path) -> Vec<(String, String, String)> {
             (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap())
         })
         .collect()
+}
+
+/// The whole log of a run that is over, as the program wrote it.
+pub(crate) async fn whole(log: &Path, options: ReadOptions) -> Vec<u8> {
+    let (_ended, ended) = tokio::sync::watch::channel(true);
+    let mut stream = windlass_runner::log::read(log.to_owned(), options, ended);
+    let mut all = Vec::new();
+    while let Some(chunk) =
+        std::future::poll_fn(|context| std::pin::Pin::new(&mut stream).poll_next(context)).await
+    {
+        all.extend_from_slice(&chunk.unwrap());
+    }
+    all
 }

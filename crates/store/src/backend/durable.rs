@@ -1,31 +1,30 @@
 //! Everything on disk, in an embedded LSM store with three parts: `meta` (key → version) is all that an open
 //! has to read besides the log; `log` (revision → change) and `values` (revision → bytes) are only ever added
-//! to at one end and trimmed at the other, which such a store does without rewriting.
+//! to at one end and trimmed at the other.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::config::{BlockSizePolicy, CompressionPolicy};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use tracing::warn;
 
 use super::header::{self, Header, Prepared};
-use super::{Backend, Batch, torn};
+use super::{Backend, Batch, load, migrate, torn};
 use crate::errors::OpenError;
 use crate::format::{self, Malformed};
-use crate::state::{Logged, State, Version};
-use crate::types::{Key, Options, Revision, Value};
+use crate::state::State;
+use crate::types::{Bounds, Options, Revision, Value};
 
 /// Bytes that the embedded store caches of its files; recent values have a cache of their own.
-const BLOCK_CACHE_BYTES: u64 = 16 << 20;
-/// Bytes that each part gathers in memory before it writes a sorted file.
-const MEMTABLE_BYTES: u64 = 16 << 20;
+const BLOCK_CACHE_BYTES: u64 = 8 << 20;
 /// Bytes of journal after which the parts are made to write their files: bounds what an open replays.
 const JOURNAL_BYTES: u64 = 64 << 20;
-/// Threads that write and merge files; two, so that a long merge does not hold up a flush.
-const WORKERS: usize = 2;
+/// Threads that write and merge files. Of two the first would turn in circles while the second merges: it hands every
+/// request to merge back to the queue that it takes it from.
+const WORKERS: usize = 1;
 
 /// The disk.
 pub(crate) struct Durable {
@@ -37,11 +36,11 @@ pub(crate) struct Durable {
 }
 
 /// The embedded store.
-struct Parts {
-    meta: Keyspace,
-    values: Keyspace,
-    log: Keyspace,
-    db: Database,
+pub(super) struct Parts {
+    pub(super) meta: Keyspace,
+    pub(super) values: Keyspace,
+    pub(super) log: Keyspace,
+    pub(super) db: Database,
 }
 
 /// A store as it was found or made.
@@ -56,19 +55,27 @@ pub(crate) struct Opened {
 
 /// Opens the store in a directory, or makes it.
 pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
-    let Prepared { header, lock } = header::prepare(dir, options)?;
+    let Prepared { header, lock, older } = header::prepare(dir, options)?;
     let place = dir.join(header::DATA);
-    let parts = open_or_mend(&place).map_err(|error| error.at(&place))?;
-    let state = parts.load(&header).map_err(|error| error.at(&place))?;
+    if let Some(older) = older {
+        migrate::from_1(&older.data, &place, &options.bounds)?;
+        older.keep_header(dir)?;
+    }
+    let parts = open_or_mend(&place, &options.bounds).map_err(|error| error.at(&place))?;
+    let load = || load::load(&parts, &header);
+    // The embedded store asserts where it reads damaged files.
+    let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or(Err(LoadError::Panic));
+    let state = loaded.map_err(|error| error.at(&place))?;
     header::complete(dir, &header, state.revision())?;
     let id = header.store.clone();
     Ok(Opened { id, state, backend: Durable { parts, dir: dir.to_owned(), header, _lock: lock } })
 }
 
 /// Opens the embedded store; drops the last batch if that is torn and nothing else is wrong.
-fn open_or_mend(place: &Path) -> Result<Parts, LoadError> {
+pub(super) fn open_or_mend(place: &Path, bounds: &Bounds) -> Result<Parts, LoadError> {
     // The embedded store asserts where it reads damaged files.
-    let open = || catch_unwind(AssertUnwindSafe(|| Parts::open(place))).unwrap_or(Err(LoadError::Panic));
+    let open =
+        || catch_unwind(AssertUnwindSafe(|| Parts::open(place, bounds))).unwrap_or(Err(LoadError::Panic));
     let error = match open() {
         Err(error @ LoadError::Disk(fjall::Error::JournalRecovery(_))) => error,
         other => return other,
@@ -89,11 +96,16 @@ fn open_or_mend(place: &Path) -> Result<Parts, LoadError> {
 impl Backend for Durable {
     fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
         let Parts { meta, values, log, db } = &self.parts;
-        let mut writes = db.batch().durability(Some(PersistMode::SyncData));
+        // What is only forgotten may come back after a power loss.
+        let durability = if batch.staged.is_empty() { PersistMode::Buffer } else { PersistMode::SyncData };
+        let mut writes = db.batch().durability(Some(durability));
+        let mut keys = batch.keys;
         for staged in batch.staged {
             let change = &staged.change;
             let revision = format::revision(staged.revision);
-            writes.insert(log, revision, format::change(change));
+            keys += u64::from(change.after.is_some());
+            keys -= u64::from(change.before.is_some());
+            writes.insert(log, revision, format::change(change, keys));
             match &change.after {
                 Some(version) => writes.insert(meta, change.key.as_bytes(), format::version(version)),
                 None => writes.remove(meta, change.key.as_bytes()),
@@ -125,78 +137,44 @@ impl Backend for Durable {
 }
 
 impl Parts {
-    fn open(place: &Path) -> Result<Parts, LoadError> {
+    pub(super) fn open(place: &Path, bounds: &Bounds) -> Result<Parts, LoadError> {
         let db = Database::builder(place)
             .cache_size(BLOCK_CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(WORKERS)
             .open()?;
-        let options = || {
-            let options = KeyspaceCreateOptions::default();
-            options.max_memtable_size(MEMTABLE_BYTES).expect_point_read_hits(true)
-        };
-        let part = |name| db.keyspace(name, options);
-        Ok(Parts { meta: part("meta")?, values: part("values")?, log: part("log")?, db })
-    }
-
-    /// Reads what memory holds. The log's last change tells the revision; a store without one is new.
-    fn load(&self, header: &Header) -> Result<State, LoadError> {
-        let index = self.load_index()?;
-        let (floor, log) = self.load_log(&index)?;
-        let revision = floor.map_or(header.first_revision, |floor| Revision(floor.0 + log.len() as u64));
-        let newest = index.values().map(|version| version.modified).max();
-        let reached = newest.unwrap_or_default().max(header.reached);
-        if reached > revision {
-            return Err(LoadError::Short { reached, revision });
-        }
-        Ok(State::new(revision, index, log))
-    }
-
-    fn load_index(&self) -> Result<BTreeMap<Key, Version>, LoadError> {
-        let mut index = BTreeMap::new();
-        for pair in self.meta.iter() {
-            let (key, record) = pair.into_inner()?;
-            let key = std::str::from_utf8(&key).map_err(|_| Malformed::Text)?;
-            index.insert(key.into(), format::read_version(&record)?);
-        }
-        Ok(index)
-    }
-
-    fn load_log(
-        &self,
-        index: &BTreeMap<Key, Version>,
-    ) -> Result<(Option<Revision>, VecDeque<Logged>), LoadError> {
-        let mut floor = None;
-        let mut log = VecDeque::new();
-        for pair in self.log.iter() {
-            let (revision, record) = pair.into_inner()?;
-            let revision = format::read_revision(&revision)?;
-            let floor = floor.get_or_insert(Revision(revision.0.saturating_sub(1)));
-            let mut change = format::read_change(&record)?;
-            share(&mut change, index);
-            log.push_back(change);
-            if revision.0 != floor.0 + log.len() as u64 {
-                return Err(LoadError::Hole(revision));
-            }
-        }
-        Ok((floor, log))
+        let part = |name, shape: Shape| db.keyspace(name, || shape.options(bounds));
+        Ok(Parts {
+            meta: part("meta", Shape { block_kib: 16, share: 2 })?,
+            values: part("values", Shape { block_kib: 32, share: 1 })?,
+            log: part("log", Shape { block_kib: 32, share: 2 })?,
+            db,
+        })
     }
 }
 
-/// Keeps keys and tags once that the log and the index both have, as before the restart.
-fn share(change: &mut Logged, index: &BTreeMap<Key, Version>) {
-    let Some((key, newest)) = index.get_key_value(&change.key) else { return };
-    change.key = key.clone();
-    for version in [&mut change.before, &mut change.after].into_iter().flatten() {
-        if version.tags == newest.tags {
-            version.tags = newest.tags.clone();
-        }
+/// How a part lies on the disk.
+struct Shape {
+    /// What is compressed together and read at once. Neighbours are much alike: large blocks take far less of the
+    /// disk, and what is smaller is sooner written.
+    block_kib: u32,
+    /// Its share of [`Bounds::memtable_bytes`] is one of so many.
+    share: u64,
+}
+
+impl Shape {
+    fn options(&self, bounds: &Bounds) -> KeyspaceCreateOptions {
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(bounds.memtable_bytes / self.share)
+            .data_block_size_policy(BlockSizePolicy::all(self.block_kib << 10))
+            .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
+            .expect_point_read_hits(true)
     }
 }
 
 /// Why the records do not make a store.
 #[derive(Debug, thiserror::Error)]
-enum LoadError {
+pub(super) enum LoadError {
     #[error("{0}")]
     Disk(#[from] fjall::Error),
     #[error("{0}")]
@@ -205,6 +183,10 @@ enum LoadError {
     Malformed(#[from] Malformed),
     #[error("the log has a hole before revision {}", .0.0)]
     Hole(Revision),
+    #[error("the keys and the log do not agree at revision {}", .0.0)]
+    Disagree(Revision),
+    #[error("{found} keys are there, {told} were written")]
+    Keys { found: u64, told: u64 },
     #[error("the log ends at revision {}, the store had reached {}", revision.0, reached.0)]
     Short { reached: Revision, revision: Revision },
     #[error("its files are damaged")]
@@ -212,7 +194,7 @@ enum LoadError {
 }
 
 impl LoadError {
-    fn at(self, place: &Path) -> OpenError {
+    pub(super) fn at(self, place: &Path) -> OpenError {
         let place = place.display().to_string();
         match self {
             LoadError::Disk(fjall::Error::Io(cause)) | LoadError::Io(cause) => OpenError::Io { place, cause },

@@ -6,7 +6,7 @@
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +14,14 @@ use crate::errors::OpenError;
 use crate::types::{Options, Revision};
 
 /// The format that this program writes, and the newest it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-/// The folder of the data.
-pub(crate) const DATA: &str = "data";
+/// The folder of the data. Each format has its own, so that a migration leaves the old one as it was.
+pub(crate) const DATA: &str = "data-2";
+/// The folder of the data of format 1.
+const DATA_1: &str = "data";
+/// The header of format 1, kept beside its data.
+const HEADER_1: &str = "store-1.json";
 const HEADER: &str = "store.json";
 const DRAFT: &str = "store.json.new";
 const LOCK: &str = "lock";
@@ -43,6 +47,23 @@ pub(crate) struct Prepared {
     pub(crate) header: Header,
     /// Holds the lock while it is open.
     pub(crate) lock: File,
+    /// What has to be migrated first.
+    pub(crate) older: Option<Older>,
+}
+
+/// A store of format 1.
+pub(crate) struct Older {
+    /// Its data.
+    pub(crate) data: PathBuf,
+}
+
+impl Older {
+    /// Keeps the header of the old format: with it the old data is a whole store again.
+    pub(crate) fn keep_header(&self, dir: &Path) -> Result<(), OpenError> {
+        let copy = dir.join(HEADER_1);
+        let keep = || fs::copy(dir.join(HEADER), &copy).and_then(|_| File::open(&copy)?.sync_all());
+        keep().map_err(|cause| io_error(&copy, cause))
+    }
 }
 
 /// Makes or finds the directory, locks it and reads its header.
@@ -53,13 +74,16 @@ pub(crate) fn prepare(dir: &Path, options: &Options) -> Result<Prepared, OpenErr
     let lock = lock(dir)?;
     fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(at_dir)?;
     let data = dir.join(DATA);
-    let there = data.try_exists().map_err(|cause| io_error(&data, cause))?;
+    let there = exists(&data)?;
     match read(dir)? {
-        Some(header) if header.complete && there => return Ok(Prepared { header, lock }),
+        Some(header) if header.format < FORMAT && header.complete => return older(dir, header, lock),
+        Some(header) if header.complete && there => return Ok(Prepared { header, lock, older: None }),
         Some(header) if header.complete => return Err(corrupt(&data, "it is missing")),
-        Some(_) if there => fs::remove_dir_all(&data).map_err(|cause| io_error(&data, cause))?,
-        None if there => return Err(corrupt(&dir.join(HEADER), "it is missing")),
-        _ => {}
+        Some(header) => remove_begun(dir, &header)?,
+        None if there || exists(&dir.join(DATA_1))? => {
+            return Err(corrupt(&dir.join(HEADER), "it is missing"));
+        }
+        None => {}
     }
     let Options { first_revision, ref new_id, .. } = *options;
     let header = Header {
@@ -70,7 +94,30 @@ pub(crate) fn prepare(dir: &Path, options: &Options) -> Result<Prepared, OpenErr
         complete: false,
     };
     write(dir, &header)?;
-    Ok(Prepared { header, lock })
+    Ok(Prepared { header, lock, older: None })
+}
+
+/// A store of format 1: its identity goes on.
+fn older(dir: &Path, header: Header, lock: File) -> Result<Prepared, OpenError> {
+    let data = dir.join(DATA_1);
+    if !exists(&data)? {
+        return Err(corrupt(&data, "it is missing"));
+    }
+    let header = Header { format: FORMAT, complete: false, ..header };
+    Ok(Prepared { header, lock, older: Some(Older { data }) })
+}
+
+/// Removes what the interrupted making of a store has left.
+fn remove_begun(dir: &Path, header: &Header) -> Result<(), OpenError> {
+    let data = dir.join(if header.format == FORMAT { DATA } else { DATA_1 });
+    match fs::remove_dir_all(&data) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(io_error(&data, cause)),
+        _ => Ok(()),
+    }
+}
+
+fn exists(place: &Path) -> Result<bool, OpenError> {
+    place.try_exists().map_err(|cause| io_error(place, cause))
 }
 
 /// Says that the data is there, and up to which revision.
@@ -84,7 +131,7 @@ fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
     let at_dir = |cause| io_error(dir, cause);
     for file in fs::read_dir(dir).map_err(at_dir)? {
         let name = file.map_err(at_dir)?.file_name();
-        if ![DATA, HEADER, DRAFT, LOCK].iter().any(|ours| name == *ours) {
+        if ![DATA, HEADER, DRAFT, LOCK, DATA_1, HEADER_1].iter().any(|ours| name == *ours) {
             let cause = format!("it holds {}, which is no part of a store", name.display());
             return Err(corrupt(dir, &cause));
         }
@@ -118,7 +165,7 @@ fn read(dir: &Path) -> Result<Option<Header>, OpenError> {
     let unreadable = |error: serde_json::Error| corrupt(&place, &error.to_string());
     let Format { format } = serde_json::from_slice(&bytes).map_err(unreadable)?;
     match format {
-        FORMAT => serde_json::from_slice(&bytes).map(Some).map_err(unreadable),
+        1..=FORMAT => serde_json::from_slice(&bytes).map(Some).map_err(unreadable),
         0 => Err(corrupt(&place, "there is no format 0")),
         found => Err(OpenError::Newer { place: place.display().to_string(), found, known: FORMAT }),
     }

@@ -4,7 +4,11 @@ mod durable;
 
 mod header;
 
+mod load;
+
 mod memory;
+
+mod migrate;
 
 mod torn;
 
@@ -19,6 +23,8 @@ use crate::types::{Revision, Value};
 
 /// A group of changes, written whole or not at all.
 pub(crate) struct Batch<'a> {
+    /// How many keys there were before it.
+    pub(crate) keys: u64,
     /// What is new.
     pub(crate) staged: &'a [Staged],
     /// What can go.

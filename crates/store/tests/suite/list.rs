@@ -13,6 +13,7 @@ crate::on_both!(
     revision_ahead_is_refused,
     forgotten_revision_is_refused,
     old_changes_are_forgotten_by_age,
+    old_changes_are_forgotten_though_nobody_writes,
     scan_shows_keys_and_tags_of_one_revision,
     scan_shows_one_revision_while_its_visitor_waits_for_writers,
 );
@@ -145,6 +146,27 @@ async fn old_changes_are_forgotten_by_age(on: On) {
     bench.put("a", "now").await;
     assert!(bench.at(Revision(1003)).is_err());
     assert_eq!(bench.at(Revision(1005)).unwrap(), pairs(&[("a", "young")]));
+}
+
+async fn old_changes_are_forgotten_though_nobody_writes(on: On) {
+    let bench = Bench::bounded(on, Bounds { log_age_ms: 1000, ..Bounds::default() });
+    for n in 0..4 {
+        bench.put("a", &n.to_string()).await;
+    }
+    bench.pass_ms(900);
+    bench.put("a", "young").await;
+    bench.pass_ms(200);
+    bench.store.trim().await;
+    assert!(bench.at(Revision(1003)).is_err());
+    assert_eq!(bench.at(Revision(1004)).unwrap(), pairs(&[("a", "3")]));
+    bench.pass_ms(10_000);
+    bench.store.trim().await;
+    assert!(bench.at(Revision(1003)).is_err(), "the last change stays, it tells the revision");
+    assert_eq!(bench.at(Revision(1004)).unwrap(), pairs(&[("a", "3")]));
+    assert_eq!(bench.now(), pairs(&[("a", "young")]));
+    bench.put("b", "1").await;
+    bench.store.close().await;
+    bench.store.trim().await;
 }
 
 async fn scan_shows_keys_and_tags_of_one_revision(on: On) {

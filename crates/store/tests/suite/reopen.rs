@@ -126,9 +126,9 @@ async fn released_directory_is_free_while_handles_live() {
 async fn newer_format_is_refused() {
     let left = left_behind().await;
     let dir = left.path().join("store");
-    fs::write(dir.join("store.json"), r#"{"format":2,"all":"else differs"}"#).unwrap();
+    fs::write(dir.join("store.json"), r#"{"format":3,"all":"else differs"}"#).unwrap();
     let error = refused(&dir);
-    assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 3, known: 2, .. }), "{error}");
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn broken_header_is_refused() {
 
 #[tokio::test]
 async fn lost_part_is_refused_and_nothing_is_made_in_its_place() {
-    for part in ["store.json", "data"] {
+    for part in ["store.json", "data-2"] {
         let left = left_behind().await;
         let dir = left.path().join("store");
         fs::rename(dir.join(part), left.path().join(part)).unwrap();
@@ -161,18 +161,17 @@ async fn lost_part_is_refused_and_nothing_is_made_in_its_place() {
 
 #[tokio::test]
 async fn interrupted_making_begins_again() {
-    let left = tempfile::tempdir().unwrap();
-    let dir = left.path().join("store");
-    fs::create_dir_all(dir.join("data")).unwrap();
-    fs::write(dir.join("data/0.jnl"), "half").unwrap();
-    fs::write(
-        dir.join("store.json"),
-        r#"{"format":1,"store":"x","first_revision":9,"reached":9,"complete":false}"#,
-    )
-    .unwrap();
-    let store = open(&dir).unwrap();
-    assert_eq!((store.revision(), &*store.id()), (Revision(5), "another"));
-    store.commit(vec![put("a", "1"), delete("b")]).await.unwrap();
+    for (format, data) in [(1, "data"), (2, "data-2")] {
+        let left = tempfile::tempdir().unwrap();
+        let dir = left.path().join("store");
+        fs::create_dir_all(dir.join(data)).unwrap();
+        fs::write(dir.join(data).join("0.jnl"), "half").unwrap();
+        let header = r#""store":"x","first_revision":9,"reached":9,"complete":false}"#;
+        fs::write(dir.join("store.json"), format!("{{\"format\":{format},{header}")).unwrap();
+        let store = open(&dir).unwrap();
+        assert_eq!((store.revision(), &*store.id()), (Revision(5), "another"));
+        store.commit(vec![put("a", "1"), delete("b")]).await.unwrap();
+    }
 }
 
 #[test]
@@ -199,7 +198,7 @@ fn place_that_is_a_file_is_an_error_with_its_path() {
 async fn damaged_store_is_refused_or_whole() {
     let left = left_behind().await;
     let dir = left.path().join("store");
-    let journal = dir.join("data/0.jnl");
+    let journal = dir.join("data-2/0.jnl");
     let good = start_of(&journal);
     for at in [0, 1, 7, 13, 30, 60, 100] {
         let mut bad = good.clone();
@@ -246,7 +245,7 @@ fn pull_the_plug(from: &Path, to: &Path) {
 
 /// Loses the page of a journal that holds a text; its neighbours are there.
 fn lose_page(dir: &Path, text: &str) {
-    let journal = dir.join("data/0.jnl");
+    let journal = dir.join("data-2/0.jnl");
     let mut bytes = start_of(&journal);
     let at = bytes.windows(text.len()).position(|window| window == text.as_bytes()).unwrap();
     bytes[at..at + text.len()].fill(0);
@@ -276,8 +275,8 @@ async fn damage_before_the_last_group_is_refused_and_nothing_is_touched() {
     let dir = bench.dir.path().join("after");
     pull_the_plug(&bench.dir.path().join("store"), &dir);
     lose_page(&dir, "rotten");
-    let damaged = start_of(&dir.join("data/0.jnl"));
+    let damaged = start_of(&dir.join("data-2/0.jnl"));
     let error = refused(&dir);
     assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
-    assert!(start_of(&dir.join("data/0.jnl")) == damaged, "the journal was changed");
+    assert!(start_of(&dir.join("data-2/0.jnl")) == damaged, "the journal was changed");
 }

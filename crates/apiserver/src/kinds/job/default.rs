@@ -2,9 +2,11 @@
 //!
 //! Sources: upstream pkg/apis/batch/v1/defaults.go and pkg/registry/batch/job/strategy.go.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::kinds::common;
+use crate::kind::{Fields, Rest};
+use crate::kinds::common::{self, condition};
 use crate::kinds::json::{fill, fill_text, flag, int, is_set, items_mut, object, set, text};
 use crate::kinds::pod::default as pod;
 
@@ -112,6 +114,21 @@ pub(crate) fn prepare_status(new: &mut Value, old: &Value) {
 }
 
 /// The field selectors of Jobs.
-pub(crate) fn fields(job: &Value) -> Vec<(&'static str, String)> {
+pub(crate) fn fields(job: &dyn Fields) -> Vec<(&'static str, String)> {
     vec![("status.successful", int(&job["status"], "succeeded").unwrap_or(0).to_string())]
+}
+
+/// A finished Job is only waited for until its time to live is over.
+pub(crate) fn rest(job: &dyn Fields) -> Rest {
+    let status = &job["status"];
+    let finished = ["Complete", "Failed"]
+        .into_iter()
+        .find_map(|kind| condition(status, kind).filter(|condition| text(condition, "status") == "True"));
+    let Some(finished) = finished.filter(|_| !is_set(&job["metadata"], "deletionTimestamp")) else {
+        return Rest::None;
+    };
+    let since = text(finished, "lastTransitionTime").parse::<Timestamp>().ok();
+    let lives = int(&job["spec"], "ttlSecondsAfterFinished").map(|ttl| SignedDuration::from_secs(ttl.max(0)));
+    let until = since.zip(lives).and_then(|(since, lives)| since.checked_add(lives).ok());
+    until.map_or(Rest::Settled, Rest::Until)
 }

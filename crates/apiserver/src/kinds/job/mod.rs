@@ -32,6 +32,7 @@ pub(super) const KIND: Kind = Kind {
     warnings: validate::warnings,
     fields: default::fields,
     field_names: &["status.successful"],
+    rest: default::rest,
     columns: table::COLUMNS,
     cells: table::cells,
     ..PLAIN

@@ -39,6 +39,7 @@ pub(super) const KIND: Kind = Kind {
     warnings: warnings::of_pod,
     fields: prepare::fields,
     field_names: prepare::FIELD_NAMES,
+    rest: prepare::rest,
     columns: table::COLUMNS,
     cells: table::cells,
     ..PLAIN

@@ -6,6 +6,7 @@
 use serde_json::{Value, json};
 
 use super::qos;
+use crate::kind::{Fields, Rest};
 use crate::kinds::common;
 use crate::kinds::json::{fill, fill_text, items, object, put, set, text};
 
@@ -88,7 +89,7 @@ pub(crate) fn prepare_status(new: &mut Value, old: &Value) {
 }
 
 /// The field selectors of pods.
-pub(crate) fn fields(pod: &Value) -> Vec<(&'static str, String)> {
+pub(crate) fn fields(pod: &dyn Fields) -> Vec<(&'static str, String)> {
     let (spec, status) = (&pod["spec"], &pod["status"]);
     let ips: Vec<&str> = items(status, "podIPs").iter().map(|ip| text(ip, "ip")).collect();
     vec![
@@ -102,6 +103,14 @@ pub(crate) fn fields(pod: &Value) -> Vec<(&'static str, String)> {
         ("status.podIPs", ips.join(",")),
         ("status.nominatedNodeName", text(status, "nominatedNodeName").to_owned()),
     ]
+}
+
+/// A pod that has ended waits for nothing but its finalizers and its deletion.
+pub(crate) fn rest(pod: &dyn Fields) -> Rest {
+    let metadata = &pod["metadata"];
+    let ended = matches!(text(&pod["status"], "phase"), "Succeeded" | "Failed");
+    let waits = !items(metadata, "finalizers").is_empty() || !metadata["deletionTimestamp"].is_null();
+    if ended && !waits { Rest::Settled } else { Rest::None }
 }
 
 /// Their names.

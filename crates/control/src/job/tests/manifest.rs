@@ -11,7 +11,7 @@ fn manifests(name: &str, spec: Value) -> Vec<Value> {
     job.metadata.name = name.to_owned();
     let actions = plan(&job, &[] as &[Pod], at(0)).actions;
     let pods = actions.into_iter().map(|action| match action {
-        Action::CreatePod { pod } => pod,
+        Action::CreatePod { pod } => (*pod).clone(),
         other => panic!("{other:?}"),
     });
     pods.collect()

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,16 +11,20 @@ use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::Server;
+use crate::log::Output as Channel;
 use crate::runtime::{Event, StartFailure};
 use crate::shim::children::{Exit, News};
 use crate::shim::descend;
 use crate::shim::ledger::Record;
-use crate::shim::output::{Channel, Output};
+use crate::shim::output::Output;
+use crate::shim::procfs::Birth;
 use crate::shim::run::{Ending, Live, Run, State};
 use crate::shim::stdio::Ends;
 use crate::world;
 
 const CHANNELS: [Channel; 2] = [Channel::Stdout, Channel::Stderr];
+/// How often an ended run's pipe is read in a row: thrice its capacity.
+const DRAINED: usize = 3;
 /// How long the pipes of an ended process may stay open when no descendant is left.
 const PIPES: Duration = Duration::from_secs(2);
 /// How long killed descendants may take to be gone.
@@ -28,14 +33,17 @@ const LEFTOVERS: Duration = Duration::from_secs(10);
 impl Server {
     pub(super) fn on_news(&mut self) {
         let mut has_orphans = false;
+        let (mut started, mut ended) = (Vec::new(), Vec::new());
         for news in self.children.take_news() {
             match news {
-                News::Started { id, pid, ticks, at, ends } => {
-                    self.on_started(id, pid, ticks, at, *ends);
+                News::Started { id, pid, birth, at, ends } => {
+                    self.on_started(id, pid, birth, at, *ends);
+                    started.push(id);
                 }
                 News::Failed { id, failure, message, at } => self.on_failed(id, failure, message, at),
                 News::Reaped { id, exit } => {
                     self.on_reaped(id, exit);
+                    ended.push(id);
                     has_orphans = true;
                 }
                 News::OrphanReaped { pid } => {
@@ -46,27 +54,31 @@ impl Server {
         }
         if has_orphans {
             self.sweep();
+        }
+        // What has ended is read to its end here and now; only what goes on has to be waited for.
+        for id in ended {
+            self.drain(id);
+        }
+        for id in started {
+            self.watch_pipes(id);
+        }
+        if has_orphans {
             for id in self.ending.clone() {
                 self.finish(id);
             }
         }
     }
 
-    pub(super) fn on_started(&mut self, id: u64, pid: i32, ticks: u64, at: Timestamp, ends: Ends) {
+    pub(super) fn on_started(&mut self, id: u64, pid: i32, birth: Birth, at: Timestamp, ends: Ends) {
         let Some(run) = self.runs.get_mut(&id) else { return };
-        let State::Queued(log) = &mut run.state else { return };
-        let output = Output::new(std::mem::take(log));
+        let State::Queued { log, log_limit } = &mut run.state else { return };
+        let output = Output::new(std::mem::take(log), *log_limit, Arc::clone(&self.packer));
         let key = run.key.clone();
         let Ends { outputs: pipes, input, terminal } = ends;
-        for (channel, pipe) in pipes.iter().enumerate().filter_map(|(n, pipe)| Some((n, pipe.as_ref()?))) {
-            let interest = EpollEvent::new(EpollFlags::EPOLLIN, id * 2 + channel as u64);
-            // Fails only without memory; the pipe then closes with the run.
-            let _ = self.epoll.add(pipe, interest);
-        }
-        let had_input = input.is_some();
-        let live = Live { pid, at, pipes, input, had_input, terminal, output, ending: None };
+        let (had_input, is_watched, ending) = (input.is_some(), false, None);
+        let live = Live { pid, birth, at, pipes, is_watched, input, had_input, terminal, output, ending };
         run.state = State::Live(Box::new(live));
-        self.ledger.put(&Record::Started { key: key.clone(), pid, ticks, at });
+        self.ledger.put(&Record::started(key.clone(), pid, birth, at));
         self.events.push(Event::Started { key: key.clone(), pid, at });
         let signalled = run.signalled;
         for signal in (1..=64).filter(|signal| signalled & (1 << (signal - 1)) != 0) {
@@ -127,33 +139,69 @@ impl Server {
         }
     }
 
-    pub(super) fn on_pipe(&mut self, id: u64, channel: usize) {
+    /// Waits for the output of a run that goes on.
+    fn watch_pipes(&mut self, id: u64) {
         let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) else { return };
-        let Some(pipe) = &live.pipes[channel] else { return };
+        live.is_watched = true;
+        for (channel, pipe) in live.pipes.iter().enumerate() {
+            let Some(pipe) = pipe else { continue };
+            let interest = EpollEvent::new(EpollFlags::EPOLLIN, id * 2 + channel as u64);
+            // Fails only without memory; the pipe then closes with the run.
+            let _ = self.epoll.add(pipe, interest);
+        }
+    }
+
+    /// Reads what an ended run has left in its pipes.
+    fn drain(&mut self, id: u64) {
+        for channel in 0..CHANNELS.len() {
+            // What a descendant adds meanwhile is bounded by its end, which is near.
+            for _ in 0..DRAINED {
+                if !self.on_pipe(id, channel) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Reads once. `true`: there may be more.
+    pub(super) fn on_pipe(&mut self, id: u64, channel: usize) -> bool {
+        let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) else { return false };
+        let Some(pipe) = &live.pipes[channel] else { return false };
         let written = match nix::unistd::read(pipe, &mut self.chunk) {
-            Ok(0) => return self.close_pipe(id, channel),
+            Ok(0) => {
+                self.close_pipe(id, channel);
+                return false;
+            }
             Ok(count) => {
+                self.is_flooded |= count == self.chunk.len();
                 let (output, now) = (&mut live.output, world::now());
                 let pushed = output.push(CHANNELS[channel], &self.chunk[..count], now);
                 // Whoever writes to it may wait for a prompt, which has no line end.
                 if live.had_input { pushed.and(output.finish(CHANNELS[channel], now)) } else { pushed }
             }
-            Err(Errno::EAGAIN | Errno::EINTR) => return,
+            Err(Errno::EAGAIN | Errno::EINTR) => return false,
             // Of a terminal this is the end.
-            Err(Errno::EIO) => return self.close_pipe(id, channel),
+            Err(Errno::EIO) => {
+                self.close_pipe(id, channel);
+                return false;
+            }
             Err(error) => {
                 self.note(&format!("a pipe cannot be read: {error}"));
-                return self.close_pipe(id, channel);
+                self.close_pipe(id, channel);
+                return false;
             }
         };
         self.note_log_fault(id, written);
+        true
     }
 
     pub(super) fn close_pipe(&mut self, id: u64, channel: usize) {
         let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) else { return };
         let Some(pipe) = live.pipes[channel].take() else { return };
         // Taken out before it is closed: a child that is just being started may hold a copy.
-        let _ = self.epoll.delete(pipe.as_fd());
+        if live.is_watched {
+            let _ = self.epoll.delete(pipe.as_fd());
+        }
         drop(pipe);
         let written = live.output.finish(CHANNELS[channel], world::now());
         self.note_log_fault(id, written);
@@ -169,7 +217,7 @@ impl Server {
     }
 
     pub(super) fn finish(&mut self, id: u64) {
-        let Some(Run { state: State::Live(live), key, .. }) = self.runs.get(&id) else { return };
+        let Some(Run { state: State::Live(live), key, .. }) = self.runs.get_mut(&id) else { return };
         if !live.is_done(world::monotonic()) {
             return;
         }

@@ -90,7 +90,8 @@ impl Server {
             return;
         }
         self.ledger.put(&Record::Asked(start.key.clone()));
-        let id = self.insert(start.key.clone(), State::Queued(start.log.clone()));
+        let id = self
+            .insert(start.key.clone(), State::Queued { log: start.log.clone(), log_limit: start.log_limit });
         self.jobs.push(Job { id, start });
     }
 

@@ -1,4 +1,4 @@
-//! The rows: what is done, how often, and against what.
+//! Pods through the engine, beside plain processes: no-ops, a line each, one-shot Jobs, the command line.
 
 use std::fmt::Write as _;
 use std::process::Stdio;
@@ -11,73 +11,26 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, PropagationPolicy};
 use kube::runtime::wait::{await_condition, conditions};
-use serde_json::json;
 
+use super::{Row, Sizes, job, table};
 use crate::cpu::Cpu;
-use crate::stats::Figures;
 use crate::subject::Subject;
 use crate::yardstick;
 
-/// How much is done.
-pub(crate) struct Sizes {
-    runs: usize,
-    completions: usize,
-    yardstick: usize,
-    one_shot: Duration,
-    commands: usize,
-}
-
-impl Sizes {
-    pub(crate) fn whole() -> Sizes {
-        Sizes {
-            runs: 5,
-            completions: 10_000,
-            yardstick: 4_000,
-            one_shot: Duration::from_secs(10),
-            commands: 40,
-        }
-    }
-    /// To see that it works; the figures say little.
-    pub(crate) fn quick() -> Sizes {
-        Sizes { runs: 1, completions: 500, yardstick: 500, one_shot: Duration::from_secs(1), commands: 5 }
-    }
-}
-
 /// Connections of the client that submits one-shot jobs.
-const CONNECTIONS: usize = 32;
+pub(super) const CONNECTIONS: usize = 32;
 /// A job that takes longer than this is a failure of the measurement.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long until it is looked again whether what was deleted has gone.
 const GLANCE: Duration = Duration::from_millis(200);
 
-/// One row of the table.
-struct Row {
-    what: &'static str,
-    unit: &'static str,
-    figure: Figures,
-    yardstick: Figures,
-    ratio: Figures,
-    to_reach: &'static str,
-}
-
-impl Row {
-    fn new(what: &'static str, unit: &'static str, to_reach: &'static str) -> Row {
-        let none = Figures::default;
-        Row { what, unit, figure: none(), yardstick: none(), ratio: none(), to_reach }
-    }
-    fn push(&mut self, figure: f64, yardstick: f64) {
-        self.figure.push(figure);
-        self.yardstick.push(yardstick);
-        self.ratio.push(figure / yardstick);
-    }
-}
-
-/// Takes all figures; returns the tables as text.
-pub(crate) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<String>> {
+/// Takes the figures; returns the tables as text.
+pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<String>> {
     let client = subject.client().await?;
     let jobs: Api<Job> = Api::default_namespaced(client.clone());
     let pods: Api<Pod> = Api::default_namespaced(client);
+    let engine = subject.engine_pid()?;
     let mut parts = Vec::new();
     let mut silent = Row::new("one Job of no-op completions, 64 at a time", "pods/s", "≥ 0.6, then 0.8");
     let mut speaking = Row::new("the same, each printing one line", "pods/s", "≥ 0.45, then 0.6");
@@ -88,9 +41,9 @@ pub(crate) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
         let millis = commands(subject, sizes.commands)? * 1e3;
         command.push(millis, yardstick::seconds_per_spawn(sizes.yardstick / 4)? * 1e3);
 
-        let before = Cpu::read(subject.engine_pid, subject.home.path())?;
+        let before = Cpu::read(engine, subject.home.path())?;
         let rate = completions(&jobs, &format!("silent-{run}"), sizes.completions, &["/bin/true"]).await?;
-        let after = Cpu::read(subject.engine_pid, subject.home.path())?;
+        let after = Cpu::read(engine, subject.home.path())?;
         parts = after.per_pod(&before, sizes.completions);
         silent.push(rate, yardstick::spawns_per_second(sizes.yardstick, &["/bin/true"])?);
 
@@ -108,20 +61,6 @@ pub(crate) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
     Ok(vec![table(&[silent, speaking, separate, command, crowded])?, cpu_table(&parts)?])
 }
 
-fn job(name: &str, completions: usize, parallelism: usize, argv: &[&str]) -> Result<Job> {
-    Ok(serde_json::from_value(json!({
-        "apiVersion": "batch/v1", "kind": "Job",
-        "metadata": {"name": name, "labels": {"bench": "windlass"}},
-        "spec": {
-            "completions": completions, "parallelism": parallelism, "backoffLimit": 0,
-            "template": {"spec": {
-                "runtimeClassName": "windlass-host", "restartPolicy": "Never",
-                "containers": [{"name": "main", "image": "host", "command": argv}],
-            }},
-        },
-    }))?)
-}
-
 /// Pods a second of one Job, from its creation to its completion.
 #[expect(clippy::disallowed_methods, reason = "this program measures time")]
 async fn completions(jobs: &Api<Job>, name: &str, count: usize, argv: &[&str]) -> Result<f64> {
@@ -133,8 +72,19 @@ async fn completions(jobs: &Api<Job>, name: &str, count: usize, argv: &[&str]) -
 }
 
 /// Jobs a second, created one after another on each of the connections until the time is up, until all are complete.
-#[expect(clippy::disallowed_methods, reason = "this program measures time")]
 async fn one_shots(subject: &Subject, run: usize, time: Duration) -> Result<f64> {
+    let (count, seconds) = shoot(subject, run, |_, since| since < time).await?;
+    Ok(count as f64 / seconds)
+}
+
+/// Creates one-shot jobs on each of the connections as long as `more` (asked with how many this connection has made,
+/// and the time since the first) and waits until all are complete; how many, and the seconds it took.
+#[expect(clippy::disallowed_methods, reason = "this program measures time")]
+pub(super) async fn shoot(
+    subject: &Subject,
+    run: usize,
+    more: impl Fn(usize, Duration) -> bool + Copy,
+) -> Result<(usize, f64)> {
     let mut apis: Vec<Api<Job>> = Vec::new();
     for _ in 0..CONNECTIONS {
         apis.push(Api::default_namespaced(subject.client().await?));
@@ -142,7 +92,7 @@ async fn one_shots(subject: &Subject, run: usize, time: Duration) -> Result<f64>
     let began = Instant::now();
     let create = |(connection, api): (usize, Api<Job>)| async move {
         let mut created = 0usize;
-        while began.elapsed() < time {
+        while more(created, began.elapsed()) {
             let name = format!("shot-{run}-{connection}-{created}");
             api.create(&PostParams::default(), &job(&name, 1, 1, &["/bin/true"])?).await?;
             created += 1;
@@ -154,7 +104,7 @@ async fn one_shots(subject: &Subject, run: usize, time: Duration) -> Result<f64>
     let created: Vec<usize> = connections.try_collect().await?;
     let count: usize = created.iter().sum();
     wait_for_all(&apis[0], run, count).await?;
-    Ok(count as f64 / began.elapsed().as_secs_f64())
+    Ok((count, began.elapsed().as_secs_f64()))
 }
 
 /// Waits until no one-shot Job of this run is open. Asked of the server's own field selector, one item a page.
@@ -205,19 +155,6 @@ async fn clean(jobs: &Api<Job>, pods: &Api<Pod>) -> Result<()> {
         anyhow::Ok(())
     };
     tokio::time::timeout(PATIENCE, gone).await.context("the pods of deleted jobs stayed")?
-}
-
-fn table(rows: &[Row]) -> Result<String> {
-    let mut text = String::from("| what | figure | yardstick | ratio | to reach |\n|---|---|---|---|---|\n");
-    for row in rows {
-        let (figure, unit, yardstick) = (&row.figure, row.unit, &row.yardstick);
-        writeln!(
-            text,
-            "| {} | {figure} {unit} | {yardstick} {unit} | {} | {} |",
-            row.what, row.ratio, row.to_reach
-        )?;
-    }
-    Ok(text)
 }
 
 fn cpu_table(parts: &[(String, f64)]) -> Result<String> {

@@ -1,0 +1,247 @@
+//! An object in parts that its versions share: most writes change one of them, and only that one is copied.
+//!
+//! The engine keeps objects so; what comes over HTTP is a JSON value and becomes one when it is needed here.
+
+use std::ops::{Index, IndexMut};
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+use windlass_store::Revision;
+
+use crate::kind::Fields;
+
+/// What a field that is not there reads as.
+static NOTHING: Value = Value::Null;
+
+/// An object. Cheap to clone. Its `metadata` has no `resourceVersion`: that is [`Object::revision`].
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    /// The revision that it was read or written at; none for one that is not stored yet.
+    pub revision: Option<Revision>,
+    metadata: Arc<Value>,
+    spec: Arc<Spec>,
+    status: Arc<Value>,
+    /// All other fields.
+    rest: Arc<Map<String, Value>>,
+}
+
+/// A spec, with what is made of it once for all objects that have it.
+#[derive(Debug, Default)]
+pub struct Spec {
+    value: Value,
+    json: OnceLock<Vec<u8>>,
+    bound: OnceLock<(String, Arc<Spec>)>,
+}
+
+impl Object {
+    /// The same object, as it was read or written at a revision.
+    #[must_use]
+    pub fn at(self, revision: Revision) -> Object {
+        Object { revision: Some(revision), ..self }
+    }
+    /// The metadata.
+    #[must_use]
+    pub fn metadata(&self) -> &Value {
+        &self.metadata
+    }
+    /// The spec; null if there is none.
+    #[must_use]
+    pub fn spec(&self) -> &Value {
+        &self.spec.value
+    }
+    /// The status; null if there is none.
+    #[must_use]
+    pub fn status(&self) -> &Value {
+        &self.status
+    }
+    /// A text of the metadata; empty if absent.
+    #[must_use]
+    pub fn text(&self, field: &str) -> &str {
+        self.metadata[field].as_str().unwrap_or_default()
+    }
+    /// Replaces the status.
+    pub fn set_status(&mut self, status: Value) {
+        self.status = Arc::new(status);
+    }
+    /// Sets `spec.nodeName`. Objects that shared a spec before share it after.
+    pub fn bind(&mut self, node: &str) {
+        let (bound_to, bound) = self.spec.bound.get_or_init(|| {
+            let mut spec = self.spec.value.clone();
+            spec["nodeName"] = node.into();
+            (node.to_owned(), Arc::new(Spec { value: spec, ..Spec::default() }))
+        });
+        if bound_to == node {
+            self.spec = Arc::clone(bound);
+        } else {
+            self["spec"]["nodeName"] = node.into();
+        }
+    }
+    /// The same object with metadata of its own: another one of its kind.
+    #[must_use]
+    pub fn with_metadata(&self, metadata: Value) -> Object {
+        Object { revision: None, metadata: Arc::new(metadata), ..self.clone() }
+    }
+    /// Whether the metadata is the very same that another version has; likewise spec and status.
+    #[must_use]
+    pub fn shares(&self, other: &Object) -> [bool; 3] {
+        [
+            Arc::ptr_eq(&self.metadata, &other.metadata),
+            Arc::ptr_eq(&self.spec, &other.spec),
+            Arc::ptr_eq(&self.status, &other.status),
+        ]
+    }
+    /// The object as one JSON value.
+    #[must_use]
+    pub fn whole(&self) -> Value {
+        let mut map = (*self.rest).clone();
+        let mut metadata = (*self.metadata).clone();
+        if let (Some(revision), Some(fields)) = (self.revision, metadata.as_object_mut()) {
+            fields.insert("resourceVersion".to_owned(), revision.0.to_string().into());
+        }
+        for (name, value) in [("metadata", metadata), ("spec", self.spec.value.clone())] {
+            if !value.is_null() {
+                map.insert(name.to_owned(), value);
+            }
+        }
+        if !self.status.is_null() {
+            map.insert("status".to_owned(), (*self.status).clone());
+        }
+        Value::Object(map)
+    }
+    /// The fields but metadata, spec and status, in order of their names.
+    pub(super) fn others(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.rest.iter()
+    }
+    /// The spec as compact JSON.
+    pub(super) fn spec_json(&self) -> &[u8] {
+        // Writing a JSON value into memory cannot fail: its keys are text.
+        self.spec.json.get_or_init(|| serde_json::to_vec(&self.spec.value).unwrap_or_default())
+    }
+}
+
+impl From<Value> for Object {
+    /// What is no object becomes an empty one.
+    fn from(value: Value) -> Object {
+        let Value::Object(mut rest) = value else { return Object::default() };
+        let mut take = |name: &str| rest.remove(name).unwrap_or_default();
+        let (mut metadata, spec, status) = (take("metadata"), take("spec"), take("status"));
+        let revision = metadata.as_object_mut().and_then(|fields| fields.remove("resourceVersion"));
+        // A text that is no number is a revision that no write has.
+        let revision = revision.as_ref().and_then(Value::as_str).filter(|text| !text.is_empty());
+        Object {
+            revision: revision.map(|text| Revision(text.parse().unwrap_or(0))),
+            metadata: Arc::new(metadata),
+            spec: Arc::new(Spec { value: spec, ..Spec::default() }),
+            status: Arc::new(status),
+            rest: Arc::new(rest),
+        }
+    }
+}
+
+impl PartialEq for Object {
+    /// Whether both say the same, whatever their revisions.
+    fn eq(&self, other: &Object) -> bool {
+        let [metadata, spec, status] = self.shares(other);
+        (metadata || self.metadata == other.metadata)
+            && (spec || self.spec.value == other.spec.value)
+            && (status || self.status == other.status)
+            && (Arc::ptr_eq(&self.rest, &other.rest) || self.rest == other.rest)
+    }
+}
+
+impl Fields for Object {
+    fn field(&self, name: &str) -> &Value {
+        match name {
+            "metadata" => &self.metadata,
+            "spec" => &self.spec.value,
+            "status" => &self.status,
+            other => self.rest.get(other).unwrap_or(&NOTHING),
+        }
+    }
+}
+
+impl Index<&str> for Object {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        self.field(name)
+    }
+}
+
+impl IndexMut<&str> for Object {
+    fn index_mut(&mut self, name: &str) -> &mut Value {
+        match name {
+            "metadata" => Arc::make_mut(&mut self.metadata),
+            "spec" => {
+                if Arc::get_mut(&mut self.spec).is_none_or(|spec| spec.json.get().is_some()) {
+                    let value = self.spec.value.clone();
+                    self.spec = Arc::new(Spec { value, ..Spec::default() });
+                }
+                &mut Arc::make_mut(&mut self.spec).value
+            }
+            "status" => Arc::make_mut(&mut self.status),
+            other => Arc::make_mut(&mut self.rest).entry(other).or_insert(Value::Null),
+        }
+    }
+}
+
+impl Clone for Spec {
+    /// A copy to be changed: nothing is known of it yet.
+    fn clone(&self) -> Spec {
+        Spec { value: self.value.clone(), ..Spec::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod() -> Value {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "resourceVersion": "7"},
+            "spec": {"containers": []}, "status": {"phase": "Pending"}, "unknown": [1]})
+    }
+
+    #[test]
+    fn an_object_comes_back_whole() {
+        let object = Object::from(pod());
+        assert_eq!((object.revision, object.whole()), (Some(Revision(7)), pod()));
+        assert_eq!(Object::from(json!({"kind": "Event"})).whole(), json!({"kind": "Event"}));
+        assert_eq!(Object::from(json!(3)).whole(), json!({}));
+    }
+
+    #[test]
+    fn a_change_copies_the_part_that_it_changes_and_leaves_the_other_version_alone() {
+        let before = Object::from(pod());
+        let mut after = before.clone();
+        after["status"]["phase"] = json!("Running");
+        assert_eq!(after.shares(&before), [true, true, false]);
+        assert_eq!(
+            (&before["status"]["phase"], &after["status"]["phase"]),
+            (&json!("Pending"), &json!("Running"))
+        );
+        assert_ne!(before, after);
+    }
+
+    #[test]
+    fn a_spec_is_rendered_anew_once_it_has_changed() {
+        let mut object = Object::from(pod());
+        assert_eq!(object.spec_json(), br#"{"containers":[]}"#);
+        object["spec"]["hostname"] = json!("h");
+        assert_eq!(object.spec_json(), br#"{"containers":[],"hostname":"h"}"#);
+    }
+
+    #[test]
+    fn objects_that_share_a_spec_share_it_once_they_are_bound() {
+        let one = Object::from(pod());
+        let (mut a, mut b) =
+            (one.with_metadata(json!({"name": "a"})), one.with_metadata(json!({"name": "b"})));
+        a.bind("here");
+        b.bind("here");
+        assert_eq!((a.shares(&b)[1], &a["spec"]["nodeName"]), (true, &json!("here")));
+        b = one.with_metadata(json!({"name": "b"}));
+        b.bind("there");
+        assert_eq!((&one["spec"]["nodeName"], &b["spec"]["nodeName"]), (&Value::Null, &json!("there")));
+    }
+}

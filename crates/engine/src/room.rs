@@ -1,0 +1,121 @@
+//! Carries out scheduling: who may come in at once, who waits for room, and who comes in when others leave.
+//!
+//! A pod that asks for something is placed at the end of a decision, so that of all that wait the first comes first.
+
+use serde_json::Value;
+use windlass_apiserver::registry::Object;
+use windlass_control::schedule::{self, Amounts, Decision, Plan, Stand};
+use windlass_store::Key;
+
+use crate::draft::Draft;
+use crate::events::Note;
+use crate::pods::{is_deleting, is_ended, set_condition};
+use crate::tick::Tick;
+
+impl Tick {
+    /// Binds a pod to the node, lets it wait for room, or says why it cannot come.
+    pub(crate) fn place(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(pod) = draft.current(&self.cache, key) else { return self.room.leave(key) };
+        match schedule::stand(pod, &self.node, self.world.now()) {
+            Stand::Settled => self.room.leave(key),
+            Stand::Refused(plan) => {
+                self.room.leave(key);
+                if let Some(plan) = plan {
+                    self.scheduled(draft, key, plan);
+                }
+            }
+            Stand::Placed(plan) => {
+                self.room.leave(key);
+                self.room.take(uid(pod), Amounts::requested(&pod["spec"]));
+                self.scheduled(draft, key, plan);
+            }
+            Stand::Open(request) if request.is_nothing() && self.room.is_open() => {
+                self.room.take(uid(pod), request);
+                let plan = schedule::bind(pod, &self.node, self.world.now());
+                self.scheduled(draft, key, plan);
+            }
+            Stand::Open(request) => {
+                let priority = pod["spec"]["priority"].as_i64().unwrap_or(0);
+                let created = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+                self.room.wait(key, request, priority, created);
+                self.newcomers.push(key.clone());
+            }
+        }
+    }
+
+    /// Places who waits and fits, at most so many, and tells the newcomers that stay outside why. Returns who was placed.
+    pub(crate) fn fill(&mut self, draft: &mut Draft, most: usize) -> Vec<Key> {
+        let mut placed = Vec::new();
+        while placed.len() < most
+            && !self.draining()
+            && let Some((key, request)) = self.room.next_fit()
+        {
+            self.room.leave(&key);
+            let Some(pod) = draft.current(&self.cache, &key) else { continue };
+            self.room.take(uid(pod), request);
+            let plan = schedule::bind(pod, &self.node, self.world.now());
+            self.scheduled(draft, &key, plan);
+            self.kubelet(draft, &key);
+            placed.push(key);
+        }
+        for key in std::mem::take(&mut self.newcomers) {
+            let Some(lacks) = self.room.waits_for(&key).map(|request| self.room.lacks(request)) else {
+                continue;
+            };
+            if let Some(pod) = draft.current(&self.cache, &key)
+                && !lacks.is_empty()
+                && let Some(plan) = schedule::short(pod, &lacks, self.world.now())
+            {
+                self.scheduled(draft, &key, plan);
+            }
+        }
+        placed
+    }
+
+    /// Writes what was decided for a pod.
+    fn scheduled(&mut self, draft: &mut Draft, key: &Key, plan: Plan) {
+        let about = self.about(draft, key);
+        draft.edit(&self.cache, key, |pod| {
+            if let Decision::Bind { node } = &plan.decision {
+                pod.bind(node);
+            }
+            set_condition(&mut pod["status"], plan.condition);
+        });
+        for event in plan.events {
+            let note = Note {
+                warning: event.warning,
+                reason: event.reason.to_owned(),
+                message: event.message,
+                component: "default-scheduler",
+            };
+            self.note(draft, &about, &note);
+        }
+    }
+
+    /// What the store says of a pod: one that is bound here and has not ended holds what it asks for.
+    pub(crate) fn pod_holds(&mut self, pod: &Object) {
+        let holds = pod["spec"]["nodeName"] == self.node.name.as_str() && !is_ended(pod);
+        self.room.observe(uid(pod), holds.then_some(|| Amounts::requested(&pod["spec"])));
+    }
+
+    /// A pod that has ended, in a draft or for good, gives its room back.
+    pub(crate) fn give_back(&mut self, draft: &Draft, key: &Key) {
+        match draft.current(&self.cache, key) {
+            Some(pod) if is_ended(pod) => self.room.free(uid(pod)),
+            Some(pod) if is_deleting(pod) => self.room.leave(key),
+            _ => {}
+        }
+    }
+
+    /// What the node object offers. An extended resource that somebody wrote into the capacity alone counts, too.
+    pub(crate) fn node_offers(&mut self, node: &Object) {
+        let mut offered = node["status"]["capacity"].as_object().cloned().unwrap_or_default();
+        offered.retain(|name, _| name.contains('/'));
+        offered.extend(node["status"]["allocatable"].as_object().cloned().unwrap_or_default());
+        self.room.offer(Amounts::read(&Value::Object(offered)));
+    }
+}
+
+fn uid(pod: &Object) -> &str {
+    pod.text("uid")
+}

@@ -1,0 +1,144 @@
+//! Starting a program with a borrowed memory and a stack that is kept: what posix_spawn(3) does, without its mapping
+//! of a new stack, its walk over all signals and std's copies each time. It knows no run.
+//!
+//! The child shares the shim's memory until it executes the program, and the thread that started it sleeps until
+//! then. So the child calls nothing but system calls, on values that were made before.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+
+/// The child makes a dozen system calls; a signal's frame with all vector registers takes some 4 KiB.
+const STACK: usize = 64 << 10;
+/// What the shim catches or ignores, and a program shall find as the system has it.
+const DEFAULTED: [c_int; 7] =
+    [libc::SIGPIPE, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
+
+/// A thread's means to start programs. All signals stay blocked in the thread that made it.
+pub(crate) struct Launcher {
+    stack: Vec<u8>,
+}
+
+/// What is to be executed.
+pub(crate) struct Image<'a> {
+    pub(crate) program: &'a CStr,
+    pub(crate) argv: &'a Strings,
+    pub(crate) env: &'a Strings,
+    pub(crate) cwd: &'a CStr,
+    /// stdin, stdout and stderr; all above 2.
+    pub(crate) stdio: [BorrowedFd<'a>; 3],
+    /// Whether stdin is to become the controlling terminal of a session of its own.
+    pub(crate) terminal: bool,
+}
+
+/// A list of strings as execve(2) wants it.
+pub(crate) struct Strings {
+    /// Owns what the pointers point at.
+    _texts: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    /// An error means that one of them holds a NUL.
+    pub(crate) fn new(texts: impl Iterator<Item = Vec<u8>>) -> io::Result<Strings> {
+        let texts = texts.map(CString::new).collect::<Result<Vec<_>, _>>()?;
+        let mut pointers: Vec<_> = texts.iter().map(|text| text.as_ptr()).collect();
+        pointers.push(std::ptr::null());
+        Ok(Strings { _texts: texts, pointers })
+    }
+}
+
+/// What the child sees, and where it says why it failed.
+struct Errand {
+    program: *const c_char,
+    argv: *const *const c_char,
+    env: *const *const c_char,
+    cwd: *const c_char,
+    stdio: [RawFd; 3],
+    terminal: bool,
+    errno: c_int,
+}
+
+impl Launcher {
+    /// Makes the stack, and blocks all signals in this thread: a child begins with what its parent blocks, and none
+    /// shall be caught on the shim's behalf.
+    pub(crate) fn new() -> Launcher {
+        let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
+        Launcher { stack: vec![0; STACK] }
+    }
+
+    /// Starts a program in a process group of its own, or with a terminal in a session of its own. Answers its pid; the error is that of the call that failed,
+    /// in the child or before it. A child that could not execute its program is left to whoever reaps.
+    pub(crate) fn launch(&mut self, image: &Image<'_>) -> io::Result<i32> {
+        let mut errand = Errand {
+            program: image.program.as_ptr(),
+            argv: image.argv.pointers.as_ptr(),
+            env: image.env.pointers.as_ptr(),
+            cwd: image.cwd.as_ptr(),
+            stdio: image.stdio.map(|fd| fd.as_raw_fd()),
+            terminal: image.terminal,
+            errno: 0,
+        };
+        let end = self.stack.as_mut_ptr_range().end;
+        // Stacks grow down, from an address that the ABI wants aligned.
+        let top = end.wrapping_sub(end.addr() % 16);
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        // SAFETY: `top` is the end of memory that is ours alone while this call lasts, and the call lasts until the
+        // child has left the memory (CLONE_VFORK). `errand` and all it points at live as long.
+        let pid = unsafe { libc::clone(child, top.cast(), flags, (&raw mut errand).cast()) };
+        if pid < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the child, which is another process to the compiler, may have written it.
+        match unsafe { (&raw const errand.errno).read_volatile() } {
+            0 => Ok(pid),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        }
+    }
+}
+
+extern "C" fn child(errand: *mut c_void) -> c_int {
+    let errand = errand.cast::<Errand>();
+    // SAFETY: the parent sleeps, so the errand is this function's alone; it makes system calls only.
+    unsafe {
+        become_program(&*errand);
+        (&raw mut (*errand).errno).write_volatile(*libc::__errno_location());
+        libc::_exit(127)
+    }
+}
+
+/// Returns only if a call fails; `errno` says why.
+///
+/// # Safety
+/// To be called in a child that shares its parent's memory: nothing here allocates, locks or panics.
+unsafe fn become_program(errand: &Errand) {
+    // SAFETY: all pointers are to values that the parent made and keeps; the rest are plain numbers.
+    unsafe {
+        // A session of its own is also a group of its own.
+        if (if errand.terminal { libc::setsid() } else { libc::setpgid(0, 0) }) < 0 {
+            return;
+        }
+        for (fd, target) in errand.stdio.iter().zip(0..) {
+            if libc::dup2(*fd, target) < 0 {
+                return;
+            }
+        }
+        if errand.terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+            return;
+        }
+        if libc::chdir(errand.cwd) < 0 {
+            return;
+        }
+        let mut default: libc::sigaction = std::mem::zeroed();
+        default.sa_sigaction = libc::SIG_DFL;
+        for signal in DEFAULTED {
+            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        libc::execve(errand.program, errand.argv, errand.env);
+    }
+}
