@@ -100,6 +100,8 @@ pub enum Served {
     Full,
     /// Reads as an empty list; writes are answered 405 with this sentence.
     Empty(&'static str),
+    /// Only `POST`: it is answered and never stored.
+    Review,
 }
 
 /// A part of a resource with its own door.
@@ -117,6 +119,8 @@ pub enum Subresource {
     Binding,
     /// `/attach` of a pod.
     Attach,
+    /// `/token` of a service account.
+    Token,
 }
 
 /// What happens to dependents of a deleted object.

@@ -12,6 +12,7 @@ pub mod logs;
 pub mod names;
 pub mod quantity;
 pub mod registry;
+pub mod rights;
 pub mod schema;
 pub mod selectors;
 pub mod world;

@@ -154,6 +154,7 @@ pattern!(REVISION_AFTER, r"(<revision>, current: |<revision> \()(\d+)");
 pattern!(AGE, r"^(\d+[smhdy]){1,2}$");
 pattern!(EVENT_NAME, r"\.[0-9a-f]{13,16}$");
 pattern!(TOKEN_VOLUME, r"kube-api-access-[a-z0-9]{5}");
+pattern!(JWT, r"eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+");
 pattern!(HASH, r"hash=[0-9A-Fa-f]+");
 
 /// A text with stable parts; `key` is the field it is in.
@@ -165,7 +166,8 @@ fn text(of: &str, names: &Names, key: &str) -> String {
         "podIP" | "hostIP" | "serverAddress" if !of.is_empty() => return "<address>".to_owned(),
         _ => {}
     }
-    let text = names.replace(of);
+    let text = JWT.replace_all(of, "<jwt>");
+    let text = names.replace(&text);
     let text = UID.replace_all(&text, "<uid>");
     let text = TIME.replace_all(&text, |found: &Captures<'_>| {
         // The precision is part of the format.

@@ -9,6 +9,7 @@ use windlass_apiserver::error::ApiError;
 use windlass_apiserver::kinds;
 use windlass_apiserver::registry::{Door, Registry};
 
+use crate::roles::Role;
 use crate::world::rfc3339;
 
 /// How many pods may run at once. Each is a process or more; what the system allows of those is far less than the
@@ -84,6 +85,9 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     for name in ["default", "kube-system", "kube-public"] {
         create(registry, "v1", "Namespace", json!({"metadata": {"name": name}})).await?;
     }
+    for role in Role::ALL {
+        ensure_account(registry, role).await?;
+    }
     let class = json!({"metadata": {"name": "windlass-host"}, "handler": "windlass-host"});
     create(registry, "node.k8s.io/v1", "RuntimeClass", class).await?;
     let labels = labels(node);
@@ -98,6 +102,21 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     };
     registry.update(kind, None, node, Door::Engine, false, std::sync::Arc::new(change)).await?;
     Ok(())
+}
+
+/// Makes the service account of a role: who has its token has the role. Made anew, it has none of its old tokens.
+async fn ensure_account(registry: &Registry, role: Role) -> Result<(), ApiError> {
+    let Some(kind) = kinds::by_kind("v1", "ServiceAccount") else { return Ok(()) };
+    let name = role.account();
+    if registry.entry(kind, Some(Role::NAMESPACE), &name).is_ok() {
+        return Ok(());
+    }
+    let labels = json!({Role::LABEL: role.name()});
+    let account = json!({"metadata": {"name": name, "labels": labels}});
+    match registry.create(kind, Some(Role::NAMESPACE), account, false).await {
+        Err(error) if error.reason != "AlreadyExists" => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Extended resources are somebody else's to count: what was written into the node's status stays.

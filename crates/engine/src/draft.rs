@@ -10,6 +10,7 @@ use windlass_store::{Committed, Key, Revision};
 
 use crate::cache::{Cache, Held};
 use crate::views::{View, view};
+use crate::volumes::Furniture;
 
 /// Pending writes and effects.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub(crate) struct Draft {
     edits: BTreeMap<Key, Edit>,
     /// Processes to start once the writes are durable.
     pub(crate) starts: Vec<Start>,
+    /// Volumes to make before that, by the pod's uid.
+    pub(crate) furniture: BTreeMap<String, Furniture>,
     /// Signals to send once the writes are durable.
     pub(crate) signals: Vec<(RunKey, i32)>,
     /// Pods whose end is then recorded, by uid.
@@ -76,6 +79,9 @@ impl Draft {
     /// Takes back what was to be started or signalled for a pod: it is looked at anew.
     pub(crate) fn reconsider(&mut self, pod: &str) {
         self.starts.retain(|start| start.key.pod != pod);
+        if !self.furniture.is_empty() {
+            self.furniture.remove(pod);
+        }
         self.signals.retain(|(run, _)| run.pod != pod);
         self.settled.retain(|uid| uid != pod);
     }

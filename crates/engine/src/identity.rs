@@ -17,6 +17,9 @@ use windlass_apiserver::world::World;
 use crate::home::{Home, HomeError};
 use crate::world::hex;
 
+/// Bytes of the seed of the key that signs tokens.
+const SEED: usize = 32;
+
 /// What the engine keeps in `credentials.json` (mode 0600). The authority's key is not kept: it signs once.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Identity {
@@ -30,6 +33,10 @@ pub(crate) struct Identity {
     pub(crate) token: String,
     /// The port it listened on last, so that kubeconfigs stay good.
     pub(crate) port: Option<u16>,
+    /// What the key that signs service accounts' tokens is made from: 32 bytes, in hexadecimal. Homes from before there
+    /// were such tokens have none yet.
+    #[serde(default)]
+    tokens: String,
 }
 
 /// Why there is no identity.
@@ -60,10 +67,18 @@ impl Identity {
     pub(crate) fn load_or_make(home: &Home, world: &dyn World) -> Result<Identity, IdentityError> {
         let place = home.credentials();
         match std::fs::read(&place) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|cause| IdentityError::Unreadable {
-                place: place.display().to_string(),
-                cause: cause.to_string(),
-            }),
+            Ok(bytes) => {
+                let read = serde_json::from_slice(&bytes);
+                let mut identity: Identity = read.map_err(|cause| IdentityError::Unreadable {
+                    place: place.display().to_string(),
+                    cause: cause.to_string(),
+                })?;
+                if identity.tokens.is_empty() {
+                    identity.tokens = hex(world, SEED);
+                    identity.save(home)?;
+                }
+                Ok(identity)
+            }
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
                 let identity = Identity::make(world)?;
                 identity.save(home)?;
@@ -91,7 +106,26 @@ impl Identity {
             key: key.serialize_pem(),
             token: hex(world, 32),
             port: None,
+            tokens: hex(world, SEED),
         })
+    }
+
+    /// What the key that signs service accounts' tokens is made from.
+    pub(crate) fn seed(&self, home: &Home) -> Result<[u8; SEED], IdentityError> {
+        let mut seed = [0; SEED];
+        let digits = self.tokens.as_bytes();
+        let pairs = digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        let bytes: Option<Vec<u8>> = pairs.collect();
+        match bytes.filter(|bytes| bytes.len() == SEED) {
+            Some(bytes) => seed.copy_from_slice(&bytes),
+            None => {
+                return Err(IdentityError::Unreadable {
+                    place: home.credentials().display().to_string(),
+                    cause: format!("\"tokens\" is not {SEED} bytes in hexadecimal"),
+                });
+            }
+        }
+        Ok(seed)
     }
 
     /// The server's side of TLS.

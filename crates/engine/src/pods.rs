@@ -1,9 +1,11 @@
 //! Carries out what the kubelet plans for a pod: status, processes, removal.
 
+use jiff::SignedDuration;
 use serde_json::Value;
 use windlass_apiserver::kind::Fields;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
 use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView};
+use windlass_runner::mounts::Space;
 use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};
 use windlass_store::Key;
@@ -11,9 +13,12 @@ use windlass_store::Key;
 use crate::draft::Draft;
 use crate::events::Note;
 use crate::tick::Tick;
+use crate::volumes::{Furniture, Prepared};
 
 /// How often a random name is drawn before it is given up: of 14 million, eight would all have to be taken.
 const NAMES_TRIED: usize = 8;
+/// When a pod is looked at again whose containers cannot be made yet.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(10);
 
 impl Tick {
     /// One look at a pod.
@@ -75,14 +80,20 @@ impl Tick {
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
         let mut plan = kubelet::plan(parts(pod), &facts, now);
-        let (starts, blocked) = self.processes(pod, &plan.actions);
+        let (starts, furniture, blocked) = self.processes(pod, &plan.actions);
         if !blocked.is_empty() {
             facts.blocked = blocked;
             plan = kubelet::plan(parts(pod), &facts, now);
             let namespace = pod.text("namespace").to_owned();
             self.blocked.entry(namespace).or_default().insert(key.clone());
+            // What is missing may be a path of the host, of which nobody tells.
+            let again = now.checked_add(LOOK_AGAIN).ok();
+            plan.wake_at = plan.wake_at.into_iter().chain(again).min();
         }
         draft.reconsider(&uid);
+        if let Some(furniture) = furniture {
+            draft.furniture.insert(uid.clone(), furniture);
+        }
         self.timers.set(key, plan.wake_at);
         if !plan.events.is_empty() {
             let about = self.about(draft, key);
@@ -135,37 +146,49 @@ impl Tick {
         }
     }
 
-    /// The processes behind the plan's starts, and what keeps containers from having one.
-    fn processes(
-        &self,
-        pod: &Object,
-        actions: &[Action],
-    ) -> (Vec<Start>, Vec<(String, &'static str, String)>) {
-        let (mut starts, mut blocked) = (Vec::new(), Vec::new());
+    /// The processes behind the plan's starts, the volumes they need, and what keeps containers from having one.
+    fn processes(&self, pod: &Object, actions: &[Action]) -> Prepared {
+        let (mut starts, mut furniture, mut blocked) = (Vec::new(), None::<Furniture>, Vec::new());
         if !actions.iter().any(|action| matches!(action, Action::Start { .. })) {
-            return (starts, blocked);
+            return (starts, furniture, blocked);
         }
         let lookup = Objects { tick: self, namespace: pod.text("namespace") };
-        let whole = pod.whole();
+        let (whole, uid) = (pod.whole(), pod.text("uid"));
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
             match process(&whole, container, &lookup, &self.host) {
-                Ok(process) => starts.push(self.start_of(pod, container, *attempt, process)),
-                Err(cause) => {
-                    blocked.push((container.clone(), "CreateContainerConfigError", cause.to_string()));
-                }
+                Ok(process) => match self.volumes.space(uid, &process) {
+                    Ok(space) => {
+                        let space = space.map(|(space, needs)| {
+                            let all = furniture.get_or_insert_default();
+                            all.volumes = needs.volumes;
+                            all.mounts.extend(needs.mounts);
+                            space
+                        });
+                        starts.push(self.start_of(uid, container, *attempt, process, space));
+                    }
+                    Err((reason, message)) => blocked.push((container.clone(), reason, message)),
+                },
+                Err(cause) => blocked.push((container.clone(), cause.reason(), cause.to_string())),
             }
         }
-        (starts, blocked)
+        (starts, furniture, blocked)
     }
 
-    fn start_of(&self, pod: &Object, container: &str, attempt: u32, process: Process) -> Start {
-        let uid = pod.text("uid");
+    fn start_of(
+        &self,
+        uid: &str,
+        container: &str,
+        attempt: u32,
+        process: Process,
+        space: Option<Box<Space>>,
+    ) -> Start {
         Start {
             key: RunKey { pod: uid.to_owned(), container: container.to_owned(), attempt },
             argv: process.argv,
             env: process.env,
             cwd: process.cwd,
+            space,
             log: self.home.container_log(uid, container, attempt),
             log_limit: self.log_limit,
             stdio: process.stdio,
@@ -204,6 +227,7 @@ impl Tick {
             blocked.remove(key);
         }
         self.sweeper.remove(&uid);
+        self.unfurnish(&uid);
     }
 
     /// An event of a run whose pod is gone or has ended: nothing of it may run, and nothing of it is remembered.
@@ -237,6 +261,14 @@ struct Objects<'a> {
 }
 
 impl Lookup for Objects<'_> {
+    fn claim(&self, name: &str) -> Option<Value> {
+        self.tick
+            .stored(&format!("/persistentvolumeclaims/{}/{name}", self.namespace))
+            .map(|object| object.whole())
+    }
+    fn volume(&self, name: &str) -> Option<Value> {
+        self.tick.stored(&format!("/persistentvolumes/{name}")).map(|object| object.whole())
+    }
     fn config_map(&self, name: &str) -> Option<Value> {
         self.tick.stored(&format!("/configmaps/{}/{name}", self.namespace)).map(|object| object.whole())
     }

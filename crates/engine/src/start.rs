@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::http::{self, Limits, Server};
 use windlass_apiserver::registry::{Registry, indexed_tags};
+use windlass_apiserver::rights::Accounts;
 use windlass_control::schedule;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
@@ -21,6 +22,7 @@ use crate::attach::Attacher;
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
 use crate::config::{Config, Images, StoreKind};
+use crate::descriptors;
 use crate::events::Recorder;
 use crate::facts::Runs;
 use crate::home::{Home, HomeError, Running};
@@ -31,6 +33,7 @@ use crate::pace::Pace;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
+use crate::volumes::Volumes;
 use crate::world::{self, hex, millis, rfc3339};
 
 /// The largest object: a request's body (3 MiB) and what defaults and controllers add to it.
@@ -110,6 +113,8 @@ impl Engine {
     pub async fn start(config: Config) -> Result<Engine, StartError> {
         config.home.make()?;
         let lock = config.home.lock()?;
+        // Before the shim, which inherits it.
+        descriptors::raise();
         let runtime = ShimRuntime::connect(config.home.shim(), config.shim.clone()).await?;
         let known = runtime.known().to_vec();
         Engine::assemble(config, lock, Arc::new(runtime), known).await
@@ -134,6 +139,7 @@ impl Engine {
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry { store: store.clone(), world: config.world.clone() };
+        let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
         let machine = Machine::read(config.home.root());
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
@@ -150,6 +156,8 @@ impl Engine {
                 listener,
                 tls: identity.tls(&config.home)?,
                 admin_token: identity.token.clone(),
+                accounts,
+                images_on_host: config.images == Images::Host,
                 attacher: Arc::new(Attacher {
                     home: config.home.clone(),
                     hub: hub.clone(),
@@ -157,7 +165,7 @@ impl Engine {
                 }),
                 logs: Arc::new(Logs { home: config.home.clone(), hub }),
                 git_version: concat!("v1.36.0+windlass-", env!("CARGO_PKG_VERSION")).to_owned(),
-                limits: Limits::default(),
+                limits: Limits::within(descriptors::raise()),
             },
         )
         .map_err(StartError::Serve)?;
@@ -335,6 +343,7 @@ fn tick(
             allocatable: machine.allocatable(),
             uid: nix::unistd::getuid().as_raw(),
         },
+        volumes: Volumes::new(config.home.clone(), config.shim.clone()),
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),

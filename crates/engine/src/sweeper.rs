@@ -11,6 +11,7 @@ use windlass_runner::log;
 use windlass_runner::runtime::Key as RunKey;
 
 use crate::home::Home;
+use crate::remove;
 use crate::world;
 
 /// Errands that may wait; what does not fit is found by the next engine's first sweep.
@@ -33,6 +34,8 @@ enum Errand {
     Survey(HashSet<String>),
     /// A log of this pod, of so many bytes, is complete.
     Complete(Arc<str>, u64),
+    /// A directory with volumes of a pod that has ended.
+    Directory(PathBuf),
 }
 
 pub(crate) struct Sweeper {
@@ -60,6 +63,11 @@ impl Sweeper {
     /// An attempt is so old that its log is no longer asked for.
     pub(crate) fn remove_attempt(&self, run: RunKey) {
         self.send(Errand::Attempt(run));
+    }
+
+    /// The volumes of a pod are not needed any more.
+    pub(crate) fn remove_directory(&self, folder: PathBuf) {
+        self.send(Errand::Directory(folder));
     }
 
     /// A run of the pod has ended, and this is what its log takes.
@@ -123,6 +131,7 @@ impl Work {
                     Errand::Attempt(run) => self.remove(&self.base(&run)),
                     Errand::Survey(writing) => self.survey(&writing),
                     Errand::Complete(uid, bytes) => self.add(uid, bytes),
+                    Errand::Directory(folder) => self.remove_directory(&folder),
                 }
             }
             for (folder, uids) in pods {
@@ -184,6 +193,16 @@ impl Work {
             }
             _ => {}
         }
+        self.count();
+    }
+
+    fn remove_directory(&mut self, folder: &Path) {
+        if let Err(cause) = remove::directory(folder, || self.count()) {
+            tracing::warn!(folder = %folder.display(), %cause, "a pod's volumes stay behind");
+        }
+    }
+
+    fn count(&mut self) {
         self.removed += 1;
         if self.removed.is_multiple_of(AT_ONCE) {
             world::rest(REST);

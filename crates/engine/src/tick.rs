@@ -31,6 +31,7 @@ use crate::pace::Pace;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
+use crate::volumes::Volumes;
 use crate::world;
 
 /// Objects that one transaction touches, unless one plan alone touches more.
@@ -68,6 +69,7 @@ pub(crate) struct Tick {
     /// The authority's certificate, which every namespace is given.
     pub(crate) authority: String,
     pub(crate) host: Host,
+    pub(crate) volumes: Volumes,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,
@@ -319,7 +321,8 @@ impl Tick {
             }
             self.take(ripple);
         }
-        self.garbage.extend(draft.again);
+        self.garbage.extend(std::mem::take(&mut draft.again));
+        let unfurnished = if draft.furniture.is_empty() { Vec::new() } else { self.make_volumes(&mut draft) };
         let mut outdated = Vec::new();
         for start in &draft.starts {
             self.runs.starting(&start.key);
@@ -347,6 +350,10 @@ impl Tick {
         if !settled.is_empty() {
             self.runtime.forget(settled);
         }
+        for uid in &draft.settled {
+            self.unfurnish(uid);
+        }
+        self.absorb_events(unfurnished);
     }
 
     /// From now on pods are ended and none is started. What still runs when the time is over is killed, until it is gone.

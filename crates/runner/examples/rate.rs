@@ -48,6 +48,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         argv: vec![program.to_owned(), "a line".to_owned()],
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())],
         cwd: None,
+        space: None,
         log: folder.join(format!("{round}-{n}")).join("main").join("0.log"),
         log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),

@@ -4,9 +4,11 @@
 mod input;
 pub mod kubelet;
 pub mod log;
+pub mod mounts;
 pub mod process;
 pub mod runtime;
 pub mod scripted;
 pub mod shim;
 pub mod testing;
+pub mod volumes;
 mod world;

@@ -5,6 +5,7 @@ mod expand;
 mod quantity;
 mod refuse;
 mod source;
+mod volumes;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub use self::refuse::ConfigError;
+pub use self::volumes::{VolumeCause, VolumeError};
 use crate::runtime::{Stdin, Stdio};
+use crate::volumes::{Volume, VolumeMount};
 
 /// Where a container's configuration comes from.
 pub trait Lookup {
@@ -23,6 +26,10 @@ pub trait Lookup {
     fn config_map(&self, name: &str) -> Option<Value>;
     /// The Secret of this name in the pod's namespace, whole; its `data` is base64.
     fn secret(&self, name: &str) -> Option<Value>;
+    /// The PersistentVolumeClaim of this name in the pod's namespace, whole.
+    fn claim(&self, name: &str) -> Option<Value>;
+    /// The PersistentVolume of this name, whole.
+    fn volume(&self, name: &str) -> Option<Value>;
 }
 
 /// What the host gives every process.
@@ -49,6 +56,10 @@ pub struct Process {
     pub stdio: Stdio,
     /// Names out of `envFrom` that cannot be variables, by source: worth an event `InvalidEnvironmentVariableNames`.
     pub skipped: Vec<String>,
+    /// The pod's volumes, to be made before it starts; none if no container of the pod mounts any.
+    pub volumes: Vec<Volume>,
+    /// What of them this container mounts, and where.
+    pub mounts: Vec<VolumeMount>,
 }
 
 /// Makes the process of a container (an init container too).
@@ -88,7 +99,9 @@ pub fn process(
         set(&mut env, "TERM", "xterm");
     }
     let cwd = spec["workingDir"].as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
-    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped })
+    let wanted = volumes::Wanted { pod, spec, variables: &given.values };
+    let (volumes, mounts) = volumes::of(&wanted, lookup, host)?;
+    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped, volumes, mounts })
 }
 
 /// `stdin`, `stdinOnce` and `tty` of a container.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::mounts::Space;
+
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,6 +32,9 @@ pub struct Start {
     pub env: Vec<(String, String)>,
     /// Where it starts; `/` if none.
     pub cwd: Option<PathBuf>,
+    /// What it sees beside the host's files, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Box<Space>>,
     /// The file its output goes to, in the CRI line format. The parent directory is made (0700).
     pub log: PathBuf,
     /// About so many bytes of it are kept, times included and before they are packed: past it the oldest go.

@@ -10,6 +10,7 @@ fn start(container: &str) -> Start {
         argv: vec!["x".to_owned()],
         env: Vec::new(),
         cwd: None,
+        space: None,
         log: "/dev/null".into(),
         log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: Stdio::default(),

@@ -252,3 +252,103 @@ async fn missing_value_is_an_error_of_the_read_alone() {
     assert_eq!((store.revision(), store.count("")), (Revision(1), 1));
     store.commit(vec![put("c", "1")]).await.unwrap();
 }
+
+/// A disk that is full while the test says so. What it was given when it became full it kept, or not.
+struct Full {
+    disk: Arc<Mutex<Kept>>,
+    full: Arc<AtomicBool>,
+    keeps: bool,
+}
+
+#[derive(Default)]
+struct Kept {
+    state: State,
+    values: std::collections::BTreeMap<Revision, Value>,
+}
+
+impl Backend for Full {
+    fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
+        let full = self.full.load(Ordering::Relaxed);
+        let mut disk = lock(&self.disk);
+        for staged in batch.staged.iter().filter(|_| !full || self.keeps) {
+            disk.state.apply(staged.change.clone());
+            disk.values.extend(staged.value.clone().map(|value| (staged.revision, value)));
+        }
+        if full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn value(&self, revision: Revision) -> io::Result<Option<Value>> {
+        Ok(lock(&self.disk).values.get(&revision).cloned())
+    }
+
+    fn is_mendable(&self, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::StorageFull
+    }
+
+    fn mend(&mut self) -> io::Result<State> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut state = State::default();
+        for (_, change) in lock(&self.disk).state.changes(Revision(0)) {
+            state.apply(change.clone());
+        }
+        Ok(state)
+    }
+}
+
+#[tokio::test]
+async fn store_on_a_full_disk_reads_refuses_and_goes_on_when_there_is_room() {
+    for keeps in [false, true] {
+        let full = Arc::new(AtomicBool::new(false));
+        let store = store(Full { disk: Arc::default(), full: full.clone(), keeps }, Bounds::default());
+        store.commit(vec![put("a", "1")]).await.unwrap();
+        let mut watch = store.watch("", Revision(0), None).unwrap();
+        full.store(true, Ordering::Relaxed);
+        for _ in 0..2 {
+            let error = store.commit(vec![put("a", "2"), put("b", "2")]).await.unwrap_err();
+            assert!(
+                matches!(&error, CommitError::Io(e) if e.kind() == io::ErrorKind::StorageFull),
+                "{error}"
+            );
+            assert_eq!((store.revision(), store.list(&all()).unwrap().entries.len()), (Revision(1), 1));
+        }
+        full.store(false, Ordering::Relaxed);
+        let committed = store.commit(vec![put("c", "3")]).await.unwrap();
+        let newest = if keeps { 4 } else { 2 };
+        assert_eq!(committed.revision, Revision(newest), "no revision is given twice");
+        assert_eq!(store.list(&all()).unwrap().entries.len(), if keeps { 3 } else { 2 });
+        let mut seen = Vec::new();
+        while seen.len() < newest as usize {
+            seen.extend(watch.next(9).await.unwrap().into_iter().map(|change| change.revision.0));
+        }
+        assert_eq!(seen, (1..=newest).collect::<Vec<_>>(), "each once and in order");
+    }
+}
+
+#[tokio::test]
+async fn watcher_that_never_reads_costs_a_cursor_and_is_cut_off() {
+    const LOG: u64 = 50_000;
+    let bounds = Bounds { log_bytes: LOG, ..Bounds::default() };
+    let memory = Arc::new(Memory::default());
+    struct Seen(Arc<Memory>);
+    impl Backend for Seen {
+        fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
+            self.0.write(batch)
+        }
+        fn value(&self, revision: Revision) -> io::Result<Option<Value>> {
+            self.0.value(revision)
+        }
+    }
+    let store = store(Seen(memory.clone()), bounds);
+    let mut slow: Vec<_> = (0..200).map(|_| store.watch("", Revision(0), None).unwrap()).collect();
+    for number in 0..1000 {
+        store.commit(vec![put("a", &format!("{number} {}", "v".repeat(1000)))]).await.unwrap();
+    }
+    assert!(sync::read(&store.shared.state).log_bytes() <= LOG + 2_000, "the log is within its bound");
+    assert!(memory.len() < 60, "{} values are kept for a log of some 50", memory.len());
+    for watch in &mut slow {
+        let error = watch.next(1).await.unwrap_err();
+        assert!(matches!(error, WatchError::Compacted { asked: Revision(0), .. }), "{error}");
+    }
+}

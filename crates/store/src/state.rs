@@ -102,6 +102,12 @@ impl State {
         self.index.len() as u64
     }
 
+    /// What the log weighs.
+    #[cfg(test)]
+    pub(crate) fn log_bytes(&self) -> u64 {
+        self.log_bytes
+    }
+
     /// The newest version of a key.
     pub(crate) fn get(&self, key: &str) -> Option<(&Key, &Version)> {
         self.index.get_key_value(key)

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tracing::error;
+use tracing::{debug, error, info};
 
 use crate::backend::Batch;
 use crate::errors::CommitError;
@@ -207,6 +207,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn commit(&mut self, group: VecDeque<Pending>) {
+        self.mend();
         let bytes = group.iter().map(|p| p.bytes).sum();
         let now_ms = (self.shared.now_ms)();
         let (answers, staged) = self.decide(group, now_ms);
@@ -237,6 +238,7 @@ impl Writer<'_> {
     /// Makes the changes durable, then visible. An error leaves everything as it was.
     fn write(&mut self, staged: Vec<Staged>) -> Result<(), CommitError> {
         if let Some(error) = &self.broken {
+            // Decided on what was there before: what is there now may differ.
             return Err(CommitError::Io(error.clone()));
         }
         // A few changes more than come in, so that the log shrinks without a burst.
@@ -277,9 +279,40 @@ impl Writer<'_> {
         }
     }
 
+    /// After a failure that may pass (the disk was full), tries to go on with what the disk has.
+    fn mend(&mut self) {
+        let Some(broken) = &self.broken else { return };
+        let mut backend = write(&self.shared.backend);
+        let Some(backend) = backend.as_deref_mut().filter(|backend| backend.is_mendable(broken)) else {
+            return;
+        };
+        let there = match backend.mend() {
+            Ok(there) => there,
+            Err(error) => return debug!(%error, "the store still cannot be written to"),
+        };
+        let mut state = write(&self.shared.state);
+        let before = state.revision();
+        if there.revision() < before {
+            return error!(
+                has = before.0,
+                disk = there.revision().0,
+                "the disk has lost what was acknowledged"
+            );
+        }
+        // What was refused and is on the disk all the same is there, whole.
+        for (_, change) in there.changes(before) {
+            state.apply(change.clone());
+        }
+        self.broken = None;
+        let revision = state.revision();
+        drop(state);
+        info!(revision = revision.0, "the store takes writes again");
+        self.shared.wake.send_modify(|wake| wake.revision = revision);
+    }
+
     /// Takes no more writes: what the disk holds is not known.
     fn fail(&mut self, error: io::Error) -> Arc<io::Error> {
-        error!(%error, "the disk failed; the store takes no more writes until it is opened again");
+        error!(%error, "the disk failed; the store takes no writes until there is room again, or it is opened again");
         self.broken.insert(Arc::new(error)).clone()
     }
 

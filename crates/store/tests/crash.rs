@@ -1,6 +1,7 @@
-//! A process that commits is killed in the middle: what it was answered is there, and nothing is half there.
+//! A process that commits is killed in the middle, again and again on the same store: what it was answered is there,
+//! nothing is half there, and no revision is given twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,10 +11,18 @@ use windlass_store::{Bounds, Expect, Op, Options, Revision, Store, Tags, Templat
 
 /// Names the store of the process that will be killed.
 const DIR: &str = "WINDLASS_STORE_CRASH_DIR";
-const WRITERS: usize = 4;
+const WRITERS: usize = 6;
+/// Keys of a writer. Its transaction number n puts n in all of them but one, which it deletes.
+const KEYS: u64 = 4;
+const KILLS: u64 = 12;
 
 fn open(dir: &Path) -> Store {
-    let bounds = Bounds { log_bytes: 20_000, ..Bounds::default() };
+    let bounds = Bounds {
+        // So small that files are written and merged, and the log is cut, all the time.
+        memtable_bytes: 128_000,
+        log_bytes: 100_000,
+        ..Bounds::default()
+    };
     let now_ms = Arc::new(|| 1);
     Store::open(
         dir,
@@ -22,46 +31,107 @@ fn open(dir: &Path) -> Store {
             now_ms,
             first_revision: Revision(0),
             new_id: "a-store".into(),
-            indexed: Vec::new(),
+            indexed: vec!["writer".into()],
         },
     )
     .unwrap()
 }
 
-fn put(key: String, number: u64) -> Write {
-    let value = Template { bytes: number.to_string().into_bytes(), revision_at: None };
-    Write { key: key.into(), expect: Expect::Any, op: Op::Put { value, tags: Tags::default() } }
+fn key(writer: usize, which: u64) -> String {
+    format!("{writer}/{which}")
 }
 
-/// The number that a key holds.
-fn number(store: &Store, key: &str) -> u64 {
-    let entry = store.get(key).unwrap();
-    entry.map_or(0, |e| std::str::from_utf8(e.value.bytes()).unwrap().parse().unwrap())
+/// The writer's transaction of a number. It meets what the one before left.
+fn transaction(writer: usize, number: u64) -> Vec<Write> {
+    let write = |which: u64| {
+        let expect = match () {
+            () if number == 1 => Expect::Absent,
+            () if (number - 1) % KEYS == which => Expect::Absent,
+            () => Expect::Present,
+        };
+        let text = format!("{number} {}", "x".repeat((number * 37 % 900) as usize));
+        let value = Template { bytes: text.into_bytes(), revision_at: None };
+        let tags = Tags::new(vec![("writer".into(), writer.to_string().into())]);
+        let op = match number % KEYS == which {
+            true if matches!(expect, Expect::Absent) => Op::Check,
+            true => Op::Delete,
+            false => Op::Put { value, tags },
+        };
+        Write { key: key(writer, which).into(), expect, op }
+    };
+    (0..KEYS).map(write).collect()
+}
+
+/// The number of a writer's last transaction, which must be there whole.
+fn number(store: &Store, writer: usize) -> u64 {
+    let read = |which| {
+        let entry = store.get(&key(writer, which)).unwrap()?;
+        let text = std::str::from_utf8(entry.value.bytes()).unwrap().to_owned();
+        let (number, rest) = text.split_once(' ').unwrap();
+        let number: u64 = number.parse().unwrap();
+        assert_eq!(rest.len() as u64, number * 37 % 900, "a value is half there");
+        Some(number)
+    };
+    let numbers: Vec<Option<u64>> = (0..KEYS).map(read).collect();
+    let last = numbers.iter().flatten().max().copied().unwrap_or_default();
+    for (which, there) in numbers.iter().enumerate() {
+        let deleted = last == 0 || last % KEYS == which as u64;
+        let wanted = (!deleted).then_some(last);
+        assert_eq!(*there, wanted, "transaction {last} of writer {writer} is half there: {numbers:?}");
+    }
+    last
+}
+
+/// Chance that is the same in every run.
+fn chance(seed: &mut u64, below: u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33) % below
+}
+
+/// What the killed processes were answered.
+#[derive(Default)]
+struct Answers {
+    /// The last transaction of each writer.
+    last: BTreeMap<usize, u64>,
+    /// Each transaction's revision.
+    revisions: BTreeSet<u64>,
+    /// In this life.
+    seen: u64,
 }
 
 #[test]
-fn acknowledged_writes_survive_a_kill_and_none_is_half() {
+fn acknowledged_writes_survive_any_kill_and_none_is_half() {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("store");
-    for acknowledgements in [1, 40, 200] {
-        let acknowledged = kill_after(&place, acknowledgements);
+    let (mut seed, mut answers) = (20_261_121, Answers::default());
+    let mut reached = 0;
+    for kill in 0..KILLS {
+        // Soon after the start, or after a while.
+        let many = if kill % 3 == 0 { 1 } else { 1 + chance(&mut seed, 200) };
+        kill_after(&place, many, &mut answers);
         let store = open(&place);
         for writer in 0..WRITERS {
-            let (left, right) =
-                (number(&store, &format!("{writer}/l")), number(&store, &format!("{writer}/r")));
-            assert_eq!(left, right, "a transaction of writer {writer} is half there");
-            if let Some(last) = acknowledged.get(&writer) {
-                assert!(left == *last || left == last + 1, "writer {writer}: {left}, answered {last}");
-            }
+            let (there, told) = (number(&store, writer), answers.last.get(&writer).copied().unwrap_or(0));
+            assert!(there == told || there == told + 1, "writer {writer}: {there}, answered {told}");
+            answers.last.insert(writer, there);
         }
-        let revision = store.revision();
-        let sum: u64 = (0..WRITERS).map(|writer| number(&store, &format!("{writer}/l"))).sum();
-        assert_eq!(revision, Revision(2 * sum), "each write has one revision");
+        let newest = answers.revisions.last().copied().unwrap_or_default();
+        assert!(store.revision().0 >= newest.max(reached), "kill {kill}: revisions went back");
+        reached = store.revision().0;
+        let of = |writer: usize| store.count(&format!("{writer}/"));
+        assert_eq!(store.count(""), (0..WRITERS).map(of).sum::<usize>(), "no other key is there");
+        let mut scanned = 0;
+        store.scan("", &mut |_, _, modified, _| {
+            assert!(modified.0 <= reached);
+            scanned += 1;
+        });
+        assert_eq!(scanned, store.count(""));
     }
+    assert!(answers.revisions.len() > 300, "{} transactions are few", answers.revisions.len());
 }
 
-/// Starts the committing process, kills it after so many answers, and returns the last answer of each writer.
-fn kill_after(place: &Path, acknowledgements: usize) -> BTreeMap<usize, u64> {
+/// Starts the committing process and kills it after so many answers.
+fn kill_after(place: &Path, many: u64, answers: &mut Answers) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "process_that_commits_until_it_is_killed", "--nocapture"])
         .env(DIR, place)
@@ -70,24 +140,25 @@ fn kill_after(place: &Path, acknowledgements: usize) -> BTreeMap<usize, u64> {
         .spawn()
         .unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
-    let mut acknowledged = BTreeMap::new();
-    let mut seen = 0;
+    answers.seen = 0;
     let mut line = String::new();
     while output.read_line(&mut line).unwrap() > 0 {
         // The last line may be cut by the kill.
         if let Some(answer) = line.strip_suffix('\n').and_then(|line| line.strip_prefix("acknowledged ")) {
-            let (writer, number) = answer.split_once(' ').unwrap();
-            acknowledged.insert(writer.parse().unwrap(), number.parse().unwrap());
-            seen += 1;
-            if seen == acknowledgements {
+            let numbers: Vec<u64> = answer.split(' ').map(|number| number.parse().unwrap()).collect();
+            let [writer, number, revision] = numbers[..] else { panic!("{answer}") };
+            let before = answers.last.insert(writer as usize, number).unwrap_or_default();
+            assert_eq!(number, before + 1, "writer {writer} goes on where it was");
+            assert!(answers.revisions.insert(revision), "revision {revision} was given twice");
+            answers.seen += 1;
+            if answers.seen == many {
                 child.kill().unwrap();
             }
         }
         line.clear();
     }
     child.wait().unwrap();
-    assert!(seen >= acknowledgements, "it ended by itself after {seen}");
-    acknowledged
+    assert!(answers.seen >= many, "it ended by itself after {}", answers.seen);
 }
 
 /// Not a test of its own: the body of the process that the test above kills.
@@ -105,11 +176,12 @@ fn process_that_commits_until_it_is_killed() {
 }
 
 async fn commit_for_ever(store: Store, writer: usize) {
-    let (left, right) = (format!("{writer}/l"), format!("{writer}/r"));
-    for next in number(&store, &left) + 1.. {
-        store.commit(vec![put(left.clone(), next), put(right.clone(), next)]).await.unwrap();
-        if writeln!(std::io::stdout(), "acknowledged {writer} {next}").is_err() {
-            return; // Nobody listens: the test has ended.
+    for next in number(&store, writer) + 1.. {
+        let committed = store.commit(transaction(writer, next)).await.unwrap();
+        let answer = format!("acknowledged {writer} {next} {}\n", committed.revision.0);
+        // One write: a kill cuts the last line alone. An error: nobody listens, the test has ended.
+        if std::io::stdout().write_all(answer.as_bytes()).is_err() {
+            return;
         }
     }
 }

@@ -19,6 +19,7 @@ const ALL_VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 /// Upstream deletes namespaces one by one.
 const NAMESPACE_VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
+const REVIEW_VERBS: [&str; 1] = ["create"];
 const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
 
 /// `/`
@@ -93,6 +94,14 @@ pub(super) fn resources(group: &str, version: &str) -> Response {
     respond::json(StatusCode::OK, &list)
 }
 
+/// A kind's resource and parts with their verbs.
+#[cfg(test)]
+pub(crate) fn served_verbs(kind: &Kind) -> Vec<(String, &'static [&'static str])> {
+    let part = |part: &Subresource| (format!("{}/{}", kind.plural, part_name(*part)), part_verbs(*part));
+    let own = (kind.plural.to_owned(), verbs(kind));
+    std::iter::once(own).chain(kind.subresources.iter().map(part)).collect()
+}
+
 /// A subresource as paths name it.
 pub(super) fn part_name(part: Subresource) -> &'static str {
     match part {
@@ -102,6 +111,7 @@ pub(super) fn part_name(part: Subresource) -> &'static str {
         Subresource::Eviction => "eviction",
         Subresource::Binding => "binding",
         Subresource::Attach => "attach",
+        Subresource::Token => "token",
     }
 }
 
@@ -110,7 +120,7 @@ fn part_verbs(part: Subresource) -> &'static [&'static str] {
         Subresource::Status => &["get", "patch", "update"],
         Subresource::Log => &["get"],
         Subresource::Finalize => &["update"],
-        Subresource::Eviction | Subresource::Binding => &["create"],
+        Subresource::Eviction | Subresource::Binding | Subresource::Token => &["create"],
         Subresource::Attach => &["create", "get"],
     }
 }
@@ -121,6 +131,7 @@ fn part_type(kind: &Kind, part: Subresource) -> (&'static str, &'static str, &'s
         Subresource::Eviction => ("policy", "v1", "Eviction"),
         Subresource::Binding => ("", "v1", "Binding"),
         Subresource::Attach => ("", "v1", "PodAttachOptions"),
+        Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Status | Subresource::Log | Subresource::Finalize => {
             (kind.group, kind.version, kind.kind)
         }
@@ -132,6 +143,7 @@ fn verbs(kind: &Kind) -> &'static [&'static str] {
         Served::Full if kind.kind == "Namespace" => &NAMESPACE_VERBS,
         Served::Full => &ALL_VERBS,
         Served::Empty(_) => &READ_VERBS,
+        Served::Review => &REVIEW_VERBS,
     }
 }
 

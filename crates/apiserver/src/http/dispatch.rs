@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -10,15 +11,20 @@ use axum::response::Response;
 use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
 use hyper::upgrade::OnUpgrade;
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
 use super::route::{self, Route, Target};
-use super::{App, attach, body, delete, discovery, get, info, list, patch, pod, table, watch, write};
+use super::{
+    App, attach, authorize, body, delete, discovery, get, info, list, patch, pod, review, table, token,
+    watch, write,
+};
 use crate::error::ApiError;
 use crate::kind::{Kind, Served, Subresource};
 use crate::registry::Door;
+use crate::rights::User;
 
 /// The whole API as one router, without credentials.
 pub(super) fn router(app: Arc<App>) -> Router {
@@ -28,6 +34,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
 /// A request on objects of a kind.
 pub(super) struct Call {
     pub(super) app: Arc<App>,
+    /// Who asks. They may: it has been decided.
+    pub(super) user: Arc<User>,
     pub(super) kind: &'static Kind,
     pub(super) namespace: Option<String>,
     pub(super) name: String,
@@ -35,6 +43,8 @@ pub(super) struct Call {
     pub(super) headers: HeaderMap,
     /// Behind a lock only so that a call can be shared between threads while it is read.
     body: Mutex<Body>,
+    /// Its part of the room that bodies have, kept until it is answered.
+    room: Option<OwnedSemaphorePermit>,
     /// The connection, if it can be handed over.
     upgrade: Option<OnUpgrade>,
 }
@@ -47,7 +57,14 @@ impl Call {
     /// The body, read within the bound. A second reading is empty.
     pub(super) async fn body(&mut self) -> Result<bytes::Bytes, ApiError> {
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
-        body::read(body, self.app.limits.body_bytes).await
+        let (bytes, room) = body::read(body, &self.app).await?;
+        self.room = Some(room);
+        Ok(bytes)
+    }
+    /// How long a stream of this call may last: as long as the credential does.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        let left = self.user.expires?.duration_since(self.app.registry.world.now());
+        Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
     }
     /// The connection, if it can be handed over, once.
     pub(super) fn upgrade(&mut self) -> Option<OnUpgrade> {
@@ -69,6 +86,10 @@ impl Call {
 
 async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
+    // Whoever comes past no gate is nobody: a way in that forgets to ask must not become an open one.
+    let Some(user) = parts.extensions.remove::<Arc<User>>() else {
+        return respond::error(&ApiError::new(401, "Unauthorized", "Unauthorized"));
+    };
     let upgrade = parts.extensions.remove::<OnUpgrade>();
     let method = parts.method;
     let span = tracing::debug_span!("request", %method, path = parts.uri.path());
@@ -78,7 +99,12 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     async move {
         let head = method == Method::HEAD && !matches!(route, Route::Objects(_));
         let method = if head { Method::GET } else { method };
-        let answer = dispatch(app, method, route, query, parts.headers, Rest { body, upgrade });
+        let answer = match authorize::check(&user, &method, &route, parts.uri.path(), &query) {
+            Ok(()) => {
+                dispatch(app, user, method, route, query, parts.headers, Rest { body, upgrade }).left_future()
+            }
+            Err(forbidden) => std::future::ready(Err(forbidden)).right_future(),
+        };
         // A fault of ours is this request's alone. It cannot leave state half changed: only the store has any.
         let answer = AssertUnwindSafe(answer).catch_unwind().await;
         let answer =
@@ -105,6 +131,7 @@ struct Rest {
 
 async fn dispatch(
     app: Arc<App>,
+    user: Arc<User>,
     method: Method,
     route: Route,
     query: Query,
@@ -116,7 +143,8 @@ async fn dispatch(
         let named = name.is_some();
         let name = name.unwrap_or_default();
         let Rest { body, upgrade } = rest;
-        let call = Call { app, kind, namespace, name, query, headers, body: Mutex::new(body), upgrade };
+        let body = Mutex::new(body);
+        let call = Call { app, user, kind, namespace, name, query, headers, body, room: None, upgrade };
         return match part {
             Some(part) => on_part(&method, call, &part).await,
             None if named => on_object(&method, call).await,
@@ -143,7 +171,12 @@ async fn dispatch(
 }
 
 async fn on_collection(method: &Method, call: Call) -> Answer {
+    if call.kind.served == Served::Review && call.kind.namespaced && call.namespace.is_none() {
+        return Err(ApiError::no_such_resource());
+    }
     match *method {
+        Method::POST if call.kind.served == Served::Review => review::create(call).await,
+        _ if call.kind.served == Served::Review => Err(method_not_allowed()),
         Method::GET if call.query.is("watch")? => watch::watch(&call),
         Method::GET => list::list(&call),
         _ if call.kind.namespaced && call.namespace.is_none() => Err(method_not_allowed()),
@@ -154,6 +187,9 @@ async fn on_collection(method: &Method, call: Call) -> Answer {
 }
 
 async fn on_object(method: &Method, call: Call) -> Answer {
+    if call.kind.served == Served::Review {
+        return Err(ApiError::no_such_resource());
+    }
     match *method {
         // `watch` is a list's: of one object it is not asked.
         Method::GET => get::get(&call),
@@ -168,6 +204,7 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
         return Err(ApiError::no_such_resource());
     };
+    authorize::check_talk(&call, discovery::part_name(part))?;
     match (part, method) {
         (Subresource::Status, &Method::GET) => get::get(&call),
         (Subresource::Status, &Method::PUT) => write::replace(writable(call)?, Door::Status).await,
@@ -177,6 +214,7 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
         (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call).await,
         (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
+        (Subresource::Token, &Method::POST) => token::create(call).await,
         _ => Err(method_not_allowed()),
     }
 }
@@ -190,6 +228,7 @@ fn writable(call: Call) -> Result<Call, ApiError> {
             call.table()?;
             Ok(call)
         }
+        Served::Review => Err(method_not_allowed()),
         Served::Empty(sentence) => Err(ApiError::new(405, "MethodNotAllowed", sentence)),
     }
 }

@@ -3,6 +3,7 @@
 mod activity;
 mod attach;
 mod auth;
+mod authorize;
 mod body;
 mod delete;
 mod discovery;
@@ -10,25 +11,34 @@ mod dispatch;
 mod get;
 mod info;
 mod list;
+mod lobby;
 mod pages;
 mod patch;
+mod patient;
 mod pod;
 mod request;
 mod respond;
+mod review;
 mod route;
 mod serve;
 mod table;
+mod token;
 mod watch;
 mod write;
+
+#[cfg(test)]
+pub(crate) use discovery::served_verbs;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{Semaphore, watch as signal};
 
+use self::auth::Gate;
 use crate::attach::AttachSource;
 use crate::logs::LogSource;
 use crate::registry::Registry;
+use crate::rights::Accounts;
 pub use activity::Activity;
 
 /// How the server listens and whom it lets in.
@@ -39,6 +49,10 @@ pub struct Config {
     pub tls: Arc<rustls::ServerConfig>,
     /// The bearer token of the administrator.
     pub admin_token: String,
+    /// Service accounts and the key of their tokens.
+    pub accounts: Accounts,
+    /// Whether pods that name an image are processes of the host, too: then the administrator alone starts any.
+    pub images_on_host: bool,
     /// Where logs come from.
     pub logs: Arc<dyn LogSource>,
     /// Who attaches to containers.
@@ -54,8 +68,18 @@ pub struct Config {
 pub struct Limits {
     /// Bytes of a request body.
     pub body_bytes: usize,
+    /// Bytes of the bodies of all requests that are being read or worked on.
+    pub bodies_bytes: usize,
+    /// Seconds that a request's body may take to arrive, the wait for room included.
+    pub body_timeout_s: u64,
     /// Connections at once.
     pub connections: usize,
+    /// Connections at once on which nobody known has spoken yet; the oldest makes way for one more.
+    pub newcomers: usize,
+    /// Seconds until somebody known must have spoken on a connection.
+    pub newcomer_s: u64,
+    /// Seconds that a client may take nothing of an answer that is being sent.
+    pub stall_s: u64,
     /// Bytes of a request's headers.
     pub header_bytes: usize,
     /// Seconds that a request's head may take to arrive.
@@ -64,17 +88,38 @@ pub struct Limits {
     pub watches: usize,
     /// Attached clients at once.
     pub attaches: usize,
+    /// Logs that are being read at once; each has files open.
+    pub logs: usize,
+}
+
+impl Limits {
+    /// The usual bounds, but for no more connections and logs than a process with so many file descriptors can spare:
+    /// half of them for connections, an eighth for logs of two files each, as many for attached clients of two. The rest is the store's.
+    #[must_use]
+    pub fn within(descriptors: usize) -> Limits {
+        let usual = Limits::default();
+        let connections = usual.connections.min(descriptors / 2).max(16);
+        let logs = usual.logs.min(descriptors / 16).max(4);
+        let attaches = usual.attaches.min(descriptors / 16).max(4);
+        Limits { connections, newcomers: usual.newcomers.min(connections / 4), logs, attaches, ..usual }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
             body_bytes: 3 << 20,
+            bodies_bytes: 64 << 20,
+            body_timeout_s: 60,
             connections: 4096,
+            newcomers: 512,
+            newcomer_s: 20,
+            stall_s: 60,
             header_bytes: 64 << 10,
             header_timeout_s: 30,
             watches: 4096,
             attaches: 256,
+            logs: 1024,
         }
     }
 }
@@ -95,9 +140,9 @@ impl Server {
         self.activity.clone()
     }
 
-    /// The router as a service, without TLS or credentials: what an in-process client is built on.
+    /// The router as a service, without TLS or credentials: what an in-process client is built on. It has all rights.
     pub fn service(&self) -> axum::Router {
-        dispatch::router(Arc::clone(&self.app))
+        auth::trust(dispatch::router(Arc::clone(&self.app)))
     }
     /// The address it listens on.
     #[must_use]
@@ -119,19 +164,27 @@ struct App {
     attacher: Arc<dyn AttachSource>,
     git_version: String,
     limits: Limits,
+    gate: Arc<Gate>,
+    images_on_host: bool,
     address: SocketAddr,
     /// Becomes true when the server stops.
     stop: signal::Receiver<bool>,
-    /// One permit a watch or followed log.
+    /// One permit a watch.
     watches: Arc<Semaphore>,
     /// One permit an attached client.
     attaches: Arc<Semaphore>,
+    /// One permit a log that is being read.
+    open_logs: Arc<Semaphore>,
+    /// One permit a KiB of a body.
+    bodies: Arc<Semaphore>,
     openapi: info::OpenApi,
 }
 
 /// Starts serving. Needs a tokio runtime around it.
 pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
-    let Config { listener, tls, admin_token, logs, attacher, git_version, limits } = config;
+    let Config { listener, tls, admin_token, accounts, images_on_host, logs, attacher, git_version, limits } =
+        config;
+    let gate = Arc::new(Gate::new(admin_token, accounts));
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (stop, stopped) = signal::channel(false);
@@ -140,10 +193,14 @@ pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
         logs,
         attacher,
         git_version,
+        gate: Arc::clone(&gate),
+        images_on_host,
         address: listener.local_addr()?,
         stop: stopped,
         watches: Arc::new(Semaphore::new(limits.watches)),
         attaches: Arc::new(Semaphore::new(limits.attaches)),
+        open_logs: Arc::new(Semaphore::new(limits.logs)),
+        bodies: Arc::new(Semaphore::new(limits.bodies_bytes.div_ceil(body::UNIT))),
         limits,
         openapi: info::OpenApi::default(),
     });
@@ -155,7 +212,7 @@ pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
         connections: Arc::clone(&connections),
         activity: activity.clone(),
     };
-    let service = auth::protect(dispatch::router(Arc::clone(&app)), admin_token);
+    let service = auth::protect(dispatch::router(Arc::clone(&app)), gate);
     let service = activity::counted(service, activity);
     tokio::spawn(serve::accept(listener, tls, service, app, connections));
     Ok(server)

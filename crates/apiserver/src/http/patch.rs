@@ -10,6 +10,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
+use super::authorize::Guard;
 use super::dispatch::Call;
 use super::request::{FieldValidation, media};
 use super::respond::Answer;
@@ -46,7 +47,7 @@ pub(super) async fn patch(mut call: Call, door: Door) -> Answer {
     let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let (patch, mut warnings) = Patch::read(call.kind, &media(header).0, &bytes, validation)?;
     let unknown: Arc<Mutex<Vec<String>>> = Arc::default();
-    let change = change(call.kind, patch, validation, Arc::clone(&unknown));
+    let change = change(Guard::of(&call), call.kind, patch, validation, Arc::clone(&unknown));
     let stored =
         call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
     warnings.append(&mut unknown.lock().unwrap_or_else(PoisonError::into_inner));
@@ -57,6 +58,7 @@ pub(super) async fn patch(mut call: Call, door: Door) -> Answer {
 }
 
 fn change(
+    guard: Guard,
     kind: &'static Kind,
     patch: Patch,
     validation: FieldValidation,
@@ -77,6 +79,7 @@ fn change(
             Ok(warnings) => *unknown.lock().unwrap_or_else(PoisonError::into_inner) = warnings,
             Err(error) => return Err(spoilt(&new, &error)),
         }
+        guard.check_change(old, &new)?;
         Ok(new)
     })
 }

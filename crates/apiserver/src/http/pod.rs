@@ -7,6 +7,7 @@ use futures::{StreamExt, stream};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::dispatch::Call;
 use super::request::Query;
@@ -23,13 +24,25 @@ pub(super) async fn log(call: &Call) -> Answer {
     let request = log_request(&call.name, &call.query, call.app.registry.world.now())?;
     let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
     let follow = request.follow;
-    let Ok(permit) = Arc::clone(&call.app.watches).try_acquire_owned() else {
-        return Err(ApiError::new(429, "TooManyRequests", "too many logs are open, try again later"));
+    let Ok(permit) = Arc::clone(&call.app.open_logs).try_acquire_owned() else {
+        let mut error = ApiError::new(429, "TooManyRequests", "too many logs are open, try again later");
+        error.details = Some(json!({"retryAfterSeconds": 5}));
+        return Err(error);
     };
     let bytes = call.app.logs.open(pod, request).await?;
     let mut stop = call.app.stop.clone();
-    // A followed log ends with the server; any other is read to its end.
-    let until = async move { if follow { stopped(&mut stop).await } else { std::future::pending().await } };
+    let remaining = call.remaining();
+    // A followed log ends with the server or the credential; any other is read to its end.
+    let until = async move {
+        match (follow, remaining) {
+            (false, _) => std::future::pending().await,
+            (true, None) => stopped(&mut stop).await,
+            (true, Some(left)) => {
+                // An error means that the time is up, which is an end as well.
+                let _ = timeout(left, stopped(&mut stop)).await;
+            }
+        }
+    };
     let body = stream::unfold((bytes, permit), |(mut bytes, permit)| async move {
         bytes.next().await.map(|chunk| (chunk, (bytes, permit)))
     });

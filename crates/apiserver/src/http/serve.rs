@@ -1,20 +1,27 @@
-//! Connections: accepted within a bound, wrapped in TLS, served as HTTP/1.1 or HTTP/2, ended gracefully.
+//! Connections: accepted within bounds, wrapped in TLS, served as HTTP/1.1 or HTTP/2, ended gracefully.
 //!
-//! Knows no paths and no credentials.
+//! Knows no paths and no credentials. It is told by `auth` when a connection has shown that somebody known is at its
+//! other end; until then it is a newcomer: newcomers are few, have little time, and the oldest goes when one more comes.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as signal};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
 
+use super::lobby::Lobby;
+pub(super) use super::lobby::Newcomer;
+use super::patient::Patient;
 use super::{App, Limits};
 
 /// How long a stop waits for requests that are under way.
@@ -25,6 +32,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const STREAMS: u32 = 1024;
 /// How often a silent HTTP/2 peer is asked whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// Bytes of answers that one HTTP/2 stream holds for a peer that does not take them.
+const HELD_BYTES: usize = 64 << 10;
 
 /// Accepts until the server stops.
 pub(super) async fn accept(
@@ -35,6 +44,7 @@ pub(super) async fn accept(
     connections: Arc<Semaphore>,
 ) {
     let acceptor = TlsAcceptor::from(tls);
+    let lobby = Lobby::new(app.limits.newcomers);
     let mut stop = app.stop.clone();
     loop {
         // A permit first: connections above the bound wait in the kernel's queue.
@@ -51,12 +61,15 @@ pub(super) async fn accept(
                     service: service.clone(),
                     limits: app.limits.clone(),
                     stop: app.stop.clone(),
+                    newcomer: lobby.enter(),
                     permit,
                 };
                 tokio::spawn(connection.run(stream));
             }
             Err(cause) => {
                 tracing::warn!(%cause, "cannot accept a connection");
+                // Most often there is no descriptor left: whoever waits without having shown anything gives theirs.
+                lobby.clear();
                 sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -83,15 +96,18 @@ struct Connection {
     service: Router,
     limits: Limits,
     stop: signal::Receiver<bool>,
+    newcomer: Newcomer,
     permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     async fn run(mut self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let patience = Duration::from_secs(self.limits.header_timeout_s);
+        let stream = Patient::new(stream, Duration::from_secs(self.limits.stall_s));
+        let deadline = Instant::now() + Duration::from_secs(self.limits.newcomer_s);
         let stream = tokio::select! {
-            stream = timeout(patience, self.acceptor.accept(stream)) => stream,
+            stream = timeout_at(deadline, self.acceptor.accept(stream)) => stream,
+            () = self.newcomer.evicted() => return tracing::debug!("a newcomer made way"),
             () = stopped(&mut self.stop) => return,
         };
         let stream = match stream {
@@ -99,16 +115,20 @@ impl Connection {
             Ok(Err(cause)) => return tracing::debug!(%cause, "TLS handshake failed"),
             Err(_) => return tracing::debug!("TLS handshake took too long"),
         };
+        // The protocol is what ALPN chose, so that nothing waits for a first byte to tell.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let builder = self.builder(http2);
-        let service = TowerToHyperService::new(self.service);
-        let mut serving = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
-        let result = tokio::select! {
-            result = serving.as_mut() => result,
-            () = stopped(&mut self.stop) => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
+        let newcomer = self.newcomer.clone();
+        let service = self.service.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(newcomer.clone());
+            request
+        });
+        let (stream, service) = (TokioIo::new(stream), TowerToHyperService::new(service));
+        let result = if http2 {
+            let serving = pin!(self.http2().serve_connection(stream, service));
+            self.see_through(serving, deadline, http2::Connection::graceful_shutdown).await
+        } else {
+            let serving = pin!(self.http1().serve_connection(stream, service).with_upgrades());
+            self.see_through(serving, deadline, http1::UpgradeableConnection::graceful_shutdown).await
         };
         if let Err(cause) = result {
             tracing::debug!(%cause, "connection ended");
@@ -116,20 +136,43 @@ impl Connection {
         drop(self.permit);
     }
 
-    /// The protocol is what ALPN chose, so that nothing waits for a first byte without a limit.
-    fn builder(&self, http2: bool) -> Builder<TokioExecutor> {
-        let builder = Builder::new(TokioExecutor::new());
-        let mut builder = if http2 { builder.http2_only() } else { builder.http1_only() };
+    /// Serves until the client ends it, the server stops, or nobody known has spoken in time.
+    async fn see_through<C: Future<Output = hyper::Result<()>>>(
+        &mut self,
+        mut serving: Pin<&mut C>,
+        deadline: Instant,
+        shut_down: impl FnOnce(Pin<&mut C>),
+    ) -> hyper::Result<()> {
+        tokio::select! {
+            result = serving.as_mut() => result,
+            // Nobody's work is broken off.
+            () = self.newcomer.overstays(deadline) => {
+                tracing::debug!("a newcomer's time is up");
+                Ok(())
+            }
+            () = stopped(&mut self.stop) => {
+                shut_down(serving.as_mut());
+                serving.await
+            }
+        }
+    }
+
+    fn http1(&self) -> http1::Builder {
+        let mut builder = http1::Builder::new();
         builder
-            .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(self.limits.header_timeout_s))
             .max_buf_size(self.limits.header_bytes.max(8192));
         builder
-            .http2()
+    }
+
+    fn http2(&self) -> http2::Builder<TokioExecutor> {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(HELD_BYTES)
             .keep_alive_interval(KEEP_ALIVE);
         builder
     }

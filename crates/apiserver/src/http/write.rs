@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 
+use super::authorize::Guard;
 use super::body;
 use super::dispatch::Call;
 use super::respond::{self, Answer};
@@ -22,6 +23,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let bytes = call.body().await?;
     let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
     warnings.extend(single_owners(&mut object));
+    Guard::of(&call).check(&object)?;
     let created = call.app.registry.create(call.kind, call.namespace(), object, dry_run).await?;
     warnings.extend((call.kind.warnings)(&created));
     answer(&call, StatusCode::CREATED, created, &warnings)
@@ -46,7 +48,11 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
         let subject = Subject { kind: call.kind.plural, ..call.kind.subject(&call.name) };
         return Err(ApiError::invalid(&subject, &vec![error]));
     }
-    let change: ChangeFn = Arc::new(move |_| Ok(object.clone()));
+    let guard = Guard::of(&call);
+    let change: ChangeFn = Arc::new(move |old| {
+        guard.check_change(old, &object)?;
+        Ok(object.clone())
+    });
     let stored =
         call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
     if door == Door::Main {

@@ -10,6 +10,7 @@ mod empty;
 mod event;
 mod namespace;
 mod node;
+mod review;
 mod runtime_class;
 mod secret;
 mod service_account;
@@ -25,7 +26,7 @@ mod tests;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 11] = [
+static ALL: [Kind; 17] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -37,7 +38,16 @@ static ALL: [Kind; 11] = [
     job::KIND,
     empty::REPLICA_SETS,
     runtime_class::KIND,
+    review::SELF_SUBJECT,
+    review::TOKEN,
+    review::SELF_ACCESS,
+    review::SELF_RULES,
+    review::ACCESS,
+    review::LOCAL_ACCESS,
 ];
+
+/// What a service account's `/token` takes and gives; no row, because it is no resource of its own.
+pub(crate) static TOKEN_REQUEST: Kind = review::TOKEN_REQUEST;
 
 /// All rows.
 #[must_use]

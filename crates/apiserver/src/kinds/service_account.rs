@@ -1,6 +1,6 @@
 //! v1 service accounts.
 
-use crate::kind::Kind;
+use crate::kind::{Kind, Subresource};
 use crate::kinds::common::PLAIN;
 
 /// The row.
@@ -9,6 +9,7 @@ pub(super) const KIND: Kind = Kind {
     plural: "serviceaccounts",
     singular: "serviceaccount",
     short_names: &["sa"],
+    subresources: &[Subresource::Token],
     schema: "io.k8s.api.core.v1.ServiceAccount",
     ..PLAIN
 };

@@ -65,6 +65,12 @@ fn hash(path: &str) -> u64 {
 fn add_paths(paths: &mut Map<String, Value>, path: &str, kind: &Kind) {
     let scope = if kind.namespaced { "namespaces/{namespace}/" } else { "" };
     let list = format!("/{path}/{scope}{}", kind.plural);
+    if kind.served == Served::Review {
+        let parameters = if kind.namespaced { vec![path_parameter("namespace")] } else { Vec::new() };
+        let post = operation(kind, "post", "", Some(&["*/*"]));
+        paths.insert(list, json!({"parameters": parameters, "post": post}));
+        return;
+    }
     let item = format!("{list}/{{name}}");
     if kind.namespaced {
         let all = json!({"get": operation(kind, "list", "ForAllNamespaces", None)});

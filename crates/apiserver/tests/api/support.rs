@@ -19,6 +19,7 @@ use windlass_apiserver::kind::Kind;
 use windlass_apiserver::kinds;
 use windlass_apiserver::logs::{LogRequest, LogSource};
 use windlass_apiserver::registry::{Registry, indexed_tags};
+use windlass_apiserver::rights::Accounts;
 use windlass_apiserver::world::World;
 use windlass_store::{Bounds, Options, Revision, Store};
 
@@ -116,6 +117,8 @@ impl Api {
             listener: std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
             tls,
             admin_token: TOKEN.to_owned(),
+            accounts: Accounts::new(registry.clone(), &[7; 32]),
+            images_on_host: false,
             logs: Arc::new(Echo),
             attacher: Arc::new(crate::attach::Cat),
             git_version: "v1.36.0+windlass-0.1.0".to_owned(),

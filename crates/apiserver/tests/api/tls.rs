@@ -29,7 +29,11 @@ pub(crate) async fn connect(api: &Api, protocol: &[u8]) -> TlsStream<TcpStream> 
 }
 
 /// One request on a connection of its own.
-async fn ask(api: &Api, protocol: &[u8], request: Request<Body>) -> http::Response<hyper::body::Incoming> {
+pub(crate) async fn ask(
+    api: &Api,
+    protocol: &[u8],
+    request: Request<Body>,
+) -> http::Response<hyper::body::Incoming> {
     let io = TokioIo::new(connect(api, protocol).await);
     if protocol == b"h2" {
         let (mut sender, connection) =

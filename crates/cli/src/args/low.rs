@@ -404,9 +404,29 @@ pub(crate) enum DataFormat {
 /// `windlass kubeconfig`
 #[derive(Args, Debug)]
 pub(crate) struct Kubeconfig {
-    /// Print the file's path instead
+    /// Whose rights it carries: the owner's, those to submit (no processes of the host), or to read alone
+    #[arg(long, value_enum, value_name = "ROLE", default_value_t = CredentialRole::Admin)]
+    pub role: CredentialRole,
+    /// How long it is good, like 12h or 30d [default: 90d; the owner's does not expire]
+    #[arg(long, value_name = "DURATION")]
+    pub expires_in: Option<String>,
+    /// End every credential of this role that was given before
     #[arg(long)]
+    pub renew: bool,
+    /// Write it to this file, which only you may read
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Print the file's path instead
+    #[arg(long, conflicts_with = "output")]
     pub path: bool,
+}
+
+/// Whose rights a kubeconfig carries: `docs/rights.md` says what each may do.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CredentialRole {
+    Admin,
+    Submit,
+    Read,
 }
 
 /// `windlass completions`

@@ -13,6 +13,7 @@ mod jobs;
 mod kills;
 mod logs;
 mod mistakes;
+mod rights;
 mod run;
 mod service;
 mod stdin;

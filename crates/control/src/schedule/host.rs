@@ -46,7 +46,7 @@ fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
     ["initContainers", "containers"].into_iter().flat_map(|list| spec[list].as_array().into_iter().flatten())
 }
 
-/// What no process of the host has, whatever its class: an entrypoint from an image, a file system of its own.
+/// What no process of the host has, whatever its class: an entrypoint from an image, devices and names of its own.
 fn unprovided(spec: &Value, what: &str) -> Vec<String> {
     let mut refusals = Vec::new();
     for container in containers(spec) {
@@ -56,12 +56,9 @@ fn unprovided(spec: &Value, what: &str) -> Vec<String> {
             refusals
                 .push(format!("container {name} has no command, and {what} has no image to take one from"));
         }
-        for (field, path) in [("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")] {
-            for mount in container[field].as_array().into_iter().flatten() {
-                let path = mount[path].as_str().unwrap_or_default();
-                refusals
-                    .push(format!("container {name} mounts {path}, and {what} has the host's files only"));
-            }
+        for device in container["volumeDevices"].as_array().into_iter().flatten() {
+            let path = device["devicePath"].as_str().unwrap_or_default();
+            refusals.push(format!("container {name} has a device at {path}, and {what} has the host's only"));
         }
     }
     if spec["hostAliases"].as_array().is_some_and(|list| !list.is_empty()) {

@@ -107,14 +107,14 @@ fn what_the_host_cannot_provide_is_refused_by_name() {
         "securityContext": {"runAsUser": 1000, "fsGroup": 1000},
         "initContainers": [{"name": "bare", "image": "i"}],
         "containers": [{
-            "name": "c", "image": "i", "command": ["sh"], "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+            "name": "c", "image": "i", "command": ["sh"], "volumeDevices": [{"name": "data", "devicePath": "/dev/data"}],
             "securityContext": {"privileged": true, "capabilities": {"drop": ["ALL"]}},
         }],
     });
     let message = why(&pod(spec), &node(Images::Host));
     for part in [
         "container bare has no command",
-        "container c mounts /data",
+        "container c has a device at /dev/data",
         "spec.securityContext.fsGroup",
         "securityContext of container c.privileged",
     ] {
@@ -124,7 +124,7 @@ fn what_the_host_cannot_provide_is_refused_by_name() {
 }
 
 #[test]
-fn host_pod_without_a_command_or_with_mounts_is_refused_too() {
+fn host_pod_without_a_command_is_refused_too() {
     let message = why(&host(json!({"containers": [{"name": "c", "image": "host"}]})), &node(Images::Wait));
     assert!(message.contains("container c has no command"), "{message}");
 }

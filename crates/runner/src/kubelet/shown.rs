@@ -166,7 +166,11 @@ pub(super) fn events(
                     format!("Back-off restarting failed container {name} in pod {}", view.full_name());
                 events.push((EventType::Warning, "BackOff", message));
             }
-            Some("ContainerCreating" | "PodInitializing") | None => {}
+            Some("ContainerCreating" | "PodInitializing") | None => {
+                if let Some(message) = new["message"].as_str() {
+                    events.push((EventType::Warning, "FailedMount", message.to_owned()));
+                }
+            }
             Some(_) => {
                 let message = new["message"].as_str().unwrap_or_default();
                 events.push((EventType::Warning, "Failed", format!("Error: {message}")));

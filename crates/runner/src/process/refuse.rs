@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Host;
+use super::{Host, VolumeError};
 
 /// Why a process cannot be made. The text is the message of the container's waiting state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -55,6 +55,17 @@ pub enum ConfigError {
     /// The container asks for something that a process on the host cannot have.
     #[error("a host process cannot have {0}")]
     NotOnHost(String),
+    /// A volume that is not there, or cannot be.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
+    /// A `subPath` or `subPathExpr` that names no part of the volume.
+    #[error("failed to prepare subPath for volume \"{volume}\": {path} is no path below it")]
+    SubPath {
+        /// The volume.
+        volume: String,
+        /// What was asked for.
+        path: String,
+    },
     /// `runAsNonRoot` where the engine runs as root.
     #[error("container has runAsNonRoot and image will run as root")]
     Root,
@@ -66,6 +77,8 @@ impl ConfigError {
     pub fn reason(&self) -> &'static str {
         match self {
             ConfigError::NoCommand => "CreateContainerError",
+            // As upstream: nothing of the pod is made before its volumes are.
+            ConfigError::Volume(cause) if cause.may_resolve() => "ContainerCreating",
             _ => "CreateContainerConfigError",
         }
     }
@@ -76,11 +89,9 @@ pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), Config
     if spec["command"].as_array().is_none_or(Vec::is_empty) {
         return Err(ConfigError::NoCommand);
     }
-    for (list, field) in [("volumeMounts", "mountPath"), ("volumeDevices", "devicePath")] {
-        if let Some(first) = spec[list].as_array().and_then(|list| list.first()) {
-            let (name, path) = (first["name"].as_str().unwrap_or(""), first[field].as_str().unwrap_or(""));
-            return Err(ConfigError::NotOnHost(format!("the volume \"{name}\" at {path}")));
-        }
+    if let Some(first) = spec["volumeDevices"].as_array().and_then(|list| list.first()) {
+        let (name, path) = (first["name"].as_str().unwrap_or(""), first["devicePath"].as_str().unwrap_or(""));
+        return Err(ConfigError::NotOnHost(format!("the volume \"{name}\" as a device at {path}")));
     }
     for hook in ["postStart", "preStop"] {
         if spec["lifecycle"][hook].is_object() {

@@ -19,7 +19,7 @@ pub(super) struct Given {
 }
 
 /// Where references are resolved.
-struct Scope<'a> {
+pub(super) struct Scope<'a> {
     pod: &'a Value,
     spec: &'a Value,
     lookup: &'a dyn Lookup,
@@ -34,8 +34,7 @@ pub(super) fn environment(
     lookup: &dyn Lookup,
     host: &Host,
 ) -> Result<Given, ConfigError> {
-    let namespace = pod.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default");
-    let scope = Scope { pod, spec, lookup, host, namespace };
+    let scope = Scope::of(pod, spec, lookup, host);
     let mut given = Given::default();
     for source in spec["envFrom"].as_array().into_iter().flatten() {
         scope.add_all(&mut given, source)?;
@@ -64,7 +63,34 @@ impl Given {
     }
 }
 
+impl<'a> Scope<'a> {
+    /// A container of a pod, or the pod as a whole where the container is null.
+    pub(super) fn of(pod: &'a Value, spec: &'a Value, lookup: &'a dyn Lookup, host: &'a Host) -> Scope<'a> {
+        let namespace = pod.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or("default");
+        Scope { pod, spec, lookup, host, namespace }
+    }
+}
+
 impl Scope<'_> {
+    /// What a file of the downward API holds (upstream: pkg/fieldpath, pkg/volume/downwardapi).
+    pub(super) fn file(&self, item: &Value) -> Result<String, ConfigError> {
+        if item["resourceFieldRef"].is_object() {
+            return self.resource(&item["resourceFieldRef"]);
+        }
+        let path = item["fieldRef"]["fieldPath"].as_str().unwrap_or("");
+        match path {
+            "metadata.labels" | "metadata.annotations" => {
+                let list = self.pod["metadata"][path.trim_start_matches("metadata.")].as_object();
+                let lines = list
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, value)| format!("{key}={}", quoted(value.as_str().unwrap_or(""))));
+                Ok(lines.collect::<Vec<_>>().join("\n"))
+            }
+            path => self.field(path),
+        }
+    }
+
     fn add_all(&self, given: &mut Given, source: &Value) -> Result<(), ConfigError> {
         let prefix = source["prefix"].as_str().unwrap_or("");
         let (kind, reference) = match (source.get("configMapRef"), source.get("secretRef")) {
@@ -208,6 +234,24 @@ impl Scope<'_> {
         let lists = ["initContainers", "containers"].into_iter();
         lists.filter_map(|list| self.pod["spec"][list].as_array()).flatten().find(|spec| spec["name"] == name)
     }
+}
+
+/// A text as Go quotes it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for char in text.chars() {
+        match char {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            char if char.is_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(char))),
+            char => quoted.push(char),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// Printable ASCII without `=` (apimachinery: `IsRelaxedEnvVarName`).

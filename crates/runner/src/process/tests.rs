@@ -2,13 +2,29 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "situations read better with their values in place")]
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::*;
+use crate::volumes::{Content, File, HostKind};
 
 struct Objects;
 
 impl Lookup for Objects {
+    fn claim(&self, name: &str) -> Option<Value> {
+        let phase = match name {
+            "data" => "Bound",
+            "late" => "Pending",
+            _ => return None,
+        };
+        Some(json!({"spec": {"volumeName": "pv"}, "status": {"phase": phase}}))
+    }
+
+    fn volume(&self, name: &str) -> Option<Value> {
+        (name == "pv").then(|| json!({"spec": {"hostPath": {"path": "/srv/data", "type": "Directory"}}}))
+    }
+
     fn config_map(&self, name: &str) -> Option<Value> {
         (name == "cm").then(|| json!({"data": {"a": "1", "b": "two", "bad=name": "x"}}))
     }
@@ -146,11 +162,143 @@ fn container_without_a_command_is_refused() {
 
 #[test]
 fn what_a_host_process_cannot_have_is_refused() {
-    let mount = json!({"volumeMounts": [{"name": "v", "mountPath": "/data"}]});
-    assert_eq!(refused(mount), "a host process cannot have the volume \"v\" at /data");
+    let device = json!({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]});
+    assert_eq!(refused(device), "a host process cannot have the volume \"v\" as a device at /dev/x");
     assert!(refused(json!({"securityContext": {"runAsUser": 5}})).contains("user 5"));
     assert!(refused(json!({"lifecycle": {"preStop": {}}})).contains("preStop"));
     made(json!({"securityContext": {"runAsUser": 1000, "runAsNonRoot": true}}));
+}
+
+/// The content of the volume `v` of a source, mounted at `/v`.
+fn content(source: Value) -> Result<Content, String> {
+    let mut pod = pod(json!({"volumeMounts": [{"name": "v", "mountPath": "/v"}]}));
+    let mut volume = json!({"name": "v"});
+    volume.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
+    pod["spec"]["volumes"] = json!([{"name": "unused", "nfs": {}}, volume]);
+    let process =
+        process(&pod, "main", &Objects, &host()).map_err(|cause| format!("{}: {cause}", cause.reason()))?;
+    assert_eq!(process.mounts[0].target, Path::new("/v"));
+    assert_eq!(process.volumes.len(), 1, "only what is mounted is made");
+    Ok(process.volumes[0].content.clone())
+}
+
+fn files(source: Value) -> Vec<(String, String, u32)> {
+    let Content::Files(files) = content(source).unwrap() else { panic!("no files") };
+    let text = |file: File| {
+        (file.path.display().to_string(), String::from_utf8_lossy(&file.bytes).into_owned(), file.mode)
+    };
+    files.into_iter().map(text).collect()
+}
+
+fn file(path: &str, text: &str, mode: u32) -> (String, String, u32) {
+    (path.to_owned(), text.to_owned(), mode)
+}
+
+#[test]
+fn config_maps_and_secrets_become_files_with_their_modes() {
+    assert_eq!(
+        files(json!({"configMap": {"name": "cm", "defaultMode": 0o640}})),
+        [file("a", "1", 0o640), file("b", "two", 0o640), file("bad=name", "x", 0o640)]
+    );
+    let items = json!([{"key": "b", "path": "x/y"}, {"key": "a", "path": "z", "mode": 0o400}]);
+    assert_eq!(
+        files(json!({"configMap": {"name": "cm", "items": items}})),
+        [file("x/y", "two", 0o644), file("z", "1", 0o400)]
+    );
+    let items = json!([{"key": "password", "path": "p", "mode": 0o755}]);
+    assert_eq!(
+        files(json!({"secret": {"secretName": "s", "items": items}})),
+        [file("p", "hunter2", 0o700)],
+        "a secret is for its owner only"
+    );
+    assert_eq!(files(json!({"secret": {"secretName": "none", "optional": true}})), []);
+}
+
+#[test]
+fn downward_and_projected_volumes_are_files() {
+    let items = json!([
+        {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
+        {"path": "name", "fieldRef": {"fieldPath": "metadata.name"}},
+        {"path": "cpu", "resourceFieldRef": {"containerName": "main", "resource": "limits.cpu"}, "mode": 0o600},
+    ]);
+    let wanted = [file("labels", "x/y=\"label\"", 0o644), file("name", "p", 0o644), file("cpu", "4", 0o600)];
+    assert_eq!(files(json!({"downwardAPI": {"items": items.clone()}})), wanted);
+    let sources = json!([
+        {"configMap": {"name": "cm", "items": [{"key": "a", "path": "c"}]}},
+        {"secret": {"name": "s", "items": [{"key": "password", "path": "p"}]}},
+        {"downwardAPI": {"items": [items[1]]}},
+    ]);
+    assert_eq!(
+        files(json!({"projected": {"sources": sources, "defaultMode": 0o444}})),
+        [file("c", "1", 0o444), file("p", "hunter2", 0o400), file("name", "p", 0o444)]
+    );
+}
+
+#[test]
+fn host_paths_and_bound_claims_are_paths_of_the_host() {
+    let host = |path: &str, kind, is_read_only| Content::Host { path: path.into(), kind, is_read_only };
+    assert_eq!(
+        content(json!({"hostPath": {"path": "/srv", "type": ""}})),
+        Ok(host("/srv", HostKind::Any, false))
+    );
+    assert_eq!(
+        content(json!({"persistentVolumeClaim": {"claimName": "data", "readOnly": true}})),
+        Ok(host("/srv/data", HostKind::Directory, true))
+    );
+    assert_eq!(content(json!({"emptyDir": {}})), Ok(Content::Empty));
+    assert_eq!(content(json!({"emptyDir": {"medium": "Memory"}})), Ok(Content::Memory));
+}
+
+#[test]
+fn volume_that_is_not_there_waits_and_one_that_cannot_be_is_refused() {
+    for (source, message) in [
+        (
+            json!({"configMap": {"name": "x"}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap \"x\" not found",
+        ),
+        (
+            json!({"secret": {"secretName": "x"}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : secret \"x\" not found",
+        ),
+        (
+            json!({"configMap": {"name": "cm", "items": [{"key": "q", "path": "q"}]}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap cm has no key q",
+        ),
+        (
+            json!({"persistentVolumeClaim": {"claimName": "late"}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : persistentvolumeclaim \"late\" is not bound",
+        ),
+    ] {
+        assert_eq!(content(source).unwrap_err(), message);
+    }
+    for source in [
+        json!({"nfs": {}}),
+        json!({"emptyDir": {"medium": "HugePages"}}),
+        json!({"projected": {"sources": [{"serviceAccountToken": {}}]}}),
+    ] {
+        let message = content(source).unwrap_err();
+        assert!(
+            message.starts_with("CreateContainerConfigError") && message.contains("is not among"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn sub_path_stays_below_its_volume() {
+    let mount = |mount: Value| {
+        let mut mounts = json!({"name": "v", "mountPath": "/v", "readOnly": true});
+        mounts.as_object_mut().unwrap().extend(mount.as_object().unwrap().clone());
+        json!({"env": [{"name": "POD", "value": "p7"}], "volumeMounts": [mounts]})
+    };
+    let part = |extra: Value| made(mount(extra)).mounts[0].sub_path.clone();
+    assert_eq!(part(json!({})), None);
+    assert_eq!(part(json!({"subPath": "a/b"})), Some("a/b".into()));
+    assert_eq!(part(json!({"subPathExpr": "$(POD)/x"})), Some("p7/x".into()));
+    for bad in [json!({"subPathExpr": "$(NONE)"}), json!({"subPath": "../x"}), json!({"subPathExpr": "/x"})] {
+        assert!(refused(mount(bad)).contains("failed to prepare subPath"));
+    }
+    assert!(refused(mount(json!({"mountPropagation": "Bidirectional"}))).contains("go back to the host"));
 }
 
 #[test]

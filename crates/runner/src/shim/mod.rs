@@ -31,20 +31,27 @@ mod wire;
 mod tests;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+pub(crate) use setup::say;
+
+use crate::mounts;
 
 pub use client::{ConnectError, ShimRuntime};
 
 /// The most runs that the shim keeps: running, or ended and not forgotten.
 pub const MAX_RUNS: usize = 100_000;
 
-/// The program. The one argument is the shim's directory, which must exist. What goes wrong before it listens is
+/// The program. The one argument is the shim's directory, which must exist (or `--probe-mounts` and a
+/// directory, see [`mounts::probe`]). What goes wrong before it listens is
 /// said on stdout, as is `ready`.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut args = args.into_iter();
-    let (Some(directory), None) = (args.next(), args.next()) else {
-        return ExitCode::from(2);
+    let args: Vec<OsString> = args.into_iter().collect();
+    let directory = match args.as_slice() {
+        [directory] => directory,
+        [probe, stage] if probe == mounts::PROBE => return mounts::try_out(Path::new(stage)),
+        _ => return ExitCode::from(2),
     };
     match setup::prepare(&PathBuf::from(directory)) {
         Ok(Some(server)) => {

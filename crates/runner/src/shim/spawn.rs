@@ -17,6 +17,7 @@ use super::children::Exit;
 use super::procfs::{self, Birth};
 use super::stdio::{self, Ends};
 use super::vfork::{Image, Launcher, Strings};
+use crate::mounts::{Entrance, Failure};
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
 
@@ -48,13 +49,18 @@ impl Spawner {
         let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
         let cwd = start.cwd.as_deref().unwrap_or(Path::new("/"));
         let program = look_up(name, &start.env, cwd)?;
-        let mut attempt = self.attempt(&program, &[], start, cwd);
+        let space = start.space.as_deref().map(|space| Entrance::new(space, cwd)).transpose();
+        let space = space.map_err(|cause| (StartFailure::Other, cause.to_string()))?;
+        let mut attempt = self.attempt(&program, &[], start, cwd, space.as_ref());
         if matches!(&attempt, Err(error) if error.raw_os_error() == Some(libc::ENOEXEC)) {
             // A script without a first line that says by what: a shell takes it as its own.
             let script = [Path::new("/bin/sh"), &program].map(|path| path.as_os_str().as_bytes().to_vec());
-            attempt = self.attempt(Path::new("/bin/sh"), &script, start, cwd);
+            attempt = self.attempt(Path::new("/bin/sh"), &script, start, cwd, space.as_ref());
         }
-        attempt.map_err(|error| classify(&error, name, cwd))
+        attempt.map_err(|error| match &space {
+            Some(space) => classify_inside(&error, name, cwd, space.failure()),
+            None => classify(&error, name, cwd),
+        })
     }
 
     /// `before` takes the place of the program's name among the arguments.
@@ -64,6 +70,7 @@ impl Spawner {
         before: &[Vec<u8>],
         start: &Start,
         cwd: &Path,
+        space: Option<&Entrance>,
     ) -> io::Result<Spawned> {
         let arguments = start.argv.iter().skip(usize::from(!before.is_empty()));
         let arguments = arguments.map(|argument| argument.clone().into_bytes());
@@ -72,7 +79,7 @@ impl Spawner {
         let env = environment(start)?;
         let (ends, child_ends) = stdio::make(start.stdio)?;
         let (stdio, terminal) = (child_ends.in_order(self.null.as_fd()), child_ends.is_terminal());
-        let image = Image { program: &program, argv: &argv, env: &env, cwd: &cwd, stdio, terminal };
+        let image = Image { program: &program, argv: &argv, env: &env, cwd: &cwd, space, stdio, terminal };
         let before = world::since_boot();
         let pid = self.launcher.launch(&image)?;
         let birth = Birth::between(before, world::since_boot());
@@ -124,17 +131,39 @@ fn classify(error: &io::Error, name: &str, cwd: &Path) -> (StartFailure, String)
     match (cwd.metadata(), error.raw_os_error()) {
         (Err(cause), _) => (StartFailure::NoDirectory, format!("{directory}cannot be entered: {cause}")),
         (Ok(meta), _) if !meta.is_dir() => (StartFailure::NoDirectory, format!("{directory}is no directory")),
-        (_, Some(libc::ENOENT | libc::ENOTDIR)) => {
-            (StartFailure::NotFound, format!("exec: \"{name}\": {error}"))
-        }
         (_, Some(libc::EACCES)) if access(cwd, AccessFlags::X_OK).is_err() => {
             (StartFailure::NoDirectory, format!("{directory}cannot be entered: {error}"))
         }
-        (_, Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::ETXTBSY | libc::EISDIR)) => {
-            (StartFailure::NotExecutable, format!("exec: \"{name}\": {error}"))
-        }
-        _ => (StartFailure::Other, format!("exec: \"{name}\": {error}")),
+        _ => classify_program(error, name),
     }
+}
+
+/// Where the host's own files tell nothing: the directory and the program may lie in what was mounted.
+fn classify_inside(
+    error: &io::Error,
+    name: &str,
+    cwd: &Path,
+    failure: Option<Failure<'_>>,
+) -> (StartFailure, String) {
+    match failure {
+        Some(Failure::Mounting(what)) => (StartFailure::Other, format!("{what}: {error}")),
+        Some(Failure::WorkingDirectory) => {
+            let message = format!("the working directory {} cannot be entered: {error}", cwd.display());
+            (StartFailure::NoDirectory, message)
+        }
+        None => classify_program(error, name),
+    }
+}
+
+fn classify_program(error: &io::Error, name: &str) -> (StartFailure, String) {
+    let failure = match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR) => StartFailure::NotFound,
+        Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::ETXTBSY | libc::EISDIR) => {
+            StartFailure::NotExecutable
+        }
+        _ => StartFailure::Other,
+    };
+    (failure, format!("exec: \"{name}\": {error}"))
 }
 
 /// What there is to reap.

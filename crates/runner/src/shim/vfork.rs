@@ -10,6 +10,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
+use crate::mounts::Entrance;
+
 /// The child makes a dozen system calls; a signal's frame with all vector registers takes some 4 KiB.
 const STACK: usize = 64 << 10;
 /// What the shim catches or ignores, and a program shall find as the system has it.
@@ -27,6 +29,8 @@ pub(crate) struct Image<'a> {
     pub(crate) argv: &'a Strings,
     pub(crate) env: &'a Strings,
     pub(crate) cwd: &'a CStr,
+    /// The way into a file system of its own, which ends in its working directory.
+    pub(crate) space: Option<&'a Entrance>,
     /// stdin, stdout and stderr; all above 2.
     pub(crate) stdio: [BorrowedFd<'a>; 3],
     /// Whether stdin is to become the controlling terminal of a session of its own.
@@ -56,6 +60,8 @@ struct Errand {
     argv: *const *const c_char,
     env: *const *const c_char,
     cwd: *const c_char,
+    /// Or null.
+    space: *const Entrance,
     stdio: [RawFd; 3],
     terminal: bool,
     errno: c_int,
@@ -77,6 +83,7 @@ impl Launcher {
             argv: image.argv.pointers.as_ptr(),
             env: image.env.pointers.as_ptr(),
             cwd: image.cwd.as_ptr(),
+            space: image.space.map_or(std::ptr::null(), std::ptr::from_ref),
             stdio: image.stdio.map(|fd| fd.as_raw_fd()),
             terminal: image.terminal,
             errno: 0,
@@ -128,7 +135,11 @@ unsafe fn become_program(errand: &Errand) {
         if errand.terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
             return;
         }
-        if libc::chdir(errand.cwd) < 0 {
+        let is_there = match errand.space.as_ref() {
+            Some(space) => space.enter(),
+            None => libc::chdir(errand.cwd) == 0,
+        };
+        if !is_there {
             return;
         }
         let mut default: libc::sigaction = std::mem::zeroed();

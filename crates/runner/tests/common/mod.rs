@@ -37,6 +37,7 @@ impl Home {
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             env,
             cwd: None,
+            space: None,
             log,
             log_limit: LOG_LIMIT,
             stdio: Stdio::default(),

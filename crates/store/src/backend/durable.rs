@@ -3,7 +3,7 @@
 //! to at one end and trimmed at the other.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistM
 use tracing::warn;
 
 use super::header::{self, Header, Prepared};
+use super::journal::{self, Damage};
 use super::{Backend, Batch, load, migrate, torn};
 use crate::errors::OpenError;
 use crate::format::{self, Malformed};
@@ -26,10 +27,15 @@ const JOURNAL_BYTES: u64 = 64 << 20;
 /// request to merge back to the queue that it takes it from.
 const WORKERS: usize = 1;
 
+/// Bytes that must find room before a store that ran out of it is opened again.
+const PROBE_BYTES: usize = 1 << 20;
+
 /// The disk.
 pub(crate) struct Durable {
-    parts: Parts,
+    /// None only if it could not be opened anew.
+    parts: Option<Parts>,
     dir: PathBuf,
+    bounds: Bounds,
     header: Header,
     /// Dropped last.
     _lock: File,
@@ -61,18 +67,29 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<Opened, OpenError> {
         migrate::from_1(&older.data, &place, &options.bounds)?;
         older.keep_header(dir)?;
     }
-    let parts = open_or_mend(&place, &options.bounds).map_err(|error| error.at(&place))?;
-    let load = || load::load(&parts, &header);
-    // The embedded store asserts where it reads damaged files.
-    let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or(Err(LoadError::Panic));
-    let state = loaded.map_err(|error| error.at(&place))?;
+    let bounds = options.bounds.clone();
+    let (parts, state) = open_whole(&place, &bounds, &header)?;
     header::complete(dir, &header, state.revision())?;
     let id = header.store.clone();
-    Ok(Opened { id, state, backend: Durable { parts, dir: dir.to_owned(), header, _lock: lock } })
+    let backend = Durable { parts: Some(parts), dir: dir.to_owned(), bounds, header, _lock: lock };
+    Ok(Opened { id, state, backend })
+}
+
+/// Opens the embedded store and reads what memory holds of it.
+fn open_whole(place: &Path, bounds: &Bounds, header: &Header) -> Result<(Parts, State), OpenError> {
+    let parts = open_or_mend(place, bounds).map_err(|error| error.at(place))?;
+    // The embedded store asserts where it reads damaged files.
+    let load = || load::load(&parts, header);
+    let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or(Err(LoadError::Panic));
+    let state = loaded.map_err(|error| error.at(place))?;
+    Ok((parts, state))
 }
 
 /// Opens the embedded store; drops the last batch if that is torn and nothing else is wrong.
 pub(super) fn open_or_mend(place: &Path, bounds: &Bounds) -> Result<Parts, LoadError> {
+    if let Some(Damage { journal, at }) = journal::check(place)? {
+        return Err(LoadError::Journal { journal, at });
+    }
     // The embedded store asserts where it reads damaged files.
     let open =
         || catch_unwind(AssertUnwindSafe(|| Parts::open(place, bounds))).unwrap_or(Err(LoadError::Panic));
@@ -95,10 +112,9 @@ pub(super) fn open_or_mend(place: &Path, bounds: &Bounds) -> Result<Parts, LoadE
 
 impl Backend for Durable {
     fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
-        let Parts { meta, values, log, db } = &self.parts;
-        // What is only forgotten may come back after a power loss.
-        let durability = if batch.staged.is_empty() { PersistMode::Buffer } else { PersistMode::SyncData };
-        let mut writes = db.batch().durability(Some(durability));
+        let Parts { meta, values, log, db } = self.parts()?;
+        // Also what is only forgotten is synced: then no more than the last batch can be torn.
+        let mut writes = db.batch().durability(Some(PersistMode::SyncData));
         let mut keys = batch.keys;
         for staged in batch.staged {
             let change = &staged.change;
@@ -124,15 +140,52 @@ impl Backend for Durable {
     }
 
     fn value(&self, revision: Revision) -> io::Result<Option<Value>> {
-        let bytes = self.parts.values.get(format::revision(revision)).map_err(to_io)?;
+        let values = &self.parts()?.values;
+        // The embedded store asserts where it reads damaged files.
+        let read = || values.get(format::revision(revision)).map_err(to_io);
+        let bytes = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(damaged()))?;
         let value = bytes.map(|bytes| format::read_value(&bytes)).transpose();
         value.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn is_mendable(&self, error: &io::Error) -> bool {
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+            || matches!(error.get_ref(), Some(cause) if cause.is::<Background>())
+    }
+
+    fn mend(&mut self) -> io::Result<State> {
+        self.probe()?;
+        // The embedded store locks its files: the old one goes first.
+        self.parts = None;
+        let place = self.dir.join(header::DATA);
+        // What the failed write has left in the journal may be in the system's memory alone, and be lost with it.
+        let rewritten = torn::rewrite(&place);
+        let (parts, state) = open_whole(&place, &self.bounds, &self.header).map_err(io::Error::other)?;
+        self.parts = Some(parts);
+        rewritten?;
+        Ok(state)
     }
 
     fn end(&self, revision: Revision) {
         if let Err(error) = header::complete(&self.dir, &self.header, revision) {
             warn!(%error, "the store's last revision was not noted");
         }
+    }
+}
+
+impl Durable {
+    fn parts(&self) -> io::Result<&Parts> {
+        self.parts.as_ref().ok_or_else(|| io::Error::other("the disk failed; open the store again"))
+    }
+
+    /// Whether there is room to write again.
+    fn probe(&self) -> io::Result<()> {
+        let place = self.dir.join(header::PROBE);
+        let write = || File::create(&place)?.write_all(&vec![0x55; PROBE_BYTES]);
+        let written = write().and_then(|()| File::open(&place)?.sync_all());
+        // It is removed when the store is opened at the latest.
+        let _ = std::fs::remove_file(&place);
+        written
     }
 }
 
@@ -189,6 +242,8 @@ pub(super) enum LoadError {
     Keys { found: u64, told: u64 },
     #[error("the log ends at revision {}, the store had reached {}", revision.0, reached.0)]
     Short { reached: Revision, revision: Revision },
+    #[error("{} is damaged at byte {at}", journal.display())]
+    Journal { journal: PathBuf, at: usize },
     #[error("its files are damaged")]
     Panic,
 }
@@ -204,9 +259,19 @@ impl LoadError {
     }
 }
 
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "its files are damaged")
+}
+
+/// Writing or merging files in the background failed. Everything is in the journal still.
+#[derive(Debug, thiserror::Error)]
+#[error("its files could not be written; is the disk full?")]
+struct Background;
+
 fn to_io(error: fjall::Error) -> io::Error {
     match error {
         fjall::Error::Io(error) => error,
+        fjall::Error::Poisoned => io::Error::other(Background),
         other => io::Error::other(other),
     }
 }

@@ -25,6 +25,8 @@ const HEADER_1: &str = "store-1.json";
 const HEADER: &str = "store.json";
 const DRAFT: &str = "store.json.new";
 const LOCK: &str = "lock";
+/// Written and removed to see whether there is room.
+pub(crate) const PROBE: &str = "probe";
 
 /// What the header says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -73,6 +75,8 @@ pub(crate) fn prepare(dir: &Path, options: &Options) -> Result<Prepared, OpenErr
     refuse_foreign(dir)?;
     let lock = lock(dir)?;
     fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(at_dir)?;
+    // Left behind only by a crash.
+    let _ = fs::remove_file(dir.join(PROBE));
     let data = dir.join(DATA);
     let there = exists(&data)?;
     match read(dir)? {
@@ -131,7 +135,7 @@ fn refuse_foreign(dir: &Path) -> Result<(), OpenError> {
     let at_dir = |cause| io_error(dir, cause);
     for file in fs::read_dir(dir).map_err(at_dir)? {
         let name = file.map_err(at_dir)?.file_name();
-        if ![DATA, HEADER, DRAFT, LOCK, DATA_1, HEADER_1].iter().any(|ours| name == *ours) {
+        if ![DATA, HEADER, DRAFT, LOCK, PROBE, DATA_1, HEADER_1].iter().any(|ours| name == *ours) {
             let cause = format!("it holds {}, which is no part of a store", name.display());
             return Err(corrupt(dir, &cause));
         }

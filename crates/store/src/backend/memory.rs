@@ -12,6 +12,14 @@ use crate::types::{Revision, Value};
 #[derive(Default)]
 pub(crate) struct Memory(RwLock<BTreeMap<Revision, Value>>);
 
+#[cfg(test)]
+impl Memory {
+    /// How many values it keeps.
+    pub(crate) fn len(&self) -> usize {
+        read(&self.0).len()
+    }
+}
+
 impl Backend for Memory {
     fn write(&self, batch: &Batch<'_>) -> io::Result<()> {
         let mut values = write(&self.0);

@@ -4,6 +4,8 @@ mod durable;
 
 mod header;
 
+mod journal;
+
 mod load;
 
 mod memory;
@@ -18,7 +20,7 @@ pub(crate) use memory::Memory;
 use std::io;
 
 use crate::staging::Staged;
-use crate::state::Forgotten;
+use crate::state::{Forgotten, State};
 use crate::types::{Revision, Value};
 
 /// A group of changes, written whole or not at all.
@@ -37,6 +39,16 @@ pub(crate) trait Backend: Send + Sync {
     fn write(&self, batch: &Batch<'_>) -> io::Result<()>;
     /// The value that was written at a revision, unless it was forgotten.
     fn value(&self, revision: Revision) -> io::Result<Option<Value>>;
+    /// Whether after a failed write it may be opened anew: surely nothing that was acknowledged is at stake.
+    fn is_mendable(&self, error: &io::Error) -> bool {
+        let _ = error;
+        false
+    }
+    /// Opens what is on the disk anew, if there is room for writing again, and tells what is there.
+    /// An error leaves it as it was, if only to read, unless the disk fails more than before.
+    fn mend(&mut self) -> io::Result<State> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
     /// Is told the last revision when the writer ends well.
     fn end(&self, revision: Revision) {
         let _ = revision;

@@ -10,8 +10,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// What each batch of fjall's journal ends with (its format 3).
-const END: &[u8] = b"FJL\x03";
+use super::journal::{self, END, used};
 
 /// What was cut off.
 pub(crate) struct Torn {
@@ -36,11 +35,14 @@ pub(crate) fn cut(data: &Path) -> io::Result<Option<Torn>> {
     Ok(Some(torn))
 }
 
-/// Where the zeros begin with which a journal is made, to a page.
-fn used(bytes: &[u8]) -> usize {
-    const PAGE: [u8; 4096] = [0; 4096];
-    let pages = bytes.chunks(PAGE.len()).rposition(|page| page != &PAGE[..page.len()]);
-    pages.map_or(0, |last| bytes.len().min((last + 1) * PAGE.len()))
+/// Writes the newest journal over itself, so that all of it is surely on the disk. That takes no room.
+pub(crate) fn rewrite(data: &Path) -> io::Result<()> {
+    let Some(journal) = newest_journal(data)? else { return Ok(()) };
+    let mut bytes = fs::read(&journal)?;
+    bytes.truncate(used(&bytes));
+    let file = File::options().write(true).open(&journal)?;
+    file.write_all_at(&bytes, 0)?;
+    file.sync_all()
 }
 
 impl Torn {
@@ -53,16 +55,7 @@ impl Torn {
     }
 }
 
-/// The journal with the highest number: batches are only ever added to that one.
+/// The newest journal: batches are only ever added to that one.
 fn newest_journal(data: &Path) -> io::Result<Option<PathBuf>> {
-    let mut newest = None;
-    for file in fs::read_dir(data)? {
-        let path = file?.path();
-        let number = match (path.extension(), path.file_stem().and_then(|stem| stem.to_str())) {
-            (Some(extension), Some(stem)) if extension == "jnl" => stem.parse::<u64>().ok(),
-            _ => None,
-        };
-        newest = newest.max(number.map(|number| (number, path)));
-    }
-    Ok(newest.map(|(_, path)| path))
+    Ok(journal::all(data)?.pop())
 }

@@ -19,6 +19,7 @@ crate::on_both!(
     dropped_wait_loses_nothing,
     close_ends_a_watch_after_what_is_left,
     many_writers_one_order,
+    two_hundred_watchers_get_every_event_once_and_in_order,
 );
 
 /// What comes now or soon; a watch that hangs fails the test.
@@ -161,5 +162,36 @@ async fn many_writers_one_order(on: On) {
     for pair in changes.chunks(2) {
         let halves = [line(&pair[0]), line(&pair[1]).replace('\'', "")];
         assert_eq!(halves[0], halves[1], "a transaction's writes stay together");
+    }
+}
+
+async fn two_hundred_watchers_get_every_event_once_and_in_order(on: On) {
+    const WRITES: u64 = 300;
+    let bench = Bench::new(on);
+    let watchers: Vec<_> = (0..200)
+        .map(|number| {
+            let mut watch = bench.store.watch("", FIRST, None).unwrap();
+            // Some take what comes one by one, some in pieces.
+            let max = 1 + number % 7;
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                while seen.len() < WRITES as usize {
+                    let changes = next(&mut watch, max).await.unwrap();
+                    assert!((1..=max).contains(&changes.len()));
+                    seen.extend(changes.iter().map(|change| (change.revision.0, line(change))));
+                }
+                (seen, watch.seen())
+            })
+        })
+        .collect();
+    for number in (1..=WRITES).step_by(3) {
+        let three = (number..number + 3).map(|n| put(&format!("k{n:03}"), &n.to_string())).collect();
+        bench.store.commit(three).await.unwrap();
+    }
+    let wanted: Vec<_> = (1..=WRITES).map(|n| (FIRST.0 + n, format!("+k{n:03}={n}"))).collect();
+    for watcher in watchers {
+        let (seen, reached) = watcher.await.unwrap();
+        assert!(seen == wanted, "{seen:?}");
+        assert_eq!(reached, Revision(FIRST.0 + WRITES));
     }
 }

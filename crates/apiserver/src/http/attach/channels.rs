@@ -45,8 +45,16 @@ enum End {
     Run,
     /// The client is gone.
     Client,
-    /// The server stops.
+    /// The server stops, or the client's credential is over.
     Stop,
+}
+
+/// Ends when the server stops, or when what is left of the client's credential is over.
+pub(super) async fn leave(mut stop: signal::Receiver<bool>, remaining: Option<Duration>) {
+    match remaining {
+        Some(remaining) => _ = timeout(remaining, stopped(&mut stop)).await,
+        None => stopped(&mut stop).await,
+    }
 }
 
 /// Serves a client until its end, the container's or the server's.
@@ -54,7 +62,7 @@ pub(super) async fn serve<S>(
     socket: WebSocketStream<S>,
     attached: Attached,
     protocol: Protocol,
-    mut stop: signal::Receiver<bool>,
+    leave: impl Future<Output = ()>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -68,7 +76,7 @@ pub(super) async fn serve<S>(
             // What is there to be said is said before an end is.
             end = &mut writing => end,
             () = &mut reading => End::Client,
-            () = stopped(&mut stop) => End::Stop,
+            () = leave => End::Stop,
         }
     };
     let code = match end {

@@ -40,7 +40,7 @@ pub(super) async fn attach(mut call: Call) -> Answer {
         return Err(ApiError::new(429, "TooManyRequests", "too many clients are attached, try again later"));
     };
     let attached = call.app.attacher.attach(pod, request).await?;
-    let stop = call.app.stop.clone();
+    let leave = channels::leave(call.app.stop.clone(), call.remaining());
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -59,7 +59,7 @@ pub(super) async fn attach(mut call: Call) -> Answer {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-        channels::serve(socket, attached, wanted.protocol, stop).await;
+        channels::serve(socket, attached, wanted.protocol, leave).await;
         drop(permit);
     });
     Ok(response)

@@ -1,6 +1,7 @@
 //! The stream of a watch: first what is there, page by page, then what changes, until its time, a fault or the end.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +11,12 @@ use windlass_store::{Change, Revision, Store, Watch, WatchError};
 
 use super::view::{View, event};
 use crate::error::ApiError;
-use crate::http::App;
+use crate::http::dispatch::Call;
 use crate::http::pages::{Found, Pages};
 use crate::http::serve::stopped;
 use crate::kind::Served;
 use crate::registry::too_large_revision;
+use crate::rights::{Accounts, User};
 
 /// How often a watcher is told how far it has seen.
 const BOOKMARKS: Duration = Duration::from_secs(60);
@@ -41,7 +43,10 @@ pub(super) struct Feed {
     /// Whether the end of the initial state is to be marked.
     announce: bool,
     until: Instant,
-    next_bookmark: Instant,
+    /// When the watcher is next told how far it has seen, and looked at again.
+    next_look: Instant,
+    accounts: Accounts,
+    user: Arc<User>,
     store: Store,
     changes: Option<Watch>,
     stop: signal::Receiver<bool>,
@@ -51,20 +56,23 @@ pub(super) struct Feed {
 impl Feed {
     /// A watch that has shown nothing yet.
     pub(super) fn new(
-        app: &App,
+        call: &Call,
         view: View,
         until: Instant,
         bookmarks: bool,
         permit: OwnedSemaphorePermit,
     ) -> Feed {
+        let app = &call.app;
         Feed {
+            accounts: app.gate.accounts.clone(),
+            user: Arc::clone(&call.user),
             ready: VecDeque::new(),
             phase: Phase::Over,
             view,
             bookmarks,
             announce: false,
             until,
-            next_bookmark: Instant::now() + BOOKMARKS,
+            next_look: Instant::now() + BOOKMARKS,
             store: app.registry.store.clone(),
             changes: None,
             stop: app.stop.clone(),
@@ -133,9 +141,9 @@ impl Feed {
         self.phase = Phase::Over;
     }
 
-    /// Waits for changes, the time of a bookmark, the end of the watch or of the server.
+    /// Waits for changes, the time to look up, the end of the watch or of the server.
     async fn wait(&mut self) {
-        let wake = if self.bookmarks { self.next_bookmark.min(self.until) } else { self.until };
+        let wake = self.next_look.min(self.until);
         tokio::select! {
             changes = next(&mut self.changes) => match changes {
                 Ok(changes) => self.ready.extend(changes.iter().filter_map(|c| self.view.change(c))),
@@ -143,10 +151,11 @@ impl Feed {
                 Err(error) => self.fail(&watch_error(&error)),
             },
             () = sleep_until(wake) => {
-                if Instant::now() >= self.until {
+                // A service account that is gone or has another role shows nothing more.
+                if Instant::now() >= self.until || !self.accounts.still(&self.user) {
                     self.phase = Phase::Over;
                 }
-                self.next_bookmark = Instant::now() + BOOKMARKS;
+                self.next_look = Instant::now() + BOOKMARKS;
                 if self.bookmarks && let Some(changes) = &self.changes {
                     self.ready.push_back(self.view.bookmark(changes.seen(), false));
                 }

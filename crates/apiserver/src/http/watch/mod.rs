@@ -45,8 +45,10 @@ pub(super) fn watch(call: &Call) -> Answer {
     let mut pages = Pages::all(call)?;
     pages.limit(PAGE);
     let bookmarks = call.query.is("allowWatchBookmarks")?;
-    let until = Instant::now() + lasts(call)?;
-    let mut feed = Feed::new(&call.app, View::read(call, &pages)?, until, bookmarks, permit);
+    // A credential that has ended shows nothing more.
+    let lasts = lasts(call)?.min(call.remaining().unwrap_or(Duration::MAX));
+    let until = Instant::now() + lasts;
+    let mut feed = Feed::new(call, View::read(call, &pages)?, until, bookmarks, permit);
     if initial.unwrap_or(asked == Revision(0)) {
         // The first page is read now, so that what cannot be read is an answer and not a broken stream.
         let first = pages.next()?;

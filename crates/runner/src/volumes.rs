@@ -1,0 +1,332 @@
+//! Volumes as directories and files of the host: found, checked and made. It knows no pod and no API object.
+//!
+//! What is made for a pod lies in one directory of its own (0700) and goes with it; what is the host's stays.
+
+use std::fmt;
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::mounts::Mount;
+
+/// A volume, ready to be made or found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Volume {
+    /// Its name in the pod.
+    pub name: String,
+    /// What is in it.
+    pub content: Content,
+}
+
+/// What a volume holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Nothing, on disk.
+    Empty,
+    /// Nothing, in memory.
+    Memory,
+    /// Files, which containers can only read.
+    Files(Vec<File>),
+    /// A path of the host.
+    Host {
+        /// Which.
+        path: PathBuf,
+        /// What must be there.
+        kind: HostKind,
+        /// Whether it can only be read, whatever the mount says.
+        is_read_only: bool,
+    },
+}
+
+/// A file of a volume. Its bytes may be a secret, and are not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// Where, below the volume.
+    pub path: PathBuf,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "File({}, {} bytes, {:o})", self.path.display(), self.bytes.len(), self.mode)
+    }
+}
+
+/// What must be at a path of the host (`hostPath.type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HostKind {
+    /// Anything.
+    Any,
+    /// A directory, made if nothing is there.
+    DirectoryOrCreate,
+    /// A directory.
+    Directory,
+    /// A file, made if nothing is there.
+    FileOrCreate,
+    /// A file.
+    File,
+    /// A socket.
+    Socket,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+}
+
+/// Where a container mounts a volume.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VolumeMount {
+    /// The volume's name.
+    pub volume: String,
+    /// The mount path.
+    pub target: PathBuf,
+    /// The part of the volume that is mounted.
+    pub sub_path: Option<PathBuf>,
+    /// Whether the container may only read.
+    pub is_read_only: bool,
+}
+
+/// The directories in which a pod's volumes are made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Folders {
+    /// On disk.
+    pub disk: PathBuf,
+    /// In memory; none if this machine has no such place.
+    pub memory: Option<PathBuf>,
+}
+
+/// Why a volume cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[error("MountVolume.SetUp failed for volume \"{volume}\" : {cause}")]
+pub struct VolumeFault {
+    /// Its name.
+    pub volume: String,
+    /// Why.
+    pub cause: FaultCause,
+}
+
+/// What a volume fails at.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FaultCause {
+    /// Something else is there (upstream's words: `pkg/volume/hostpath`).
+    #[error("hostPath type check failed: {} is not {wanted}", path.display())]
+    OtherKind {
+        /// Where.
+        path: PathBuf,
+        /// `a directory` and the like.
+        wanted: &'static str,
+    },
+    /// Nothing is there.
+    #[error("{} does not exist on this host; make it, or say type: DirectoryOrCreate", .0.display())]
+    NotThere(PathBuf),
+    /// No absolute path.
+    #[error("{} is no absolute path", .0.display())]
+    NotAbsolute(PathBuf),
+    /// There is no such part of it.
+    #[error("it has no {}, which subPath asks for", .0.display())]
+    NoSubPath(PathBuf),
+    /// A part of it that is not in it.
+    #[error("subPath {} leads out of the volume", .0.display())]
+    OutOfVolume(PathBuf),
+    /// There is no memory to keep files in.
+    #[error("this machine has no file system in memory at /dev/shm; leave medium away")]
+    NoMemory,
+    /// The system.
+    #[error("{}: {cause}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it said.
+        cause: io::Error,
+    },
+    /// A mount of a volume that the pod does not have.
+    #[error("the pod has no such volume")]
+    Unknown,
+}
+
+/// Looks whether volumes are as they should be on this host, and says what is mounted where. Makes nothing.
+///
+/// # Errors
+/// The first volume that cannot be had.
+pub fn find(
+    volumes: &[Volume],
+    mounts: &[VolumeMount],
+    folders: &Folders,
+) -> Result<Vec<Mount>, VolumeFault> {
+    for volume in volumes {
+        check(volume, folders).map_err(|cause| VolumeFault { volume: volume.name.clone(), cause })?;
+    }
+    let found = mounts.iter().map(|mount| {
+        let fault = |cause| VolumeFault { volume: mount.volume.clone(), cause };
+        let volume = volumes.iter().find(|volume| volume.name == mount.volume);
+        let volume = volume.ok_or_else(|| fault(FaultCause::Unknown))?;
+        one(volume, mount, folders).map_err(fault)
+    });
+    found.collect()
+}
+
+/// Makes what is to be made of volumes, once: what is there already stays as it is.
+///
+/// # Errors
+/// The first volume that cannot be made.
+pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(), VolumeFault> {
+    for volume in volumes {
+        let place = place(volume, folders);
+        let made = match &volume.content {
+            Content::Empty | Content::Memory => directory(&place, 0o777, 0o700),
+            Content::Files(files) => write_all(&place, files),
+            Content::Host { kind: HostKind::DirectoryOrCreate, .. } => directory(&place, 0o755, 0o755),
+            Content::Host { kind: HostKind::FileOrCreate, .. } => file(&place),
+            Content::Host { .. } => Ok(()),
+        };
+        let io = |cause| FaultCause::Io { path: place.clone(), cause };
+        made.map_err(|cause| VolumeFault { volume: volume.name.clone(), cause: io(cause) })?;
+    }
+    // The parts of volumes that mounts name and that are not there yet.
+    for mount in mounts.iter().filter(|mount| !mount.is_file) {
+        let io = |cause| FaultCause::Io { path: mount.source.clone(), cause };
+        let volume = mount.target.display().to_string();
+        directory(&mount.source, 0o755, 0o755).map_err(|cause| VolumeFault { volume, cause: io(cause) })?;
+    }
+    Ok(())
+}
+
+fn place(volume: &Volume, folders: &Folders) -> PathBuf {
+    match &volume.content {
+        Content::Host { path, .. } => path.clone(),
+        Content::Memory => folders.memory.as_ref().unwrap_or(&folders.disk).join(&volume.name),
+        Content::Empty | Content::Files(_) => folders.disk.join(&volume.name),
+    }
+}
+
+fn check(volume: &Volume, folders: &Folders) -> Result<(), FaultCause> {
+    match &volume.content {
+        Content::Memory if folders.memory.is_none() => Err(FaultCause::NoMemory),
+        Content::Host { path, kind, .. } => check_host(path, *kind),
+        Content::Empty | Content::Memory | Content::Files(_) => Ok(()),
+    }
+}
+
+fn check_host(path: &Path, kind: HostKind) -> Result<(), FaultCause> {
+    if !path.is_absolute() {
+        return Err(FaultCause::NotAbsolute(path.to_owned()));
+    }
+    let there = match fs::metadata(path) {
+        Ok(meta) => Some(meta.file_type()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+        Err(cause) => return Err(FaultCause::Io { path: path.to_owned(), cause }),
+    };
+    let (is_right, wanted) = match (kind, there) {
+        (HostKind::DirectoryOrCreate | HostKind::FileOrCreate, None) | (HostKind::Any, Some(_)) => {
+            return Ok(());
+        }
+        (HostKind::Any, None) => return Err(FaultCause::NotThere(path.to_owned())),
+        (HostKind::DirectoryOrCreate | HostKind::Directory, there) => {
+            (there.is_some_and(|there| there.is_dir()), "a directory")
+        }
+        (HostKind::FileOrCreate | HostKind::File, there) => {
+            (there.is_some_and(|there| there.is_file()), "a file")
+        }
+        (HostKind::Socket, there) => (there.is_some_and(|there| there.is_socket()), "a socket file"),
+        (HostKind::CharDevice, there) => {
+            (there.is_some_and(|there| there.is_char_device()), "a character device")
+        }
+        (HostKind::BlockDevice, there) => {
+            (there.is_some_and(|there| there.is_block_device()), "a block device")
+        }
+    };
+    if is_right { Ok(()) } else { Err(FaultCause::OtherKind { path: path.to_owned(), wanted }) }
+}
+
+fn one(volume: &Volume, mount: &VolumeMount, folders: &Folders) -> Result<Mount, FaultCause> {
+    let base = place(volume, folders);
+    let (source, is_file) = match &mount.sub_path {
+        Some(part) => sub_path(volume, &base, part)?,
+        None => {
+            let is_new_file = matches!(volume.content, Content::Host { kind: HostKind::FileOrCreate, .. });
+            let is_file = match fs::metadata(&base) {
+                Ok(meta) => !meta.is_dir(),
+                Err(_) => is_new_file,
+            };
+            (base, is_file)
+        }
+    };
+    let (is_host, is_fixed) = match &volume.content {
+        Content::Host { is_read_only, .. } => (true, *is_read_only),
+        Content::Files(_) => (false, true),
+        Content::Empty | Content::Memory => (false, false),
+    };
+    let target = mount.target.clone();
+    Ok(Mount { source, target, is_file, is_read_only: mount.is_read_only || is_fixed, is_own: !is_host })
+}
+
+/// A part of a volume; one that is not there is made as a directory, except among files.
+fn sub_path(volume: &Volume, base: &Path, part: &Path) -> Result<(PathBuf, bool), FaultCause> {
+    let whole = base.join(part);
+    if let Content::Files(files) = &volume.content {
+        if files.iter().any(|file| file.path == part) {
+            return Ok((whole, true));
+        }
+        let has_below = files.iter().any(|file| file.path.starts_with(part));
+        return if has_below { Ok((whole, false)) } else { Err(FaultCause::NoSubPath(part.to_owned())) };
+    }
+    match (fs::canonicalize(&whole), fs::canonicalize(base)) {
+        (Ok(real), Ok(base)) if !real.starts_with(&base) => Err(FaultCause::OutOfVolume(part.to_owned())),
+        (Ok(real), _) => {
+            let is_file = !real.is_dir();
+            Ok((real, is_file))
+        }
+        (Err(_), _) => Ok((whole, false)),
+    }
+}
+
+/// A directory that is there afterwards; a new one has this mode, whatever the umask, and new ones above it the other.
+fn directory(path: &Path, mode: u32, above: u32) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(above).create(parent)?;
+    }
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)),
+        Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(cause) => Err(cause),
+    }
+}
+
+fn file(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o644).open(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
+        _ => Ok(()),
+    }
+}
+
+/// All files of a volume or none: they are written beside it, and then moved to their place.
+fn write_all(place: &Path, files: &[File]) -> io::Result<()> {
+    if place.is_dir() {
+        return Ok(());
+    }
+    let draft = place.with_extension("new");
+    match fs::remove_dir_all(&draft) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
+        _ => directory(&draft, 0o755, 0o700)?,
+    }
+    for file in files {
+        let path = draft.join(&file.path);
+        if let Some(parent) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+        }
+        let mut open = OpenOptions::new();
+        // Sources that name the same path: the last counts.
+        let mut written = open.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+        written.write_all(&file.bytes)?;
+        written.set_permissions(Permissions::from_mode(file.mode))?;
+    }
+    fs::rename(&draft, place)
+}
