@@ -35,15 +35,18 @@ async fn perform(request: Request, env: &Env) -> Outcome {
         Act::Submit(options) => verbs::submit::run(&options, call).await,
         Act::List(options) => verbs::list::run(&options, call).await,
         Act::Show(options) => verbs::show::run(&options, call).await,
+        Act::Why(options) => verbs::why::run(&options, call).await,
         Act::Logs(options) => verbs::logs::run(&options, call).await,
         Act::Wait(options) => verbs::wait::run(&options, call).await,
         Act::Cancel(options) => verbs::cancel::run(&options, call).await,
+        Act::Retry(options) => verbs::retry::run(&options, call).await,
         Act::Delete(options) => verbs::delete::run(&options, call).await,
         Act::Use(options) => verbs::r#use::run(&options, call).await,
         Act::Up(options) => verbs::up::run(&options, call).await,
         Act::Down(options) => verbs::down::run(&options, call).await,
         Act::Status(options) => verbs::status::run(&options, call).await,
         Act::Kubeconfig(options) => verbs::kubeconfig::run(&options, call).await,
+        Act::Config(options) => verbs::config::run(&options, call).await,
         Act::Completions(options) => verbs::completions::run(&options),
     }
 }

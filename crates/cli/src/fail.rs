@@ -32,6 +32,11 @@ impl Failure {
         Failure { place: String::new(), cause: String::new(), way_out: None, exit: Exit::READER_GONE }
     }
 
+    /// The terminal that was written to is closed. Says nothing: nobody is there.
+    pub(crate) fn terminal_gone() -> Failure {
+        Failure { exit: Exit::INTERRUPTED, ..Failure::reader_gone() }
+    }
+
     /// What the user can do about it.
     pub(crate) fn way_out(mut self, text: impl Into<String>) -> Failure {
         self.way_out = Some(text.into());

@@ -16,6 +16,7 @@ mod fail;
 mod out;
 mod place;
 mod print;
+mod progress;
 mod runtime;
 mod said;
 mod saved;

@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fail::{Failure, Outcome};
+use crate::progress;
 
 /// Writes data to stdout.
 ///
@@ -32,6 +33,7 @@ pub(crate) fn set_raw(raw: bool) {
 
 /// Writes a line for a person to stderr. Nobody may be there to read it: that is no fault.
 pub(crate) fn say(text: &str) {
+    progress::clear();
     let mut stderr = std::io::stderr().lock();
     _ = if RAW.load(Ordering::Relaxed) {
         write!(stderr, "\r{}\r\n", text.replace('\n', "\r\n"))

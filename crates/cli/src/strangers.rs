@@ -3,7 +3,8 @@
 /// What to type instead of `verb`, if it is another tool's.
 pub(crate) fn ours(verb: &str) -> Option<&'static str> {
     Some(match verb {
-        "describe" | "inspect" | "info" | "scontrol" | "explain" | "why" => "windlass show JOB",
+        "describe" | "inspect" | "info" | "scontrol" | "explain" => "windlass show JOB",
+        "resubmit" | "rerun" | "restart" => "windlass retry JOB",
         "get" | "ls" | "jobs" | "squeue" | "qstat" | "sacct" | "top" | "bjobs" | "condor_q" => {
             "windlass list"
         }
@@ -16,7 +17,7 @@ pub(crate) fn ours(verb: &str) -> Option<&'static str> {
         }
         "srun" | "exec" | "start" | "execute" | "docker" | "salloc" => "windlass run -- COMMAND",
         "log" | "tail" | "attach" | "follow" | "watch" | "output" => "windlass logs -f JOB",
-        "use-context" | "context" | "config" | "login" => "windlass use CONTEXT",
+        "use-context" | "context" | "login" => "windlass use CONTEXT",
         "serve" | "server" | "daemon" | "init" => "windlass up",
         "shutdown" | "quit" | "exit" => "windlass down",
         "version" => "windlass --version",

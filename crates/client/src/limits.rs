@@ -33,6 +33,8 @@ pub(crate) const RECONNECTS: u32 = 120;
 pub(crate) const LOG_QUEUE: usize = 64;
 /// Containers whose logs are read at a time; the others wait for their turn.
 pub(crate) const LOG_READERS: usize = 64;
+/// Gaps that a server tells between two lines; more are not told one by one.
+pub(crate) const LOG_GAPS: usize = 16;
 /// The longest line of a log that is kept whole, in bytes; a longer one comes in pieces.
 pub(crate) const LOG_LINE: usize = 1 << 20;
 /// How much of a log is handed out at once, in bytes.

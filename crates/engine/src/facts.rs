@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use windlass_runner::kubelet::{Facts, Run, RunState};
+use windlass_runner::kubelet::{Facts, Run, RunState, Used};
 use windlass_runner::runtime::{Event, Key as RunKey};
 
 /// The runs of all pods that are not yet settled, by the pod's uid.
@@ -51,11 +51,15 @@ impl Runs {
         if known.is_some_and(|r| !alive(r)) {
             return;
         }
+        if let Event::Exited { started_at, finished_at, .. } = &event {
+            let facts = self.pods.entry(run.pod.clone()).or_default();
+            facts.note_end(&run.container, run.attempt, *started_at, *finished_at);
+        }
         let state = match event {
             Event::Started { pid, at, .. } => RunState::Running { pid, started_at: at },
             Event::Failed { failure, message, at, .. } => RunState::Failed { failure, message, at },
-            Event::Exited { ended, started_at, finished_at, .. } => {
-                RunState::Ended { ended, started_at, finished_at }
+            Event::Exited { ended, started_at, finished_at, cpu_us, peak_bytes, .. } => {
+                RunState::Ended { ended, started_at, finished_at, used: Used { cpu_us, peak_bytes } }
             }
             Event::Lost { message, at, .. } => RunState::Lost { message, at },
         };

@@ -30,6 +30,7 @@ mod start;
 mod sweeper;
 mod tick;
 mod timers;
+mod usage;
 mod views;
 mod volumes;
 mod world;

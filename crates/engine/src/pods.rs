@@ -104,7 +104,10 @@ impl Tick {
             }
         }
         if let Some(status) = plan.status {
-            draft.edit(&self.cache, key, |pod| pod.set_status(status));
+            draft.edit(&self.cache, key, |pod| {
+                pod.set_status(status);
+                crate::usage::note(pod, &facts);
+            });
             self.give_back(draft, key);
         }
         self.effects(draft, key, &uid, &plan.actions, starts);

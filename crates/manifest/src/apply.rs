@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use windlass_model::{Problems, label, quantity};
 
 use crate::generate::{variable, whole_seconds, words};
-use crate::{ContainerEdit, Edit, JobEdit, PodEdit};
+use crate::{ContainerEdit, Edit, JobEdit, PodEdit, mount};
 
 /// Performs an edit; what is wrong with it, or with the place that it names, is added to the problems.
 pub(crate) fn edit(job: &mut Value, edit: &Edit, problems: &mut Problems) {
@@ -13,6 +13,7 @@ pub(crate) fn edit(job: &mut Value, edit: &Edit, problems: &mut Problems) {
         Edit::Pod(change) => pod_edit(job, change, problems),
         Edit::FirstContainer(change) => containers(job, change, 1, problems),
         Edit::AllContainers(change) => containers(job, change, usize::MAX, problems),
+        Edit::Mount(mount) => mount::mount(job, mount, problems),
     }
 }
 
@@ -47,12 +48,34 @@ fn pod_edit(job: &mut Value, change: &PodEdit, problems: &mut Problems) {
         }
         PodEdit::RuntimeClass(name) => set(job, POD, "runtimeClassName", name.as_str().into(), problems),
         PodEdit::ServiceAccount(name) => set(job, POD, "serviceAccountName", name.as_str().into(), problems),
+        PodEdit::PriorityClass(name) => set(job, POD, "priorityClassName", name.as_str().into(), problems),
+        PodEdit::PullSecret(name) => pull_secret(job, name, problems),
         PodEdit::NodeSelector(key, value) => {
             set(job, "spec.template.spec.nodeSelector", key, value.as_str().into(), problems);
         }
         PodEdit::Grace(time) => {
             set(job, POD, "terminationGracePeriodSeconds", whole_seconds(*time).into(), problems);
         }
+    }
+}
+
+/// Adds the name to the list, once.
+fn pull_secret(job: &mut Value, name: &str, problems: &mut Problems) {
+    const PATH: &str = "spec.template.spec.imagePullSecrets";
+    let mut is_list = true;
+    with(job, "spec.template.spec", problems, |pod| {
+        let list = pod.entry("imagePullSecrets").or_insert(Value::Null);
+        if list.is_null() {
+            *list = json!([]);
+        }
+        match list.as_array_mut() {
+            Some(list) if list.iter().any(|known| known["name"] == name) => {}
+            Some(list) => list.push(json!({ "name": name })),
+            None => is_list = false,
+        }
+    });
+    if !is_list {
+        problems.add(PATH, "must be a list");
     }
 }
 
@@ -84,6 +107,7 @@ fn container_edit(
     };
     match change {
         ContainerEdit::Image(image) => put("image", image.as_str().into()),
+        ContainerEdit::PullPolicy(policy) => put("imagePullPolicy", policy.as_str().into()),
         ContainerEdit::Command(command) => {
             put("command", words(command));
             container.remove("args");

@@ -1,7 +1,7 @@
 //! Cancelling, decided: a record of who, when and why, and the means that Kubernetes has.
 
 use k8s_openapi::api::batch::v1::Job;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::marks::{self, Cancellation};
 use crate::{Phase, Seen, facts, observe};
@@ -33,7 +33,10 @@ pub fn cancel(job: &Job, record: &Cancellation) -> CancelPlan {
     let has_started = status.times.started.is_some() && status.phase != Phase::Suspended;
     let metadata = json!({
         "resourceVersion": job.metadata.resource_version,
-        "annotations": { marks::CANCEL: json!(record).to_string() },
+        "annotations": {
+            marks::CANCEL: json!(record).to_string(),
+            marks::BEFORE_CANCEL: before(job).to_string(),
+        },
     });
     if has_started {
         CancelPlan::Stop(json!({ "metadata": metadata, "spec": { "activeDeadlineSeconds": 1 } }))
@@ -41,4 +44,17 @@ pub fn cancel(job: &Job, record: &Cancellation) -> CancelPlan {
         let spec = json!({ "suspend": true, "parallelism": 0, "activeDeadlineSeconds": 1 });
         CancelPlan::NeverStart(json!({ "metadata": metadata, "spec": spec }))
     }
+}
+
+/// The fields that are about to change, for whoever submits the job again.
+fn before(job: &Job) -> Value {
+    let mut fields = Map::new();
+    let mut keep =
+        |name: &str, value: Option<Value>| fields.extend(value.map(|value| (name.to_owned(), value)));
+    if let Some(spec) = facts::spec(job) {
+        keep("activeDeadlineSeconds", spec.active_deadline_seconds.map(Value::from));
+        keep("parallelism", spec.parallelism.map(Value::from));
+        keep("suspend", spec.suspend.map(Value::from));
+    }
+    fields.into()
 }

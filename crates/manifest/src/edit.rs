@@ -25,6 +25,56 @@ pub enum Edit {
     FirstContainer(ContainerEdit),
     /// Changes every container of the pod template, but no init container.
     AllContainers(ContainerEdit),
+    /// Adds a volume to the pod template and mounts it in its first container.
+    Mount(Mount),
+}
+
+/// A volume and where it is seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What the volume is made of.
+    pub source: VolumeSource,
+    /// The absolute path at which the container sees it; what was mounted there before is replaced.
+    pub path: String,
+    /// The container may only read it.
+    pub read_only: bool,
+}
+
+/// What a volume is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VolumeSource {
+    /// A directory or file of the node, by its absolute path.
+    Host(String),
+    /// A claim of the job's namespace.
+    Claim(String),
+    /// A ConfigMap of the job's namespace.
+    ConfigMap(String),
+    /// A Secret of the job's namespace.
+    Secret(String),
+    /// An empty directory that lives as long as the pod.
+    Empty,
+}
+
+/// When the node asks the registry for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// At every start.
+    Always,
+    /// When the node does not have it.
+    IfNotPresent,
+    /// Not at all.
+    Never,
+}
+
+impl PullPolicy {
+    /// The word of `imagePullPolicy`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PullPolicy::Always => "Always",
+            PullPolicy::IfNotPresent => "IfNotPresent",
+            PullPolicy::Never => "Never",
+        }
+    }
 }
 
 /// What can be changed on the Job.
@@ -65,6 +115,10 @@ pub enum PodEdit {
     RuntimeClass(String),
     /// `spec.serviceAccountName`.
     ServiceAccount(String),
+    /// One of `spec.imagePullSecrets`.
+    PullSecret(String),
+    /// `spec.priorityClassName`.
+    PriorityClass(String),
     /// One of `spec.nodeSelector`.
     NodeSelector(String, String),
     /// `spec.terminationGracePeriodSeconds`, rounded up to a second.
@@ -76,6 +130,8 @@ pub enum PodEdit {
 pub enum ContainerEdit {
     /// `image`.
     Image(String),
+    /// `imagePullPolicy`.
+    PullPolicy(PullPolicy),
     /// `command`, literally; removes `args`.
     Command(Vec<String>),
     /// `args`, literally.

@@ -4,6 +4,7 @@
 //! [`observe()`] is the only place where Kubernetes' status becomes ours. Our labels and annotations are the
 //! table in [`marks`]. Pure: it knows no cluster, no client, no clock.
 
+mod again;
 mod apply;
 mod cancel;
 mod cause;
@@ -12,16 +13,19 @@ mod facts;
 mod generate;
 pub mod make;
 pub mod marks;
+mod mount;
 pub mod observe;
 mod obstacle;
 pub mod read;
 pub mod status;
+mod usage;
 mod verdict;
 
+pub use again::again;
 pub use cancel::{CancelPlan, cancel};
-pub use edit::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
+pub use edit::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource};
 pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};
 pub use observe::{Seen, observe, observe_gone};
 pub use read::{Document, ReadError, read_documents};
-pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Verdict};
+pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Usage, Verdict};

@@ -7,6 +7,8 @@
 //! | `windlass.dev/content` | annotation of the job | digest of the content, for telling a repetition from a conflict |
 //! | `windlass.dev/submitter` | annotation of the job | who submitted it |
 //! | `windlass.dev/submitted` | annotation of the job | when it was submitted, finer than the server's whole seconds (RFC 3339) |
+//! | `windlass.dev/retry-of` | annotation of the job | the job that it is another try of |
+//! | `windlass.dev/before-cancel` | annotation of the job | what cancelling changed of its spec, as it was, as JSON |
 //! | `windlass.dev/cancel` | annotation of the job | who cancelled it, when and why, as JSON |
 
 use jiff::Timestamp;
@@ -26,6 +28,10 @@ pub const SUBMITTER: &str = "windlass.dev/submitter";
 pub const SUBMITTED: &str = "windlass.dev/submitted";
 /// Annotation: the [`Cancellation`] as JSON.
 pub const CANCEL: &str = "windlass.dev/cancel";
+/// Annotation: the fields of the spec that cancelling changes, as they were.
+pub const BEFORE_CANCEL: &str = "windlass.dev/before-cancel";
+/// Annotation: the name of the job that this one is another try of.
+pub const RETRY_OF: &str = "windlass.dev/retry-of";
 /// The runtime class of host processes.
 pub const HOST_CLASS: &str = "windlass-host";
 /// The image of host processes: only a label for people.
@@ -53,7 +59,7 @@ pub struct Cancellation {
 }
 
 /// Every mark that a submission makes anew; a manifest that was exported from a cluster may carry old ones.
-pub const OURS: [&str; 6] = [MANAGED_BY, SUBMISSION, CONTENT, SUBMITTER, SUBMITTED, CANCEL];
+pub const OURS: [&str; 7] = [MANAGED_BY, SUBMISSION, CONTENT, SUBMITTER, SUBMITTED, CANCEL, BEFORE_CANCEL];
 
 /// The label selector of all jobs that Windlass submitted.
 pub fn selector() -> String {

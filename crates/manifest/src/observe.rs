@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 
 use crate::facts::{self, condition};
 use crate::verdict::{self, Scene};
-use crate::{Cause, Counts, JobStatus, Phase, Times, cause, marks};
+use crate::{Cause, Counts, JobStatus, Phase, Times, cause, marks, usage};
 
 /// Objects that belong to a job, or why there are none to look at.
 #[derive(Debug)]
@@ -53,6 +53,7 @@ pub fn observe(job: &Job, pods: Seen<'_, Pod>, events: Seen<'_, Event>) -> JobSt
         counts,
         verdict,
         exit_code: cause.as_ref().map(|cause| cause.exit().code()),
+        usage: usage::of_pods(pods.items()),
         cause,
     }
 }

@@ -33,6 +33,19 @@ pub struct JobStatus {
     /// The exit code for whoever waits for it; `None` while it has not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<u8>,
+    /// What its containers used, where the cluster tells it: the embedded engine does, of containers that have ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// What a job's containers used: of each the last run that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// CPU time of all of them together, milliseconds.
+    pub cpu_ms: u64,
+    /// The most resident memory of one process, bytes.
+    pub peak_memory_bytes: u64,
 }
 
 /// Where a job stands.

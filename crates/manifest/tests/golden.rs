@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use windlass_manifest::marks::Signature;
-use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, PodEdit, make};
+use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource, make};
 use windlass_model::{CompletionMode, JobRequest, Place, SubmissionId};
 
 #[derive(Deserialize)]
@@ -73,6 +73,32 @@ enum EditIn {
     Pod(PodIn),
     FirstContainer(ContainerIn),
     AllContainers(ContainerIn),
+    Mount(MountIn),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MountIn {
+    host: Option<String>,
+    claim: Option<String>,
+    config_map: Option<String>,
+    secret: Option<String>,
+    path: String,
+    #[serde(default)]
+    read_only: bool,
+}
+
+impl From<MountIn> for Mount {
+    fn from(input: MountIn) -> Self {
+        let source = match (input.host, input.claim, input.config_map, input.secret) {
+            (Some(path), ..) => VolumeSource::Host(path),
+            (_, Some(name), ..) => VolumeSource::Claim(name),
+            (_, _, Some(name), _) => VolumeSource::ConfigMap(name),
+            (.., Some(name)) => VolumeSource::Secret(name),
+            _ => VolumeSource::Empty,
+        };
+        Mount { source, path: input.path, read_only: input.read_only }
+    }
 }
 
 #[derive(Deserialize)]
@@ -93,6 +119,9 @@ enum PodIn {
     RuntimeClass(String),
     NodeSelector(String, String),
     Label(String, String),
+    ServiceAccount(String),
+    PullSecret(String),
+    PriorityClass(String),
 }
 
 #[derive(Deserialize)]
@@ -102,6 +131,8 @@ enum ContainerIn {
     Command(Vec<String>),
     Env(String, String),
     Limit(String, String),
+    Request(String, String),
+    PullAlways,
 }
 
 impl From<EditIn> for Edit {
@@ -120,9 +151,13 @@ impl From<EditIn> for Edit {
                 PodIn::RuntimeClass(name) => PodEdit::RuntimeClass(name),
                 PodIn::NodeSelector(key, value) => PodEdit::NodeSelector(key, value),
                 PodIn::Label(key, value) => PodEdit::Label(key, value),
+                PodIn::ServiceAccount(name) => PodEdit::ServiceAccount(name),
+                PodIn::PullSecret(name) => PodEdit::PullSecret(name),
+                PodIn::PriorityClass(name) => PodEdit::PriorityClass(name),
             }),
             EditIn::FirstContainer(edit) => Edit::FirstContainer(edit.into()),
             EditIn::AllContainers(edit) => Edit::AllContainers(edit.into()),
+            EditIn::Mount(mount) => Edit::Mount(mount.into()),
         }
     }
 }
@@ -134,6 +169,8 @@ impl From<ContainerIn> for ContainerEdit {
             ContainerIn::Command(command) => ContainerEdit::Command(command),
             ContainerIn::Env(name, value) => ContainerEdit::Env(name, value),
             ContainerIn::Limit(name, value) => ContainerEdit::Limit(name, value),
+            ContainerIn::Request(name, value) => ContainerEdit::Request(name, value),
+            ContainerIn::PullAlways => ContainerEdit::PullPolicy(PullPolicy::Always),
         }
     }
 }

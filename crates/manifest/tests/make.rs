@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use windlass_manifest::marks::Signature;
-use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, PodEdit, make};
+use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, VolumeSource, make};
 use windlass_model::{JobRequest, Place, SubmissionId};
 
 fn manifest(extra: &Value) -> Value {
@@ -25,6 +25,10 @@ fn edit() -> impl Strategy<Value = Edit> {
         word.prop_map(|name| Edit::Pod(PodEdit::ServiceAccount(name))),
         (word, ".{0,20}").prop_map(|(name, value)| Edit::FirstContainer(ContainerEdit::Env(name, value))),
         word.prop_map(|image| Edit::AllContainers(ContainerEdit::Image(image))),
+        (word, word, any::<bool>()).prop_map(|(name, path, read_only)| {
+            let source = VolumeSource::Claim(name);
+            Edit::Mount(Mount { source, path: format!("/{path}"), read_only })
+        }),
         prop::collection::vec(".{0,9}", 1..4)
             .prop_map(|words| Edit::FirstContainer(ContainerEdit::Command(words))),
     ]
@@ -59,6 +63,7 @@ fn target(edit: &Edit) -> &'static [&'static str] {
         Edit::Pod(_) => &["/spec/template/spec/serviceAccountName"],
         Edit::FirstContainer(ContainerEdit::Env(..)) => &["/spec/template/spec/containers/0/env"],
         Edit::FirstContainer(_) => &["/spec/template/spec/containers/0/command"],
+        Edit::Mount(_) => &["/spec/template/spec/volumes", "/spec/template/spec/containers/0/volumeMounts"],
         Edit::AllContainers(_) => {
             &["/spec/template/spec/containers/0/image", "/spec/template/spec/containers/1/image"]
         }

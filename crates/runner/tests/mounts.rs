@@ -1,6 +1,5 @@
 //! Volumes at their mount paths, in real processes: as this user, and as an ordinary one where root may become one.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
 use std::fs;

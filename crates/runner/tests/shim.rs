@@ -5,18 +5,11 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use common::{Home, ends, entries, next, read_fifo, starts, whole, write_fifo};
+use common::{Home, ended, ends, entries, is_alive, next, read_fifo, starts, whole, write_fifo};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use windlass_runner::log::ReadOptions;
 use windlass_runner::runtime::{Ended, Event, Runtime, StartFailure};
-
-fn ended(event: &Event) -> Ended {
-    match event {
-        Event::Exited { ended, .. } => *ended,
-        other => panic!("it did not exit: {other:?}"),
-    }
-}
 
 fn failure(event: &Event) -> StartFailure {
     match event {
@@ -31,11 +24,6 @@ fn is_started(event: &Event) -> bool {
 
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o777
-}
-
-fn is_alive(pid: i32) -> bool {
-    // A zombie whose new parent has not reaped it yet is as dead as can be.
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
 //! What runs read: stdin and terminals, with real processes.
 
-#[allow(dead_code, reason = "each test file uses a part of it")]
 mod common;
 
 use std::path::Path;

@@ -76,6 +76,8 @@ pub struct Limits {
     pub connections: usize,
     /// Connections at once on which nobody known has spoken yet; the oldest makes way for one more.
     pub newcomers: usize,
+    /// Milliseconds that such a connection has at least; one more waits for so long.
+    pub newcomer_least_ms: u64,
     /// Seconds until somebody known must have spoken on a connection.
     pub newcomer_s: u64,
     /// Seconds that a client may take nothing of an answer that is being sent.
@@ -113,6 +115,7 @@ impl Default for Limits {
             body_timeout_s: 60,
             connections: 4096,
             newcomers: 512,
+            newcomer_least_ms: 3000,
             newcomer_s: 20,
             stall_s: 60,
             header_bytes: 64 << 10,

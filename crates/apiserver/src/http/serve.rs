@@ -44,7 +44,7 @@ pub(super) async fn accept(
     connections: Arc<Semaphore>,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let lobby = Lobby::new(app.limits.newcomers);
+    let lobby = Lobby::new(app.limits.newcomers, Duration::from_millis(app.limits.newcomer_least_ms));
     let mut stop = app.stop.clone();
     loop {
         // A permit first: connections above the bound wait in the kernel's queue.
@@ -56,12 +56,16 @@ pub(super) async fn accept(
         match accepted {
             Ok((stream, peer)) => {
                 tracing::debug!(%peer, "connection");
+                let newcomer = tokio::select! {
+                    newcomer = lobby.enter() => newcomer,
+                    () = stopped(&mut stop) => return,
+                };
                 let connection = Connection {
                     acceptor: acceptor.clone(),
                     service: service.clone(),
                     limits: app.limits.clone(),
                     stop: app.stop.clone(),
-                    newcomer: lobby.enter(),
+                    newcomer,
                     permit,
                 };
                 tokio::spawn(connection.run(stream));

@@ -172,6 +172,7 @@ async fn connections_that_show_nothing_make_way_for_others() {
     let api = with_limits(|limits| {
         limits.connections = 20;
         limits.newcomers = 4;
+        limits.newcomer_least_ms = 1;
         // None of them goes by its time.
         limits.newcomer_s = 100_000;
         limits.header_timeout_s = 100_000;

@@ -12,6 +12,7 @@ use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
 use super::{Usage, job};
 use crate::cluster::choose::Flags;
 use crate::env::Env;
+use crate::verbs::env_file::EnvFiles;
 
 /// A command line that was understood.
 #[derive(Debug)]
@@ -44,12 +45,16 @@ pub(crate) enum Act {
     List(low::List),
     /// `show`
     Show(low::Show),
+    /// `why`
+    Why(low::Why),
     /// `logs`
     Logs(LogsOptions),
     /// `wait`
     Wait(WaitOptions),
     /// `cancel`
     Cancel(low::Cancel),
+    /// `retry`
+    Retry(low::Retry),
     /// `delete`
     Delete(low::Delete),
     /// `use`
@@ -62,6 +67,8 @@ pub(crate) enum Act {
     Status(low::Status),
     /// `kubeconfig`
     Kubeconfig(low::Kubeconfig),
+    /// `config`
+    Config(low::Config),
     /// `completions`
     Completions(low::Completions),
 }
@@ -71,6 +78,12 @@ pub(crate) enum Act {
 pub(crate) struct RunOptions {
     /// The job.
     pub base: Base,
+    /// What is changed of it.
+    pub edits: Vec<Edit>,
+    /// Variables from files.
+    pub env_files: EnvFiles,
+    /// It is not followed.
+    pub detach: bool,
     /// The submission's id.
     pub id: Option<SubmissionId>,
     /// What Ctrl-C does.
@@ -99,8 +112,8 @@ pub(crate) enum PassStdin {
 /// What is submitted.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Work {
-    /// A command's job.
-    Command(Base),
+    /// A command's job, changed.
+    Command(Base, Vec<Edit>),
     /// Every Job of a file, changed.
     File(PathBuf, Vec<Edit>),
 }
@@ -110,6 +123,8 @@ pub(crate) enum Work {
 pub(crate) struct SubmitOptions {
     /// What is submitted.
     pub work: Work,
+    /// Variables from files.
+    pub env_files: EnvFiles,
     /// The submission's id.
     pub id: Option<SubmissionId>,
     /// Wait for the end.
@@ -123,8 +138,8 @@ pub(crate) struct SubmitOptions {
 /// What `logs` does.
 #[derive(Clone, Debug)]
 pub(crate) struct LogsOptions {
-    /// The job as it was typed.
-    pub job: String,
+    /// The jobs.
+    pub jobs: Which,
     /// Which part of its logs.
     pub which: windlass::LogOptions,
 }
@@ -174,16 +189,19 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Run(args) => Act::Run(run(args, env)?),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
         Verb::List(args) => Act::List(args),
-        Verb::Show(args) => Act::Show(args),
+        Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
+        Verb::Why(args) => Act::Why(some("why", &args.which).map(|()| args)?),
         Verb::Logs(args) => Act::Logs(logs(args)?),
         Verb::Wait(args) => Act::Wait(wait(args)?),
         Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
+        Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
         Verb::Use(args) => Act::Use(args),
         Verb::Up(args) => Act::Up(up(args)?),
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
+        Verb::Config(args) => Act::Config(args),
         Verb::Completions(args) => Act::Completions(args),
     };
     Ok(Request { common, act })
@@ -195,15 +213,20 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
         return Err(Usage::mistake("run", "there is no command", usage));
     }
     let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("run", &problems))?;
-    let request = job::request(args.job, env).map_err(|problems| wrong("run", &problems))?;
+    let env_files = job::env_files(&args.job, env);
+    let (request, edits) = job::request(args.job, env).map_err(|problems| wrong("run", &problems))?;
     Ok(RunOptions {
         base: Base::Request(Box::new(request)),
+        edits,
+        env_files,
+        detach: args.detach,
         id,
         on_interrupt: args.on_interrupt,
         fail_fast: !args.no_fail_fast,
         result_file: args.result_file.map(|path| env.absolute(path)),
-        stdin: match (args.stdin, args.no_stdin) {
+        stdin: match (args.stdin, args.no_stdin || args.detach) {
             (true, _) => PassStdin::Always,
+            // Nobody stays who could pass it on.
             (_, true) => PassStdin::Never,
             _ => PassStdin::Piped,
         },
@@ -214,18 +237,21 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
 fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
     let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("submit", &problems))?;
+    let env_files = job::env_files(&args.job, env);
     let work = match args.file {
         None if args.job.command.is_empty() => {
             return Err(Usage::mistake("submit", "there is neither a command nor a file", usage));
         }
-        None => job::request(args.job, env).map(|request| Work::Command(Base::Request(Box::new(request)))),
+        None => job::request(args.job, env)
+            .map(|(request, edits)| Work::Command(Base::Request(Box::new(request)), edits)),
         Some(file) => job::edits(args.job, env).map(|edits| Work::File(file, edits)),
     };
     let work = work.map_err(|problems| wrong("submit", &problems))?;
-    Ok(SubmitOptions { work, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
+    Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
 }
 
 fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
+    some("logs", &args.which)?;
     let mut problems = Problems::new();
     let since = job::time("--since", args.since.as_deref(), &mut problems);
     problems.or(()).map_err(|problems| wrong("logs", &problems))?;
@@ -237,7 +263,7 @@ fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
         since,
         timestamps: args.timestamps,
     };
-    Ok(LogsOptions { job: args.job, which })
+    Ok(LogsOptions { jobs: args.which, which })
 }
 
 fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {

@@ -7,7 +7,9 @@ use windlass_manifest::{ContainerEdit, Edit, JobEdit, PodEdit};
 use windlass_model::{CompletionMode, JobRequest, Place, Problems, SubmissionId, duration};
 
 use super::low::JobArgs;
+use super::more;
 use crate::env::Env;
+use crate::verbs::env_file::EnvFiles;
 
 /// The caller's variables that a command's job gets unless `--export` says otherwise.
 pub(crate) const EXPORTED: [&str; 11] = [
@@ -24,16 +26,21 @@ pub(crate) const EXPORTED: [&str; 11] = [
     "CONDA_PREFIX",
 ];
 
-/// A command's job.
-pub(super) fn request(args: JobArgs, env: &Env) -> Result<JobRequest, Problems> {
+/// A command's job, and what is changed of it.
+pub(super) fn request(args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<Edit>), Problems> {
     let mut problems = Problems::new();
+    more::check(&args, &mut problems);
+    if args.indexed && args.completions.is_none() {
+        problems.add("--completions", "is missing; --indexed needs the number of the indexes");
+    }
+    let edits = more::edits(&args, env, &mut problems);
     let place = args.image.clone().map_or(Place::Host, Place::Image);
     let mut request = JobRequest::new(args.command.clone(), place);
     request.env = variables(&args, env, true, &mut problems);
     request.working_dir = working_dir(&args, env, &mut problems);
     request.deadline = time("--deadline", args.deadline.as_deref(), &mut problems);
     request.ttl = time("--ttl", args.ttl.as_deref(), &mut problems);
-    request.labels = labels(&args.label, &mut problems).into_iter().collect();
+    request.labels = more::pairs("--label", &args.label, &mut problems).into_iter().collect();
     request.name = args.name;
     request.retries = args.retries.unwrap_or(0);
     request.parallelism = args.parallelism;
@@ -41,15 +48,17 @@ pub(super) fn request(args: JobArgs, env: &Env) -> Result<JobRequest, Problems> 
     request.completion_mode = args.indexed.then_some(CompletionMode::Indexed);
     request.cpu = args.cpu;
     request.memory = args.memory;
-    problems.or(request)
+    problems.or((request, edits))
 }
 
 /// The same options as changes of a manifest: only what was typed.
 pub(super) fn edits(args: JobArgs, env: &Env) -> Result<Vec<Edit>, Problems> {
     let mut problems = Problems::new();
+    more::check(&args, &mut problems);
+    let more = more::edits(&args, env, &mut problems);
     let mut edits: Vec<Edit> = Vec::new();
     edits.extend(args.name.clone().map(|name| Edit::Job(JobEdit::Name(name))));
-    for (name, value) in labels(&args.label, &mut problems) {
+    for (name, value) in more::pairs("--label", &args.label, &mut problems) {
         edits.push(Edit::Job(JobEdit::Label(name.clone(), value.clone())));
         edits.push(Edit::Pod(PodEdit::Label(name, value)));
     }
@@ -76,6 +85,7 @@ pub(super) fn edits(args: JobArgs, env: &Env) -> Result<Vec<Edit>, Problems> {
     }
     let variables = variables.into_iter().map(|(name, value)| ContainerEdit::Env(name, value));
     edits.extend(variables.map(Edit::AllContainers));
+    edits.extend(more);
     problems.or(edits)
 }
 
@@ -117,6 +127,20 @@ fn working_dir(args: &JobArgs, env: &Env, problems: &mut Problems) -> Option<Str
 fn variables(args: &JobArgs, env: &Env, command: bool, problems: &mut Problems) -> BTreeMap<String, String> {
     let default = if command && args.image.is_none() { None } else { Some("NONE") };
     let mut variables = exported(args.export.as_deref().or(default), env, problems);
+    variables.extend(typed(args, env, problems));
+    variables
+}
+
+/// `--env-file`, and `--env`, which goes over it. They are read when the job is made.
+pub(super) fn env_files(args: &JobArgs, env: &Env) -> EnvFiles {
+    // What is wrong with it is said of `--env` itself.
+    let over = typed(args, env, &mut Problems::new()).into_iter().collect();
+    EnvFiles { files: args.env_file.iter().map(|file| env.absolute(file.clone())).collect(), over }
+}
+
+/// `--env`.
+fn typed(args: &JobArgs, env: &Env, problems: &mut Problems) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
     for word in &args.env {
         match (word.split_once('='), env.vars.get(word)) {
             (Some(("", _)), _) => problems.add("--env", format!("{word:?} has no name; write NAME=VALUE")),
@@ -153,16 +177,4 @@ fn exported(what: Option<&str>, env: &Env, problems: &mut Problems) -> BTreeMap<
             variables
         }
     }
-}
-
-/// `NAME=VALUE` words of `--label`.
-fn labels(words: &[String], problems: &mut Problems) -> Vec<(String, String)> {
-    let mut labels = Vec::new();
-    for word in words {
-        match word.split_once('=') {
-            Some((name, value)) if !name.is_empty() => labels.push((name.to_owned(), value.to_owned())),
-            _ => problems.add("--label", format!("{word:?} is not NAME=VALUE")),
-        }
-    }
-    labels
 }

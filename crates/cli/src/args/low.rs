@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use super::low_job::{JobArgs, Pull};
 
 /// Run batch jobs on Kubernetes, or on this machine where there is none.
 #[derive(Parser, Debug)]
@@ -55,14 +57,18 @@ pub(crate) enum Verb {
     /// List jobs
     #[command(visible_alias = "ps")]
     List(List),
-    /// Tell the whole story of one job: status, reason, pods, events
+    /// Tell the whole story of a job: status, reason, pods, events
     Show(Show),
+    /// Tell why a job stands where it stands, and what to do about it
+    Why(Why),
     /// Print the output of a job
     Logs(Logs),
     /// Wait until jobs have ended
     Wait(Wait),
     /// Cancel jobs that have not ended
     Cancel(Cancel),
+    /// Submit jobs that have ended again, as new jobs
+    Retry(Retry),
     /// Delete jobs and all that belongs to them
     Delete(Delete),
     /// Choose the cluster for the commands to come, or print the choice
@@ -75,62 +81,10 @@ pub(crate) enum Verb {
     Status(Status),
     /// Print the engine's kubeconfig, for any Kubernetes client
     Kubeconfig(Kubeconfig),
+    /// Print the settings that hold here, each with its origin
+    Config(Config),
     /// Print the completion script of a shell
     Completions(Completions),
-}
-
-/// What a command's job is made of.
-#[derive(Args, Debug, Default)]
-pub(crate) struct JobArgs {
-    /// Name of the job [default: the command's first word and five characters]
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Run in a container of this image [default: as a process of the host]
-    #[arg(long, value_name = "IMAGE")]
-    pub image: Option<String>,
-    /// Set a variable; without a value, pass on the caller's
-    #[arg(short, long, value_name = "NAME[=VALUE]", action = ArgAction::Append)]
-    pub env: Vec<String>,
-    /// Variables of the caller to pass on: ALL, NONE, or names [default: NONE with an image; else PATH, HOME,
-    /// USER, LOGNAME, SHELL, LANG, LC_ALL, TZ, TMPDIR, VIRTUAL_ENV, CONDA_PREFIX]
-    #[arg(long, value_name = "ALL|NONE|LIST")]
-    pub export: Option<String>,
-    /// Start in this directory [default: the caller's, or the image's]
-    #[arg(short, long, value_name = "DIR")]
-    pub workdir: Option<String>,
-    /// Try again this often after a failure [default: 0]
-    #[arg(long, value_name = "N")]
-    pub retries: Option<u32>,
-    /// End the job if it takes longer than this, e.g. 90s, 5m, 1h30m
-    #[arg(long, value_name = "DURATION")]
-    pub deadline: Option<String>,
-    /// Delete the job this long after it ended [default: keep it]
-    #[arg(long, value_name = "DURATION")]
-    pub ttl: Option<String>,
-    /// How many pods may run at a time
-    #[arg(long, value_name = "N")]
-    pub parallelism: Option<u32>,
-    /// How many pods must succeed
-    #[arg(long, value_name = "N")]
-    pub completions: Option<u32>,
-    /// Number the completions: each pod finds its own in JOB_COMPLETION_INDEX
-    #[arg(long)]
-    pub indexed: bool,
-    /// Add a label
-    #[arg(long, value_name = "NAME=VALUE", action = ArgAction::Append)]
-    pub label: Vec<String>,
-    /// CPU that a pod asks for, e.g. 500m or 2
-    #[arg(long, value_name = "QUANTITY")]
-    pub cpu: Option<String>,
-    /// Memory that a pod asks for and may use, e.g. 512Mi
-    #[arg(long, value_name = "QUANTITY")]
-    pub memory: Option<String>,
-    /// Id of the submission: the same id with the same content is one job, however often it is sent
-    #[arg(long, value_name = "ID")]
-    pub id: Option<String>,
-    /// The command and its arguments
-    #[arg(last = true, value_name = "COMMAND")]
-    pub command: Vec<String>,
 }
 
 /// `windlass run`
@@ -139,6 +93,9 @@ pub(crate) struct JobArgs {
 pub(crate) struct Run {
     #[command(flatten)]
     pub job: JobArgs,
+    /// Print the job's name and return; it runs on
+    #[arg(short, long, conflicts_with_all = ["on_interrupt", "no_fail_fast", "result_file"])]
+    pub detach: bool,
     /// What Ctrl-C does: cancel the job (again: kill it now), or leave it running
     #[arg(long, value_enum, default_value = "cancel", value_name = "ACTION")]
     pub on_interrupt: OnInterrupt,
@@ -150,13 +107,13 @@ pub(crate) struct Run {
     pub result_file: Option<PathBuf>,
     /// Pass on stdin even if it is a terminal [default: what is piped, or a file; it is read as far as the job
     /// takes it, so in a loop that reads stdin itself give --no-stdin]
-    #[arg(short = 'i', long, conflicts_with = "no_stdin")]
+    #[arg(short = 'i', long, conflicts_with_all = ["no_stdin", "detach"])]
     pub stdin: bool,
     /// Pass on no stdin: the command reads /dev/null
     #[arg(long)]
     pub no_stdin: bool,
     /// Run in a terminal of its own, connected to this one; Ctrl-C goes to the command
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "detach")]
     pub tty: bool,
 }
 
@@ -221,7 +178,7 @@ pub(crate) enum ListFormat {
 }
 
 /// Which jobs: named, or by label.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Which {
     /// Names, submission ids, unique beginnings of either, or `last`
     #[arg(value_name = "JOB")]
@@ -248,20 +205,36 @@ pub(crate) struct List {
 /// `windlass show`
 #[derive(Args, Debug)]
 pub(crate) struct Show {
-    /// The job: a name, a submission id, a unique beginning of either, or `last`
-    #[arg(value_name = "JOB")]
-    pub job: String,
+    #[command(flatten)]
+    pub which: Which,
     /// Print the Job object instead
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     pub output: Option<ObjectFormat>,
 }
 
+/// `windlass why`
+#[derive(Args, Debug)]
+pub(crate) struct Why {
+    #[command(flatten)]
+    pub which: Which,
+}
+
+/// `windlass retry`
+#[derive(Args, Debug)]
+pub(crate) struct Retry {
+    /// Which; with -l only those that did not succeed
+    #[command(flatten)]
+    pub which: Which,
+    /// Wait until the new jobs have ended, exit with their code
+    #[arg(long)]
+    pub wait: bool,
+}
+
 /// `windlass logs`
 #[derive(Args, Debug)]
 pub(crate) struct Logs {
-    /// The job: a name, a submission id, a unique beginning of either, or `last`
-    #[arg(value_name = "JOB")]
-    pub job: String,
+    #[command(flatten)]
+    pub which: Which,
     /// Follow until the job has ended
     #[arg(short, long)]
     pub follow: bool,
@@ -419,6 +392,24 @@ pub(crate) struct Kubeconfig {
     /// Print the file's path instead
     #[arg(long, conflicts_with = "output")]
     pub path: bool,
+}
+
+/// `windlass config`
+#[derive(Args, Debug)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub verb: ConfigVerb,
+}
+
+/// What is done with the settings.
+#[derive(Subcommand, Debug)]
+pub(crate) enum ConfigVerb {
+    /// Print them
+    Show {
+        /// Format of the answer
+        #[arg(short, long, value_enum, value_name = "FORMAT")]
+        output: Option<DataFormat>,
+    },
 }
 
 /// Whose rights a kubeconfig carries: `docs/rights.md` says what each may do.

@@ -5,6 +5,8 @@
 pub(crate) mod high;
 mod job;
 pub(crate) mod low;
+mod low_job;
+mod more;
 mod usage;
 
 use std::ffi::OsString;

@@ -168,5 +168,10 @@ fn unusable(choice: &Choice, error: &windlass::ConnectError) -> Failure {
         Because::Saved => "the choice of `windlass use`",
         Because::Default => "the engine of this machine",
     };
-    Failure::new(origin, error).way_out("choose another: --context NAME, --local, `windlass use`")
+    let login = match error {
+        windlass::ConnectError::Credentials { .. } => "log in again, or ",
+        _ => "",
+    };
+    let way_out = format!("{login}choose another: --context NAME, --local, `windlass use`");
+    Failure::new(origin, error).way_out(way_out)
 }

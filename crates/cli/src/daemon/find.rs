@@ -14,7 +14,7 @@ use windlass_engine::{Home, Images, Running};
 
 use super::boot::{Answer, Boot};
 use super::version::{Fit, fit};
-use super::{ENGINE, ephemeral, service};
+use super::{ENGINE, ephemeral, limits, service};
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
@@ -31,7 +31,17 @@ const ANSWER_LIMIT: u64 = 64 << 10;
 /// The lock of starting, below a home.
 pub(super) const STARTING: &str = "start.lock";
 /// What an engine's process sees of the environment of whoever starts it.
-const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "WINDLASS_LOG"];
+const INHERITED: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "TMPDIR",
+    "WINDLASS_LOG",
+    limits::OF_AN_ATTEMPT,
+    limits::OF_ALL,
+];
 
 /// The lock of starting: exclusive for a starter, shared for those who look.
 pub(crate) async fn starting(home: &Home, exclusive: bool) -> Outcome<File> {

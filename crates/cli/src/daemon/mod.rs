@@ -5,6 +5,7 @@ mod detach;
 pub(crate) mod ephemeral;
 mod find;
 mod keep;
+mod limits;
 mod serve;
 pub(crate) mod service;
 mod version;

@@ -11,7 +11,7 @@ use windlass_engine::{Config, Engine, Home, StopPods};
 
 use super::boot::{Answer, Boot};
 use super::find::STARTING;
-use super::{SHIM, detach, ephemeral, service};
+use super::{SHIM, detach, ephemeral, limits, service};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome, chain};
@@ -181,6 +181,7 @@ fn config(boot: &Boot, env: &Env) -> Result<Config, String> {
     let mut config = Config::new(Home::at(&boot.home), vec![program.into_os_string(), SHIM.into()]);
     config.listen = boot.listen;
     config.images = boot.images;
+    config.logs = limits::of_logs(env)?;
     let service = env.get(service::VARIABLE).map(|name| (service::VARIABLE.to_owned(), name.to_owned()));
     config.notes = service.into_iter().collect();
     config.idle_exit = boot.idle_exit_s.map(Duration::from_secs);

@@ -23,6 +23,7 @@ fn job(name: &str, phase: Phase, verdict: &str) -> JobStatus {
         verdict: Verdict { text: verdict.into(), outlook: Outlook::Final, next_step: None, missing: vec![] },
         cause: None,
         exit_code: None,
+        usage: None,
     }
 }
 

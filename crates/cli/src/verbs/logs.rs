@@ -3,20 +3,31 @@
 use futures::StreamExt;
 
 use super::pump::Pump;
+use super::which;
 use crate::args::high::LogsOptions;
-use crate::cluster::Call;
+use crate::cluster::{Call, Session};
 use crate::exit::Exit;
 use crate::fail::Outcome;
 use crate::print::plain;
 
-/// Prints it.
+/// Prints it, one job after the other.
 pub(crate) async fn run(options: &LogsOptions, call: Call<'_>) -> Outcome {
     let session = call.open().await?;
-    let name = session.manager.resolve(&options.job).await?;
-    let view = session.manager.get(&name).await?;
+    let names = which::names(&options.jobs, &session.manager, false).await?;
+    for name in &names {
+        if names.len() > 1 {
+            session.notes.say(&format!("logs of {name}"));
+        }
+        one(name, options, &session).await?;
+    }
+    Ok(Exit::OK)
+}
+
+async fn one(name: &str, options: &LogsOptions, session: &Session) -> Outcome<()> {
+    let view = session.manager.get(name).await?;
     let several = options.which.index.is_none() && (view.pods.len() > 1 || wants_several(&view.job));
     let mut pump = Pump::new(session.notes, several)?;
-    let mut logs = session.manager.logs(&name, options.which.clone());
+    let mut logs = session.manager.logs(name, options.which.clone());
     let mut any = false;
     while let Some(event) = logs.next().await {
         pump.take(event?).await?;
@@ -25,7 +36,7 @@ pub(crate) async fn run(options: &LogsOptions, call: Call<'_>) -> Outcome {
     if !any {
         session.notes.say(&format!("{name} has written nothing: {}", plain(&view.status.verdict.text)));
     }
-    Ok(Exit::OK)
+    Ok(())
 }
 
 /// Whether more than one pod may write.

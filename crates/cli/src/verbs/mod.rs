@@ -2,11 +2,14 @@
 
 pub(crate) mod cancel;
 pub(crate) mod completions;
+pub(crate) mod config;
 pub(crate) mod delete;
 pub(crate) mod down;
+pub(crate) mod env_file;
 pub(crate) mod kubeconfig;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod show;
 pub(crate) mod status;
@@ -16,6 +19,7 @@ mod terminal;
 pub(crate) mod up;
 pub(crate) mod r#use;
 pub(crate) mod wait;
+pub(crate) mod why;
 
 mod ephemeral;
 mod forward;

@@ -1,15 +1,16 @@
 //! Moves a job's bytes to this process's two streams, as they were written.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use windlass::{LogChunk, LogEvent, LogStream};
 
-use crate::fail::Outcome;
+use crate::fail::{Failure, Outcome};
 use crate::out::{self, Notes};
 use crate::print::plain;
+use crate::progress;
 
 /// stdout and stderr, written without holding up signals.
 pub(super) struct Pump {
@@ -17,6 +18,8 @@ pub(super) struct Pump {
     stderr: File,
     notes: Notes,
     names: bool,
+    /// Whether stdout was a terminal when it began.
+    terminal: bool,
     /// What was last said to be missing: a fault of both streams is one to its reader.
     missing: String,
 }
@@ -30,7 +33,8 @@ impl Pump {
         let file = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(|fd| File::from_std(fd.into()));
         let stdout = file(std::io::stdout().as_fd()).map_err(|error| out::fault(&error))?;
         let stderr = file(std::io::stderr().as_fd()).map_err(|error| out::fault(&error))?;
-        Ok(Pump { stdout, stderr, notes, names, missing: String::new() })
+        let terminal = std::io::stdout().is_terminal();
+        Ok(Pump { stdout, stderr, notes, names, terminal, missing: String::new() })
     }
 
     /// Writes what came.
@@ -58,6 +62,7 @@ impl Pump {
     /// Writes bytes to the stream they came from.
     async fn write(&mut self, chunk: LogChunk) -> Outcome<()> {
         let stream = chunk.stream;
+        progress::yield_to_job(stream == LogStream::Stdout);
         let bytes = if self.names { named(&chunk) } else { chunk.bytes };
         let written = match stream {
             LogStream::Stdout => flush(&mut self.stdout, &bytes).await,
@@ -67,7 +72,11 @@ impl Pump {
                 written => written,
             },
         };
-        written.map_err(|error| out::fault(&error))
+        written.map_err(|error| match error.raw_os_error() {
+            // What a terminal answers whose other end has been closed.
+            Some(libc::EIO) if self.terminal => Failure::terminal_gone(),
+            _ => out::fault(&error),
+        })
     }
 }
 

@@ -10,9 +10,9 @@ use windlass::{FollowEvent, JobManager, LogOptions, SubmitOptions};
 
 use super::interrupt::{Interrupt, Interrupts};
 use super::pump::Pump;
-use super::result_file;
 use super::stdin::{Kind, Passed, Passing, Stdio};
 use super::terminal;
+use super::{env_file, result_file};
 use crate::args::high::RunOptions;
 use crate::args::low::OnInterrupt;
 use crate::clock;
@@ -21,6 +21,7 @@ use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
 use crate::print::plain;
+use crate::{out, progress};
 
 /// So many events wait to be looked at.
 const NEWS: usize = 16;
@@ -40,9 +41,12 @@ async fn submit_and_follow(
     call: Call<'_>,
     ends: &mut Vec<windlass::Outcome>,
 ) -> Outcome {
+    let mut edits = env_file::edits(&options.env_files, call.env)?;
+    edits.extend_from_slice(&options.edits);
     let made = |edits: &[Edit]| make(&options.base, edits).map_err(|problems| Failure::new("run", problems));
-    let stdio = Stdio::decide(options, Kind::of_stdin(), &made(&[])?)?;
-    let manifest = made(&stdio.edits(call.env))?;
+    let stdio = Stdio::decide(options, Kind::of_stdin(), &made(&edits)?)?;
+    edits.extend(stdio.edits(call.env));
+    let manifest = made(&edits)?;
     // Before the job exists: whoever interrupts now has nothing to cancel.
     let mut interrupts = Interrupts::take()?;
     let submit = async {
@@ -74,9 +78,16 @@ async fn submit_and_follow(
         session.notes.say(&format!("{}: {}", submitted.name, plain(warning)));
     }
     session.notes.say(&format!("job {}", submitted.name));
+    if options.detach {
+        out::data(&format!("{}\n", submitted.name))?;
+        return Ok(Exit::OK);
+    }
     let manager = session.manager.in_namespace(&submitted.namespace);
     let passing = stdio.pass(&manager, &submitted, session.notes);
     let in_terminal = passing.is_some() && stdio != Stdio::Bytes;
+    if !call.common.quiet && !in_terminal {
+        progress::begin(call.env);
+    }
     let mut follower = Follower {
         name: &submitted.name,
         who: call.who(),
@@ -211,6 +222,7 @@ impl Follower<'_> {
                 passed = passed(&mut self.passing) => self.passed(passed).await?,
                 result = &mut bytes, if pumping => match result {
                     Ok(()) => pumping = false,
+                    Err(failure) if failure.code() == Exit::INTERRUPTED => return Ok(self.detached()),
                     Err(failure) if failure.is_silent() => return self.reader_gone(failure).await,
                     Err(failure) => return Err(failure.way_out(self.still_there())),
                 },
@@ -222,6 +234,10 @@ impl Follower<'_> {
     fn say_waiting(&mut self) {
         if let Some((text, due)) = &mut self.waiting {
             *due = None;
+            // A terminal shows it already.
+            if progress::is_on() {
+                return;
+            }
             self.notes.say(&format!("{}: {}", self.name, plain(text)));
         }
     }
@@ -229,6 +245,7 @@ impl Follower<'_> {
     /// What is said of a status, and the end of what will never start.
     async fn status(&mut self, status: &JobStatus) -> Outcome<()> {
         let verdict = &status.verdict;
+        progress::show(&format!("{}: {}", self.name, plain(&verdict.text)));
         let waits = matches!(verdict.outlook, Outlook::ResolvesItself | Outlook::NeedsAction);
         match &self.waiting {
             Some((known, _)) if waits && *known == verdict.text => {}
@@ -283,6 +300,7 @@ impl Follower<'_> {
 
     /// The job's own code, unless it never came to have one.
     async fn ended(&mut self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Outcome {
+        progress::clear();
         if self.passing.is_some() {
             // The cluster says the last word there, too; what it has not said in a moment is that all was well.
             match tokio::time::timeout(SOON, passed(&mut self.passing)).await {
@@ -320,8 +338,7 @@ impl Follower<'_> {
         let detach = what == Interrupt::HangUp || self.options.on_interrupt == OnInterrupt::Detach;
         match self.stage {
             Stage::Following if detach => {
-                self.notes.say(&format!("{} goes on; {}", self.name, self.still_there()));
-                return Ok(Some(Exit::INTERRUPTED));
+                return Ok(Some(self.detached()));
             }
             Stage::Following => {
                 self.stage = Stage::Cancelling;
@@ -336,6 +353,12 @@ impl Follower<'_> {
             Stage::Killing => return Ok(Some(Exit::INTERRUPTED)),
         }
         Ok(None)
+    }
+
+    /// The job is left alone.
+    fn detached(&self) -> Exit {
+        self.notes.say(&format!("{} goes on; {}", self.name, self.still_there()));
+        Exit::INTERRUPTED
     }
 
     /// As a process here would end by SIGPIPE, the job ends when nobody reads its output.

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ContainerState, Event, Pod};
 use serde_json::json;
 use windlass::JobView;
-use windlass::manifest::{Cause, Right, marks};
+use windlass::manifest::{Cause, Right, Usage, marks};
 
 use super::list::{completions, duration, phase};
+use super::which;
 use crate::args::low::{ObjectFormat, Show};
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -24,15 +25,25 @@ const PODS: usize = 50;
 /// Prints it.
 pub(crate) async fn run(options: &Show, call: Call<'_>) -> Outcome {
     let session = call.open().await?;
-    let name = session.manager.resolve(&options.job).await?;
-    let view = session.manager.get(&name).await?;
-    let text = match options.output {
-        None => story(&view, clock::now()),
-        Some(ObjectFormat::Name) => format!("{name}\n"),
-        Some(ObjectFormat::Json) => out::json(&data(&view)?)?,
-        Some(ObjectFormat::Yaml) => out::yaml(&data(&view)?)?,
-    };
-    out::data(&text)?;
+    let names = which::names(&options.which, &session.manager, false).await?;
+    let mut all = Vec::new();
+    for name in &names {
+        let view = session.manager.get(name).await?;
+        match options.output {
+            None if all.is_empty() => out::data(&story(&view, clock::now()))?,
+            None => out::data(&format!("\n{}", story(&view, clock::now())))?,
+            Some(ObjectFormat::Name) => out::data(&format!("{name}\n"))?,
+            Some(_) => {}
+        }
+        all.push(if options.output.is_some() { data(&view)? } else { json!(null) });
+    }
+    // One by itself, several as a list.
+    let all = if all.len() == 1 { all.swap_remove(0) } else { json!({ "jobs": all }) };
+    match options.output {
+        Some(ObjectFormat::Json) => out::data(&out::json(&all)?)?,
+        Some(ObjectFormat::Yaml) => out::data(&out::yaml(&all)?)?,
+        _ => {}
+    }
     Ok(Exit::OK)
 }
 
@@ -86,6 +97,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Submitted by", annotation(view, marks::SUBMITTER));
     add("Submission", status.submission.clone());
     add("Duration", duration(status, now));
+    add("Used", status.usage.map(used));
     if let Some(container) = container(view) {
         let words = container.command.iter().flatten().chain(container.args.iter().flatten());
         let words: Vec<String> = words.map(|word| quoted(&unescaped(word))).collect();
@@ -97,6 +109,16 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Retries", spec.and_then(|spec| spec.backoff_limit).map(|limit| limit.to_string()));
     add("Deadline", spec.and_then(|spec| spec.active_deadline_seconds).map(age::human));
     lines
+}
+
+/// CPU time, and the most memory of a process.
+fn used(usage: Usage) -> String {
+    let Usage { cpu_ms, peak_memory_bytes: bytes } = usage;
+    let memory = match bytes {
+        ..0x10_0000 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes.div_ceil(1 << 20)),
+    };
+    format!("{}.{:03} s CPU, at most {memory} memory", cpu_ms / 1000, cpu_ms % 1000)
 }
 
 /// How many pods are where.

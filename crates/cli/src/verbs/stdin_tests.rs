@@ -5,6 +5,7 @@ use windlass::model::{JobRequest, Place};
 
 use super::*;
 use crate::args::low::OnInterrupt;
+use crate::verbs::env_file::EnvFiles;
 
 fn request() -> JobRequest {
     JobRequest::new(vec!["cat".to_owned()], Place::Host)
@@ -15,6 +16,9 @@ fn decide_for(request: JobRequest, stdin: PassStdin, tty: bool, kind: Kind) -> R
     let manifest = make(&base, &[]).unwrap();
     let options = RunOptions {
         base,
+        edits: Vec::new(),
+        env_files: EnvFiles::default(),
+        detach: false,
         id: None,
         on_interrupt: OnInterrupt::Cancel,
         fail_fast: true,

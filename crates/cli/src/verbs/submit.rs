@@ -7,7 +7,7 @@ use windlass::SubmitOptions as Submission;
 use windlass::manifest::read::MAX_FILE;
 use windlass::manifest::{Base, Edit, Manifest, make, read_documents};
 
-use super::{object, wait};
+use super::{env_file, object, wait};
 use crate::args::high::{SubmitOptions, Work};
 use crate::args::low::ObjectFormat;
 use crate::cluster::{Call, Session};
@@ -21,9 +21,16 @@ const LIMIT: u64 = MAX_FILE as u64 + 1;
 
 /// Submits. All is read and checked before the first job is created.
 pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
+    let mut all = env_file::edits(&options.env_files, call.env)?;
     let manifests = match &options.work {
-        Work::Command(base) => vec![make(base, &[]).map_err(|problems| Failure::new("submit", problems))?],
-        Work::File(file, edits) => file_manifests(file, edits)?,
+        Work::Command(base, edits) => {
+            all.extend_from_slice(edits);
+            vec![make(base, &all).map_err(|problems| Failure::new("submit", problems))?]
+        }
+        Work::File(file, edits) => {
+            all.extend_from_slice(edits);
+            file_manifests(file, &all)?
+        }
     };
     if manifests.len() > 1 && options.id.is_some() {
         return Err(Failure::new("--id", "the file holds several jobs, an id is one job's")

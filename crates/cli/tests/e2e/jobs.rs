@@ -34,12 +34,26 @@ fn a_failed_job_is_listed_with_its_reason_and_shown_with_its_story() {
     let line = list.lines().find(|line| line.starts_with("bad")).unwrap();
     assert!(line.contains("Failed") && line.contains("0/1") && line.contains('7'), "{list}");
     let story = home.ok(&["show", "last"]);
-    for part in ["Name:", "bad", "Failed", "sh -c 'echo out; exit 7'", "Pods:", "Events:", "tester"] {
+    for part in [
+        "Name:",
+        "bad",
+        "Failed",
+        "s CPU, at most ",
+        "sh -c 'echo out; exit 7'",
+        "Pods:",
+        "Events:",
+        "tester",
+    ] {
         assert!(story.contains(part), "{part} in {story}");
     }
     assert_eq!(home.ok(&["list", "-o", "name"]), "bad\n");
     let json: serde_json::Value = serde_json::from_str(&home.ok(&["list", "-o", "json"])).unwrap();
     assert_eq!(json["jobs"][0]["exitCode"], 7);
+    let json: serde_json::Value = serde_json::from_str(&home.ok(&["show", "bad", "-o", "json"])).unwrap();
+    assert!(
+        json["status"]["usage"]["peakMemoryBytes"].as_u64().is_some_and(|bytes| bytes > 100_000),
+        "{json}"
+    );
 }
 
 #[test]

@@ -73,3 +73,28 @@ fn follow_ends_with_the_job() {
     let ended = running.end();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "a\nb\n"), "{ended:?}");
 }
+
+#[test]
+fn past_its_limit_a_log_loses_its_begin_and_says_so_on_stderr() {
+    let home = Home::new();
+    let mut up = home.command(&["up"]);
+    up.env("WINDLASS_LOG_LIMIT", "64Ki");
+    assert_eq!(crate::home::finish(up).code, Some(0));
+    home.ok(&["submit", "--wait", "--name", "long", "--", "seq", "20000"]);
+    let logs = home.windlass(&["logs", "long"]);
+    assert!(logs.stdout.ends_with("\n19999\n20000\n"), "{}", logs.stdout.len());
+    let first: usize = logs.stdout.lines().next().unwrap().parse().unwrap();
+    let told = format!("({} lines) of stdout: the log was over its limit", first - 1);
+    assert!(first > 15_000 && logs.stderr.contains(&told), "{first}: {}", logs.stderr);
+    assert_eq!(home.ok(&["logs", "long", "--tail", "2"]), "19999\n20000\n");
+}
+
+#[test]
+fn a_limit_that_is_no_size_is_said() {
+    let home = Home::new();
+    let mut up = home.command(&["up"]);
+    up.env("WINDLASS_LOG_TOTAL", "much");
+    let ended = crate::home::finish(up);
+    assert_eq!(ended.code, Some(125));
+    assert!(ended.stderr.contains("WINDLASS_LOG_TOTAL: \"much\" is no size"), "{}", ended.stderr);
+}

@@ -1,204 +1,91 @@
-//! `windlass run -t` and `-i` in a terminal, as somebody sits before it.
+//! What a person at a terminal sees, and what happens when the terminal goes.
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::io::Read;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Child, Command, Stdio};
 
-use nix::libc;
-use nix::pty::{Winsize, openpty};
-use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
-use nix::unistd::Pid;
+use crate::home::{Home, job_of};
 
-use crate::home::Home;
-
-/// The longest that anything may take.
-const DEADLINE: Duration = Duration::from_secs(120);
-
-/// A terminal with a command in it.
-struct Terminal {
-    child: Child,
-    keys: File,
-    /// The command's side.
-    side: OwnedFd,
-    shows: mpsc::Receiver<Vec<u8>>,
-    seen: String,
-    before: Termios,
+/// A terminal: our end, and the command's.
+fn terminal() -> (File, OwnedFd) {
+    let (mut ours, mut theirs) = (-1, -1);
+    let null = std::ptr::null_mut();
+    // SAFETY: both pointers lead to integers of ours; no name, settings or size are given.
+    let made = unsafe { libc::openpty(&raw mut ours, &raw mut theirs, null, null.cast(), null.cast()) };
+    assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
+    // SAFETY: the system has just given us both; nobody else has them.
+    unsafe {
+        libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC);
+        (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
+    }
 }
 
-impl Terminal {
-    fn start(mut command: Command, columns: u16, rows: u16) -> Terminal {
-        let pair = openpty(Some(&size(columns, rows)), None).unwrap();
-        let side = || Stdio::from(pair.slave.try_clone().unwrap());
-        command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "vt100");
-        // SAFETY: two system calls between fork and exec.
-        unsafe {
-            command.pre_exec(|| {
-                libc::setsid();
-                libc::ioctl(0, libc::TIOCSCTTY, 0);
-                Ok(())
-            });
-        }
-        let before = tcgetattr(&pair.slave).unwrap();
-        let child = command.spawn().unwrap();
-        let keys = File::from(pair.master);
-        let mut reader = keys.try_clone().unwrap();
-        let (sender, shows) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(count) = reader.read(&mut chunk) {
-                if count == 0 || sender.send(chunk[..count].to_vec()).is_err() {
-                    break;
-                }
+/// Starts a command as the first of a session whose terminal this is.
+fn start(mut command: Command, theirs: &OwnedFd, stderr: Stdio) -> Child {
+    let end = || Stdio::from(theirs.try_clone().unwrap());
+    command.stdin(end()).stdout(end()).stderr(stderr);
+    // SAFETY: both calls are safe between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                return Err(std::io::Error::last_os_error());
             }
+            Ok(())
         });
-        Terminal { child, keys, side: pair.slave, shows, seen: String::new(), before }
     }
-
-    #[track_caller]
-    fn shows(&mut self, text: &str) {
-        while !self.seen.contains(text) {
-            let bytes = self.shows.recv_timeout(DEADLINE);
-            let bytes = bytes.unwrap_or_else(|error| panic!("{error}: no {text:?} in {:?}", self.seen));
-            self.seen.push_str(&String::from_utf8_lossy(&bytes));
-        }
-    }
-
-    fn types(&mut self, text: &str) {
-        self.keys.write_all(text.as_bytes()).unwrap();
-    }
-
-    fn is_raw(&self) -> bool {
-        !tcgetattr(&self.side).unwrap().local_flags.contains(LocalFlags::ICANON)
-    }
-
-    /// Waits for the command's end; the terminal must be as it was before.
-    #[track_caller]
-    fn end(mut self) -> (ExitStatus, String) {
-        let status = self.child.wait().unwrap();
-        let after = tcgetattr(self.side.as_fd()).unwrap();
-        assert_eq!(after.local_flags, self.before.local_flags);
-        assert_eq!(after.input_flags, self.before.input_flags);
-        assert_eq!(after.output_flags, self.before.output_flags);
-        while let Ok(bytes) = self.shows.try_recv() {
-            self.seen.push_str(&String::from_utf8_lossy(&bytes));
-        }
-        (status, std::mem::take(&mut self.seen))
-    }
+    command.spawn().unwrap()
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // It may have ended: then there is nothing to kill.
-        _ = self.child.kill();
-        _ = self.child.wait();
+/// Reads until this was said; all that was.
+#[track_caller]
+fn until(ours: &mut File, text: &str) -> String {
+    let mut seen = String::new();
+    let mut bytes = [0; 1024];
+    while !seen.contains(text) {
+        let count = ours.read(&mut bytes).unwrap_or_else(|error| panic!("{error}: no {text:?} in {seen:?}"));
+        assert!(count > 0, "no {text:?} in {seen:?}");
+        seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
     }
-}
-
-fn size(columns: u16, rows: u16) -> Winsize {
-    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
-}
-
-fn shell(home: &Home, options: &[&str], script: &str) -> Terminal {
-    Terminal::start(home.command(&[&["run"], options, &["--", "sh", "-c", script]].concat()), 111, 37)
+    seen
 }
 
 #[test]
-fn keys_go_to_the_job_and_what_it_shows_comes_here() {
+fn a_closed_terminal_leaves_the_job_running_and_says_how_to_follow_it() {
     let home = Home::new();
-    let mut terminal =
-        shell(&home, &["-t"], "printf 'name? '; read name; echo \"hello $name on $TERM\"; exit 7");
-    terminal.shows("name? ");
-    terminal.types("you\r");
-    terminal.shows("hello you on vt100\r\n");
-    let (status, seen) = terminal.end();
-    assert_eq!(status.code(), Some(7), "{seen}");
-    assert_eq!(seen.matches("name? ").count(), 1, "{seen:?}");
+    let (mut ours, theirs) = terminal();
+    let script = "echo up; while ! test -e go; do sleep 0.05; echo tick; done; exit 3";
+    let stderr = File::create(home.file("stderr")).unwrap();
+    let command = home.command(&["run", "--", "sh", "-c", script]);
+    let mut child = start(command, &theirs, stderr.into());
+    drop(theirs);
+    until(&mut ours, "up");
+    drop(ours);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let said = std::fs::read_to_string(home.file("stderr")).unwrap();
+    let name = job_of(said.lines().find(|line| line.starts_with("windlass: job ")).unwrap());
+    assert!(said.contains(&format!("windlass logs -f {name}")), "{said}");
+    home.write("go", "");
+    assert_eq!(home.windlass(&["wait", &name]).code, Some(3));
 }
 
 #[test]
-fn size_is_this_terminals_and_follows_it() {
+fn a_terminal_shows_what_is_waited_for_and_gets_its_line_back() {
     let home = Home::new();
-    let script = "read x; stty size; trap 'stty size; exit' WINCH; echo ready; while :; do sleep 0.05; done";
-    let mut terminal = shell(&home, &["-t"], script);
-    terminal.shows("job ");
-    terminal.types("\r");
-    terminal.shows("37 111");
-    terminal.shows("ready");
-    // SAFETY: the descriptor is open, and TIOCSWINSZ reads a winsize.
-    unsafe { libc::ioctl(terminal.keys.as_raw_fd(), libc::TIOCSWINSZ, &raw const *Box::new(size(90, 20))) };
-    terminal.shows("20 90");
-    assert_eq!(terminal.end().0.code(), Some(0));
-}
-
-#[test]
-fn ctrl_c_is_a_key_of_the_jobs() {
-    let home = Home::new();
-    let script = "trap 'echo caught; exit 9' INT; echo up; while :; do sleep 0.05; done";
-    let mut terminal = shell(&home, &["-t"], script);
-    terminal.shows("up");
-    while !terminal.is_raw() {
-        std::thread::yield_now();
-    }
-    terminal.types("\x03");
-    terminal.shows("caught");
-    assert_eq!(terminal.end().0.code(), Some(9));
-}
-
-#[test]
-fn signal_cancels_the_job_and_gives_the_terminal_back() {
-    for signal in [Signal::SIGTERM, Signal::SIGQUIT] {
-        let home = Home::new();
-        let mut terminal = shell(&home, &["-t"], "echo up; exec sleep 600");
-        terminal.shows("up");
-        while !terminal.is_raw() {
-            std::thread::yield_now();
-        }
-        kill(Pid::from_raw(terminal.child.id().cast_signed()), signal).unwrap();
-        let (status, seen) = terminal.end();
-        // The one is listened to, the other ends the process as it always does.
-        let expected = if signal == Signal::SIGTERM { Some(130) } else { None };
-        assert_eq!(status.code(), expected, "{seen}");
-    }
-}
-
-#[test]
-fn job_that_ends_at_once_has_shown_all() {
-    let home = Home::new();
-    let mut terminal = shell(&home, &["-t"], "test -t 1 && seq 500; exit 2");
-    terminal.shows("\n500\r\n");
-    let (status, seen) = terminal.end();
-    assert_eq!(status.code(), Some(2), "{seen}");
-    assert_eq!(seen.matches("\n250\r\n").count(), 1, "{seen}");
-}
-
-#[test]
-fn interactive_without_a_terminal_reads_lines_until_ctrl_d() {
-    let home = Home::new();
-    let mut terminal = shell(&home, &["-i"], "test -t 0 || echo none; wc -l; exit 4");
-    terminal.shows("none");
-    terminal.types("one\ntwo\n\x04");
-    terminal.shows("2\r\n");
-    assert_eq!(terminal.end().0.code(), Some(4));
-}
-
-#[test]
-fn terminal_as_stdin_is_not_passed_on_unasked() {
-    let home = Home::new();
-    let terminal = shell(&home, &[], "cat; exit 5");
-    assert_eq!(terminal.end().0.code(), Some(5));
-}
-
-#[test]
-fn terminal_that_is_only_looked_at_needs_no_keys() {
-    let home = Home::new();
-    let ended = home.windlass(&["run", "-q", "-t", "--", "sh", "-c", "test -t 0 && test -t 1 && echo it is"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "it is\r\n"), "{ended:?}");
-    let ended = home.script(r#"echo | "$windlass" run -t -- cat"#);
-    assert_eq!(ended.code, Some(125), "{ended:?}");
-    assert!(ended.stderr.contains("--tty: stdin is no terminal"), "{}", ended.stderr);
+    home.ok(&["up"]);
+    let (mut ours, theirs) = terminal();
+    let command = home.command(&["run", "--no-fail-fast", "--image", "i", "--", "true"]);
+    let end = Stdio::from(theirs.try_clone().unwrap());
+    let mut child = start(command, &theirs, end);
+    drop(theirs);
+    let seen = until(&mut ours, "blocked by");
+    assert!(seen.contains("\r\u{1b}[K"), "{seen:?}");
+    home.ok(&["cancel", "last"]);
+    let seen = until(&mut ours, "cancelled by");
+    assert!(seen.contains("\r\u{1b}[K"), "{seen:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    // The same without a terminal has no such line.
+    let ended = home.windlass(&["run", "--image", "i", "--", "true"]);
+    assert!(!ended.stderr.contains('\u{1b}'), "{ended:?}");
 }

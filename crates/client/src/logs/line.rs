@@ -40,6 +40,10 @@ pub(crate) struct Cutter {
     part: Option<Part>,
     keep_times: bool,
     longest: usize,
+    /// What the server says is missing, to be told now.
+    gaps: Vec<String>,
+    /// The same, as long as it may be what was told before this connection.
+    held: Vec<String>,
 }
 
 /// A line that is being handed out.
@@ -64,7 +68,14 @@ impl Cutter {
             part: None,
             keep_times,
             longest: limits::LOG_LINE,
+            gaps: Vec::new(),
+            held: Vec::new(),
         }
+    }
+
+    /// What the server said is missing of what was taken.
+    pub(crate) fn gaps(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.gaps)
     }
 
     /// Takes bytes, hands out whole lines. A line that is longer than the limit comes in pieces.
@@ -90,12 +101,13 @@ impl Cutter {
     }
 
     /// The log has ended for good: what is left is a line without an end.
-    pub(crate) fn finish(mut self, out: &mut Vec<u8>) -> Cursor {
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Cursor {
         let rest = std::mem::take(&mut self.buffer);
         if !rest.is_empty() {
             self.line(&rest, out);
         }
-        self.cursor
+        self.gaps.append(&mut self.held);
+        self.cursor.clone()
     }
 
     /// The connection is lost: what is left comes again.
@@ -104,10 +116,19 @@ impl Cutter {
     }
 
     fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {
-        let part = self.piece(line, out);
-        if part.is_old {
+        if let Some(gap) = gap(line).filter(|_| self.part.is_none()) {
+            let gaps = if self.again.is_some() { &mut self.held } else { &mut self.gaps };
+            if gaps.len() < limits::LOG_GAPS {
+                gaps.push(gap);
+            }
             return;
         }
+        let part = self.piece(line, out);
+        if part.is_old {
+            self.held.clear();
+            return;
+        }
+        self.gaps.append(&mut self.held);
         self.cursor.bytes = 0;
         let Some(time) = part.time else { return };
         if self.cursor.at == Some(time) {
@@ -155,6 +176,15 @@ impl Cutter {
             }
         }
     }
+}
+
+/// What an engine says is missing at this place: a line without a time, though times were asked for, so no program's.
+/// The engine half's `runner/src/log/render.rs` writes it.
+fn gap(line: &[u8]) -> Option<String> {
+    let words = std::str::from_utf8(line.strip_prefix(b"[windlass: ")?).ok()?;
+    let (amount, why) = words.trim_end().strip_suffix(']')?.split_once(" missing here: ")?;
+    let amount = amount.trim_end_matches(" is").trim_end_matches(" are");
+    Some(format!("{amount}: {why}"))
 }
 
 /// A line's time, and how long it is with the space after it. A line without one is a server's own words.

@@ -152,7 +152,7 @@ impl Reader {
                     self.failures = 0;
                     for part in bytes.chunks(limits::LOG_CHUNK) {
                         cutter.take(part, &mut out);
-                        if !self.send(std::mem::take(&mut out)).await {
+                        if !self.say_gaps(&mut cutter).await || !self.send(std::mem::take(&mut out)).await {
                             return Connection::Unheard;
                         }
                     }
@@ -165,7 +165,7 @@ impl Reader {
             (Connection::Whole, true) => {
                 let mut out = Vec::new();
                 let cursor = cutter.finish(&mut out);
-                if !self.send(out).await {
+                if !self.say_gaps(&mut cutter).await || !self.send(out).await {
                     return Connection::Unheard;
                 }
                 cursor
@@ -228,11 +228,22 @@ impl Reader {
     }
 
     async fn gap(&self, reason: &str) -> Ended {
+        if self.say_gap(reason.to_owned()).await { Ended::Done } else { Ended::Unheard }
+    }
+
+    async fn say_gap(&self, reason: String) -> bool {
         let (pod, container) = (self.target.pod.clone(), self.target.container.clone());
-        match self.out.send(LogEvent::Gap { pod, container, reason: reason.to_owned() }).await {
-            Ok(()) => Ended::Done,
-            Err(_) => Ended::Unheard,
+        self.out.send(LogEvent::Gap { pod, container, reason }).await.is_ok()
+    }
+
+    /// What the server says is missing.
+    async fn say_gaps(&self, cutter: &mut Cutter) -> bool {
+        for gap in cutter.gaps() {
+            if !self.say_gap(gap).await {
+                return false;
+            }
         }
+        true
     }
 
     async fn wait_a_little(&mut self) {

@@ -30,6 +30,24 @@ pub struct Facts {
     pub runs: Vec<Run>,
     /// Containers whose process cannot be made yet (a missing ConfigMap, say): name, reason, message. Retried by the engine when something changes.
     pub blocked: Vec<(String, &'static str, String)>,
+    /// The last attempt of a container that ran so long that the crashes before it are forgiven.
+    pub steady: Vec<(String, u32)>,
+}
+
+impl Facts {
+    /// Remembers a run that ended, if it was a long one.
+    pub fn note_end(&mut self, container: &str, attempt: u32, started_at: Timestamp, finished_at: Timestamp) {
+        if backoff::is_steady(started_at, finished_at) {
+            self.steady.retain(|(name, _)| name != container);
+            self.steady.push((container.to_owned(), attempt));
+        }
+    }
+
+    /// The last long attempt before this one; 0 if there was none.
+    fn steady(&self, container: &str, before: u32) -> u32 {
+        let long = |(name, attempt): &&(String, u32)| name == container && *attempt < before;
+        self.steady.iter().find(long).map_or(0, |(_, attempt)| *attempt)
+    }
 }
 
 /// One run.
@@ -63,6 +81,8 @@ pub enum RunState {
         started_at: Timestamp,
         /// When it ended.
         finished_at: Timestamp,
+        /// What it used.
+        used: Used,
     },
     /// It never began.
     Failed {
@@ -80,6 +100,15 @@ pub enum RunState {
         /// When it was noticed.
         at: Timestamp,
     },
+}
+
+/// What a run used, as the system counted it for its process and all that it waited for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Used {
+    /// CPU time, microseconds.
+    pub cpu_us: u64,
+    /// The most resident memory of one process, bytes; not less than the shim's own few MiB. 0: not measured.
+    pub peak_bytes: u64,
 }
 
 /// What to do for a pod now.

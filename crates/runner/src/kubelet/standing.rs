@@ -28,6 +28,8 @@ pub(super) struct End {
     pub(super) exit_code: i32,
     pub(super) started_at: Timestamp,
     pub(super) finished_at: Timestamp,
+    /// The last attempt before it that ran long, if one did: crashes are counted from there.
+    pub(super) steady: u32,
     /// Whether there was a process.
     pub(super) has_run: bool,
     /// As `state.terminated` has it.
@@ -45,7 +47,10 @@ pub(super) fn of(
     let runs = || facts.runs.iter().filter(|run| run.container == container.name);
     let told = told(container, uid, now);
     let newest = runs().max_by_key(|run| run.attempt).filter(|run| run.attempt >= told.attempt());
-    let standing = newest.map_or(told, |run| heard(run, container, &id(run.attempt)));
+    let mut standing = newest.map_or(told, |run| heard(run, container, &id(run.attempt)));
+    if let Standing::Ended(end) = &mut standing {
+        end.steady = facts.steady(container.name, end.attempt);
+    }
     let earlier = standing.attempt().checked_sub(1).and_then(|attempt| {
         let run = runs().find(|run| run.attempt == attempt)?;
         match heard(run, container, &id(attempt)) {
@@ -109,7 +114,7 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
     match &run.state {
         RunState::Starting => Standing::Asked { attempt },
         RunState::Running { started_at, .. } => Standing::Running { attempt, since: *started_at },
-        RunState::Ended { ended, started_at, finished_at } => {
+        RunState::Ended { ended, started_at, finished_at, .. } => {
             let exit_code = ended.exit_code();
             let mut terminated = json!({
                 "containerID": id, "exitCode": exit_code,
@@ -120,7 +125,8 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
                 terminated["signal"] = json!(signal);
             }
             let (started_at, finished_at) = (*started_at, *finished_at);
-            Standing::Ended(End { attempt, exit_code, started_at, finished_at, has_run: true, terminated })
+            let (steady, has_run) = (0, true);
+            Standing::Ended(End { attempt, exit_code, started_at, finished_at, steady, has_run, terminated })
         }
         RunState::Failed { failure, message, at } => {
             let exit_code = match failure {
@@ -133,7 +139,8 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
                 "startedAt": time(*at), "finishedAt": time(*at),
             });
             let (started_at, finished_at) = (*at, *at);
-            Standing::Ended(End { attempt, exit_code, started_at, finished_at, has_run: false, terminated })
+            let (steady, has_run) = (0, false);
+            Standing::Ended(End { attempt, exit_code, started_at, finished_at, steady, has_run, terminated })
         }
         RunState::Lost { message, at } => Standing::Ended(lost(container, attempt, id, message, *at)),
     }
@@ -150,7 +157,7 @@ fn lost(container: &ContainerView<'_>, attempt: u32, id: &str, message: &str, at
         "containerID": id, "exitCode": 137, "reason": "ContainerStatusUnknown", "message": message,
         "startedAt": time(started_at), "finishedAt": time(at),
     });
-    End { attempt, exit_code: 137, started_at, finished_at: at, has_run: true, terminated }
+    End { attempt, exit_code: 137, started_at, finished_at: at, steady: 0, has_run: true, terminated }
 }
 
 /// What the pod's status said last. A run that it says runs, and that the runtime does not know, is lost.
@@ -175,6 +182,7 @@ fn told(container: &ContainerView<'_>, uid: &str, now: Timestamp) -> Standing {
                 .unwrap_or(137),
             started_at: time("startedAt").unwrap_or(finished_at),
             finished_at,
+            steady: 0,
             has_run: terminated["reason"] != "StartError",
             terminated: terminated.clone(),
         })

@@ -31,12 +31,12 @@ fn running(container: &str, attempt: u32, since: i64) -> Run {
 
 fn ended(container: &str, attempt: u32, code: i32, from: i64, to: i64) -> Run {
     let ended = if code > 128 { Ended::Signal(code - 128) } else { Ended::Code(code) };
-    let state = RunState::Ended { ended, started_at: at(from), finished_at: at(to) };
+    let state = RunState::Ended { ended, started_at: at(from), finished_at: at(to), used: Used::default() };
     Run { container: container.to_owned(), attempt, state }
 }
 
 fn facts(runs: Vec<Run>) -> Facts {
-    Facts { runs, blocked: Vec::new() }
+    Facts { runs, ..Facts::default() }
 }
 
 fn start(container: &str, attempt: u32) -> Action {
@@ -173,6 +173,23 @@ fn long_run_forgives_earlier_crashes() {
     let mut pod = pod(json!({"restartPolicy": "Always"}));
     let made = step(&mut pod, &facts(vec![ended("main", 6, 1, 0, 600)]), 600);
     assert_eq!(made.actions, [start("main", 7)]);
+}
+
+#[test]
+fn after_a_long_run_the_back_off_begins_anew() {
+    let mut pod = pod(json!({"restartPolicy": "OnFailure"}));
+    let mut facts = facts(vec![ended("main", 5, 1, 0, 600)]);
+    facts.note_end("main", 5, at(0), at(600));
+    assert_eq!(step(&mut pod, &facts, 600).actions, [start("main", 6)]);
+    let mut now = 600;
+    for (attempt, wait) in [(6, 10), (7, 20), (8, 40)] {
+        facts.runs = vec![ended("main", attempt, 1, now, now + 1)];
+        facts.note_end("main", attempt, at(now), at(now + 1));
+        now += 1;
+        assert_eq!(step(&mut pod, &facts, now).wake_at, Some(at(now + wait)));
+        now += wait;
+        assert_eq!(step(&mut pod, &facts, now).actions, [start("main", attempt + 1)]);
+    }
 }
 
 #[test]
@@ -409,8 +426,10 @@ fn happen(happening: &Happening, pod: &mut Value, facts: &mut Facts, now: &mut i
             run.state = RunState::Running { pid: 1, started_at: at(*now) };
         }
         (Happening::Exits(code), Some(run)) => {
-            run.state =
-                RunState::Ended { ended: Ended::Code(*code), started_at: at(*now), finished_at: at(*now) };
+            run.state = {
+                let (ended, at) = (Ended::Code(*code), at(*now));
+                RunState::Ended { ended, started_at: at, finished_at: at, used: Used::default() }
+            };
         }
         (Happening::Fails, Some(run)) if run.state == RunState::Starting => {
             run.state =

@@ -68,6 +68,11 @@ impl Output {
         self.record.append(&text, at)
     }
 
+    /// How many bytes of log there were more than its limit, kept or not.
+    pub(crate) fn past_limit(&self) -> u64 {
+        self.record.past_limit()
+    }
+
     /// The run is over: its log is complete. Answers how many bytes it takes, before it is packed.
     pub(crate) fn close(&mut self, at: Timestamp) -> u64 {
         self.record.close(at)

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     path: PathBuf,
     packer: Arc<Packer>,
     limit: u64,
+    /// All that was written, kept or not.
+    written: u64,
     /// The segment that is written, and how long it is.
     file: Option<File>,
     number: u64,
@@ -56,6 +58,7 @@ impl Record {
             path,
             packer,
             limit,
+            written: 0,
             file: None,
             number: 0,
             length: 0,
@@ -84,6 +87,11 @@ impl Record {
             rest = &rest[piece.len()..];
         }
         Ok(())
+    }
+
+    /// How much more was written than is kept.
+    pub(crate) fn past_limit(&self) -> u64 {
+        self.written.saturating_sub(self.limit)
     }
 
     /// The log is complete. Answers its length.
@@ -183,6 +191,7 @@ impl Record {
             }
             if written == text.len() {
                 self.length += written as u64;
+                self.written += written as u64;
                 return Ok(());
             }
         };

@@ -41,6 +41,8 @@ pub(crate) struct Live {
     pub(crate) pipes: [Option<OwnedFd>; 2],
     /// Whether the loop waits for them.
     pub(crate) is_watched: bool,
+    /// Up to when what it wrote past its log's limit lasts, at the pace that is allowed.
+    pub(crate) paced_until: Option<Instant>,
     /// Where it is written to; taken away when its stdin has ended.
     pub(crate) input: Option<InputEnd>,
     /// Whether it ever had such a place.

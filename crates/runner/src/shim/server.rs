@@ -1,6 +1,7 @@
 //! The main loop: one client, the pipes, the news of the children's threads, the ledger.
 //! It decides nothing about containers; it does what it is told, and tells.
 
+mod flood;
 mod guests;
 mod progress;
 mod requests;
@@ -71,6 +72,8 @@ pub(crate) struct Server {
     begun: Instant,
     had_client: bool,
     is_leaving: bool,
+    /// Runs that are not read for a while, by when they are again.
+    paced: BTreeSet<(Instant, u64)>,
     /// A pipe was found full: its writer waits, so there is no rest.
     is_flooded: bool,
 }
@@ -113,6 +116,7 @@ impl Server {
             begun: world::monotonic(),
             had_client: false,
             is_leaving: false,
+            paced: BTreeSet::new(),
             is_flooded: false,
         })
     }
@@ -168,7 +172,7 @@ impl Server {
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let left = if self.ending.is_empty() {
+        let left = if self.ending.is_empty() && self.paced.is_empty() {
             match self.client {
                 Some(_) => return EpollTimeout::NONE,
                 None if self.had_client => LOOK_AROUND,
@@ -177,6 +181,7 @@ impl Server {
         } else {
             let now = world::monotonic();
             let times = self.ending.iter().filter_map(|id| self.next_look(*id));
+            let times = times.chain(self.paced.first().map(|(until, _)| *until));
             times.map(|at| at.saturating_duration_since(now)).min().unwrap_or(LOOK_AROUND)
         };
         // Rounded up, so that the time has come when the wait is over.

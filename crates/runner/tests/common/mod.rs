@@ -1,12 +1,14 @@
 //! What the tests with real processes share.
 
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_core::Stream;
 use windlass_runner::log::ReadOptions;
-use windlass_runner::runtime::{Event, Key, LOG_LIMIT, Runtime, Start, Stdio};
+use windlass_runner::runtime::{Ended, Event, Key, LOG_LIMIT, Runtime, Start, Stdio};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
 
@@ -137,4 +139,18 @@ pub(crate) async fn whole(log: &Path, options: ReadOptions) -> Vec<u8> {
         all.extend_from_slice(&chunk.unwrap());
     }
     all
+}
+
+/// How a run ended that did.
+pub(crate) fn ended(event: &Event) -> Ended {
+    match event {
+        Event::Exited { ended, .. } => *ended,
+        other => panic!("it did not exit: {other:?}"),
+    }
+}
+
+/// Whether a process runs.
+pub(crate) fn is_alive(pid: i32) -> bool {
+    // A zombie whose new parent has not reaped it yet is as dead as can be.
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }

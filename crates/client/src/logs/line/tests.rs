@@ -69,6 +69,36 @@ proptest! {
     }
 }
 
+const GAP: &str = "[windlass: 20 bytes (2 lines) of stdout are missing here: the log was over its limit]\n";
+const TOLD: &str = "20 bytes (2 lines) of stdout: the log was over its limit";
+
+#[test]
+fn what_an_engine_says_is_missing_is_no_output() {
+    let mut out = Vec::new();
+    let mut cutter = Cutter::new(Cursor::default(), false);
+    let program = "2026-11-20T10:00:00Z [windlass: 1 bytes (1 lines) are missing here: said the program]\n";
+    cutter.take(format!("{GAP}{program}").as_bytes(), &mut out);
+    assert_eq!(cutter.gaps(), [TOLD]);
+    assert_eq!(out, b"[windlass: 1 bytes (1 lines) are missing here: said the program]\n");
+}
+
+#[test]
+fn gap_that_comes_again_after_a_broken_connection_is_told_once() {
+    let (one, two) = ("2026-11-20T10:00:00Z one\n", "2026-11-20T10:00:01Z two\n");
+    let mut out = Vec::new();
+    let mut cutter = Cutter::new(Cursor::default(), false);
+    cutter.take(format!("{GAP}{one}").as_bytes(), &mut out);
+    assert_eq!(cutter.gaps(), [TOLD]);
+    let mut cutter = Cutter::new(cutter.lost(), false);
+    cutter.take(format!("{GAP}{one}{two}").as_bytes(), &mut out);
+    assert_eq!(cutter.gaps(), [""; 0]);
+    // A new one, in the place of what was not seen.
+    let mut cutter = Cutter::new(cutter.lost(), false);
+    cutter.take(format!("{GAP}2026-11-20T10:00:09Z nine\n").as_bytes(), &mut out);
+    assert_eq!(cutter.gaps(), [TOLD]);
+    assert_eq!(out, b"one\ntwo\nnine\n");
+}
+
 #[test]
 fn a_servers_own_words_are_handed_out_as_they_are() {
     let mut out = Vec::new();

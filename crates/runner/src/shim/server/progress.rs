@@ -75,8 +75,20 @@ impl Server {
         let output = Output::new(std::mem::take(log), *log_limit, Arc::clone(&self.packer));
         let key = run.key.clone();
         let Ends { outputs: pipes, input, terminal } = ends;
-        let (had_input, is_watched, ending) = (input.is_some(), false, None);
-        let live = Live { pid, birth, at, pipes, is_watched, input, had_input, terminal, output, ending };
+        let (had_input, is_watched, paced_until, ending) = (input.is_some(), false, None, None);
+        let live = Live {
+            pid,
+            birth,
+            at,
+            pipes,
+            is_watched,
+            paced_until,
+            input,
+            had_input,
+            terminal,
+            output,
+            ending,
+        };
         run.state = State::Live(Box::new(live));
         self.ledger.put(&Record::started(key.clone(), pid, birth, at));
         self.events.push(Event::Started { key: key.clone(), pid, at });
@@ -140,7 +152,7 @@ impl Server {
     }
 
     /// Waits for the output of a run that goes on.
-    fn watch_pipes(&mut self, id: u64) {
+    pub(super) fn watch_pipes(&mut self, id: u64) {
         let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) else { return };
         live.is_watched = true;
         for (channel, pipe) in live.pipes.iter().enumerate() {
@@ -167,6 +179,7 @@ impl Server {
     pub(super) fn on_pipe(&mut self, id: u64, channel: usize) -> bool {
         let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) else { return false };
         let Some(pipe) = &live.pipes[channel] else { return false };
+        let past = live.output.past_limit();
         let written = match nix::unistd::read(pipe, &mut self.chunk) {
             Ok(0) => {
                 self.close_pipe(id, channel);
@@ -191,6 +204,10 @@ impl Server {
                 return false;
             }
         };
+        let grown = live.output.past_limit() - past;
+        if grown > 0 {
+            self.pace(id, grown);
+        }
         self.note_log_fault(id, written);
         true
     }
@@ -228,10 +245,11 @@ impl Server {
     }
 
     pub(super) fn on_time(&mut self) {
-        if self.ending.is_empty() {
+        if self.ending.is_empty() && self.paced.is_empty() {
             return;
         }
         let now = world::monotonic();
+        self.resume(now);
         let due: Vec<u64> = self
             .ending
             .iter()

@@ -1,0 +1,101 @@
+//! `--env-file`: variables from files, as Docker reads them.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use windlass::manifest::{ContainerEdit, Edit};
+
+use crate::env::Env;
+use crate::fail::{Failure, Outcome};
+
+/// The longest file, bytes: a Job has to fit into a request of 1.5 MB on most clusters.
+const LIMIT: u64 = 1 << 20;
+
+/// The files, and what goes over them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct EnvFiles {
+    /// In this order, the later wins.
+    pub files: Vec<PathBuf>,
+    /// `--env`, which wins over any file.
+    pub over: Vec<(String, String)>,
+}
+
+/// The variables as edits of every container.
+///
+/// # Errors
+/// A file that cannot be read, or a line that is no variable, with its place.
+pub(super) fn edits(files: &EnvFiles, env: &Env) -> Outcome<Vec<Edit>> {
+    if files.files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut variables = Vec::new();
+    for file in &files.files {
+        variables.extend(parse(&read(file)?, &file.display().to_string(), env)?);
+    }
+    variables.extend(files.over.iter().cloned());
+    let edit = |(name, value)| Edit::AllContainers(ContainerEdit::Env(name, value));
+    Ok(variables.into_iter().map(edit).collect())
+}
+
+fn read(file: &Path) -> Outcome<String> {
+    let fault = |cause: &dyn std::fmt::Display| Failure::new(format!("--env-file {}", file.display()), cause);
+    let mut text = String::new();
+    let open = std::fs::File::open(file).map_err(|error| fault(&error))?;
+    open.take(LIMIT + 1).read_to_string(&mut text).map_err(|error| fault(&error))?;
+    if text.len() as u64 > LIMIT {
+        return Err(fault(&format!("is longer than {LIMIT} bytes")));
+    }
+    Ok(text)
+}
+
+/// `NAME=VALUE` a line, the value as it stands; `NAME` alone is the caller's, if set; `#` begins a comment line.
+fn parse(text: &str, file: &str, env: &Env) -> Outcome<Vec<(String, String)>> {
+    let mut variables = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match line.split_once('=') {
+            Some((name, value)) if is_name(name) => variables.push((name.to_owned(), value.to_owned())),
+            None if is_name(line.trim_end()) => {
+                let name = line.trim_end();
+                variables.extend(env.vars.get(name).map(|value| (name.to_owned(), value.clone())));
+            }
+            _ => {
+                return Err(Failure::new(
+                    format!("--env-file {file}:{number}"),
+                    format!("{line:?} sets no variable"),
+                )
+                .way_out("write NAME=VALUE"));
+            }
+        }
+    }
+    Ok(variables)
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::is_whitespace) && !name.contains('\0')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_taken_as_they_stand_and_names_alone_are_the_callers() {
+        let env = Env { vars: [("HERE".to_owned(), "yes".to_owned())].into(), ..Env::default() };
+        let text = "# a comment\n\nA=1\n  B=two words # no comment\nC=\"quoted\"\nHERE\nNOT_SET\nE=\n";
+        let read = parse(text, "f", &env).unwrap();
+        let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let expected =
+            [("A", "1"), ("B", "two words # no comment"), ("C", "\"quoted\""), ("HERE", "yes"), ("E", "")];
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn a_bad_line_is_named_with_its_place() {
+        let error = parse("A=1\nexport B=2\n", "vars", &Env::default()).unwrap_err().to_string();
+        assert!(error.contains("vars:2"), "{error}");
+    }
+}
