@@ -41,7 +41,9 @@ pub(crate) struct Cache {
     dependents: HashMap<String, BTreeSet<Key>>,
     /// Events by when they were last seen.
     events: BTreeSet<(Timestamp, Key)>,
-    event_times: HashMap<Key, Timestamp>,
+    event_times: HashMap<Key, (Timestamp, Revision)>,
+    /// The pod that came last: the next one may be alike.
+    newest: Option<Held>,
     /// Jobs and pods that are not over.
     busy: HashSet<Key>,
     /// Objects that the tick removed itself, until the store's changes have come so far.
@@ -76,6 +78,7 @@ impl Cache {
             dependents: HashMap::new(),
             events: BTreeSet::new(),
             event_times: HashMap::new(),
+            newest: None,
             busy: HashSet::new(),
             gone: HashMap::new(),
         }
@@ -101,7 +104,8 @@ impl Cache {
 
     /// Whether an object's state of this revision, or a newer one, has been taken in.
     pub(crate) fn knows(&self, key: &Key, revision: Revision) -> bool {
-        let known = self.nodes.get(key).map(|node| node.revision).max(self.gone.get(key).copied());
+        let event = self.event_times.get(key).map(|(_, revision)| *revision);
+        let known = event.or(self.nodes.get(key).map(|node| node.revision)).max(self.gone.get(key).copied());
         known.is_some_and(|known| known >= revision)
     }
 
@@ -174,14 +178,19 @@ impl Cache {
         let Some(kind) = self.kind_of(key) else { return Ripple::default() };
         if kind.kind == "Event" {
             if let Rest::Until(seen) = (kind.rest)(&object) {
-                self.put_event(key, seen);
+                self.put_event(key, revision, seen);
             }
             return Ripple::default();
         }
         if self.knows(key, revision) {
             return Ripple::default();
         }
-        let view = seen.unwrap_or_else(|| view(kind, &object, self.held.get(key)));
+        let before = self.held.get(key);
+        let is_new = before.is_none();
+        let view = seen.unwrap_or_else(|| view(kind, &object, before.or(self.newest.as_ref())));
+        if is_new && matches!(view, View::Pod(_)) {
+            self.newest = Some(Held { kind, object: object.clone(), view: view.clone() });
+        }
         let meta = view.meta();
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
         match self.nodes.get_mut(key).filter(|node| node.is(meta)) {
@@ -213,7 +222,7 @@ impl Cache {
     pub(crate) fn put_resting(&mut self, key: &Key, revision: Revision, resting: &Resting<'_>) -> Ripple {
         let Some(kind) = self.kind_of(key) else { return Ripple::default() };
         if kind.kind == "Event" {
-            self.put_event(key, resting.until.unwrap_or(Timestamp::UNIX_EPOCH));
+            self.put_event(key, revision, resting.until.unwrap_or(Timestamp::UNIX_EPOCH));
             return Ripple::default();
         }
         self.unindex(key);
@@ -228,6 +237,15 @@ impl Cache {
 
     /// Holds an object that is there, if it may still need something; lets go of it otherwise.
     pub(crate) fn hold(&mut self, key: &Key, held: Held) {
+        if let View::Pod(pod) = &held.view
+            && self.keep_pod(pod)
+            && let Some(known) = self.held.get_mut(key)
+            && controller_uid(known.view.meta()) == controller_uid(&pod.metadata)
+        {
+            // Its place in the indexes stays.
+            *known = held;
+            return;
+        }
         self.let_go(key);
         match &held.view {
             View::Pod(pod) if self.keep_pod(pod) => {
@@ -250,7 +268,7 @@ impl Cache {
 
     /// Forgets an object that left the store.
     pub(crate) fn remove(&mut self, key: &Key, revision: Revision) -> Ripple {
-        if let Some(old) = self.event_times.remove(key) {
+        if let Some((old, _)) = self.event_times.remove(key) {
             self.events.remove(&(old, key.clone()));
             return Ripple::default();
         }
@@ -346,8 +364,8 @@ impl Cache {
         }
     }
 
-    fn put_event(&mut self, key: &Key, seen: Timestamp) {
-        if let Some(old) = self.event_times.insert(key.clone(), seen) {
+    fn put_event(&mut self, key: &Key, revision: Revision, seen: Timestamp) {
+        if let Some((old, _)) = self.event_times.insert(key.clone(), (seen, revision)) {
             self.events.remove(&(old, key.clone()));
         }
         self.events.insert((seen, key.clone()));

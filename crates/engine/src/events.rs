@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use windlass_apiserver::registry::Object;
 use windlass_apiserver::world::World;
 
 use crate::world::{hex, rfc3339};
@@ -18,7 +19,7 @@ const ALIKE_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
 const POD_BURST: f64 = 600.0;
 const PODS_PER_SECOND: f64 = 10.0;
 /// Remembered events; beyond that the memory is emptied, and a repeated event is a new one.
-const MEMORY: usize = 10_000;
+const MEMORY: usize = 4096;
 
 /// An event somebody wants recorded.
 #[derive(Clone, PartialEq, Debug)]
@@ -43,20 +44,33 @@ pub(crate) struct Recorder {
     pub(crate) unrecorded: u64,
 }
 
-struct Known {
-    name: String,
+#[derive(Clone)]
+pub(crate) struct Known {
+    pub(crate) name: String,
     first: String,
-    count: u32,
+    pub(crate) count: u32,
+}
+
+/// An event that is seen again.
+pub(crate) struct Again {
+    /// What is known of it, this time counted.
+    pub(crate) known: Known,
+    pub(crate) message: String,
+    pub(crate) seen: Timestamp,
+}
+
+impl Again {
+    /// The event as it would be made now.
+    pub(crate) fn event(&self, about: &Object, note: &Note) -> Value {
+        event(about, note, &self.message, &self.known, self.seen)
+    }
 }
 
 /// What to write.
 pub(crate) enum Record {
     New(Value),
-    /// The event of this name in the object's namespace, now counted so often, last seen now.
-    Again {
-        name: String,
-        object: Value,
-    },
+    /// The event that is there already, seen again.
+    Again(Again),
 }
 
 impl Recorder {
@@ -72,7 +86,7 @@ impl Recorder {
     }
 
     /// Decides what is written for a note about an object; nothing if the budget is used up.
-    pub(crate) fn record(&mut self, about: &Value, note: &Note, world: &dyn World) -> Option<Record> {
+    pub(crate) fn record(&mut self, about: &Object, note: &Note, world: &dyn World) -> Option<Record> {
         let now = world.now();
         // That pods wait for room is as common as that they run, and their conditions say it too.
         let is_common = !note.warning || note.reason == "FailedScheduling";
@@ -81,15 +95,14 @@ impl Recorder {
             return None;
         }
         self.bound();
-        let uid = about["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let uid = about.text("uid").to_owned();
         let message = self.combine(&uid, note, now);
         let key = (uid, note.reason.clone(), message.clone());
         if let Some(known) = self.known.get_mut(&key) {
             known.count += 1;
-            let object = event(about, note, &message, known, now);
-            return Some(Record::Again { name: known.name.clone(), object });
+            return Some(Record::Again(Again { known: known.clone(), message: key.2, seen: now }));
         }
-        let name = format!("{}.{}", about["metadata"]["name"].as_str().unwrap_or_default(), hex(world, 8));
+        let name = format!("{}.{}", about.text("name"), hex(world, 8));
         let known = Known { name, first: rfc3339(now), count: 1 };
         let object = event(about, note, &message, &known, now);
         self.names.insert(known.name.clone(), key.clone());
@@ -137,8 +150,8 @@ impl Recorder {
     }
 }
 
-fn event(about: &Value, note: &Note, message: &str, known: &Known, now: Timestamp) -> Value {
-    let meta = &about["metadata"];
+fn event(about: &Object, note: &Note, message: &str, known: &Known, now: Timestamp) -> Value {
+    let meta = about.metadata();
     let namespace = meta["namespace"].as_str().unwrap_or("default");
     let mut object = json!({
         "apiVersion": "v1",
@@ -149,7 +162,7 @@ fn event(about: &Value, note: &Note, message: &str, known: &Known, now: Timestam
             "kind": about["kind"],
             "name": meta["name"],
             "uid": meta["uid"],
-            "resourceVersion": meta["resourceVersion"],
+            "resourceVersion": about.revision.map(|revision| revision.0.to_string()),
         },
         "type": if note.warning { "Warning" } else { "Normal" },
         "reason": note.reason,

@@ -47,7 +47,7 @@ impl Tick {
         if self.draining() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
             return;
         }
-        let about = if plan.events.is_empty() { Value::Null } else { self.about(draft, key) };
+        let about = if plan.events.is_empty() { Object::default() } else { self.about(draft, key) };
         if let Some(status) = plan.status {
             // A status of plain fields always has a JSON form.
             let written = serde_json::to_value(&status).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! [`Engine::start`] gives a running Kubernetes with a [`kube::Client`]; any other client finds it through the
 //! kubeconfig in its [`Home`]. This crate knows nothing of the product that uses it.
 
+mod alike;
 mod attach;
 mod bootstrap;
 mod cache;

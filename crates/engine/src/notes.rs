@@ -1,13 +1,13 @@
 //! Writes events with the draft that they belong to, and takes old ones away.
 
-use serde_json::{Map, Value, json};
 use windlass_apiserver::kind::Kind;
 use windlass_apiserver::registry::Object;
 use windlass_store::Key;
 
 use crate::draft::Draft;
-use crate::events::{KEPT, Note, Record};
+use crate::events::{Again, KEPT, Note, Record};
 use crate::tick::Tick;
+use crate::world::rfc3339;
 
 /// The name under which the timers remember the next sweep; no object has it.
 const SWEEP: &str = "/events";
@@ -16,22 +16,12 @@ const SWEPT_AT_ONCE: usize = 200;
 
 impl Tick {
     /// The object an event speaks of, as the draft has it.
-    pub(crate) fn about(&self, draft: &Draft, key: &Key) -> Value {
-        let Some(object) = draft.current(&self.cache, key) else { return Value::Null };
-        let mut about = Map::new();
-        for field in ["name", "namespace", "uid"] {
-            if let Some(value) = object.metadata().get(field) {
-                about.insert(field.to_owned(), value.clone());
-            }
-        }
-        if let Some(revision) = object.revision {
-            about.insert("resourceVersion".to_owned(), revision.0.to_string().into());
-        }
-        json!({"apiVersion": object["apiVersion"], "kind": object["kind"], "metadata": about})
+    pub(crate) fn about(&self, draft: &Draft, key: &Key) -> Object {
+        draft.current(&self.cache, key).cloned().unwrap_or_default()
     }
 
     /// Records an event with the draft.
-    pub(crate) fn note(&mut self, draft: &mut Draft, about: &Value, note: &Note) {
+    pub(crate) fn note(&mut self, draft: &mut Draft, about: &Object, note: &Note) {
         let Some(kind) = self.cache.kind_of("/events/") else { return };
         let world = self.world.clone();
         match self.recorder.record(about, note, &*world) {
@@ -41,18 +31,26 @@ impl Tick {
                 }
                 Err(cause) => tracing::warn!(%cause, "an event cannot be recorded"),
             },
-            Some(Record::Again { name, object }) => self.count_again(draft, kind, &name, &object),
+            Some(Record::Again(again)) => self.count_again(draft, kind, about, note, &again),
             None => {}
         }
     }
 
     /// The same event again: counts up the one that is there.
-    fn count_again(&mut self, draft: &mut Draft, kind: &'static Kind, name: &str, newer: &Value) {
-        let key: Key = kind.key(newer["metadata"]["namespace"].as_str(), name).into();
+    fn count_again(
+        &mut self,
+        draft: &mut Draft,
+        kind: &'static Kind,
+        about: &Object,
+        note: &Note,
+        again: &Again,
+    ) {
+        let namespace = about.metadata()["namespace"].as_str().unwrap_or("default");
+        let key: Key = kind.key(Some(namespace), &again.known.name).into();
         let bring_up = |event: &mut Object| {
-            for field in ["count", "lastTimestamp", "message"] {
-                event[field] = newer[field].clone();
-            }
+            event["count"] = again.known.count.into();
+            event["lastTimestamp"] = rfc3339(again.seen).into();
+            event["message"] = again.message.as_str().into();
         };
         if draft.touches(&key) {
             draft.edit(&self.cache, &key, bring_up);
@@ -60,7 +58,7 @@ impl Tick {
             let mut after = before.clone();
             bring_up(&mut after);
             draft.replace(kind, &key, before, after);
-        } else if let Ok(event) = self.registry.prepare(kind, newer.clone()) {
+        } else if let Ok(event) = self.registry.prepare(kind, again.event(about, note)) {
             // It was to be written with a draft that was thrown away.
             draft.insert(kind, event.into());
         }

@@ -79,7 +79,12 @@ impl Tick {
         let now = self.world.now();
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
-        let mut plan = kubelet::plan(parts(pod), &facts, now);
+        let known = self.alike.plan(pod, &facts, now);
+        let (mut plan, alike) = match known {
+            Some((plan, alike)) => (plan, Some(alike)),
+            None => (kubelet::plan(parts(pod), &facts, now), None),
+        };
+        let before = pod.clone();
         let (starts, furniture, blocked) = self.processes(pod, &plan.actions);
         if !blocked.is_empty() {
             facts.blocked = blocked;
@@ -95,20 +100,28 @@ impl Tick {
             draft.furniture.insert(uid.clone(), furniture);
         }
         self.timers.set(key, plan.wake_at);
-        if !plan.events.is_empty() {
+        let is_silent = plan.events.is_empty();
+        if !is_silent {
             let about = self.about(draft, key);
-            for (kind, reason, message) in plan.events {
+            for (kind, reason, message) in std::mem::take(&mut plan.events) {
                 let warning = kind == EventType::Warning;
                 let note = Note { warning, reason: reason.to_owned(), message, component: "kubelet" };
                 self.note(draft, &about, &note);
             }
         }
-        if let Some(status) = plan.status {
-            draft.edit(&self.cache, key, |pod| {
-                pod.set_status(status);
-                crate::usage::note(pod, &facts);
-            });
-            self.give_back(draft, key);
+        match (alike.filter(|_| facts.blocked.is_empty()), plan.status.take()) {
+            (Some(alike), None) => draft.edit(&self.cache, key, |pod| pod.share_status(&alike)),
+            (_, Some(status)) => {
+                draft.edit(&self.cache, key, |pod| {
+                    pod.set_status(status);
+                    crate::usage::note(pod, &facts);
+                });
+                if is_silent && let Some(after) = draft.current(&self.cache, key) {
+                    self.alike.remember(&before, &facts, now, &plan, after);
+                }
+                self.give_back(draft, key);
+            }
+            (None, None) => {}
         }
         self.effects(draft, key, &uid, &plan.actions, starts);
         self.settle_runs(draft, key, &uid, &facts);

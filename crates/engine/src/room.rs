@@ -9,7 +9,7 @@ use windlass_store::Key;
 
 use crate::draft::Draft;
 use crate::events::Note;
-use crate::pods::{is_deleting, is_ended, set_condition};
+use crate::pods::{is_deleting, is_ended};
 use crate::tick::Tick;
 
 impl Tick {
@@ -75,11 +75,12 @@ impl Tick {
     /// Writes what was decided for a pod.
     fn scheduled(&mut self, draft: &mut Draft, key: &Key, plan: Plan) {
         let about = self.about(draft, key);
+        let alike = &mut self.alike;
         draft.edit(&self.cache, key, |pod| {
             if let Decision::Bind { node } = &plan.decision {
                 pod.bind(node);
             }
-            set_condition(&mut pod["status"], plan.condition);
+            alike.condition(pod, plan.condition);
         });
         for event in plan.events {
             let note = Note {

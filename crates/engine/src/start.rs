@@ -350,6 +350,7 @@ fn tick(
         timers: Timers::default(),
         foreign: 0,
         pace: Pace::new(world::instant()),
+        alike: Default::default(),
         patterns: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),

@@ -20,6 +20,7 @@ use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
 use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
 
+use crate::alike::Alike;
 use crate::cache::Cache;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
@@ -78,6 +79,8 @@ pub(crate) struct Tick {
     pub(crate) foreign: usize,
     /// How much happens.
     pub(crate) pace: Pace,
+    /// What was decided last for pods that have not begun.
+    pub(crate) alike: Alike,
     /// What Jobs' pods have in common, by the Job's uid.
     pub(crate) patterns: HashMap<String, Pattern>,
     /// Objects to look at.
@@ -300,7 +303,7 @@ impl Tick {
                 message: format!("what this object asks for cannot be stored: {cause}"),
                 component: "windlass",
             };
-            if about.is_object() {
+            if about.metadata().is_object() {
                 self.note(&mut draft, &about, &note);
             }
             let transaction = draft.transaction(&self.registry);

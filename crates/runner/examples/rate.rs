@@ -49,7 +49,8 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())],
         cwd: None,
         space: None,
-        log: folder.join(format!("{round}-{n}")).join("main").join("0.log"),
+        // As the engine has it: files of many pods in one of 256 folders.
+        log: folder.join(format!("logs/{:02x}/{round}-{n}_main-0.log", n % 256)),
         log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
     };

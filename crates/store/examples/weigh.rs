@@ -38,6 +38,8 @@ async fn main() {
         let mut tags = 0;
         store.scan("", &mut |_, _, _, of| tags += of.iter().count());
         println!("scanned {tags} tags in {:?}", before.elapsed());
+        tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+        println!("anonymous memory {} KiB at rest", anonymous_kib() - empty);
         return;
     };
     let (first, begun) = (anonymous_kib(), Instant::now());
@@ -48,6 +50,10 @@ async fn main() {
     }
     println!("{jobs} Jobs in {:?}", begun.elapsed());
     report(dir, first, jobs, &cpu_ms());
+    store.trim().await;
+    // The files are written beside.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    println!("{} bytes of memory a Job at rest", (anonymous_kib() - first) * 1024 / jobs);
     store.release().await;
     println!("disk once closed: {} bytes a Job", disk_bytes(dir) / jobs);
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::state::{Logged, Version};
 use crate::tags::Tags;
-use crate::types::{Key, Revision, Value};
+use crate::types::{Revision, Value};
 
 /// Why a record cannot be read.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -45,13 +45,13 @@ pub(crate) fn read_version(bytes: &[u8]) -> Result<Version, Malformed> {
 
 /// A change as it is written: what the newest version of its key does not tell.
 #[derive(Clone, PartialEq, Debug)]
-pub(crate) struct Past {
+pub(crate) struct Past<'a> {
     /// When it was committed, in milliseconds since the epoch.
     pub(crate) at_ms: u64,
     /// How many keys there were after it.
     pub(crate) keys: u64,
     /// The key.
-    pub(crate) key: Key,
+    pub(crate) key: &'a str,
     /// The version before, if there was one. Without its tags if they stayed the same.
     pub(crate) before: Option<Version>,
     /// Whether the tags stayed the same.
@@ -85,7 +85,7 @@ pub(crate) fn change(change: &Logged, keys: u64) -> Vec<u8> {
 }
 
 /// Reads the record of a change.
-pub(crate) fn read_change(bytes: &[u8]) -> Result<Past, Malformed> {
+pub(crate) fn read_change(bytes: &[u8]) -> Result<Past<'_>, Malformed> {
     let mut input = Input(bytes);
     let flags = input.number()?;
     let (put, same_tags) = (flags & PUT != 0, flags & SAME_TAGS != 0);
@@ -93,7 +93,7 @@ pub(crate) fn read_change(bytes: &[u8]) -> Result<Past, Malformed> {
         return Err(Malformed::Number);
     }
     let (at_ms, keys) = (input.number()?, input.number()?);
-    let key: Key = input.text()?.into();
+    let key = input.text()?;
     let mut before = None;
     if flags & BEFORE != 0 {
         before = Some(match same_tags {

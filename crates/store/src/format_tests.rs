@@ -31,14 +31,14 @@ fn a_change() -> impl Strategy<Value = Logged> {
 }
 
 /// What of a change its record tells.
-fn past(change: &Logged, keys: u64) -> Past {
+fn past(change: &Logged, keys: u64) -> Past<'_> {
     let Logged { at_ms, ref key, ref before, ref after } = *change;
     let same_tags = matches!((before, after), (Some(b), Some(a)) if b.tags == a.tags);
     let mut before = before.clone();
     if let (true, Some(before)) = (same_tags, &mut before) {
         before.tags = Tags::default();
     }
-    Past { at_ms, keys, key: key.clone(), before, same_tags, put: after.is_some() }
+    Past { at_ms, keys, key, before, same_tags, put: after.is_some() }
 }
 
 fn a_value() -> impl Strategy<Value = Value> {
@@ -54,7 +54,8 @@ proptest! {
     #[test]
     fn records_come_back(a in a_version(), c in a_change(), v in a_value(), r in any::<u64>(), k in any::<u64>()) {
         prop_assert_eq!(read_version(&version(&a)), Ok(a));
-        prop_assert_eq!(read_change(&change(&c, k)), Ok(past(&c, k)));
+        let written = change(&c, k);
+        prop_assert_eq!(read_change(&written), Ok(past(&c, k)));
         prop_assert_eq!(read_value(&value(&v)), Ok(v));
         prop_assert_eq!(read_revision(&revision(Revision(r))), Ok(Revision(r)));
     }

@@ -103,6 +103,14 @@ impl Store {
         read::get(&self.shared, key)
     }
 
+    /// The newest revision of a key, and whether it has a tag; its value is not read.
+    #[must_use]
+    pub fn tagged(&self, key: &str, (name, tag): (&str, &str)) -> Option<(Revision, bool)> {
+        let state = sync::read(&self.shared.state);
+        let (_, version) = state.get(key)?;
+        Some((version.modified, version.tags.all(name).any(|value| value == tag)))
+    }
+
     /// One page of the keys below a prefix, in key order, as they were at one revision.
     pub fn list(&self, request: &ListRequest<'_>) -> Result<Page, ReadError> {
         read::list(&self.shared, request)
@@ -142,9 +150,9 @@ impl Store {
         Watch::new(&self.shared, prefix, after, filter)
     }
 
-    /// Forgets the changes that are too old for the log's bounds. The store does so by itself with every write, and
-    /// every ten seconds when there is none, so nobody has to call this; it returns when it is done, or goes on beside
-    /// the writes that come.
+    /// Forgets the changes that are too old for the log's bounds, and lets the disk's store write what it has gathered
+    /// in memory. The store does both by itself when nobody has written for ten seconds (and forgets with every write),
+    /// so nobody has to call this; it returns when it is done, or goes on beside the writes that come.
     pub async fn trim(&self) {
         // An error means that the store is closed.
         let _ = self.shared.queue.trim().await;

@@ -61,35 +61,34 @@ impl<'a> Staging<'a> {
 
     /// The version a write meets, and for a delete its value.
     fn check(&self, index: usize, write: &Write) -> Result<Option<Before>, CommitError> {
-        let found = self.version(&write.key);
+        let found = self.find(&write.key);
+        let modified = found.map(|(_, version)| version.modified);
         let holds = match write.expect {
             Expect::Any => true,
             Expect::Absent => found.is_none(),
             Expect::Present => found.is_some(),
-            Expect::At(revision) => found.is_some_and(|v| v.modified == revision),
+            Expect::At(revision) => modified == Some(revision),
         };
         if !holds {
-            let found = found.map(|v| v.modified);
             return Err(CommitError::Conflict {
                 index,
                 key: write.key.clone(),
                 expected: write.expect,
-                found,
+                found: modified,
             });
         }
-        let Some(version) = found else { return Ok(None) };
+        let Some((key, version)) = found else { return Ok(None) };
         let value = match write.op {
             Op::Delete => Some(self.value(version.modified)?),
             Op::Put { .. } | Op::Check => None,
         };
-        Ok(Some(Before { version: version.clone(), value }))
+        Ok(Some(Before { key: key.clone(), version: version.clone(), value }))
     }
 
-    fn version(&self, key: &Key) -> Option<&Version> {
-        match self.newest.get(key) {
-            Some(at) => self.staged[*at].change.after.as_ref(),
-            None => self.state.get(key).map(|(_, version)| version),
-        }
+    fn find(&self, key: &Key) -> Option<(&Key, &Version)> {
+        let Some(at) = self.newest.get(key) else { return self.state.get(key) };
+        let change = &self.staged[*at].change;
+        change.after.as_ref().map(|version| (&change.key, version))
     }
 
     fn value(&self, revision: Revision) -> Result<Value, CommitError> {
@@ -101,6 +100,8 @@ impl<'a> Staging<'a> {
     }
 
     fn stage(&mut self, write: Write, before: Option<Before>) -> Option<Entry> {
+        // A key that is there is kept once.
+        let key = before.as_ref().map_or(write.key, |before| before.key.clone());
         match (write.op, before) {
             (Op::Put { value, tags }, before) => {
                 let revision = self.next();
@@ -111,13 +112,13 @@ impl<'a> Staging<'a> {
                     size: u32::try_from(value.bytes().len()).unwrap_or(u32::MAX),
                     tags: share(tags, before.as_ref()),
                 };
-                let entry = entry(&write.key, &version, value.clone());
-                self.push(write.key, before.map(|b| b.version), Some(version), Some(value));
+                let entry = entry(&key, &version, value.clone());
+                self.push(key, before.map(|b| b.version), Some(version), Some(value));
                 Some(entry)
             }
-            (Op::Delete, Some(Before { version, value })) => {
-                let last = value.map(|value| entry(&write.key, &version, value));
-                self.push(write.key, Some(version), None, None);
+            (Op::Delete, Some(Before { version, value, .. })) => {
+                let last = value.map(|value| entry(&key, &version, value));
+                self.push(key, Some(version), None, None);
                 last
             }
             (Op::Delete, None) | (Op::Check, _) => None,
@@ -139,6 +140,7 @@ fn share(tags: Tags, before: Option<&Before>) -> Tags {
 
 /// What a write found.
 struct Before {
+    key: Key,
     version: Version,
     value: Option<Value>,
 }

@@ -62,6 +62,9 @@ struct Taken {
 /// How often the writer looks whether the log has become too old while nobody writes.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// Bytes of values that are worth a rest: the backend then writes what it holds in memory.
+const REST: u64 = 1 << 20;
+
 /// How many changes are forgotten at once while nobody writes.
 const TRIM: usize = 4096;
 
@@ -164,10 +167,11 @@ impl Queue {
 /// The body of the writer's thread: runs until the queue is closed and empty.
 pub(crate) fn run(shared: &Arc<Shared>) {
     let _end = End(shared);
-    let mut writer = Writer { shared, forgotten: Vec::new(), broken: None };
+    let mut writer = Writer { shared, forgotten: Vec::new(), broken: None, gathered: 0 };
     while let Some(Taken { group, trims }) = shared.queue.take() {
         if group.is_empty() || !trims.is_empty() {
             writer.trim();
+            writer.rest();
         }
         if !group.is_empty() {
             writer.commit(group);
@@ -203,6 +207,8 @@ struct Writer<'a> {
     forgotten: Vec<Forgotten>,
     /// The error after which nothing is written any more: what the disk holds is not known then.
     broken: Option<Arc<io::Error>>,
+    /// Bytes that were written since the backend was last told to rest.
+    gathered: u64,
 }
 
 impl Writer<'_> {
@@ -248,6 +254,8 @@ impl Writer<'_> {
             return Err(CommitError::Io(self.fail(error)));
         }
         let revision = staged.last().map_or(Revision::default(), |s| s.revision);
+        self.gathered +=
+            staged.iter().filter_map(|s| Some(s.value.as_ref()?.bytes().len() as u64)).sum::<u64>();
         self.shared.remember(&staged, &self.forgotten);
         self.forgotten.clear();
         let mut state = write(&self.shared.state);
@@ -308,6 +316,18 @@ impl Writer<'_> {
         drop(state);
         info!(revision = revision.0, "the store takes writes again");
         self.shared.wake.send_modify(|wake| wake.revision = revision);
+    }
+
+    /// Lets the backend give memory back.
+    fn rest(&mut self) {
+        if self.broken.is_none() && self.gathered >= REST {
+            self.gathered = 0;
+            // Without a backend there is nothing to give back.
+            _ = self.shared.with_backend(|backend| {
+                backend.rest();
+                Ok(())
+            });
+        }
     }
 
     /// Takes no more writes: what the disk holds is not known.

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::Value;
+use windlass_store::Entry;
 
 use super::authorize::Guard;
 use super::body;
 use super::dispatch::Call;
+use super::request::Shape;
 use super::respond::{self, Answer};
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
@@ -24,9 +26,13 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
     warnings.extend(single_owners(&mut object));
     Guard::of(&call).check(&object)?;
-    let created = call.app.registry.create(call.kind, call.namespace(), object, dry_run).await?;
-    warnings.extend((call.kind.warnings)(&created));
-    answer(&call, StatusCode::CREATED, created, &warnings)
+    let registry = &call.app.registry;
+    let created = registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
+    warnings.extend((call.kind.warnings)(&created.object));
+    match created.entry {
+        Some(entry) => stored(&call, StatusCode::CREATED, &entry, created.object, &warnings),
+        None => answer(&call, StatusCode::CREATED, created.object, &warnings),
+    }
 }
 
 /// `PUT` of an object or of its status.
@@ -107,6 +113,19 @@ pub(super) async fn finalize(mut call: Call) -> Answer {
     let stored =
         registry.update(call.kind, call.namespace(), &call.name, Door::Engine, dry_run, change).await?;
     answer(&call, StatusCode::OK, stored, &warnings)
+}
+
+/// An object that was just written, with warnings: the stored bytes where they are what is wanted.
+fn stored(call: &Call, code: StatusCode, entry: &Entry, mut object: Value, warnings: &[String]) -> Answer {
+    let mut response = match call.shape()? {
+        Shape::Object => respond::bytes(code, "application/json", entry.value.bytes().clone()),
+        _ => {
+            meta::set(&mut object, "resourceVersion", entry.modified.0.to_string().into());
+            call.answer(code, object)?
+        }
+    };
+    respond::warn(response.headers_mut(), warnings);
+    Ok(response)
 }
 
 /// An object with warnings.

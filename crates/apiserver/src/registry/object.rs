@@ -63,6 +63,10 @@ impl Object {
     pub fn set_status(&mut self, status: Value) {
         self.status = Arc::new(status);
     }
+    /// Takes over another object's status.
+    pub fn share_status(&mut self, other: &Object) {
+        self.status = Arc::clone(&other.status);
+    }
     /// Sets `spec.nodeName`. Objects that shared a spec before share it after.
     pub fn bind(&mut self, node: &str) {
         let (bound_to, bound) = self.spec.bound.get_or_init(|| {

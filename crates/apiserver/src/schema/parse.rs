@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::path::Path;
@@ -17,6 +17,13 @@ pub(super) const COMPLAINTS: usize = 100;
 
 /// Parses a body, see [`super::parse`].
 pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
+    // Nearly every body has each key once and is not deep. Of the others it is told below what is wrong with them.
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    if let Ok(object) = (Plain { depth: 0 }).deserialize(&mut reader)
+        && reader.end().is_ok()
+    {
+        return Ok(Decoded { object, complaints: Vec::new() });
+    }
     let json = || {
         serde_json::from_slice::<Node>(body).map_err(|error| {
             let cause = match error.is_eof() {
@@ -45,6 +52,70 @@ fn read_yaml(body: &[u8]) -> Result<Node, DecodeError> {
     };
     serde_saphyr::from_slice_with_options(body, options)
         .map_err(|error| DecodeError(format!("error converting YAML to JSON: {error}")))
+}
+
+/// Reads JSON whose maps have each key once; refuses any other, and what nests too deep.
+#[derive(Clone, Copy)]
+struct Plain {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Plain {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if self.depth > DEPTH {
+            return Err(D::Error::custom("too deep"));
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Plain {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number that is not finite"))
+    }
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(value.into())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let inner = Plain { depth: self.depth + 1 };
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(inner)? {
+            list.push(item);
+        }
+        Ok(list.into())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let inner = Plain { depth: self.depth + 1 };
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            if map.insert(key, entries.next_value_seed(inner)?).is_some() {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok(map.into())
+    }
 }
 
 /// A parsed body that still holds every key.

@@ -53,7 +53,7 @@ pub(super) struct ContainerView<'a> {
 
 impl<'a> PodView<'a> {
     /// What stands at `/metadata/uid` and the like: keys of objects, without escapes.
-    pub(super) fn at(&self, pointer: &str) -> Option<&'a Value> {
+    pub(crate) fn at(&self, pointer: &str) -> Option<&'a Value> {
         let mut names = pointer.split('/').skip(1);
         let part = match names.next()? {
             "metadata" => self.metadata,
@@ -64,7 +64,7 @@ impl<'a> PodView<'a> {
         names.try_fold(part, |value, name| value.get(name))
     }
 
-    pub(super) fn text(&self, pointer: &str) -> &'a str {
+    pub(crate) fn text(&self, pointer: &str) -> &'a str {
         self.at(pointer).and_then(Value::as_str).unwrap_or("")
     }
 

@@ -166,6 +166,17 @@ impl Backend for Durable {
         Ok(state)
     }
 
+    fn rest(&self) {
+        let Ok(Parts { meta, values, log, .. }) = self.parts() else { return };
+        for part in [meta, values, log] {
+            // What was gathered is in the journal too: it is written a second time only to let go of the memory, and
+            // so that the next open need not read the journal.
+            if let Err(error) = part.rotate_memtable() {
+                warn!(%error, "the store did not write what it has gathered");
+            }
+        }
+    }
+
     fn end(&self, revision: Revision) {
         if let Err(error) = header::complete(&self.dir, &self.header, revision) {
             warn!(%error, "the store's last revision was not noted");
@@ -243,7 +254,7 @@ pub(super) enum LoadError {
     #[error("the log ends at revision {}, the store had reached {}", revision.0, reached.0)]
     Short { reached: Revision, revision: Revision },
     #[error("{} is damaged at byte {at}", journal.display())]
-    Journal { journal: PathBuf, at: usize },
+    Journal { journal: PathBuf, at: u64 },
     #[error("its files are damaged")]
     Panic,
 }

@@ -2,12 +2,12 @@
 //! what it does not understand, it drops all that follows. That is right for what a crash has torn at the end, and
 //! would lose acknowledged writes were it done for damage in the middle: such a journal is refused, and not touched.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 /// What each batch ends with.
-pub(crate) const END: &[u8] = b"FJL\x03";
+pub(crate) const END: &[u8; 4] = b"FJL\x03";
 
 /// Where the zeros begin with which a journal is made, to a page.
 pub(crate) fn used(bytes: &[u8]) -> usize {
@@ -37,18 +37,16 @@ pub(crate) struct Damage {
     /// The file.
     pub(crate) journal: PathBuf,
     /// Where, in bytes from its start.
-    pub(crate) at: usize,
+    pub(crate) at: u64,
 }
 
 /// Looks for damage before the end of what was written.
 pub(crate) fn check(data: &Path) -> io::Result<Option<Damage>> {
     let journals = if data.exists() { all(data)? } else { Vec::new() };
     for (number, journal) in journals.iter().enumerate() {
-        let mut bytes = fs::read(journal)?;
-        bytes.truncate(used(&bytes));
         let newest = number + 1 == journals.len();
-        let Err(at) = batches(&bytes) else { continue };
-        if !newest || goes_on(&bytes[at..]) {
+        let Some(at) = damage(journal)? else { continue };
+        if !newest || goes_on(&fs::read(journal)?[at as usize..]) {
             return Ok(Some(Damage { journal: journal.clone(), at }));
         }
     }
@@ -62,44 +60,82 @@ fn goes_on(rest: &[u8]) -> bool {
     after.windows(END.len()).any(|window| window == END)
 }
 
-/// Walks over all batches; where the first begins that cannot be read.
-fn batches(bytes: &[u8]) -> Result<(), usize> {
-    let mut rest = bytes;
-    while rest.iter().any(|byte| *byte != 0) {
-        rest = batch(rest).ok_or(bytes.len() - rest.len())?;
+/// Walks over all batches of a journal; where the first begins that cannot be read.
+fn damage(journal: &Path) -> io::Result<Option<u64>> {
+    let file = File::open(journal)?;
+    let length = file.metadata()?.len();
+    let mut reader = Reader { file: BufReader::with_capacity(1 << 16, file), left: length };
+    while reader.left > 0 {
+        let at = length - reader.left;
+        match reader.batch() {
+            Ok(true) => {}
+            Ok(false) => return Ok(Some(at)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Some(at)),
+            Err(error) => return Err(error),
+        }
     }
-    Ok(())
+    Ok(None)
 }
 
-/// What follows a batch.
-fn batch(bytes: &[u8]) -> Option<&[u8]> {
-    let (1, rest) = byte(bytes)? else { return None };
-    let (many, rest) = number(rest)?;
-    let mut rest = rest.get(8..)?;
-    for _ in 0..many {
-        rest = item(rest)?;
+struct Reader {
+    file: BufReader<File>,
+    left: u64,
+}
+
+impl Reader {
+    /// Reads a batch, or the zeros with which a journal is made, to its end; whether it is one.
+    fn batch(&mut self) -> io::Result<bool> {
+        match self.take()? {
+            [1] => {}
+            [0] => return self.zeros(),
+            _ => return Ok(false),
+        }
+        let many = u32::from_le_bytes(self.take()?);
+        self.skip(8)?;
+        for _ in 0..many {
+            if !self.item()? {
+                return Ok(false);
+            }
+        }
+        let [tag] = self.take()?;
+        self.skip(8)?;
+        Ok(tag == 3 && self.take()? == *END)
     }
-    let (3, rest) = byte(rest)? else { return None };
-    rest.get(8..)?.strip_prefix(END)
-}
 
-/// What follows a write of a batch.
-fn item(bytes: &[u8]) -> Option<&[u8]> {
-    let (2, rest) = byte(bytes)? else { return None };
-    // The kind of write, the compression (one byte each), the part (eight).
-    let rest = rest.get(2 + 8..)?;
-    let (key, rest) = rest.split_first_chunk()?;
-    let (_, rest) = number(rest)?;
-    let (value, rest) = number(rest)?;
-    rest.get(usize::from(u16::from_le_bytes(*key)) + value..)
-}
+    /// Reads a write of a batch.
+    fn item(&mut self) -> io::Result<bool> {
+        let [tag] = self.take()?;
+        // The kind of write, the compression (one byte each), the part (eight).
+        self.skip(10)?;
+        let key = u16::from_le_bytes(self.take()?);
+        self.skip(4)?;
+        let value = u32::from_le_bytes(self.take()?);
+        self.skip(u64::from(key) + u64::from(value))?;
+        Ok(tag == 2)
+    }
 
-fn byte(bytes: &[u8]) -> Option<(u8, &[u8])> {
-    bytes.split_first().map(|(byte, rest)| (*byte, rest))
-}
+    fn zeros(&mut self) -> io::Result<bool> {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match self.file.read(&mut buffer)? {
+                0 => break,
+                many if buffer[..many].iter().any(|byte| *byte != 0) => return Ok(false),
+                _ => {}
+            }
+        }
+        self.left = 0;
+        Ok(true)
+    }
 
-/// A number of four bytes.
-fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (number, rest) = bytes.split_first_chunk()?;
-    Some((usize::try_from(u32::from_le_bytes(*number)).ok()?, rest))
+    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.file.read_exact(&mut bytes)?;
+        self.left = self.left.saturating_sub(N as u64);
+        Ok(bytes)
+    }
+
+    fn skip(&mut self, many: u64) -> io::Result<()> {
+        self.left = self.left.checked_sub(many).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.file.seek_relative(many.cast_signed())
+    }
 }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use fjall::UserValue;
+
 use super::durable::{LoadError, Parts};
 use super::header::Header;
 use crate::format::{self, Malformed, Past};
@@ -25,11 +27,7 @@ pub(super) fn load(parts: &Parts, header: &Header) -> Result<State, LoadError> {
     if reached > revision {
         return Err(LoadError::Short { reached, revision });
     }
-    let told = log.last().map_or(0, |change| change.keys);
-    if told != index.len() as u64 {
-        return Err(LoadError::Keys { found: index.len() as u64, told });
-    }
-    let log = complete(log, revision, &index)?;
+    let log = complete(&log, revision, &index)?;
     Ok(State::new(revision, index, log))
 }
 
@@ -43,15 +41,15 @@ fn read_index(parts: &Parts) -> Result<BTreeMap<Key, Version>, LoadError> {
     Ok(sorted.into_iter().collect())
 }
 
-/// The log as it is written, and the revision before its first change.
-fn read_log(parts: &Parts) -> Result<(Option<Revision>, Vec<Past>), LoadError> {
+/// The records of the log, and the revision before its first change.
+fn read_log(parts: &Parts) -> Result<(Option<Revision>, Vec<UserValue>), LoadError> {
     let mut floor = None;
     let mut log = Vec::new();
     for pair in parts.log.iter() {
         let (revision, record) = pair.into_inner()?;
         let revision = format::read_revision(&revision)?;
         let floor = floor.get_or_insert(Revision(revision.0.saturating_sub(1)));
-        log.push(format::read_change(&record)?);
+        log.push(record);
         if revision.0 != floor.0 + log.len() as u64 {
             return Err(LoadError::Hole(revision));
         }
@@ -61,19 +59,24 @@ fn read_log(parts: &Parts) -> Result<(Option<Revision>, Vec<Past>), LoadError> {
 
 /// Gives each change what came after it, from the newest to the oldest.
 fn complete(
-    log: Vec<Past>,
+    log: &[UserValue],
     newest: Revision,
     index: &BTreeMap<Key, Version>,
 ) -> Result<VecDeque<Logged>, LoadError> {
     let mut completed = VecDeque::with_capacity(log.len());
     // What the keys were before the changes that were seen already.
     let mut earlier: HashMap<Key, Option<Version>> = HashMap::new();
-    for (past, revision) in log.into_iter().rev().zip((0..=newest.0).rev().map(Revision)) {
-        let (key, after) = match earlier.remove_entry(&past.key) {
+    let mut told = 0;
+    for (record, revision) in log.iter().rev().zip((0..=newest.0).rev().map(Revision)) {
+        let past = format::read_change(record)?;
+        if revision == newest {
+            told = past.keys;
+        }
+        let (key, after) = match earlier.remove_entry(past.key) {
             Some((key, after)) => (key, after),
-            None => match index.get_key_value(&past.key) {
+            None => match index.get_key_value(past.key) {
                 Some((key, after)) => (key.clone(), Some(after.clone())),
-                None => (past.key.clone(), None),
+                None => (past.key.into(), None),
             },
         };
         if !agrees(&past, after.as_ref(), revision) {
@@ -86,10 +89,13 @@ fn complete(
         earlier.insert(key.clone(), before.clone());
         completed.push_front(Logged { at_ms: past.at_ms, key, before, after });
     }
+    if told != index.len() as u64 {
+        return Err(LoadError::Keys { found: index.len() as u64, told });
+    }
     Ok(completed)
 }
 
-fn agrees(past: &Past, after: Option<&Version>, revision: Revision) -> bool {
+fn agrees(past: &Past<'_>, after: Option<&Version>, revision: Revision) -> bool {
     let Some(after) = after else { return !past.put };
     let created = past.before.as_ref().map_or(revision, |before| before.created);
     past.put && after.modified == revision && after.created == created

@@ -49,6 +49,8 @@ pub(crate) trait Backend: Send + Sync {
     fn mend(&mut self) -> io::Result<State> {
         Err(io::ErrorKind::Unsupported.into())
     }
+    /// Is told that nobody has written for a while: time to give memory back.
+    fn rest(&self) {}
     /// Is told the last revision when the writer ends well.
     fn end(&self, revision: Revision) {
         let _ = revision;
