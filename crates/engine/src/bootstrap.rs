@@ -90,6 +90,7 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     }
     let class = json!({"metadata": {"name": "windlass-host"}, "handler": "windlass-host"});
     create(registry, "node.k8s.io/v1", "RuntimeClass", class).await?;
+    create(registry, "storage.k8s.io/v1", "StorageClass", windlass_control::claims::default_class()).await?;
     let labels = labels(node);
     create(registry, "v1", "Node", json!({"metadata": {"name": node, "labels": labels}})).await?;
     let status = status(node, machine, registry.world.now());

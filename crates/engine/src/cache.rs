@@ -12,6 +12,7 @@ use windlass_control::job::is_finished;
 use windlass_control::view::{Job, Meta, Pod};
 use windlass_store::{Key, Revision};
 
+use crate::claims::is_of_claims;
 use crate::views::{View, view};
 
 /// The label by which a Job's generated selector knows its pods.
@@ -403,7 +404,7 @@ pub(crate) fn controller_uid(meta: &Meta) -> &str {
 /// Kinds that the controllers read without being asked about one object. Jobs are held until they have finished and
 /// nothing is left to be done for them (`jobs.rs`); of all other kinds only what is being deleted is held.
 fn is_known_whole(kind: &Kind) -> bool {
-    matches!(kind.kind, "Namespace" | "Node" | "RuntimeClass")
+    matches!(kind.kind, "Namespace" | "Node" | "RuntimeClass") || is_of_claims(kind)
 }
 
 fn forget(index: &mut HashMap<String, BTreeSet<Key>>, name: &str, key: &Key) {

@@ -1,6 +1,7 @@
 //! What one tick wants to write and then do: edits over the cache, committed together, and their effects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use windlass_apiserver::kind::Kind;
@@ -20,6 +21,8 @@ pub(crate) struct Draft {
     pub(crate) starts: Vec<Start>,
     /// Volumes to make before that, by the pod's uid.
     pub(crate) furniture: BTreeMap<String, Furniture>,
+    /// Directories of volumes that are given up with it.
+    pub(crate) unmade: Vec<PathBuf>,
     /// Signals to send once the writes are durable.
     pub(crate) signals: Vec<(RunKey, i32)>,
     /// Pods whose end is then recorded, by uid.

@@ -132,6 +132,10 @@ impl Home {
     pub(crate) fn pod_of_log(file: &Path) -> Option<&str> {
         Some(file.file_name()?.to_str()?.split_once('_')?.0)
     }
+    /// The directories of the claims of the local class.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
     /// The volumes of all pods.
     pub(crate) fn pods(&self) -> PathBuf {
         self.root.join("pods")

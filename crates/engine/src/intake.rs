@@ -141,6 +141,7 @@ impl Tick {
             self.pod_holds(&object);
         }
         self.met(key, object.text("uid"));
+        self.claims_arrive(key, &object);
         self.cache.put(key, revision, object, view)
     }
 
@@ -155,6 +156,7 @@ impl Tick {
             self.pod_left(key);
         }
         self.timers.set(key, None);
+        self.claims_depart(key);
         let mut ripple = self.cache.remove(key, revision);
         for given in ["/serviceaccounts/", "/configmaps/"] {
             // What every namespace has is made again.

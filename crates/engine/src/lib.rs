@@ -8,6 +8,7 @@ mod alike;
 mod attach;
 mod bootstrap;
 mod cache;
+mod claims;
 mod config;
 mod descriptors;
 mod draft;

@@ -29,18 +29,30 @@ impl Tick {
                 self.room.take(uid(pod), Amounts::requested(&pod["spec"]));
                 self.scheduled(draft, key, plan);
             }
-            Stand::Open(request) if request.is_nothing() && self.room.is_open() => {
-                self.room.take(uid(pod), request);
-                let plan = schedule::bind(pod, &self.node, self.world.now());
+            Stand::Open(request) => self.enter(draft, key, request),
+        }
+    }
+
+    /// A pod that this node may take: once its claims are bound, and there is room.
+    fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts) {
+        if let Some(waits) = self.unclaimed(draft, key) {
+            self.room.leave(key);
+            if let Some(plan) = waits {
                 self.scheduled(draft, key, plan);
             }
-            Stand::Open(request) => {
-                let priority = pod["spec"]["priority"].as_i64().unwrap_or(0);
-                let created = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
-                self.room.wait(key, request, priority, created);
-                self.newcomers.push(key.clone());
-            }
+            return;
         }
+        let Some(pod) = draft.current(&self.cache, key) else { return };
+        if request.is_nothing() && self.room.is_open() {
+            self.room.take(uid(pod), request);
+            let plan = schedule::bind(pod, &self.node, self.world.now());
+            self.scheduled(draft, key, plan);
+            return;
+        }
+        let priority = pod["spec"]["priority"].as_i64().unwrap_or(0);
+        let created = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
+        self.room.wait(key, request, priority, created);
+        self.newcomers.push(key.clone());
     }
 
     /// Places who waits and fits, at most so many, and tells the newcomers that stay outside why. Returns who was placed.

@@ -21,6 +21,7 @@ use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 use crate::attach::Attacher;
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
+use crate::claims::Claims;
 use crate::config::{Config, Images, StoreKind};
 use crate::descriptors;
 use crate::events::Recorder;
@@ -344,6 +345,7 @@ fn tick(
             uid: nix::unistd::getuid().as_raw(),
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
+        claims: Claims::default(),
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),

@@ -22,6 +22,7 @@ use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, Watc
 
 use crate::alike::Alike;
 use crate::cache::Cache;
+use crate::claims::Claims;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
@@ -47,8 +48,13 @@ const RETRY: Duration = Duration::from_millis(100);
 const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
 const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count.
-const PLANNED: [(&str, Look); 3] =
-    [("/pods/", Tick::pod), ("/jobs.batch/", Tick::job), ("/namespaces/", Tick::namespace)];
+const PLANNED: [(&str, Look); 5] = [
+    ("/persistentvolumes/", Tick::volume),
+    ("/persistentvolumeclaims/", Tick::claim),
+    ("/pods/", Tick::pod),
+    ("/jobs.batch/", Tick::job),
+    ("/namespaces/", Tick::namespace),
+];
 
 type Look = fn(&mut Tick, &mut Draft, &Key);
 
@@ -71,6 +77,7 @@ pub(crate) struct Tick {
     pub(crate) authority: String,
     pub(crate) host: Host,
     pub(crate) volumes: Volumes,
+    pub(crate) claims: Claims,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,
@@ -326,6 +333,9 @@ impl Tick {
         }
         self.garbage.extend(std::mem::take(&mut draft.again));
         let unfurnished = if draft.furniture.is_empty() { Vec::new() } else { self.make_volumes(&mut draft) };
+        for place in std::mem::take(&mut draft.unmade) {
+            self.sweeper.remove_directory(place);
+        }
         let mut outdated = Vec::new();
         for start in &draft.starts {
             self.runs.starting(&start.key);

@@ -34,6 +34,7 @@ const ROOTS: &[&str] = &[
     "apps.v1.ReplicaSet",
     "events.v1.Event",
     "node.v1.RuntimeClass",
+    "storage.v1.StorageClass",
     "policy.v1.Eviction",
     "coordination.v1.Lease",
     "authentication.v1.SelfSubjectReview",
@@ -73,6 +74,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         "coordination",
         "authentication",
         "authorization",
+        "storage",
     ] {
         types.read(&format!("{package}.v1"), &library("api").join(package).join("v1/types.go"))?;
     }

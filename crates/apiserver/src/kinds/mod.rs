@@ -10,10 +10,13 @@ mod empty;
 mod event;
 mod namespace;
 mod node;
+mod persistent_volume;
+mod persistent_volume_claim;
 mod review;
 mod runtime_class;
 mod secret;
 mod service_account;
+pub(crate) mod storage_class;
 
 mod common;
 mod data;
@@ -23,10 +26,11 @@ mod selector;
 mod table;
 #[cfg(test)]
 mod tests;
+mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 17] = [
+static ALL: [Kind; 20] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -34,9 +38,12 @@ static ALL: [Kind; 17] = [
     config_map::KIND,
     service_account::KIND,
     node::KIND,
+    persistent_volume::KIND,
+    persistent_volume_claim::KIND,
     empty::SERVICES,
     job::KIND,
     empty::REPLICA_SETS,
+    storage_class::KIND,
     runtime_class::KIND,
     review::SELF_SUBJECT,
     review::TOKEN,

@@ -1,6 +1,7 @@
-//! What a cluster's admission asks of a new pod beyond the pod itself: that what it names is there.
+//! What a cluster's admission asks of a new pod beyond the pod itself: that what it names is there. And the class of a
+//! claim that names none.
 //!
-//! Source: upstream's plugins ServiceAccount, RuntimeClass and Priority. Pods that the engine makes for Jobs do not come
+//! Source: upstream's plugins ServiceAccount, RuntimeClass, Priority and DefaultStorageClass. Pods that the engine makes for Jobs do not come
 //! this way: they wait, and say why.
 
 use serde_json::Value;
@@ -14,11 +15,50 @@ use crate::kinds;
 const PRIORITIES: [(&str, i64); 2] =
     [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
+/// Storage classes that are looked at for the default: nobody has more.
+const CLASSES: usize = 1000;
+
 impl Registry {
+    /// A claim without a class gets the default one, if there is one; of several the newest, as upstream.
+    fn give_class(&self, claim: &mut Value) {
+        let old = &claim["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"];
+        if !claim["spec"]["storageClassName"].is_null() || !old.is_null() {
+            return;
+        }
+        let Some(kind) = kinds::by_kind("storage.k8s.io/v1", "StorageClass") else { return };
+        let prefix = kind.prefix(None);
+        let request = windlass_store::ListRequest {
+            prefix: &prefix,
+            after_key: None,
+            limit: Some(CLASSES),
+            at: None,
+            tagged: None,
+            filter: None,
+        };
+        let Ok(page) = self.store.list(&request) else { return };
+        let classes =
+            page.entries.iter().filter_map(|entry| serde_json::from_slice::<Value>(entry.value.bytes()).ok());
+        let defaults = classes.filter(kinds::storage_class::is_default);
+        let made = |class: &Value| {
+            let text = |field: &str| class["metadata"][field].as_str().unwrap_or_default().to_owned();
+            (text("creationTimestamp"), std::cmp::Reverse(text("name")))
+        };
+        if let Some(newest) = defaults.max_by_key(made)
+            && claim["spec"].is_object()
+        {
+            claim["spec"]["storageClassName"] = newest["metadata"]["name"].clone();
+        }
+    }
+
     /// Refuses a pod whose service account, runtime class or priority class is not there; fills in its priority.
     pub(super) fn admit(&self, kind: &'static Kind, pod: &mut Value) -> Result<(), ApiError> {
-        if kind.kind != "Pod" || !kind.group.is_empty() {
-            return Ok(());
+        match kind.kind {
+            "Pod" => {}
+            "PersistentVolumeClaim" => {
+                self.give_class(pod);
+                return Ok(());
+            }
+            _ => return Ok(()),
         }
         let (namespace, name) = (meta::text(pod, "namespace").to_owned(), meta::text(pod, "name").to_owned());
         let forbidden = |detail: String| {

@@ -170,6 +170,8 @@ pub(crate) struct UpOptions {
     pub ephemeral: Option<Vec<String>>,
     /// As a service.
     pub service: Option<Service>,
+    /// Directories of this machine, by the claims that they are bound to. They may be relative.
+    pub claims: Vec<(String, PathBuf)>,
 }
 
 /// What becomes of the engine's service.
@@ -285,6 +287,7 @@ fn up(args: low::Up) -> Result<UpOptions, Usage> {
     if idle_exit.is_some_and(|after| after.is_zero()) {
         problems.add("--idle-exit", "is 0: such an engine would be gone before anybody asks it");
     }
+    let claims = args.claim.iter().filter_map(|text| claim(text, &mut problems)).collect();
     problems.or(()).map_err(|problems| wrong("up", &problems))?;
     let ephemeral = args.ephemeral.then_some(args.command);
     let service = match (args.install, args.uninstall) {
@@ -292,7 +295,20 @@ fn up(args: low::Up) -> Result<UpOptions, Usage> {
         (_, true) => Some(Service::Uninstall),
         _ => None,
     };
-    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service })
+    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service, claims })
+}
+
+/// `NAME=DIR`.
+fn claim(text: &str, problems: &mut Problems) -> Option<(String, PathBuf)> {
+    match text.split_once('=') {
+        Some((name, directory)) if !name.is_empty() && !directory.is_empty() => {
+            Some((name.to_owned(), directory.into()))
+        }
+        _ => {
+            problems.add("--claim", format!("{text:?} is not NAME=DIR, like --claim data=/srv/data"));
+            None
+        }
+    }
 }
 
 /// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.

@@ -326,6 +326,10 @@ pub(crate) struct Up {
     /// its code; without COMMAND, print the kubeconfig's path and stay until interrupted. Nothing is left behind
     #[arg(long, conflicts_with_all = ["foreground", "idle_exit"])]
     pub ephemeral: bool,
+    /// Give jobs a directory of this machine under a claim's name: a volume of DIR and a claim bound to it, in
+    /// namespace default; may be given again, also when the engine runs
+    #[arg(long, value_name = "NAME=DIR", conflicts_with_all = ["foreground", "ephemeral", "install", "uninstall"])]
+    pub claim: Vec<String>,
     /// Make it a service of your systemd: it starts with your session, and again when it dies
     #[arg(long, conflicts_with_all = ["foreground", "idle_exit", "ephemeral"])]
     pub install: bool,

@@ -21,6 +21,7 @@ pub(crate) mod r#use;
 pub(crate) mod wait;
 pub(crate) mod why;
 
+mod claims;
 mod ephemeral;
 mod forward;
 mod install;

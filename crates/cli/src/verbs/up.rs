@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use windlass_engine::{Images, Running};
 
-use super::{ephemeral, install};
+use super::{claims, ephemeral, install};
 use crate::args::high::{Service, UpOptions};
 use crate::cluster::{self, Call};
 use crate::daemon::{self, Boot};
@@ -32,7 +32,8 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
     if let Some(running) = daemon::find(&home).await?
         && cluster::serves(&home).await
     {
-        return already(options, &running, call);
+        already(options, &running, call)?;
+        return claims::ensure(&options.claims, &home, call).await;
     }
     if options.foreground {
         let starter = daemon::starting(&home, true).await?;
@@ -49,7 +50,7 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
         return already(options, &running, call);
     }
     call.notes().say(&ready_words(&running));
-    Ok(Exit::OK)
+    claims::ensure(&options.claims, &home, call).await
 }
 
 /// What is told of an engine that is ready.
@@ -107,6 +108,7 @@ mod tests {
             idle_exit: None,
             ephemeral: None,
             service: None,
+            claims: Vec::new(),
         };
         assert!(!differs(&asked(None, None), &running));
         assert!(!differs(&asked(Some(Images::Host), Some("127.0.0.1:6443")), &running));

@@ -118,6 +118,16 @@ fn refuse(pod: &impl Fields, why: &str, now: Timestamp) -> Option<Plan> {
     wait("Unschedulable", format!("0/1 nodes are available: {why}."), scheduled(pod), now)
 }
 
+/// A pod waits for a claim; `why` in the words of the scheduler. None if its condition says so already.
+#[must_use]
+pub fn unclaimed(pod: &impl Fields, why: &str, now: Timestamp) -> Option<Plan> {
+    let why = format!(
+        "{why}. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for \
+         scheduling"
+    );
+    refuse(pod, &why, now)
+}
+
 /// A pod waits until others give room back. None if its condition says so already.
 ///
 /// The words are upstream's: what is short, and that nobody is ended for its sake (there are no priority classes here).

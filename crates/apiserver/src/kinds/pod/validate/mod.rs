@@ -12,7 +12,9 @@ mod resources;
 mod security;
 mod volumes;
 
+pub(crate) use mounts::no_backsteps;
 pub(crate) use resources::check as resources;
+pub(crate) use volumes::HOST_PATHS;
 
 use std::collections::BTreeSet;
 

@@ -62,7 +62,7 @@ pub(super) fn descending(errors: &mut Errors, target: &str, path: &str) {
 }
 
 /// A path without `..`.
-pub(super) fn no_backsteps(errors: &mut Errors, target: &str, path: &str) {
+pub(crate) fn no_backsteps(errors: &mut Errors, target: &str, path: &str) {
     if target.split('/').any(|part| part == "..") {
         errors.push(FieldError::invalid(path, target, "must not contain '..'"));
     }

@@ -1,0 +1,159 @@
+//! v1 persistent volume claims.
+//!
+//! Sources: upstream pkg/apis/core/validation/validation.go, pkg/registry/core/persistentvolumeclaim/strategy.go.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::common::{self, AGE, NAME, PLAIN, column, never, wide};
+use super::json::{fill, fill_text, is_set, object, put, same, set, text};
+use super::pod::default::round_quantities;
+use super::rules::{optional_choice, required, wrong};
+use super::{selector, table, volume};
+use crate::field::{Errors, FieldError};
+use crate::kind::{Column, Kind, Subresource};
+use crate::names;
+use crate::quantity::Quantity;
+
+/// Keeps a claim while a pod uses it.
+const FINALIZER: &str = "kubernetes.io/pvc-protection";
+
+/// The row.
+pub(super) const KIND: Kind = Kind {
+    kind: "PersistentVolumeClaim",
+    plural: "persistentvolumeclaims",
+    singular: "persistentvolumeclaim",
+    short_names: &["pvc"],
+    subresources: &[Subresource::Status],
+    schema: "io.k8s.api.core.v1.PersistentVolumeClaim",
+    default: fill_defaults,
+    prepare_create,
+    prepare_update: common::keep_status,
+    validate,
+    validate_update,
+    columns: COLUMNS,
+    cells,
+    rest: never,
+    ..PLAIN
+};
+
+const COLUMNS: &[Column] = &[
+    NAME,
+    column("Status", "Whether it is bound."),
+    column("Volume", "The volume that it is bound to."),
+    column("Capacity", "How much that holds."),
+    column("Access Modes", "How that may be mounted."),
+    column("StorageClass", "Its class."),
+    column("VolumeAttributesClass", "The class of its attributes."),
+    AGE,
+    wide("VolumeMode", "Whether it is a file system or a device."),
+];
+
+fn fill_defaults(claim: &mut Value) {
+    (PLAIN.default)(claim);
+    if let Some(spec) = object(claim, "spec") {
+        if let Some(resources) = object(spec, "resources") {
+            round_quantities(resources, "requests");
+            round_quantities(resources, "limits");
+        }
+        fill(spec, "volumeMode", "Filesystem");
+    }
+    if let Some(status) = object(claim, "status") {
+        fill_text(status, "phase", "Pending");
+    }
+}
+
+fn prepare_create(claim: &mut Value) {
+    volume::protect(claim, FINALIZER);
+    set(claim, "status", json!({"phase": "Pending"}));
+}
+
+fn validate(claim: &Value) -> Errors {
+    let mut errors = Errors::new();
+    let spec = &claim["spec"];
+    if spec["accessModes"].as_array().is_none_or(Vec::is_empty) {
+        errors.push(FieldError::required("spec.accessModes", "at least 1 access mode is required"));
+    }
+    if is_set(spec, "selector") {
+        selector::validate(&mut errors, &spec["selector"], "spec.selector");
+    }
+    if !errors.iter().any(|error| error.path == "spec.accessModes") {
+        volume::access_modes(&mut errors, spec, "");
+    }
+    let storage = &spec["resources"]["requests"]["storage"];
+    let path = "spec.resources[storage]";
+    if storage.is_null() {
+        errors.push(FieldError::required(path, ""));
+    } else {
+        volume::positive(&mut errors, storage, path);
+    }
+    let class = text(spec, "storageClassName");
+    if !class.is_empty() {
+        wrong(&mut errors, "spec.storageClassName", class, names::dns_subdomain(class));
+    }
+    optional_choice(&mut errors, spec, "spec", "volumeMode", volume::VOLUME_MODES);
+    for (source, path) in [("dataSource", "spec.dataSource"), ("dataSourceRef", "spec.dataSourceRef")] {
+        if is_set(spec, source) {
+            required(&mut errors, &spec[source], path, "name");
+            required(&mut errors, &spec[source], path, "kind");
+        }
+    }
+    errors
+}
+
+fn validate_update(new: &Value, old: &Value, status: bool) -> Errors {
+    if status {
+        return Errors::new();
+    }
+    let mut errors = validate(new);
+    let is_bound = text(&new["status"], "phase") == "Bound";
+    let size = |claim: &Value| Quantity::of(&claim["spec"]["resources"]["requests"]["storage"]).ok();
+    let (mut spec, before) = (new["spec"].clone(), &old["spec"]);
+    // What may change: the volume's name once, a class that was missing, the size of a bound claim.
+    for key in ["volumeName", "storageClassName"] {
+        if before[key].is_null() || (key == "volumeName" && text(before, key).is_empty()) {
+            put(&mut spec, key, before[key].clone());
+        }
+    }
+    if is_bound {
+        spec["resources"]["requests"]["storage"] = before["resources"]["requests"]["storage"].clone();
+        put(&mut spec, "volumeAttributesClassName", before["volumeAttributesClassName"].clone());
+    }
+    if !same(&spec, before) {
+        let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+        errors.push(FieldError::forbidden("spec", detail));
+    }
+    let kept = Quantity::of(&old["status"]["capacity"]["storage"]).ok();
+    if size(new) < size(old) && size(new) <= kept {
+        let path = "spec.resources.requests.storage";
+        errors.push(FieldError::forbidden(path, "field can not be less than status.capacity"));
+    }
+    if !same(&new["spec"]["volumeMode"], &before["volumeMode"]) {
+        let value = new["spec"]["volumeMode"].clone();
+        errors.push(FieldError::invalid("volumeMode", value, "field is immutable"));
+    }
+    errors
+}
+
+fn cells(claim: &Value, now: Timestamp) -> Vec<Value> {
+    let (spec, status) = (&claim["spec"], &claim["status"]);
+    let has_volume = !text(spec, "volumeName").is_empty();
+    let (capacity, modes) = match has_volume {
+        true => {
+            let capacity = table::or(text(&status["capacity"], "storage"), "0");
+            (capacity.to_owned(), volume::short_modes(&status["accessModes"]))
+        }
+        false => (String::new(), String::new()),
+    };
+    vec![
+        table::name(claim),
+        volume::phase(claim),
+        text(spec, "volumeName").into(),
+        capacity.into(),
+        modes.into(),
+        volume::class(claim).into(),
+        volume::or_unset(spec, "volumeAttributesClassName"),
+        table::age(claim, now),
+        volume::or_unset(spec, "volumeMode"),
+    ]
+}

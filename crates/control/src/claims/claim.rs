@@ -1,0 +1,172 @@
+//! What is done about a claim: bound, given a new volume, told why it waits, or let go.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    BIND_COMPLETED, BOUND_BY, CLAIM_FINALIZER, ClaimPlan, PROVISIONED_BY, PROVISIONER, Use, annotate,
+    changed, class, drop_finalizer, is_deleting, is_for, matching, text,
+};
+use crate::job::Event;
+
+/// Decides for a claim, given as the whole object, among all volumes and classes.
+#[must_use]
+pub fn claim(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now: Timestamp) -> ClaimPlan {
+    if is_deleting(claim) {
+        let mut let_go = claim.clone();
+        if !used.is_in_use {
+            drop_finalizer(&mut let_go, CLAIM_FINALIZER);
+        }
+        return ClaimPlan { claim: changed(claim, let_go), ..ClaimPlan::default() };
+    }
+    let named = text(&claim["spec"], "volumeName");
+    if named.is_empty() {
+        return choose(claim, volumes, classes, used, now);
+    }
+    let volume = volumes.iter().find(|volume| text(&volume["metadata"], "name") == named);
+    let was_bound = claim["metadata"]["annotations"][BIND_COMPLETED] == "yes";
+    match volume {
+        Some(volume) if is_for(volume, claim) => bind(claim, volume, now),
+        Some(volume) if !was_bound && !volume["spec"]["claimRef"].is_object() => {
+            if matching::satisfies(claim, volume) {
+                return bind(claim, volume, now);
+            }
+            let why = format!(
+                "Cannot bind to requested volume \"{named}\": requested PV is too small, has other access modes, or is of \
+                 another class"
+            );
+            told(true, "VolumeMismatch", why)
+        }
+        Some(_) if !was_bound => {
+            told(true, "FailedBinding", format!("volume \"{named}\" already bound to a different claim."))
+        }
+        None if !was_bound => ClaimPlan::default(),
+        _ => lost(claim),
+    }
+}
+
+/// A claim that was bound and has its volume no more.
+fn lost(claim: &Value) -> ClaimPlan {
+    if claim["status"]["phase"] == "Lost" {
+        return ClaimPlan::default();
+    }
+    let mut after = claim.clone();
+    after["status"]["phase"] = "Lost".into();
+    let message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!".to_owned();
+    ClaimPlan { claim: Some(after), ..told(true, "ClaimLost", message) }
+}
+
+fn choose(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now: Timestamp) -> ClaimPlan {
+    let name = class(claim);
+    let class = classes.iter().find(|class| text(&class["metadata"], "name") == name);
+    let delays = class.is_some_and(|class| class["volumeBindingMode"] == "WaitForFirstConsumer");
+    let waits = delays && !used.has_consumer;
+    // A volume that names the claim is bound at once; others when the scheduler would.
+    let candidates = volumes.iter().filter(|volume| !waits || is_for(volume, claim));
+    if let Some(volume) = matching::best(claim, candidates) {
+        return bind(claim, volume, now);
+    }
+    match class {
+        _ if waits => {
+            let message = "waiting for first consumer to be created before binding".to_owned();
+            told(false, "WaitForFirstConsumer", message)
+        }
+        Some(class) if class["provisioner"] == PROVISIONER => provision(claim, class),
+        Some(class) => {
+            let who = text(class, "provisioner");
+            let message = format!(
+                "Waiting for a volume to be created either by the external provisioner '{who}' or manually by the \
+                 system administrator. If volume creation is delayed, please verify that the provisioner is running \
+                 and correctly registered."
+            );
+            told(false, "ExternalProvisioning", message)
+        }
+        None if name.is_empty() => {
+            let message =
+                "no persistent volumes available for this claim and no storage class is set".to_owned();
+            told(false, "FailedBinding", message)
+        }
+        None => told(true, "ProvisioningFailed", format!("storageclass.storage.k8s.io \"{name}\" not found")),
+    }
+}
+
+/// Both sides of the binding.
+fn bind(claim: &Value, volume: &Value, now: Timestamp) -> ClaimPlan {
+    let (mut bound, mut taken) = (claim.clone(), volume.clone());
+    let meta = &claim["metadata"];
+    if text(&volume["spec"]["claimRef"], "uid").is_empty() {
+        if !volume["spec"]["claimRef"].is_object() {
+            annotate(&mut taken, BOUND_BY, "yes");
+        }
+        taken["spec"]["claimRef"] = json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": meta["name"],
+            "namespace": meta["namespace"], "uid": meta["uid"],
+        });
+    }
+    super::volume::set_phase(&mut taken, "Bound", now);
+    if text(&claim["spec"], "volumeName").is_empty() {
+        bound["spec"]["volumeName"] = volume["metadata"]["name"].clone();
+        annotate(&mut bound, BOUND_BY, "yes");
+    }
+    annotate(&mut bound, BIND_COMPLETED, "yes");
+    bound["status"]["phase"] = "Bound".into();
+    bound["status"]["accessModes"] = volume["spec"]["accessModes"].clone();
+    bound["status"]["capacity"] = volume["spec"]["capacity"].clone();
+    ClaimPlan { claim: changed(claim, bound), volume: changed(volume, taken), ..ClaimPlan::default() }
+}
+
+/// A volume of the claim's size and class, bound to it from its first moment.
+fn provision(claim: &Value, class: &Value) -> ClaimPlan {
+    let (meta, spec) = (&claim["metadata"], &claim["spec"]);
+    let name = format!("pvc-{}", text(meta, "uid"));
+    let volume = json!({
+        "metadata": {"name": name, "annotations": {PROVISIONED_BY: PROVISIONER}},
+        "spec": {
+            "capacity": {"storage": spec["resources"]["requests"]["storage"]},
+            "accessModes": spec["accessModes"], "volumeMode": "Filesystem",
+            "persistentVolumeReclaimPolicy": class["reclaimPolicy"], "storageClassName": class["metadata"]["name"],
+            "claimRef": {
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim", "name": meta["name"],
+                "namespace": meta["namespace"], "uid": meta["uid"],
+            },
+        },
+    });
+    if spec["volumeMode"] == "Block" {
+        let message = format!("{PROVISIONER} makes directories, and this claim asks for a device");
+        return told(true, "ProvisioningFailed", message);
+    }
+    let message = format!("Successfully provisioned volume {name}");
+    ClaimPlan { provision: Some(volume), ..told(false, "ProvisioningSucceeded", message) }
+}
+
+fn told(warning: bool, reason: &'static str, message: String) -> ClaimPlan {
+    ClaimPlan { events: vec![Event { warning, reason, message }], ..ClaimPlan::default() }
+}
+
+/// Why a pod has to wait for a claim, in the scheduler's words; none if it is bound. `claim` is none if there is no such
+/// claim.
+///
+/// Source: upstream `scheduler/framework/plugins/volumebinding/volume_binding.go`.
+#[must_use]
+pub fn unbound(name: &str, claim: Option<&Value>, classes: &[Value]) -> Option<String> {
+    let Some(claim) = claim else { return Some(format!("persistentvolumeclaim \"{name}\" not found")) };
+    if is_deleting(claim) {
+        return Some(format!("persistentvolumeclaim \"{name}\" is being deleted"));
+    }
+    let volume = text(&claim["spec"], "volumeName");
+    match text(&claim["status"], "phase") {
+        "Bound" => None,
+        "Lost" => Some(format!(
+            "persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{volume}\""
+        )),
+        _ => {
+            let class = classes.iter().find(|one| text(&one["metadata"], "name") == class(claim));
+            let delays = class.is_some_and(|class| class["volumeBindingMode"] == "WaitForFirstConsumer");
+            Some(if delays {
+                "1 node(s) didn't find available persistent volumes to bind".to_owned()
+            } else {
+                "pod has unbound immediate PersistentVolumeClaims".to_owned()
+            })
+        }
+    }
+}

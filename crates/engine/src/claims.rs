@@ -1,0 +1,267 @@
+//! Carries out what is planned for claims and volumes: bindings, new volumes of the local class, reclaiming; and knows
+//! which pods use which claims.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::{Value, json};
+use windlass_apiserver::kind::Kind;
+use windlass_apiserver::registry::Object;
+use windlass_control::claims::{self, Use};
+use windlass_control::job::Event;
+use windlass_control::schedule;
+use windlass_store::Key;
+
+use crate::draft::Draft;
+use crate::events::Note;
+use crate::pods::is_ended;
+use crate::tick::Tick;
+
+const CLAIMS: &str = "/persistentvolumeclaims/";
+const VOLUMES: &str = "/persistentvolumes/";
+const CLASSES: &str = "/storageclasses.storage.k8s.io/";
+const COMPONENT: &str = "persistentvolume-controller";
+
+/// Which objects there are, and who uses which claim.
+#[derive(Default)]
+pub(crate) struct Claims {
+    claims: BTreeSet<Key>,
+    volumes: BTreeSet<Key>,
+    classes: BTreeSet<Key>,
+    /// Pods that have not ended, by the claims that they name; and the other way round.
+    users: HashMap<Key, BTreeSet<Key>>,
+    used: HashMap<Key, Vec<Key>>,
+}
+
+impl Claims {
+    fn kind(&mut self, key: &str) -> Option<&mut BTreeSet<Key>> {
+        match key {
+            key if key.starts_with(CLAIMS) => Some(&mut self.claims),
+            key if key.starts_with(VOLUMES) => Some(&mut self.volumes),
+            key if key.starts_with(CLASSES) => Some(&mut self.classes),
+            _ => None,
+        }
+    }
+
+    /// What a pod names is what it uses until it has ended. Answers the claims that may be affected.
+    fn pod(&mut self, key: &Key, named: Vec<Key>) -> Vec<Key> {
+        let before = if self.used.is_empty() { None } else { self.used.remove(key) };
+        let before = before.unwrap_or_default();
+        for claim in &before {
+            if let Some(users) = self.users.get_mut(claim) {
+                users.remove(key);
+                if users.is_empty() {
+                    self.users.remove(claim);
+                }
+            }
+        }
+        for claim in &named {
+            self.users.entry(claim.clone()).or_default().insert(key.clone());
+        }
+        let affected = before.iter().chain(&named).cloned().collect();
+        if !named.is_empty() {
+            self.used.insert(key.clone(), named);
+        }
+        affected
+    }
+}
+
+impl Tick {
+    /// Something of claims, volumes, classes or pods came or changed.
+    pub(crate) fn claims_arrive(&mut self, key: &Key, object: &Object) {
+        if key.starts_with("/pods/") {
+            let named = if is_ended(object) { Vec::new() } else { named(object) };
+            let affected = self.claims.pod(key, named);
+            self.dirty.extend(affected);
+            return;
+        }
+        let Some(keys) = self.claims.kind(key) else { return };
+        keys.insert(key.clone());
+        if key.starts_with(CLAIMS) {
+            self.unblock(key);
+            self.dirty.extend(volume_of(object));
+        } else {
+            self.ask_waiting_claims();
+        }
+    }
+
+    /// Something of them left; `object` is what was known of it.
+    pub(crate) fn claims_depart(&mut self, key: &Key) {
+        if key.starts_with("/pods/") {
+            let affected = self.claims.pod(key, Vec::new());
+            self.dirty.extend(affected);
+            return;
+        }
+        let Some(keys) = self.claims.kind(key) else { return };
+        keys.remove(key);
+        let Some(held) = self.cache.held(key) else { return };
+        let object = &held.object;
+        let others: Vec<Key> = volume_of(object).into_iter().chain(claim_of(object)).collect();
+        self.dirty.extend(others);
+        self.unblock(key);
+    }
+
+    /// Claims that are not bound may find what they look for now.
+    fn ask_waiting_claims(&mut self) {
+        let waits =
+            |key: &&Key| self.cache.held(key).is_some_and(|held| held.object.status()["phase"] != "Bound");
+        let waiting: Vec<Key> = self.claims.claims.iter().filter(waits).cloned().collect();
+        self.dirty.extend(waiting);
+    }
+
+    /// One look at a claim.
+    pub(crate) fn claim(&mut self, draft: &mut Draft, key: &Key) {
+        self.see_claim(draft, key, false);
+    }
+
+    fn see_claim(&mut self, draft: &mut Draft, key: &Key, has_consumer: bool) {
+        let Some(claim) = draft.current(&self.cache, key).map(Object::whole) else { return };
+        let named = claim["spec"]["volumeName"].as_str().filter(|name| !name.is_empty());
+        let volumes = match named {
+            Some(name) => draft
+                .current(&self.cache, &format!("{VOLUMES}{name}"))
+                .map(Object::whole)
+                .into_iter()
+                .collect(),
+            None => self.all(draft, &self.claims.volumes),
+        };
+        let classes = self.all(draft, &self.claims.classes);
+        let used = Use { has_consumer, is_in_use: self.is_in_use(key) };
+        let plan = claims::claim(&claim, &volumes, &classes, used, self.world.now());
+        self.tell(draft, key, plan.events);
+        if let Some(volume) = plan.volume {
+            let key = format!("{VOLUMES}{}", volume["metadata"]["name"].as_str().unwrap_or_default());
+            draft.edit(&self.cache, &key.into(), |object| *object = volume.into());
+        }
+        if let Some(claim) = plan.claim {
+            draft.edit(&self.cache, key, |object| *object = claim.into());
+        }
+        if let Some(volume) = plan.provision {
+            self.provision(draft, volume);
+        }
+    }
+
+    fn is_in_use(&self, claim: &Key) -> bool {
+        let users = self.claims.users.get(claim).into_iter().flatten();
+        let placed = |key: &Key| {
+            let pod = self.cache.held(key).map(|held| &held.object);
+            pod.is_some_and(|pod| pod.spec()["nodeName"].as_str().is_some_and(|name| !name.is_empty()))
+        };
+        users.into_iter().any(placed)
+    }
+
+    /// Makes the volume of a claim. Its directory is made when a pod first mounts it; the claim is bound to it when it
+    /// has come.
+    fn provision(&mut self, draft: &mut Draft, mut volume: Value) {
+        let Some(kind) = self.cache.kind_of(VOLUMES) else { return };
+        let name = volume["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let path = self.home.volumes().join(&name);
+        volume["spec"]["hostPath"] = json!({"path": path.display().to_string(), "type": "DirectoryOrCreate"});
+        let key: Key = kind.key(None, &name).into();
+        if draft.touches(&key) || self.claims.volumes.contains(&key) {
+            return;
+        }
+        match self.registry.prepare(kind, volume) {
+            Ok(volume) => drop(draft.insert(kind, volume.into())),
+            Err(cause) => tracing::error!(%cause, %key, "a volume cannot be made for a claim"),
+        }
+    }
+
+    /// One look at a volume.
+    pub(crate) fn volume(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(volume) = draft.current(&self.cache, key) else { return };
+        let claim = claim_of(volume).and_then(|claim| draft.current(&self.cache, &claim)).map(Object::whole);
+        let volume = volume.whole();
+        let plan = claims::volume(&volume, claim.as_ref(), self.world.now());
+        self.tell(draft, key, plan.events);
+        if plan.remove {
+            if let Some(path) = volume["spec"]["hostPath"]["path"].as_str() {
+                draft.unmade.push(path.into());
+            }
+            draft.remove(&self.cache, key);
+        } else if let Some(volume) = plan.volume {
+            draft.edit(&self.cache, key, |object| *object = volume.into());
+        }
+    }
+
+    /// Why a pod has to wait for its claims: what to write, or nothing if they are on their way. None if they are bound.
+    pub(crate) fn unclaimed(&mut self, draft: &mut Draft, key: &Key) -> Option<Option<schedule::Plan>> {
+        let pod = draft.current(&self.cache, key)?;
+        if pod.spec()["volumes"].is_null() {
+            return None;
+        }
+        let keys = named(pod);
+        let is_bound =
+            |claim: &Key| self.cache.held(claim).is_some_and(|held| held.object.status()["phase"] == "Bound");
+        let waiting: Vec<Key> = keys.into_iter().filter(|claim| !is_bound(claim)).collect();
+        if waiting.is_empty() {
+            return None;
+        }
+        let namespace = pod.text("namespace").to_owned();
+        for claim in &waiting {
+            self.see_claim(draft, claim, true);
+        }
+        self.blocked.entry(namespace).or_default().insert(key.clone());
+        let classes = self.all(draft, &self.claims.classes);
+        let why = waiting.iter().find_map(|claim| {
+            let name = claim.rsplit('/').next().unwrap_or_default();
+            let object = draft.current(&self.cache, claim);
+            if object.is_some_and(|object| self.is_on_its_way(draft, object)) {
+                return None;
+            }
+            claims::unbound(name, object.map(Object::whole).as_ref(), &classes)
+        });
+        let pod = draft.current(&self.cache, key)?;
+        Some(why.and_then(|why| schedule::unclaimed(pod, &why, self.world.now())))
+    }
+
+    /// Whether this draft makes the volume of a claim.
+    fn is_on_its_way(&self, draft: &Draft, claim: &Object) -> bool {
+        let key = format!("{VOLUMES}pvc-{}", claim.text("uid"));
+        draft.current(&self.cache, &key).is_some()
+    }
+
+    fn all(&self, draft: &Draft, keys: &BTreeSet<Key>) -> Vec<Value> {
+        keys.iter().filter_map(|key| draft.current(&self.cache, key)).map(Object::whole).collect()
+    }
+
+    fn tell(&mut self, draft: &mut Draft, key: &Key, events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let about = self.about(draft, key);
+        for event in events {
+            let note = Note {
+                warning: event.warning,
+                reason: event.reason.to_owned(),
+                message: event.message,
+                component: COMPONENT,
+            };
+            self.note(draft, &about, &note);
+        }
+    }
+}
+
+/// Whether the tick knows all objects of a kind because claims and volumes are planned from them.
+pub(crate) fn is_of_claims(kind: &Kind) -> bool {
+    matches!(kind.kind, "PersistentVolume" | "PersistentVolumeClaim" | "StorageClass")
+}
+
+/// The claims that a pod's volumes name.
+fn named(pod: &Object) -> Vec<Key> {
+    let volumes = pod.spec()["volumes"].as_array().into_iter().flatten();
+    let names = volumes.filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
+    names.map(|name| format!("{CLAIMS}{}/{name}", pod.text("namespace")).into()).collect()
+}
+
+/// The volume that a claim names.
+fn volume_of(claim: &Object) -> Option<Key> {
+    let name = claim.spec()["volumeName"].as_str().filter(|name| !name.is_empty())?;
+    Some(format!("{VOLUMES}{name}").into())
+}
+
+/// The claim that a volume names.
+fn claim_of(volume: &Object) -> Option<Key> {
+    let reference = &volume.spec()["claimRef"];
+    let (namespace, name) = (reference["namespace"].as_str()?, reference["name"].as_str()?);
+    Some(format!("{CLAIMS}{namespace}/{name}").into())
+}

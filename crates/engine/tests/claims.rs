@@ -1,0 +1,161 @@
+//! Claims and their volumes, seen by a plain Kubernetes client and by the pods that use them.
+
+mod support;
+
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::Api;
+use kube::api::{DeleteParams, PostParams};
+use kube::runtime::wait::{Condition, await_condition, conditions};
+use serde_json::{Value, json};
+use support::{Cluster, PATIENCE, pod_phase};
+
+struct Storage {
+    cluster: Cluster,
+    claims: Api<PersistentVolumeClaim>,
+    volumes: Api<PersistentVolume>,
+}
+
+impl Storage {
+    async fn start() -> Storage {
+        let cluster = Cluster::start().await;
+        let claims = Api::namespaced(cluster.client.clone(), "default");
+        let volumes = Api::all(cluster.client.clone());
+        Storage { cluster, claims, volumes }
+    }
+
+    async fn claim(&self, name: &str, spec: Value) -> PersistentVolumeClaim {
+        let mut whole =
+            json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}});
+        whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
+        let claim =
+            serde_json::from_value(json!({"metadata": {"name": name}, "spec": whole})).expect("a claim");
+        self.claims.create(&PostParams::default(), &claim).await.expect("created")
+    }
+
+    async fn volume(&self, name: &str, spec: Value) -> PersistentVolume {
+        let mut whole = json!({
+            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": self.directory(name)},
+        });
+        whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
+        let volume =
+            serde_json::from_value(json!({"metadata": {"name": name}, "spec": whole})).expect("a volume");
+        self.volumes.create(&PostParams::default(), &volume).await.expect("created")
+    }
+
+    fn directory(&self, name: &str) -> String {
+        let path = self.cluster.home.path().join(name);
+        std::fs::create_dir_all(&path).expect("a directory");
+        path.display().to_string()
+    }
+
+    async fn pod(&self, name: &str, claim: &str, script: &str) -> Pod {
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {
+                "runtimeClassName": "windlass-host", "restartPolicy": "Never",
+                "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}],
+                "containers": [{
+                    "name": "main", "image": "host", "command": ["sh", "-c", script],
+                    "volumeMounts": [{"name": "data", "mountPath": "/windlass-claim"}],
+                }],
+            },
+        });
+        let pod = serde_json::from_value(pod).expect("a Pod");
+        self.cluster.pods().create(&PostParams::default(), &pod).await.expect("created")
+    }
+
+    async fn bound(&self, name: &str) -> PersistentVolumeClaim {
+        let waiting = Box::pin(await_condition(self.claims.clone(), name, claim_phase("Bound")));
+        let claim = tokio::time::timeout(PATIENCE, waiting).await.expect("it is bound in time");
+        claim.expect("a watch").expect("the claim is there")
+    }
+
+    async fn comes(&self, name: &str, phase: &'static str) {
+        let waiting = Box::pin(await_condition(self.volumes.clone(), name, volume_phase(phase)));
+        let last = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(last.is_ok(), "{name} never was {phase}: {:?}", self.volumes.get(name).await);
+    }
+}
+
+fn claim_phase(phase: &'static str) -> impl Condition<PersistentVolumeClaim> {
+    move |claim: Option<&PersistentVolumeClaim>| {
+        claim.and_then(|c| c.status.as_ref()).and_then(|s| s.phase.as_deref()) == Some(phase)
+    }
+}
+
+fn volume_phase(phase: &'static str) -> impl Condition<PersistentVolume> {
+    move |volume: Option<&PersistentVolume>| {
+        volume.and_then(|v| v.status.as_ref()).and_then(|s| s.phase.as_deref()) == Some(phase)
+    }
+}
+
+fn waits_for(words: &'static str) -> impl Condition<Pod> {
+    move |pod: Option<&Pod>| {
+        let conditions = pod.and_then(|p| p.status.as_ref()).and_then(|s| s.conditions.as_ref());
+        conditions.into_iter().flatten().any(|c| c.message.as_deref().is_some_and(|m| m.contains(words)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claim_of_the_local_class_gets_a_directory_when_a_pod_uses_it_and_loses_it_with_the_claim() {
+    let storage = Storage::start().await;
+    let classes: Api<StorageClass> = Api::all(storage.cluster.client.clone());
+    let class = classes.get("local").await.expect("the class");
+    assert_eq!(class.provisioner, "windlass.dev/local");
+    let made = storage.claim("data", json!({})).await;
+    let spec = made.spec.expect("a spec");
+    assert_eq!(spec.storage_class_name.as_deref(), Some("local"), "it is the default");
+    storage.pod("first", "data", "echo kept > /windlass-claim/file").await;
+    let bound = storage.bound("data").await;
+    let volume = bound.spec.and_then(|spec| spec.volume_name).expect("a volume");
+    let refused = |pod: Option<&Pod>| {
+        let states = pod.and_then(|p| p.status.as_ref()).and_then(|s| s.container_statuses.as_ref());
+        states.into_iter().flatten().any(|one| {
+            let waiting =
+                one.state.as_ref().and_then(|s| s.waiting.as_ref()).and_then(|w| w.reason.as_deref());
+            waiting == Some("CreateContainerConfigError")
+        })
+    };
+    let over = storage.cluster.wait_pod("first", pod_phase("Succeeded").or(refused)).await;
+    if !refused(over.as_ref()) {
+        storage.pod("second", "data", "cat /windlass-claim/file").await;
+        storage.cluster.wait_pod("second", pod_phase("Succeeded")).await;
+        assert_eq!(storage.cluster.log("second").await, "kept\n");
+    }
+    let found = storage.volumes.get(&volume).await.expect("the volume");
+    let path = found.spec.and_then(|spec| spec.host_path).expect("a directory").path;
+    assert!(path.contains("/home/volumes/pvc-"), "{path}");
+    for pod in ["first", "second"] {
+        let _ = storage.cluster.pods().delete(pod, &DeleteParams::default()).await;
+    }
+    storage.claims.delete("data", &DeleteParams::default()).await.expect("deleted");
+    let uid = found.metadata.uid.expect("a uid");
+    let gone = await_condition(storage.volumes.clone(), &volume, conditions::is_deleted(&uid));
+    tokio::time::timeout(PATIENCE, gone).await.expect("the volume goes with its claim").expect("a watch");
+    storage.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_directory_is_bound_to_a_claim_without_a_class_and_kept() {
+    let storage = Storage::start().await;
+    storage.pod("early", "shared", "cat /windlass-claim/file").await;
+    storage.cluster.wait_pod("early", waits_for("persistentvolumeclaim \"shared\" not found")).await;
+    storage.claim("shared", json!({"storageClassName": ""})).await;
+    storage.cluster.wait_pod("early", waits_for("pod has unbound immediate PersistentVolumeClaims")).await;
+    storage.volume("disk", json!({"storageClassName": ""})).await;
+    std::fs::write(storage.directory("disk") + "/file", "on disk\n").expect("written");
+    let bound = storage.bound("shared").await;
+    assert_eq!(bound.spec.and_then(|spec| spec.volume_name).as_deref(), Some("disk"));
+    storage.comes("disk", "Bound").await;
+    let scheduled = |pod: Option<&Pod>| {
+        pod.and_then(|p| p.spec.as_ref()).and_then(|s| s.node_name.as_deref()) == Some("windlass")
+    };
+    storage.cluster.wait_pod("early", scheduled).await;
+    storage.claims.delete("shared", &DeleteParams::default()).await.expect("deleted");
+    let pods = storage.cluster.pods();
+    pods.delete("early", &DeleteParams::default().grace_period(0)).await.expect("deleted");
+    storage.comes("disk", "Released").await;
+    assert!(std::path::Path::new(&(storage.directory("disk") + "/file")).exists(), "what it holds is kept");
+    storage.cluster.stop().await;
+}
