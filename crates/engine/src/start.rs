@@ -237,6 +237,11 @@ impl Engine {
         }
     }
 
+    /// Stops it as one that could not go on: its state file stays, as that of one that was killed.
+    pub async fn abandon(self) {
+        self.halt(StopPods::Leave).await;
+    }
+
     /// The lock of the home goes last, with `self`: whoever has it finds the store free.
     async fn halt(&self, pods: StopPods) {
         self.stop.send_replace(Some(pods));

@@ -12,6 +12,7 @@ use crate::args::high::Common;
 use crate::daemon;
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
+use crate::fatal::Fatal;
 use crate::out::Notes;
 use crate::{place, said, saved};
 use choose::{Because, Choice, Cluster, choose};
@@ -34,6 +35,8 @@ pub(crate) struct Call<'a> {
     pub common: &'a Common,
     /// The process's surroundings.
     pub env: &'a Env,
+    /// Ends the command when its engine cannot be kept.
+    pub fatal: &'a Fatal,
 }
 
 impl Call<'_> {
@@ -85,7 +88,7 @@ fn asked(env: &Env) -> Outcome<PathBuf> {
 
 /// Opens the chosen cluster; the embedded engine is started if it does not run.
 async fn open(call: Call<'_>) -> Outcome<Session> {
-    let Call { common, env } = call;
+    let Call { common, env, fatal } = call;
     let home = call.home()?;
     let choice = call.choice(&home)?;
     let notes = call.notes();
@@ -99,8 +102,13 @@ async fn open(call: Call<'_>) -> Outcome<Session> {
         manager = JobManager::of(&connection);
     }
     if choice.cluster == Cluster::Local {
+        let (keeper, fatal) = (daemon::keep(home, env.clone(), notes), fatal.clone());
         // It ends with this process.
-        _ = daemon::keep(home, env.clone(), notes);
+        tokio::spawn(async move {
+            if let Ok(Some(failure)) = keeper.await {
+                fatal.tell(failure);
+            }
+        });
     }
     let place = match &choice.cluster {
         Cluster::Local => "the engine of this machine".to_owned(),

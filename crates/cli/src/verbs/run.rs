@@ -31,7 +31,7 @@ const SOON: Duration = Duration::from_secs(2);
 /// Runs it.
 pub(crate) async fn run(options: &RunOptions, call: Call<'_>) -> Outcome {
     let mut ends = Vec::new();
-    let result = submit_and_follow(options, call, &mut ends).await;
+    let result = call.fatal.or(Box::pin(submit_and_follow(options, call, &mut ends))).await;
     result_file::write(options.result_file.as_deref(), &result, &ends)?;
     result
 }

@@ -20,7 +20,7 @@ const WATCHES: usize = 64;
 /// Waits.
 pub(crate) async fn run(options: &WaitOptions, call: Call<'_>) -> Outcome {
     let mut ends = Vec::new();
-    let result = wait(options, call, &mut ends).await;
+    let result = call.fatal.or(Box::pin(wait(options, call, &mut ends))).await;
     result_file::write(options.result_file.as_deref(), &result, &ends)?;
     result
 }
