@@ -110,6 +110,14 @@ pub enum Error {
         /// The cluster's name.
         context: String,
     },
+    /// The cluster does not let anybody attach to the job's pod.
+    #[error("cannot attach to the pod of job {job:?}: {message}")]
+    Attach {
+        /// The job.
+        job: String,
+        /// What the cluster said.
+        message: String,
+    },
     /// The job was deleted while it was waited for.
     #[error("job {job:?} was deleted before it ended")]
     Gone {

@@ -4,6 +4,7 @@
 //! nothing else; it knows no command line, no server and no engine. The types of `windlass_model` and
 //! `windlass_manifest` that its signatures use are re-exported as [`model`] and [`manifest`].
 
+mod attach;
 mod cancel;
 pub mod connect;
 mod crowd;
@@ -31,6 +32,7 @@ pub mod world;
 pub use windlass_manifest as manifest;
 pub use windlass_model as model;
 
+pub use attach::{AttachEvent, AttachInput, AttachOutput, AttachTo, Attachment, StdinEnd};
 pub use cancel::CancelEffect;
 pub use connect::{ConnectError, Connection, Source, connect};
 pub use delete::DeleteOptions;

@@ -88,6 +88,8 @@ pub(crate) const LOG_CHUNK: usize = 64 << 10;
 /// A log of up to so many bytes is read from its beginning again after a lost connection, a longer one from the
 /// second that was reached.
 pub(crate) const LOG_AGAIN: u64 = 256 << 10;
+/// How often in a row it is tried to attach to a container that may just be starting or ending.
+pub(crate) const RESENDS: u32 = 6;
 /// How long a log may stay open and silent after its container has ended.
 pub(crate) const LOG_DRAIN: Duration = Duration::from_secs(10);
 /// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace, and

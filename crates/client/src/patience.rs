@@ -24,7 +24,7 @@ impl Patience {
     /// The pause before the next try; `None` when there is no point in one. `chance` shortens it by up to a quarter.
     pub(crate) fn pause(&mut self, now: Instant, fault: &Fault, chance: u8) -> Option<Duration> {
         let since = *self.since.get_or_insert(now);
-        let full = limits::FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(limits::LONGEST_PAUSE);
+        let full = growing(self.failures);
         let pause = full - full / 4 * u32::from(chance) / 256;
         let pause = pause.max(fault.retry_after.unwrap_or_default());
         self.failures += 1;
@@ -46,6 +46,11 @@ impl Patience {
     pub(crate) fn failures(&self) -> u32 {
         self.failures
     }
+}
+
+/// The pause after so many failures in a row.
+pub(crate) fn growing(failures: u32) -> Duration {
+    limits::FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(limits::LONGEST_PAUSE)
 }
 
 #[cfg(test)]

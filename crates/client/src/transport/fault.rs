@@ -69,7 +69,7 @@ impl Fault {
     }
 
     /// A fault of the client: the innermost cause says it best, and is said once.
-    pub(super) fn of_client(error: &kube::Error) -> Self {
+    pub(crate) fn of_client(error: &kube::Error) -> Self {
         if let kube::Error::Api(status) = error {
             let (reason, message) = (status.reason.clone(), status.message.clone());
             return Fault { code: status.code, reason, message, ..Fault::default() };

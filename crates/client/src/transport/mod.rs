@@ -39,7 +39,8 @@ impl JobManager {
         Ok(Answer { value, warnings: warnings::warnings(&headers) })
     }
 
-    async fn ask_bytes(&self, call: &Call) -> Result<(HeaderMap, Bytes), Fault> {
+    /// Sends a request and reads its answer in full; sends it again as [`limits`] says.
+    pub(crate) async fn ask_bytes(&self, call: &Call) -> Result<(HeaderMap, Bytes), Fault> {
         let mut patience = Patience::new(limits::REQUEST_BUDGET);
         let (mut perhaps_done, mut internal_errors) = (false, 0);
         loop {
@@ -109,7 +110,7 @@ impl JobManager {
     }
 
     /// The work's value, unless it takes longer than a request may.
-    async fn timed<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    pub(crate) async fn timed<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
         match future::select(std::pin::pin!(work), self.world.sleep(limits::REQUEST)).await {
             Either::Left((value, _)) => value,
             Either::Right(_) => Err(Fault::timeout(limits::REQUEST)),
