@@ -8,6 +8,7 @@ use crate::cluster::Call;
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
+use crate::fatal::Fatal;
 use crate::{out, runtime, verbs};
 
 /// Does what a command line asks for.
@@ -21,15 +22,16 @@ pub(crate) fn run(argv: &[OsString]) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return report(&Failure::new("starting", error)),
     };
-    let result = runtime.block_on(Box::pin(perform(request, &env)));
+    let fatal = Fatal::default();
+    let result = runtime.block_on(fatal.or(Box::pin(perform(request, &env, &fatal))));
     // A thread may be blocked in a write that nobody reads: it must not keep the process.
     runtime.shutdown_background();
     result.unwrap_or_else(|failure| report(&failure))
 }
 
 /// One verb.
-async fn perform(request: Request, env: &Env) -> Outcome {
-    let call = Call { common: &request.common, env };
+async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
+    let call = Call { common: &request.common, env, fatal };
     match request.act {
         Act::Run(options) => verbs::run::run(&options, call).await,
         Act::Submit(options) => verbs::submit::run(&options, call).await,

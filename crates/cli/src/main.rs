@@ -13,6 +13,7 @@ mod env;
 mod errors;
 mod exit;
 mod fail;
+mod fatal;
 mod out;
 mod place;
 mod print;

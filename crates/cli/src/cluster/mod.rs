@@ -5,19 +5,24 @@ pub(crate) mod choose;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windlass::{JobManager, Source};
+use windlass::{JobManager, Known, Source};
 use windlass_engine::Home;
 
 use crate::args::high::Common;
 use crate::daemon;
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
+use crate::fatal::Fatal;
 use crate::out::Notes;
 use crate::{place, said, saved};
 use choose::{Because, Choice, Cluster, choose};
 
 /// An engine on this machine that takes longer to say its version is not asked again.
 const PROMPT: Duration = Duration::from_secs(5);
+
+/// What every engine is, of whatever version: nobody waits for an answer to that. One that was killed a moment ago is
+/// started again by [`daemon::keep`], and asked again meanwhile.
+const ENGINE: Known = Known { version: Some((1, 36)), has_host_class: true, has_answered: true };
 
 /// A cluster that is ready to be asked.
 pub(crate) struct Session {
@@ -34,6 +39,8 @@ pub(crate) struct Call<'a> {
     pub common: &'a Common,
     /// The process's surroundings.
     pub env: &'a Env,
+    /// Ends the command when its engine cannot be kept.
+    pub fatal: &'a Fatal,
 }
 
 impl Call<'_> {
@@ -85,22 +92,22 @@ fn asked(env: &Env) -> Outcome<PathBuf> {
 
 /// Opens the chosen cluster; the embedded engine is started if it does not run.
 async fn open(call: Call<'_>) -> Outcome<Session> {
-    let Call { common, env } = call;
+    let Call { common, env, fatal } = call;
     let home = call.home()?;
     let choice = call.choice(&home)?;
     let notes = call.notes();
     let source = source(&choice.cluster, &home, env, notes).await?;
-    let unusable = |error| unusable(&choice, &error);
-    let mut connection = windlass::connect(&source).await.map_err(unusable)?;
+    let connection = windlass::connect(&source).await.map_err(|error| unusable(&choice, &error))?;
     let mut manager = JobManager::of(&connection);
-    if choice.cluster == Cluster::Local && has_gone(&manager, &home).await {
-        let source = self::source(&choice.cluster, &home, env, notes).await?;
-        connection = windlass::connect(&source).await.map_err(unusable)?;
-        manager = JobManager::of(&connection);
-    }
     if choice.cluster == Cluster::Local {
+        manager = manager.knowing(ENGINE);
+        let (keeper, fatal) = (daemon::keep(home, env.clone(), notes), fatal.clone());
         // It ends with this process.
-        _ = daemon::keep(home, env.clone(), notes);
+        tokio::spawn(async move {
+            if let Ok(Some(failure)) = keeper.await {
+                fatal.tell(failure);
+            }
+        });
     }
     let place = match &choice.cluster {
         Cluster::Local => "the engine of this machine".to_owned(),

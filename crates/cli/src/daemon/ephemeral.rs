@@ -61,8 +61,13 @@ fn owner_file(root: &Path) -> PathBuf {
 
 /// Whether the home of a command's environment has ended with its engine's owner.
 pub(crate) fn has_ended(home: &Home, env: &Env) -> bool {
-    let is_ephemeral = env.get(VARIABLE).is_some_and(|root| Path::new(root) == home.root());
-    is_ephemeral && !File::open(owner_file(home.root())).is_ok_and(|owner| owner.try_lock_shared().is_err())
+    is_below(home, env)
+        && !File::open(owner_file(home.root())).is_ok_and(|owner| owner.try_lock_shared().is_err())
+}
+
+/// Whether a command was started by the owner of this private home, or below it.
+pub(super) fn is_below(home: &Home, env: &Env) -> bool {
+    env.get(VARIABLE).is_some_and(|root| Path::new(root) == home.root())
 }
 
 /// Resolves when the owner of an ephemeral home is gone; never for any other home.

@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::statvfs::statvfs;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use windlass_engine::{Home, Images, Running};
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PASSING: Duration = Duration::from_secs(5);
 /// An engine that a command started by itself leaves when it was idle for so long.
 pub(crate) const IDLE_EXIT: Duration = Duration::from_secs(30 * 60);
+/// An engine that has less room than this, bytes, cannot go on.
+const ROOM: u64 = 64 << 10;
 /// The longest answer of a starting engine, bytes.
 const ANSWER_LIMIT: u64 = 64 << 10;
 /// The lock of starting, below a home.
@@ -53,6 +56,10 @@ pub(crate) async fn starting(home: &Home, exclusive: bool) -> Outcome<File> {
     };
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&place);
     let file = file.map_err(&fault)?;
+    // Nearly always nobody has it: no thread is needed to wait.
+    if if exclusive { file.try_lock() } else { file.try_lock_shared() }.is_ok() {
+        return Ok(file);
+    }
     let wait = tokio::task::spawn_blocking(move || {
         if exclusive { file.lock() } else { file.lock_shared() }.map(|()| file)
     });
@@ -173,14 +180,32 @@ pub(crate) async fn start(home: &Home, env: &Env, boot: &Boot) -> Outcome<Runnin
         Ok(Some(Answer::Ready)) => home
             .running()
             .ok_or_else(|| Failure::new(place(), "the engine ended right after its start").way_out(see())),
-        Ok(Some(Answer::Failed(why))) => Err(Failure::new("the engine did not start", why).way_out(see())),
-        Ok(None) => Err(Failure::new(place(), "the engine ended while it started").way_out(see())),
+        Ok(Some(Answer::Failed(why))) => {
+            let failure = || Failure::new("the engine did not start", why).way_out(see());
+            Err(full(home).unwrap_or_else(failure))
+        }
+        Ok(None) => {
+            let failure = || Failure::new(place(), "the engine ended while it started").way_out(see());
+            Err(full(home).unwrap_or_else(failure))
+        }
         Err(_) => {
             _ = child.start_kill();
             let text = format!("the engine was not ready after {} seconds", PATIENCE.as_secs());
             Err(Failure::new(place(), text).way_out(see()))
         }
     }
+}
+
+/// That there is no room for an engine's state, if there is none.
+pub(super) fn full(home: &Home) -> Option<Failure> {
+    let disk = statvfs(home.root()).ok()?;
+    (disk.blocks_available() * disk.fragment_size() < ROOM).then(|| {
+        Failure::new(
+            home.root().display().to_string(),
+            "no space is left on its disk: the engine cannot write",
+        )
+        .way_out("free some space, then go on: what was acknowledged is kept, what runs goes on")
+    })
 }
 
 /// This program again, as an engine: nothing of ours but a pipe for its answer.

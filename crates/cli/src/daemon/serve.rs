@@ -34,6 +34,8 @@ enum Next {
     Stop(StopPods),
     /// To leave, because it is idle.
     Rest(File),
+    /// To end, because it cannot go on.
+    Fail,
     /// To end, because its owner has gone.
     Vanish,
 }
@@ -126,6 +128,7 @@ async fn serve(boot: &Boot, env: &Env, ready: impl FnOnce() -> std::io::Result<(
             engine.rest().await;
             drop(starting);
         }
+        Next::Fail => engine.abandon().await,
         Next::Vanish => {
             tracing::info!("ending: whoever started this private engine has gone");
             engine.stop(StopPods::End).await;
@@ -148,8 +151,8 @@ async fn next(engine: &mut Engine, home: &Home, signals: &mut Signals) -> Next {
                 None => stay(engine),
             },
             cause = engine.stopped() => {
-                tracing::info!(cause, "the engine ends by itself");
-                return Next::Stop(StopPods::Leave);
+                tracing::error!(cause, "the engine ends by itself");
+                return Next::Fail;
             }
             () = &mut orphaned => return Next::Vanish,
             () = engine.idle() => if let Some(starting) = nobody_comes(engine, home) {

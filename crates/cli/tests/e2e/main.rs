@@ -7,6 +7,7 @@ mod home;
 
 mod engine;
 mod ephemeral;
+mod full_disk;
 mod idle;
 mod interrupts;
 mod jobs;
@@ -18,7 +19,9 @@ mod options;
 mod rights;
 mod run;
 mod service;
+mod stdin;
 mod storm;
 mod terminal;
+mod tty;
 mod versions;
 mod which_cluster;

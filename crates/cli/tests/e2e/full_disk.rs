@@ -1,0 +1,38 @@
+//! A disk without room: said as that, nothing acknowledged is lost, and all goes on when there is room again.
+//!
+//! The disk is a small one in memory, in a mount namespace of the test's own.
+
+use crate::home::{Home, finish};
+
+const SCRIPT: &str = r#"
+mkdir -p "$WINDLASS_HOME" && mount -t tmpfs -o size=2m tmpfs "$WINDLASS_HOME" || exit 77
+"$windlass" run -q --name kept -- echo kept || exit 1
+dd if=/dev/zero of="$WINDLASS_HOME/fill" bs=1k 2> /dev/null
+code=0
+for try in 1 2 3 4 5 6 7 8 9 10; do
+    test "$code" = 0 || break
+    "$windlass" run -- true
+    code=$?
+done
+echo "full: $code"
+rm "$WINDLASS_HOME/fill"
+"$windlass" logs -q kept
+"$windlass" run -q -- echo again
+echo "room: $?"
+"$windlass" down --force
+"#;
+
+#[test]
+fn a_full_disk_is_named_and_nothing_acknowledged_is_lost() {
+    let home = Home::new();
+    let mut command = home.program("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", SCRIPT]);
+    command.env("windlass", env!("CARGO_BIN_EXE_windlass"));
+    let ended = finish(command);
+    if ended.code != Some(0) && (ended.code == Some(77) || ended.stderr.contains("unshare")) {
+        // A system that lets nobody mount: the store's own tests have the faults of a disk.
+        return;
+    }
+    assert_eq!(ended.stdout, "kept\nfull: 125\nkept\nagain\nroom: 0\n", "{ended:?}");
+    assert!(ended.stderr.contains("no space is left") || ended.stderr.contains("No space left"), "{ended:?}");
+}
