@@ -117,6 +117,8 @@ pub enum Subresource {
     Eviction,
     /// `/binding` of a pod.
     Binding,
+    /// `/attach` of a pod.
+    Attach,
     /// `/token` of a service account.
     Token,
 }

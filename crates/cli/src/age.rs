@@ -33,9 +33,9 @@ fn two(seconds: i64, big: i64, big_name: char, small: i64, small_name: char) -> 
     }
 }
 
-/// How long ago `then` was.
+/// How long ago `then` was. Clocks differ and jump: what is still to come was just now.
 pub(crate) fn since(then: Timestamp, now: Timestamp) -> String {
-    human(now.as_second() - then.as_second())
+    human((now.as_second() - then.as_second()).max(0))
 }
 
 #[cfg(test)]

@@ -15,8 +15,3 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn after(duration: Duration) -> Instant {
     Instant::now() + duration
 }
-
-/// How long it is until then; nothing if it is over.
-pub(crate) fn until(moment: Instant) -> Duration {
-    moment.saturating_duration_since(Instant::now())
-}

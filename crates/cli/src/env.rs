@@ -19,7 +19,7 @@ pub(crate) struct Env {
     pub vars: BTreeMap<String, String>,
     /// Names of the variables that are not UTF-8: they cannot be sent to Kubernetes, and the user is told.
     pub unreadable: Vec<String>,
-    /// The user's name as the system knows it.
+    /// The user's name as the system knows it, where no variable tells it.
     pub login: Option<String>,
     /// The working directory, if there still is one.
     pub cwd: Option<PathBuf>,
@@ -39,7 +39,6 @@ impl Env {
     /// Reads the process's surroundings: the one place that does.
     pub(crate) fn read() -> Env {
         let mut env = Env {
-            login: User::from_uid(geteuid()).ok().flatten().map(|user| user.name),
             cwd: std::env::current_dir().ok(),
             stdout_terminal: std::io::stdout().is_terminal(),
             stderr_terminal: std::io::stderr().is_terminal(),
@@ -56,11 +55,20 @@ impl Env {
             }
         }
         env.unreadable.sort();
+        if env.user().is_none() {
+            // The system's user database is read only by those who need it.
+            env.login = Env::system_login();
+        }
         env.home_network = env.windlass_home().and_then(|home| network::network(&home));
         if env.home_network.is_some() {
             env.local_network = network::network(&env.local);
         }
         env
+    }
+
+    /// The user's name as the system knows it.
+    pub(crate) fn system_login() -> Option<String> {
+        User::from_uid(geteuid()).ok().flatten().map(|user| user.name)
     }
 
     /// A variable's value; an empty one counts as unset, as in a shell's `${NAME:-}`.

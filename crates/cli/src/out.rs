@@ -1,6 +1,7 @@
 //! The two streams of the program: data to stdout, everything else to stderr.
 
 use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::fail::{Failure, Outcome};
 use crate::progress;
@@ -22,11 +23,23 @@ pub(crate) fn fault(error: &std::io::Error) -> Failure {
     }
 }
 
+/// Whether the terminal ends no line by itself.
+static RAW: AtomicBool = AtomicBool::new(false);
+
+/// The terminal shows bytes as they are, from now on or no longer.
+pub(crate) fn set_raw(raw: bool) {
+    RAW.store(raw, Ordering::Relaxed);
+}
+
 /// Writes a line for a person to stderr. Nobody may be there to read it: that is no fault.
 pub(crate) fn say(text: &str) {
     progress::clear();
     let mut stderr = std::io::stderr().lock();
-    _ = writeln!(stderr, "{text}");
+    _ = if RAW.load(Ordering::Relaxed) {
+        write!(stderr, "\r{}\r\n", text.replace('\n', "\r\n"))
+    } else {
+        writeln!(stderr, "{text}")
+    };
 }
 
 /// What goes to stderr besides errors.

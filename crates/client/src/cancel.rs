@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use windlass_manifest::marks::Cancellation;
 use windlass_manifest::{CancelPlan, cancel, marks};
 
+use crate::patience::Patience;
 use crate::transport::{Answer, Call, segment};
 use crate::{JobManager, Result, limits};
 
@@ -30,13 +31,15 @@ impl JobManager {
     pub async fn cancel(&self, name: &str, who: &str, why: Option<&str>) -> Result<CancelEffect> {
         let record =
             Cancellation { who: who.to_owned(), when: self.world.now(), why: why.map(str::to_owned) };
-        let mut tries = 0;
+        let (mut tries, mut patience) = (0, Patience::new(limits::REQUEST_BUDGET));
+        // What was asked for by a sending whose answer was lost.
+        let mut sent = None;
         loop {
             let (patch, effect) = match cancel(&self.job(name).await?, &record) {
                 CancelPlan::Stop(patch) => (patch, CancelEffect::Stopping),
                 CancelPlan::NeverStart(patch) => (patch, CancelEffect::NeverStarts),
-                CancelPlan::Ended => return Ok(CancelEffect::AlreadyEnded),
-                CancelPlan::Cancelled => return Ok(CancelEffect::AlreadyCancelled),
+                CancelPlan::Ended => return Ok(sent.unwrap_or(CancelEffect::AlreadyEnded)),
+                CancelPlan::Cancelled => return Ok(sent.unwrap_or(CancelEffect::AlreadyCancelled)),
             };
             let call = Call::new(Method::PATCH, self.job_path(name))
                 .query("fieldManager", marks::WINDLASS)
@@ -45,6 +48,14 @@ impl JobManager {
             match self.ask::<Job>(call).await {
                 Ok(Answer { .. }) => return Ok(effect),
                 Err(fault) if fault.is_conflict() && tries < limits::CONFLICTS => {}
+                // What became of it is read, and the patch computed anew.
+                Err(fault) if fault.may_pass() && tries < limits::CONFLICTS => {
+                    let Some(pause) = self.pause(&mut patience, &fault) else {
+                        return Err(self.error(name, fault));
+                    };
+                    sent = sent.or(fault.may_be_done().then_some(effect));
+                    self.world.sleep(pause).await;
+                }
                 Err(fault) => return Err(self.error(name, fault)),
             }
         }
@@ -69,7 +80,7 @@ impl JobManager {
                 segment(pod.metadata.name.as_deref().unwrap_or_default())
             );
             let options = json!({ "gracePeriodSeconds": 0, "preconditions": { "uid": pod.metadata.uid } });
-            match self.ask::<Value>(Call::new(Method::DELETE, path).json(&options)).await {
+            match self.ask::<Value>(Call::new(Method::DELETE, path).json(&options).repeatable()).await {
                 Ok(_) => {}
                 Err(fault) if fault.is_not_found() || fault.is_conflict() => {}
                 Err(fault) => return Err(self.error(name, fault)),

@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::slim::SlimJob;
 use crate::transport::Call;
 use crate::{JobManager, Result};
 
@@ -14,16 +15,27 @@ pub struct DeleteOptions {
 }
 
 impl JobManager {
-    /// Deletes a job; the cluster ends and deletes its pods in the background.
+    /// Deletes a job; the cluster ends and deletes its pods in the background. Without a uid it is the job that is
+    /// there when the call begins: a retry never meets another one of the same name.
     ///
     /// # Errors
     /// `NotFound`, `Conflict` when the uid is another one, and what every call may answer.
     pub async fn delete(&self, name: &str, options: &DeleteOptions) -> Result<()> {
-        let mut body = json!({ "propagationPolicy": "Background" });
-        if let Some(uid) = &options.uid {
-            body["preconditions"] = json!({ "uid": uid });
+        let uid = match &options.uid {
+            Some(uid) => Some(uid.clone()),
+            None => self
+                .ask::<SlimJob>(Call::get(self.job_path(name)))
+                .await
+                .map(|job| job.value.0.metadata.uid)
+                .map_err(|fault| self.error(name, fault))?,
+        };
+        let body = json!({ "propagationPolicy": "Background", "preconditions": { "uid": uid } });
+        let call = Call::new(Method::DELETE, self.job_path(name)).json(&body).repeatable();
+        match self.ask::<Value>(call).await {
+            Ok(_) => Ok(()),
+            // It went, or another one has its name: the sending before this one, whose answer was lost, did it.
+            Err(fault) if fault.perhaps_done && (fault.is_not_found() || fault.is_conflict()) => Ok(()),
+            Err(fault) => Err(self.error(name, fault)),
         }
-        let call = Call::new(Method::DELETE, self.job_path(name)).json(&body);
-        self.ask::<Value>(call).await.map(drop).map_err(|fault| self.error(name, fault))
     }
 }

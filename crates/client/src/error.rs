@@ -18,12 +18,14 @@ pub enum Error {
         message: String,
     },
     /// The cluster does not know who asks.
-    #[error("{context} does not accept the credentials: {message}; log in again, or choose another context")]
+    #[error("{context} does not accept the credentials: {message}; {login}, or choose another context")]
     Unauthorized {
         /// The cluster's name.
         context: String,
         /// What the server said.
         message: String,
+        /// How to renew the login: what the kubeconfig's credentials come from.
+        login: String,
     },
     /// The user may not do it.
     #[error("not allowed on {context}: {message}; ask for this right, or choose another namespace")]
@@ -46,6 +48,20 @@ pub enum Error {
     NoNamespace {
         /// What was asked for.
         namespace: String,
+        /// The cluster's name.
+        context: String,
+    },
+    /// The namespace is being deleted, and takes nothing new.
+    #[error("namespace {namespace:?} on {context} is being deleted; choose another with -n")]
+    NamespaceEnding {
+        /// What was asked for.
+        namespace: String,
+        /// The cluster's name.
+        context: String,
+    },
+    /// The token of a next page is too old: the list has to be read from its first page again.
+    #[error("{context} no longer knows the list that was begun; list again from the first page")]
+    Expired {
         /// The cluster's name.
         context: String,
     },
@@ -93,6 +109,14 @@ pub enum Error {
     NoHostClass {
         /// The cluster's name.
         context: String,
+    },
+    /// The cluster does not let anybody attach to the job's pod.
+    #[error("cannot attach to the pod of job {job:?}: {message}")]
+    Attach {
+        /// The job.
+        job: String,
+        /// What the cluster said.
+        message: String,
     },
     /// The job was deleted while it was waited for.
     #[error("job {job:?} was deleted before it ended")]

@@ -1,21 +1,18 @@
 //! The truth about one job while it changes: two watches, of the Job and of its pods, as one state.
 //!
-//! A lost watch is made again, after 410 from a new list; nothing is asked of a job that has ended already.
+//! Nothing is asked of a job that has ended already.
 
-use std::time::Duration;
-
-use futures::future::BoxFuture;
 use futures::stream::{BoxStream, select};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::runtime::watcher;
 use windlass_manifest::{JobStatus, Phase, Seen, observe, observe_gone};
 
+use crate::patience::Patience;
 use crate::pods::{Pods, Table};
 use crate::transport::Fault;
 use crate::view::pod_selector;
+use crate::watch::{News, Selection, Since, is_older, watch};
 use crate::{JobManager, Result, limits};
 
 /// One job, as it was last seen.
@@ -25,11 +22,6 @@ pub(crate) struct Feed {
     job: Job,
     pods: Pods,
     changes: BoxStream<'static, Change>,
-    /// Whether the list that is being read has named the job.
-    listed: bool,
-    failures: u32,
-    /// The pause after a failure, as long as it lasts.
-    pausing: Option<BoxFuture<'static, ()>>,
     ended: bool,
     gone: bool,
 }
@@ -43,8 +35,8 @@ pub(crate) enum Sight {
 }
 
 enum Change {
-    Job(Box<watcher::Result<watcher::Event<Job>>>),
-    Pod(Box<watcher::Result<watcher::Event<Pod>>>),
+    Job(Box<Result<News<Job>, Fault>>),
+    Pod(Box<Result<News<Pod>, Fault>>),
 }
 
 impl Feed {
@@ -54,11 +46,22 @@ impl Feed {
         Ok(Feed::of(manager, job, with_pods))
     }
 
-    /// Looks at a job that somebody has just read or made.
+    /// Looks at a job that somebody has just read.
     pub(crate) fn of(manager: &JobManager, job: Job, with_pods: bool) -> Self {
+        Feed::begin(manager, job, with_pods, false)
+    }
+
+    /// Looks at a job that was made by the last request, with its pods: what happens is watched from there on.
+    pub(crate) fn of_new(manager: &JobManager, job: Job) -> Self {
+        Feed::begin(manager, job, true, true)
+    }
+
+    fn begin(manager: &JobManager, job: Job, with_pods: bool, is_new: bool) -> Self {
         let name = job.metadata.name.clone().unwrap_or_default();
         let pods = match (with_pods, pod_selector(&job)) {
             (false, _) => Pods::NotAsked,
+            // A job that has just been made has none, and is told of every one.
+            (true, Some(_)) if is_new => Pods::Known(Table::default()),
             (true, Some(_)) => Pods::Coming(Table::default()),
             // Without a selector the job has no pods.
             (true, None) => Pods::Known(Table::default()),
@@ -66,21 +69,9 @@ impl Feed {
         let ended = has_ended(&job);
         let changes = match ended {
             true => futures::stream::empty().boxed(),
-            false => changes(manager, &name, &job, with_pods),
+            false => changes(manager, &name, &job, with_pods, is_new),
         };
-        let manager = manager.clone();
-        Feed {
-            manager,
-            name,
-            job,
-            pods,
-            changes,
-            listed: false,
-            failures: 0,
-            pausing: None,
-            ended,
-            gone: false,
-        }
+        Feed { manager: manager.clone(), name, job, pods, changes, ended, gone: false }
     }
 
     /// The job as it was last seen.
@@ -96,10 +87,6 @@ impl Feed {
     /// Waits for a change and tells the status after it. After a final status there is nothing more to ask.
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Result<Sight> {
-        if let Some(pausing) = &mut self.pausing {
-            pausing.await;
-            self.pausing = None;
-        }
         if self.ended {
             return self.finish().await;
         }
@@ -116,7 +103,6 @@ impl Feed {
         }
         match &self.pods {
             Pods::Coming(_) => Ok(Sight::Nothing),
-            _ if self.pausing.is_some() => Ok(Sight::Nothing),
             _ => Ok(Sight::Status(Box::new(self.status()))),
         }
     }
@@ -124,7 +110,7 @@ impl Feed {
     /// Takes the changes that are there already, a bounded number: one look at many pods serves them all.
     fn take_more(&mut self) -> Result<bool> {
         for _ in 0..limits::PAGE {
-            if self.pausing.is_some() || has_ended(&self.job) {
+            if has_ended(&self.job) {
                 break;
             }
             let Some(change) = self.changes.next().now_or_never() else { break };
@@ -138,13 +124,14 @@ impl Feed {
     /// Takes a change; true if the job is gone.
     fn take(&mut self, change: Option<Change>) -> Result<bool> {
         match change {
-            Some(Change::Job(event)) => match *event {
-                Ok(event) => return Ok(self.on_job(event)),
-                Err(error) => self.on_error(&error)?,
+            Some(Change::Job(news)) => match *news {
+                Ok(news) => return Ok(self.on_job(news)),
+                Err(fault) => return Err(self.manager.error(&self.name, fault)),
             },
-            Some(Change::Pod(event)) => match *event {
-                Ok(event) => self.pods.take(event, self.job.metadata.uid.as_deref()),
-                Err(error) => self.on_pod_error(&error)?,
+            Some(Change::Pod(news)) => match *news {
+                Ok(news) => self.pods.take(news, self.job.metadata.uid.as_deref()),
+                Err(fault) if fault.is_forbidden() => self.pods = Pods::Forbidden,
+                Err(fault) => return Err(self.manager.error(&self.name, fault)),
             },
             None => {
                 let fault = Fault::silent("the watch ended without a reason");
@@ -162,17 +149,8 @@ impl Feed {
     /// the two watches are not in step: an exit code that is still on its way must not be missed.
     async fn finish(&mut self) -> Result<Sight> {
         if !self.knows_enough() {
-            let mut failures = 0;
-            let pods = loop {
-                match self.manager.pods_of(&self.job).await {
-                    Err(fault) if fault.may_pass() && failures < limits::RECONNECTS => {
-                        self.manager.world.sleep(pause(failures)).await;
-                        failures += 1;
-                    }
-                    pods => break self.manager.readable(pods, &self.name)?,
-                }
-            };
-            match pods {
+            let pods = self.manager.pods_of_ended(&self.job).await;
+            match self.manager.readable(pods, &self.name)? {
                 Some(pods) => self.pods.replace(pods),
                 None => self.pods = Pods::Forbidden,
             }
@@ -192,98 +170,76 @@ impl Feed {
         }
     }
 
-    /// Takes an event of the job; true if the job is gone.
-    fn on_job(&mut self, event: watcher::Event<Job>) -> bool {
+    /// Takes news of the job; true if it is gone. What is older than what is known is passed over: a list is the
+    /// truth of its moment, the lines of a watch may come twice and late.
+    fn on_job(&mut self, news: News<Job>) -> bool {
         let is_same = |job: &Job| job.metadata.uid == self.job.metadata.uid;
-        match event {
-            // Comes before the server was asked: no sign that it answers again.
-            watcher::Event::Init => {
-                self.listed = false;
-                return false;
-            }
-            watcher::Event::InitApply(job) | watcher::Event::Apply(job) => {
-                if !is_same(&job) {
-                    return true;
-                }
-                self.listed = true;
+        let version = |job: &Job| job.metadata.resource_version.clone();
+        let is_late = |job: &Job| is_older(version(job).as_deref(), version(&self.job).as_deref());
+        match news {
+            News::All(list) => match list.into_iter().find(is_same) {
+                Some(job) => self.job = job,
+                None => return true,
+            },
+            News::Is(job) | News::Gone(job) if is_late(&job) => {}
+            News::Is(job) if is_same(&job) => self.job = job,
+            News::Gone(job) if is_same(&job) => {
                 self.job = job;
-            }
-            watcher::Event::InitDone => return !self.listed,
-            watcher::Event::Delete(job) => {
-                if is_same(&job) {
-                    self.job = job;
-                }
                 return true;
             }
+            // Another job has its name, or has had it since.
+            News::Is(_) | News::Gone(_) => return true,
         }
-        self.failures = 0;
         false
-    }
-
-    fn on_pod_error(&mut self, error: &watcher::Error) -> Result<()> {
-        if !fault(error).is_forbidden() {
-            return self.on_error(error);
-        }
-        // The watcher would go on asking, and its pauses would keep the job's own changes waiting.
-        self.changes = changes(&self.manager, &self.name, &self.job, false);
-        self.pods = Pods::Forbidden;
-        Ok(())
-    }
-
-    /// Pauses after a lost watch, longer each time; gives up on what no retry mends.
-    fn on_error(&mut self, error: &watcher::Error) -> Result<()> {
-        let fault = fault(error);
-        tracing::debug!(job = self.name, code = fault.code, message = fault.message, "watch lost");
-        let is_expired = fault.code == 410;
-        if !(is_expired || fault.may_pass()) || self.failures >= limits::RECONNECTS {
-            return Err(self.manager.error(&self.name, fault));
-        }
-        if is_expired && matches!(error, watcher::Error::WatchStartFailed(_)) {
-            // kube's watcher lists anew when a watch ends with 410, but asks again and again for one that does not
-            // begin.
-            let with_pods = !matches!(self.pods, Pods::NotAsked | Pods::Forbidden);
-            self.changes = changes(&self.manager, &self.name, &self.job, with_pods);
-        }
-        if !is_expired || self.failures > 0 {
-            self.pausing = Some(self.manager.world.sleep(pause(self.failures)));
-        }
-        self.failures += 1;
-        Ok(())
     }
 }
 
-fn has_ended(job: &Job) -> bool {
+impl JobManager {
+    /// The pods of a job that has ended, for as long as it takes to read them.
+    pub(crate) async fn pods_of_ended(&self, job: &Job) -> Result<Vec<Pod>, Fault> {
+        let mut patience = Patience::new(limits::STREAM_BUDGET);
+        loop {
+            let fault = match self.pods_of(job).await {
+                Err(fault) if fault.may_pass() => fault,
+                pods => return pods,
+            };
+            let Some(pause) = self.pause(&mut patience, &fault) else { return Err(fault) };
+            self.world.sleep(pause).await;
+        }
+    }
+}
+
+pub(crate) fn has_ended(job: &Job) -> bool {
     observe(job, Seen::NotAsked, Seen::NotAsked).phase.is_final()
 }
 
-fn has_succeeded(job: &Job) -> bool {
+pub(crate) fn has_succeeded(job: &Job) -> bool {
     observe(job, Seen::NotAsked, Seen::NotAsked).phase == Phase::Succeeded
 }
 
-/// How long to wait after so many failures in a row.
-pub(crate) fn pause(failures: u32) -> Duration {
-    limits::FIRST_PAUSE.saturating_mul(1 << failures.min(16)).min(limits::LONGEST_PAUSE)
-}
-
-fn changes(manager: &JobManager, name: &str, job: &Job, with_pods: bool) -> BoxStream<'static, Change> {
-    let jobs: Api<Job> = Api::namespaced(manager.client.clone(), &manager.namespace);
-    let of_job = watcher::Config::default().fields(&format!("metadata.name={name}"));
-    let jobs = watcher(jobs, of_job).map(|event| Change::Job(Box::new(event)));
+/// Both watches as one. That of a new job goes on from its creation; its pods come without a list, because a
+/// revision of jobs need not be one of pods.
+fn changes(
+    manager: &JobManager,
+    name: &str,
+    job: &Job,
+    with_pods: bool,
+    is_new: bool,
+) -> BoxStream<'static, Change> {
+    let version = job.metadata.resource_version.clone().filter(|_| is_new);
+    let of_job = Selection {
+        path: manager.jobs_path(),
+        selector: Some(("fieldSelector", format!("metadata.name={name}"))),
+        keeps: None,
+    };
+    let jobs = watch::<Job>(manager, of_job, version.map_or(Since::List, Since::Version));
+    let jobs = jobs.map(|news| Change::Job(Box::new(news)));
     let Some(selector) = pod_selector(job).filter(|_| with_pods) else { return jobs.boxed() };
-    let pods: Api<Pod> = Api::namespaced(manager.client.clone(), &manager.namespace);
-    let pods = watcher(pods, watcher::Config::default().labels(&selector));
-    let pods = pods.map(|event| Change::Pod(Box::new(event)));
-    select(jobs, pods).boxed()
-}
-
-fn fault(error: &watcher::Error) -> Fault {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => Fault::from(error),
-        watcher::Error::WatchError(status) => {
-            Fault { code: status.code, reason: status.reason.clone(), message: status.message.clone() }
-        }
-        other => Fault::silent(other),
-    }
+    let of_pods = Selection {
+        path: manager.core_path("pods"),
+        selector: Some(("labelSelector", selector)),
+        keeps: None,
+    };
+    let pods = watch::<Pod>(manager, of_pods, if is_new { Since::Now } else { Since::List });
+    select(jobs, pods.map(|news| Change::Pod(Box::new(news)))).boxed()
 }

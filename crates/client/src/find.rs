@@ -1,10 +1,10 @@
 //! Finds the job that a person means: a name, a submission id, a unique prefix, or `last`.
 
-use k8s_openapi::api::batch::v1::Job;
 use windlass_manifest::marks;
 
+use crate::slim::SlimJob;
 use crate::transport::{Answer, Call};
-use crate::{Error, JobManager, JobPage, ListFilter, Result, limits};
+use crate::{Error, JobManager, ListFilter, Result, StatusPage, limits};
 
 impl JobManager {
     /// The name of the job that is meant. An exact name wins over `last`, that over an id, an id over a prefix;
@@ -16,7 +16,7 @@ impl JobManager {
         let text = text.strip_prefix("job/").or_else(|| text.strip_prefix("jobs/")).unwrap_or(text);
         let not_found = || Error::NotFound { job: text.to_owned(), namespace: self.namespace.clone() };
         if windlass_model::JobName::parse(text).is_ok() {
-            match self.ask::<Job>(Call::get(self.job_path(text))).await {
+            match self.ask::<SlimJob>(Call::get(self.job_path(text))).await {
                 Ok(Answer { .. }) => return Ok(text.to_owned()),
                 Err(fault) if fault.is_not_found() => {}
                 Err(fault) => return Err(self.error(text, fault)),
@@ -39,8 +39,7 @@ impl JobManager {
     async fn last(&self) -> Result<Option<String>> {
         let mut last = None;
         self.each_page(ListFilter { only_ours: true, ..ListFilter::default() }, |page| {
-            let newest =
-                page.jobs.iter().filter_map(|(job, status)| Some((status.times.age(), name(job)?))).max();
+            let newest = page.jobs.iter().map(|job| (job.times.age(), job.name.clone())).max();
             last = last.take().max(newest);
             true
         })
@@ -53,8 +52,8 @@ impl JobManager {
             return Ok(None);
         }
         let labels = Some(format!("{}={id}", marks::SUBMISSION));
-        let page = self.list(&ListFilter { labels, limit: 1, ..ListFilter::default() }).await?;
-        Ok(page.jobs.first().and_then(|(job, _)| name(job)))
+        let page = self.statuses(&ListFilter { labels, limit: 1, ..ListFilter::default() }).await?;
+        Ok(page.jobs.into_iter().next().map(|job| job.name))
     }
 
     /// The server has no selector for prefixes: the names of the namespace are read page by page, as far as it
@@ -62,11 +61,13 @@ impl JobManager {
     async fn by_prefix(&self, prefix: &str) -> Result<Vec<String>> {
         let mut fits = Vec::new();
         self.each_page(ListFilter::default(), |page| {
-            let names = page.jobs.iter().filter_map(|(job, status)| {
-                let id = status.submission.as_deref().unwrap_or_default();
-                name(job).filter(|name| name.starts_with(prefix) || id.starts_with(prefix))
-            });
-            fits.extend(names);
+            for job in &page.jobs {
+                let has_id = job.submission.as_deref().is_some_and(|id| id.starts_with(prefix));
+                // A list that had to be begun again names some of them twice.
+                if (has_id || job.name.starts_with(prefix)) && !fits.contains(&job.name) {
+                    fits.push(job.name.clone());
+                }
+            }
             fits.len() < limits::CANDIDATES
         })
         .await?;
@@ -74,10 +75,22 @@ impl JobManager {
         Ok(fits)
     }
 
-    /// Reads page after page as long as the reader wants more.
-    async fn each_page(&self, mut filter: ListFilter, mut read: impl FnMut(&JobPage) -> bool) -> Result<()> {
+    /// Reads page after page as long as the reader wants more; from the first again when they have expired.
+    async fn each_page(
+        &self,
+        mut filter: ListFilter,
+        mut read: impl FnMut(&StatusPage) -> bool,
+    ) -> Result<()> {
+        let mut restarts = 0;
         for _ in 0..limits::PAGES {
-            let page = self.list(&filter).await?;
+            let page = match self.statuses(&filter).await {
+                Err(Error::Expired { .. }) if restarts < limits::RELISTS => {
+                    filter.continue_token = None;
+                    restarts += 1;
+                    continue;
+                }
+                page => page?,
+            };
             if !read(&page) || page.continue_token.is_none() {
                 break;
             }
@@ -85,8 +98,4 @@ impl JobManager {
         }
         Ok(())
     }
-}
-
-fn name(job: &Job) -> Option<String> {
-    job.metadata.name.clone()
 }

@@ -40,7 +40,10 @@ impl JobManager {
         options: LogOptions,
     ) -> BoxStream<'static, Result<FollowEvent>> {
         let manager = self.in_namespace(&submitted.namespace);
-        let feed = Feed::of(&manager, submitted.job.clone(), true);
+        let feed = match submitted.is_new {
+            true => Feed::of_new(&manager, submitted.job.clone()),
+            false => Feed::of(&manager, submitted.job.clone(), true),
+        };
         events(Ok(Follower::new(manager, feed, options)))
     }
 }

@@ -4,33 +4,43 @@
 //! nothing else; it knows no command line, no server and no engine. The types of `windlass_model` and
 //! `windlass_manifest` that its signatures use are re-exported as [`model`] and [`manifest`].
 
+mod attach;
 mod cancel;
 pub mod connect;
+mod crowd;
 mod delete;
+mod door;
 mod error;
 mod feed;
 mod find;
 mod follow;
 mod limits;
+mod list;
 mod logs;
 mod manager;
+mod pages;
+mod patience;
 mod pods;
+mod slim;
 mod submit;
 mod transport;
 mod view;
 mod wait;
+mod watch;
 pub mod world;
 
 pub use windlass_manifest as manifest;
 pub use windlass_model as model;
 
+pub use attach::{AttachEvent, AttachInput, AttachOutput, AttachTo, Attachment, StdinEnd};
 pub use cancel::CancelEffect;
 pub use connect::{ConnectError, Connection, Source, connect};
 pub use delete::DeleteOptions;
 pub use error::{Error, Result};
 pub use follow::FollowEvent;
+pub use list::{JobPage, ListFilter, StatusPage};
 pub use logs::{LogChunk, LogEvent, LogOptions, LogStream};
-pub use manager::JobManager;
+pub use manager::{JobManager, Known};
 pub use submit::{SubmitOptions, Submitted};
-pub use view::{JobPage, JobView, ListFilter};
+pub use view::JobView;
 pub use wait::Outcome;

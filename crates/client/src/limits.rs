@@ -1,34 +1,80 @@
-//! Every bound of this crate, in one place.
+//! Every bound of this crate, in one place; and how patient it is with a cluster that has a bad day.
+//!
+//! | what fails | how often it is tried again |
+//! |---|---|
+//! | a cluster that has never answered does not answer | not at all: the user has named the wrong one, or it is down |
+//! | no answer, connection lost, 408, 429, 502, 503, 504 | for [`REQUEST_BUDGET`] |
+//! | 500 (often for good: a webhook, a bug) | [`INTERNAL_ERRORS`] times within that |
+//! | 401 | once, with the credentials read anew (token file, exec plugin, kubeconfig) |
+//! | 409 to a change that was computed from what was read | [`CONFLICTS`] times, computed anew |
+//! | a watch or a log that breaks off, whatever of the above did it | for [`STREAM_BUDGET`] without a sign of life |
+//! | 410 to a watch, a silent watch | it begins again with a list; 410 to the next page of a list: from page one |
+//! | anything else | not at all |
+//!
+//! Only what may be repeated is sent again: what reads; the creation of a job, whose name is the same each time; a
+//! deletion that names the uid. Pauses grow from [`FIRST_PAUSE`] to [`LONGEST_PAUSE`], each shortened at random by up
+//! to a quarter so that many clients do not come back at once; a server's `Retry-After` is waited for if it is
+//! longer, and the fault is handed out at once if it asks for more than what is left of the budget.
+//! All of it is measured with the monotonic clock.
 
 use std::time::Duration;
 
-/// How long making a connection may take.
+/// How long making a connection may take, with its TLS handshake.
 pub(crate) const CONNECT: Duration = Duration::from_secs(5);
-/// How long a request may take until it is answered in full; streams until their first byte.
+/// How long a request may take until its answer begins, and how long the answer may take then.
 pub(crate) const REQUEST: Duration = Duration::from_secs(20);
+/// How long credentials may take to be read anew: an exec plugin may ask somewhere else.
+pub(crate) const RENEWAL: Duration = Duration::from_secs(60);
+/// For how long a request that may be repeated is sent again, from its first failure: an API server or an engine
+/// starts again in less.
+pub(crate) const REQUEST_BUDGET: Duration = Duration::from_secs(30);
+/// How often 500 is answered with the same request again.
+pub(crate) const INTERNAL_ERRORS: u32 = 4;
+/// For how long a watch or a log that was lost is made again without any answer.
+pub(crate) const STREAM_BUDGET: Duration = Duration::from_secs(600);
+/// The first pause after a failure; each next one is twice as long.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause after a failure.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a watch is asked to last; real servers end one after five to ten minutes if they are not told.
+pub(crate) const WATCH: Duration = Duration::from_secs(290);
+/// A watch that brought nothing for so long, not even a bookmark (servers send one a minute), begins again with a
+/// list.
+pub(crate) const WATCH_SILENCE: Duration = Duration::from_secs(150);
+/// A watch that lasted for so long was a good one, even if nothing changed.
+pub(crate) const WATCH_LIVED: Duration = Duration::from_secs(20);
+/// The longest event of a watch, in bytes: an object is at most some 3 MB.
+pub(crate) const EVENT: usize = 32 << 20;
+/// A connection that answers no ping is given up: the pause before one, and how long its answer may take.
+pub(crate) const PING: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// Requests that share one connection; the next ones get another. Servers take 100 or more.
+pub(crate) const LANE: usize = 80;
+/// How many bytes of one answer may be on their way to a reader that does not read.
+pub(crate) const WINDOW: u32 = 1 << 20;
 /// The longest answer that is read, in bytes: a page of 500 jobs is at most some 10 MB.
 pub(crate) const ANSWER: usize = 256 << 20;
+/// The longest refusal that is read, in bytes.
+pub(crate) const REFUSAL: usize = 1 << 20;
 /// Jobs, pods or events on a page.
 pub(crate) const PAGE: u32 = 500;
-/// Pages of one job's pods or events.
-pub(crate) const PAGES: usize = 400;
+/// Pages of one list: 1,000,000 objects.
+pub(crate) const PAGES: usize = 2_000;
+/// How often a list begins again because its pages expired while they were read.
+pub(crate) const RELISTS: u32 = 3;
 /// How many derived names are tried when each is taken by a stranger.
 pub(crate) const NAMES: u32 = 5;
 /// How often a change is tried again when somebody else changed the object meanwhile.
 pub(crate) const CONFLICTS: u32 = 10;
 /// Jobs that an ambiguous prefix names in its message.
 pub(crate) const CANDIDATES: usize = 5;
-/// How often a submission, or a request that only reads, is sent again when its connection was lost: about six
-/// seconds, in which an engine that died is started again.
-pub(crate) const RESENDS: u32 = 6;
-/// Jobs whose pods are asked for by uid in one request: more would not fit into an address.
-pub(crate) const UIDS: usize = 25;
-/// The first pause after a lost connection; each next one is twice as long.
-pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause after a lost connection.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How many times in a row a lost connection is made again: about ten minutes.
-pub(crate) const RECONNECTS: u32 = 120;
+/// Jobs whose pods are asked for by uid in one request: more would not fit into an address that every proxy takes.
+pub(crate) const UIDS: usize = 100;
+/// Lists of pods that are read at the same time for a page of jobs.
+pub(crate) const POD_LISTS: usize = 4;
+/// Up to so many jobs are waited for with a watch each, more with one watch of the namespace.
+pub(crate) const WATCHES: usize = 8;
+/// Jobs that ended whose pods are read at the same time for their exit codes.
+pub(crate) const ENDS: usize = 16;
 /// Log events that wait for their reader.
 pub(crate) const LOG_QUEUE: usize = 64;
 /// Containers whose logs are read at a time; the others wait for their turn.
@@ -39,8 +85,13 @@ pub(crate) const LOG_GAPS: usize = 16;
 pub(crate) const LOG_LINE: usize = 1 << 20;
 /// How much of a log is handed out at once, in bytes.
 pub(crate) const LOG_CHUNK: usize = 64 << 10;
+/// A log of up to so many bytes is read from its beginning again after a lost connection, a longer one from the
+/// second that was reached.
+pub(crate) const LOG_AGAIN: u64 = 256 << 10;
+/// How often in a row it is tried to attach to a container that may just be starting or ending.
+pub(crate) const RESENDS: u32 = 6;
 /// How long a log may stay open and silent after its container has ended.
 pub(crate) const LOG_DRAIN: Duration = Duration::from_secs(10);
-/// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace and
-/// some more.
-pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(40);
+/// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace, and
+/// the time in which a server that is away comes back.
+pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(45);

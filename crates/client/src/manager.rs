@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::Result;
 use crate::connect::Connection;
+use crate::door::Door;
 use crate::transport::Call;
 use crate::world::World;
 
@@ -16,11 +17,22 @@ use crate::world::World;
 /// Dropping a future or a stream of it stops the watching, never the job.
 #[derive(Clone)]
 pub struct JobManager {
-    pub(crate) client: Client,
+    pub(crate) door: Arc<Door>,
     pub(crate) namespace: String,
     pub(crate) context: String,
     pub(crate) world: Arc<dyn World>,
     pub(crate) memo: Arc<Memo>,
+}
+
+/// What a caller knows of a cluster without asking it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known {
+    /// The server's version, as major and minor.
+    pub version: Option<(u32, u32)>,
+    /// It serves the runtime class `windlass-host`.
+    pub has_host_class: bool,
+    /// It is there: a refused connection is one that starts again, and worth some patience.
+    pub has_answered: bool,
 }
 
 /// What has been learnt of the cluster and will not change while somebody waits.
@@ -61,20 +73,26 @@ impl Memo {
 }
 
 impl JobManager {
-    /// A manager over any client.
+    /// A manager over any client. Its credentials are its own affair: a refusal of them is final.
     pub fn new(client: Client, namespace: impl Into<String>) -> Self {
+        JobManager::through(Door::of_client(client), namespace.into())
+    }
+
+    fn through(door: Door, namespace: String) -> Self {
         JobManager {
-            client,
-            namespace: namespace.into(),
+            door: Arc::new(door),
+            namespace,
             context: "the cluster".to_owned(),
             world: Arc::new(crate::world::Real),
             memo: Arc::default(),
         }
     }
 
-    /// A manager of a connection, in the connection's namespace; its errors name the context.
+    /// A manager of a connection, in the connection's namespace; its errors name the context. When the credentials
+    /// are refused, the kubeconfig is read again (its token file, its exec plugin) and the request sent once more.
     pub fn of(connection: &Connection) -> Self {
-        JobManager::new(connection.client.clone(), connection.namespace.clone()).named(&connection.context)
+        JobManager::through(Door::of_connection(connection), connection.namespace.clone())
+            .named(&connection.context)
     }
 
     /// The same, in another namespace.
@@ -90,6 +108,18 @@ impl JobManager {
     /// The same, with another clock, sleep and source of randomness.
     pub fn in_world(&self, world: Arc<dyn World>) -> Self {
         JobManager { world, ..self.clone() }
+    }
+
+    /// The same, with what the caller knows of the cluster: what need not be asked costs no time. A wrong version
+    /// or a host class that is not there makes jobs and logs fail later instead of at once.
+    pub fn knowing(&self, known: Known) -> Self {
+        let memo = Memo::default();
+        if let Some(version) = known.version {
+            memo.version.set(version).ok();
+        }
+        memo.answered.store(known.has_answered, Ordering::Relaxed);
+        memo.has_host_class.store(known.has_host_class, Ordering::Relaxed);
+        JobManager { memo: Arc::new(memo), ..self.clone() }
     }
 
     /// The server's version, as major and minor; 0 for what it does not say. Asked once.
@@ -113,8 +143,8 @@ impl JobManager {
         &self.namespace
     }
 
-    /// The client that it uses.
-    pub fn client(&self) -> &Client {
-        &self.client
+    /// The client that it uses now: another one after its credentials were renewed.
+    pub fn client(&self) -> Client {
+        self.door.way().client
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::watcher;
 use windlass_manifest::Seen;
 
 use crate::view::owner;
+use crate::watch::{News, is_older};
 
 /// What is known of a job's pods.
 pub(crate) enum Pods {
@@ -25,8 +25,6 @@ pub(crate) enum Pods {
 pub(crate) struct Table {
     row: Vec<Pod>,
     place: BTreeMap<String, usize>,
-    /// A list that is being read.
-    staged: Vec<Pod>,
 }
 
 impl Pods {
@@ -39,22 +37,22 @@ impl Pods {
         }
     }
 
-    /// Takes an event of a pod of the Job with this uid. A failed pod that is deleted is remembered: it may hold the
-    /// job's exit code.
-    pub(crate) fn take(&mut self, event: watcher::Event<Pod>, job: Option<&str>) {
-        let (Pods::Coming(table) | Pods::Known(table)) = self else { return };
+    /// Takes news of a pod of the Job with this uid. A failed pod that is deleted is remembered: it may hold the
+    /// job's exit code. What is older than what is known is passed over.
+    pub(crate) fn take(&mut self, news: News<Pod>, job: Option<&str>) {
         let is_ours = |pod: &Pod| owner(pod) == job;
-        match event {
-            watcher::Event::Init => table.staged.clear(),
-            watcher::Event::InitApply(pod) if is_ours(&pod) => table.staged.push(pod),
-            watcher::Event::InitDone => {
-                let list = std::mem::take(&mut table.staged);
-                self.replace(list);
-            }
-            watcher::Event::Apply(pod) if is_ours(&pod) => table.put(pod),
-            watcher::Event::Delete(pod) if is_ours(&pod) && has_failed(&pod) => table.put(pod),
-            watcher::Event::Delete(pod) if is_ours(&pod) => table.remove(pod.metadata.name.as_deref()),
-            _ => {}
+        match news {
+            News::All(list) => self.replace(list.into_iter().filter(is_ours).collect()),
+            News::Is(pod) | News::Gone(pod) if !is_ours(&pod) => {}
+            News::Is(pod) => self.change(|table| table.put(pod)),
+            News::Gone(pod) if has_failed(&pod) => self.change(|table| table.put(pod)),
+            News::Gone(pod) => self.change(|table| table.remove(&pod)),
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Table)) {
+        if let Pods::Coming(table) | Pods::Known(table) = self {
+            change(table);
         }
     }
 
@@ -80,6 +78,7 @@ impl Table {
     fn put(&mut self, pod: Pod) {
         let Some(name) = pod.metadata.name.clone() else { return };
         match self.place.get(&name) {
+            Some(place) if is_stale(&pod, &self.row[*place]) => {}
             Some(place) => self.row[*place] = pod,
             None => {
                 self.place.insert(name, self.row.len());
@@ -88,13 +87,24 @@ impl Table {
         }
     }
 
-    fn remove(&mut self, name: Option<&str>) {
-        let Some(place) = name.and_then(|name| self.place.remove(name)) else { return };
+    fn remove(&mut self, pod: &Pod) {
+        let Some(name) = pod.metadata.name.as_deref() else { return };
+        let Some(place) = self.place.get(name).copied() else { return };
+        if is_stale(pod, &self.row[place]) {
+            return;
+        }
+        self.place.remove(name);
         self.row.swap_remove(place);
         if let Some(name) = self.row.get(place).and_then(|moved| moved.metadata.name.clone()) {
             self.place.insert(name, place);
         }
     }
+}
+
+/// Whether news of a pod come after what they tell of is over: of an older revision, or of a pod that had its name
+/// before.
+fn is_stale(news: &Pod, known: &Pod) -> bool {
+    is_older(news.metadata.resource_version.as_deref(), known.metadata.resource_version.as_deref())
 }
 
 fn phase(pod: &Pod) -> Option<&str> {

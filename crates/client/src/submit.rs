@@ -6,7 +6,7 @@ use serde_json::Value;
 use windlass_manifest::{Manifest, Naming, marks, marks::Signature};
 use windlass_model::SubmissionId;
 
-use crate::feed::pause;
+use crate::pages::Page;
 use crate::transport::{Answer, Call, Fault};
 use crate::{Error, JobManager, Result, limits};
 
@@ -36,6 +36,8 @@ pub struct Submitted {
     pub job: Job,
     /// What the server warned of.
     pub warnings: Vec<String>,
+    /// Whether `job` is the answer to its creation, so that nothing has happened to it yet.
+    pub(crate) is_new: bool,
 }
 
 impl JobManager {
@@ -74,9 +76,9 @@ impl JobManager {
     async fn find_submission(&self, manifest: &Manifest, id: &SubmissionId) -> Result<Option<Submitted>> {
         let selector = format!("{}={id}", marks::SUBMISSION);
         let call = Call::get(self.jobs_path()).query("labelSelector", &selector).query("limit", "1");
-        let list: Answer<kube::api::ObjectList<Job>> =
-            self.ask(call).await.map_err(|fault| self.error("", fault))?;
-        let Some(job) = list.value.items.into_iter().next() else { return Ok(None) };
+        let page: Answer<Page<Job>> = self.ask(call).await.map_err(|fault| self.error("", fault))?;
+        let (jobs, _) = page.value.into_parts();
+        let Some(job) = jobs.into_iter().next() else { return Ok(None) };
         let name = job.metadata.name.clone().unwrap_or_default();
         self.recognise(manifest, id, job, &name).map(Some)
     }
@@ -105,6 +107,10 @@ impl JobManager {
             let job = self.ask(Call::get(self.job_path(name))).await;
             let job: Job = match job {
                 Ok(answer) => answer.value,
+                // It was made by a sending whose answer was lost, and deleted since: it is not made again.
+                Err(gone) if gone.is_not_found() && fault.perhaps_done => {
+                    return Err(Error::Gone { job: name.to_owned() });
+                }
                 Err(fault) if fault.is_not_found() => continue,
                 Err(fault) => return Err(self.error(name, fault)),
             };
@@ -122,23 +128,14 @@ impl JobManager {
         })
     }
 
-    /// Sends the job; again when the connection was lost, because the name makes the repetition harmless.
+    /// Sends the job; again as often as it takes to know what became of it: the name makes the repetition harmless.
     async fn post(&self, object: &Value, dry_run: bool) -> Result<Answer<Job>, Fault> {
-        let mut failures = 0;
-        loop {
-            let call = Call::new(Method::POST, self.jobs_path())
-                .query("fieldManager", marks::WINDLASS)
-                .query("fieldValidation", "Strict")
-                .query_if("dryRun", dry_run.then_some("All"))
-                .json(object);
-            match self.ask(call).await {
-                Err(fault) if fault.was_quick() && failures < limits::RESENDS => {
-                    self.world.sleep(pause(failures)).await;
-                    failures += 1;
-                }
-                answer => return answer,
-            }
-        }
+        let call = Call::new(Method::POST, self.jobs_path())
+            .query("fieldManager", marks::WINDLASS)
+            .query("fieldValidation", "Strict")
+            .query_if("dryRun", dry_run.then_some("All"))
+            .json(object);
+        self.ask(call.repeatable()).await
     }
 
     /// A job that is there already: the same submission with the same content is no error.
@@ -157,7 +154,8 @@ impl JobManager {
 
     fn submitted(&self, id: &SubmissionId, job: Job, created: bool, warnings: Vec<String>) -> Submitted {
         let name = job.metadata.name.clone().unwrap_or_default();
-        Submitted { name, namespace: self.namespace.clone(), id: id.clone(), created, job, warnings }
+        let namespace = self.namespace.clone();
+        Submitted { name, namespace, id: id.clone(), created, job, warnings, is_new: created }
     }
 
     /// Host processes exist where the cluster says so; anywhere else the pod would wait for ever.

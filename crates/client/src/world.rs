@@ -1,14 +1,19 @@
 //! The one place where this crate meets clock, sleep and randomness.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 /// What is not a function of the arguments. Tests give their own.
 pub trait World: Send + Sync {
-    /// The wall clock.
+    /// The wall clock, for records that people read. It may jump: nothing is measured with it.
     fn now(&self) -> Timestamp;
+    /// The monotonic clock, with which patience, budgets and deadlines are measured. The runtime's own clock unless
+    /// a world says otherwise, so that tests may stop it.
+    fn instant(&self) -> Instant {
+        tokio::time::Instant::now().into_std()
+    }
     /// Ends after this long.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Fills the buffer with random bytes.

@@ -5,6 +5,7 @@
 //! kubeconfig in its [`Home`]. This crate knows nothing of the product that uses it.
 
 mod alike;
+mod attach;
 mod bootstrap;
 mod cache;
 mod claims;

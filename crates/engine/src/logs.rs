@@ -36,7 +36,7 @@ impl Hub {
     }
 
     /// Becomes true when the run's log is complete.
-    fn watch(&self, run: &RunKey) -> watch::Receiver<bool> {
+    pub(crate) fn watch(&self, run: &RunKey) -> watch::Receiver<bool> {
         match self.lock().get(run) {
             Some(sender) => sender.subscribe(),
             None => watch::channel(true).1,
@@ -80,6 +80,7 @@ impl Logs {
             follow: request.follow,
             since: request.since,
             tail: request.tail_lines,
+            after: None,
             limit_bytes: request.limit_bytes,
             timestamps: request.timestamps,
             output: match request.stream {
@@ -151,6 +152,6 @@ fn attempt(pod: &Value, container: &str, previous: bool) -> Result<u32, ApiError
 }
 
 /// The attempt that a container id names: `windlass://<pod uid>/<container>/<attempt>`.
-fn run_of(container_id: &Value) -> Option<u32> {
+pub(crate) fn run_of(container_id: &Value) -> Option<u32> {
     container_id.as_str()?.rsplit('/').next()?.parse().ok()
 }

@@ -18,6 +18,7 @@ use windlass_runner::runtime::{Event, Runtime};
 use windlass_runner::shim::{ConnectError, ShimRuntime};
 use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 
+use crate::attach::Attacher;
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
 use crate::claims::Claims;
@@ -144,6 +145,7 @@ impl Engine {
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
+        let attachable = Arc::clone(&runtime);
         let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
         let busy = Arc::clone(&tick.busy);
         let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;
@@ -157,6 +159,11 @@ impl Engine {
                 admin_token: identity.token.clone(),
                 accounts,
                 images_on_host: config.images == Images::Host,
+                attacher: Arc::new(Attacher {
+                    home: config.home.clone(),
+                    hub: hub.clone(),
+                    runtime: attachable,
+                }),
                 logs: Arc::new(Logs { home: config.home.clone(), hub }),
                 git_version: concat!("v1.36.0+windlass-", env!("CARGO_PKG_VERSION")).to_owned(),
                 limits: Limits::within(descriptors::raise()),

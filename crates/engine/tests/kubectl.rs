@@ -99,6 +99,7 @@ async fn drive(name: &str) {
         creates(&kubectl);
         changes(&kubectl);
         follows(&kubectl);
+        attaches(&kubectl);
         refusals(&kubectl);
         deletes(&kubectl);
         drop(home);
@@ -181,6 +182,76 @@ fn follows(kubectl: &Kubectl) {
     assert!(seen.map_while(Result::ok).any(|line| done(&line)), "the watch shows the end");
     watch.kill().expect("the watch was running");
     watch.wait().expect("it is gone");
+}
+
+/// kubectl speaks WebSocket from 1.30 on, 1.29 if it is asked to; an older one is told so.
+fn attaches(kubectl: &Kubectl) {
+    let version = kubectl.ok("version --client -o json");
+    let minor = version.split("\"minor\": \"").nth(1).and_then(|rest| rest.split(['"', '+']).next());
+    let minor: u32 = minor.expect("a minor version").parse().expect("a number");
+    let once = "stdin: true, stdinOnce: true";
+    run_pod(kubectl, "reader", once, "cat; exit 3");
+    let attach = |options: &str| {
+        let mut command = kubectl.command(&["attach"]);
+        command.args(options.split_whitespace()).env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "true");
+        command
+    };
+    let mut reading = attach("-i reader");
+    let mut child = reading
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kubectl starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // An old one may be gone before it is written to.
+    let written = stdin.write_all(b"over the wire\n");
+    drop(stdin);
+    let output = child.wait_with_output().expect("kubectl ends");
+    if minor < 29 {
+        assert!(text(&output.stderr).contains("use kubectl 1.30 or later"), "{}", text(&output.stderr));
+        return;
+    }
+    written.expect("it is read");
+    assert_eq!(text(&output.stdout), "over the wire\n", "{}", text(&output.stderr));
+    kubectl.ok("wait --for=jsonpath={.status.phase}=Failed pod/reader --timeout=60s");
+    run_pod(kubectl, "shell", "stdin: true, tty: true", "read line; echo \"<$line>\"; stty size");
+    let pty = nix::pty::openpty(
+        Some(&nix::pty::Winsize { ws_row: 31, ws_col: 97, ws_xpixel: 0, ws_ypixel: 0 }),
+        None,
+    );
+    let pty = pty.expect("a terminal");
+    let side = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
+    let mut child =
+        attach("-it shell").stdin(side()).stdout(side()).stderr(side()).spawn().expect("kubectl starts");
+    drop(pty.slave);
+    let mut terminal = std::fs::File::from(pty.master);
+    let mut seen = String::new();
+    await_text(&mut terminal, &mut seen, "pressing enter");
+    terminal.write_all(b"hello\r").expect("it is read");
+    await_text(&mut terminal, &mut seen, "31 97");
+    assert!(seen.contains("<hello>"), "{seen}");
+    assert!(child.wait().expect("kubectl ends").success());
+}
+
+fn run_pod(kubectl: &Kubectl, name: &str, fields: &str, script: &str) {
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  restartPolicy: Never\n  containers:\n  \
+         - {{name: main, image: any, {fields}, command: [sh, -c, {script:?}]}}\n"
+    );
+    let file = kubectl.file(&format!("{name}.yaml"), &pod);
+    kubectl.ok(&format!("create -f {file}"));
+    kubectl.ok(&format!("wait --for=condition=ready pod/{name} --timeout=60s"));
+}
+
+/// Reads a terminal until this has been seen.
+fn await_text(terminal: &mut std::fs::File, seen: &mut String, text: &str) {
+    let mut chunk = [0; 1024];
+    while !seen.contains(text) {
+        let count = std::io::Read::read(terminal, &mut chunk).expect("the terminal goes on");
+        assert!(count > 0, "no {text:?} in {seen:?}");
+        seen.push_str(&String::from_utf8_lossy(&chunk[..count]));
+    }
 }
 
 fn refusals(kubectl: &Kubectl) {

@@ -114,6 +114,11 @@ fn container_edit(
         }
         ContainerEdit::Args(args) => put("args", words(args)),
         ContainerEdit::WorkingDir(dir) => put("workingDir", dir.as_str().into()),
+        ContainerEdit::Stdin { once } => {
+            put("stdin", true.into());
+            put("stdinOnce", (*once).into());
+        }
+        ContainerEdit::Terminal => put("tty", true.into()),
         ContainerEdit::Env(name, value) => env(container, name, value, path, problems),
         ContainerEdit::Request(name, value) => resource(container, "requests", (name, value), path, problems),
         ContainerEdit::Limit(name, value) => resource(container, "limits", (name, value), path, problems),

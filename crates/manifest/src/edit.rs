@@ -140,6 +140,13 @@ pub enum ContainerEdit {
     Env(String, String),
     /// `workingDir`.
     WorkingDir(String),
+    /// `stdin`.
+    Stdin {
+        /// `stdinOnce`: it ends with the first client that was attached.
+        once: bool,
+    },
+    /// `tty`: a terminal of its own.
+    Terminal,
     /// One of `resources.requests`.
     Request(String, String),
     /// One of `resources.limits`.

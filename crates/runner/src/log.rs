@@ -25,9 +25,9 @@ use tokio::sync::{mpsc, watch as signal};
 use self::entry::Cutter;
 use self::render::Render;
 use self::segments::Segment;
-use self::tail::Place;
 
 pub use self::keep::{base, files, shed};
+pub use self::tail::Place;
 
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
@@ -62,12 +62,22 @@ pub struct ReadOptions {
     pub since: Option<Timestamp>,
     /// Only so many of the last lines, counted when reading begins.
     pub tail: Option<u64>,
+    /// Only what is written beyond this place.
+    pub after: Option<Place>,
     /// No more than so many bytes.
     pub limit_bytes: Option<u64>,
     /// Each line begins with its time.
     pub timestamps: bool,
     /// Goes on until the run has ended.
     pub follow: bool,
+}
+
+/// Where a log ends now; of one that is not there yet this is its begin.
+///
+/// # Errors
+/// It cannot be read.
+pub fn end(path: &Path) -> io::Result<Place> {
+    tail::end(path)
 }
 
 /// Reads a log. The bytes are the program's own, unless times are asked for; what is not kept any more is told in a line
@@ -172,6 +182,11 @@ impl Reader {
                 self.render = Render::new(&self.options, place.is_begin);
             }
             return Ok(place);
+        }
+        if let Some(place) = self.options.after {
+            let is_there = self.path.exists() || !segments::list(&self.path)?.is_empty();
+            self.render = Render::new(&self.options, place.is_begin);
+            return Ok(is_there.then_some(place));
         }
         let first = if self.path.exists() { Some(0) } else { segments::list(&self.path)?.first().copied() };
         Ok(first.map(|segment| Place { segment, ..Place::default() }))

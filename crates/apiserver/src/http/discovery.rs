@@ -110,6 +110,7 @@ pub(super) fn part_name(part: Subresource) -> &'static str {
         Subresource::Finalize => "finalize",
         Subresource::Eviction => "eviction",
         Subresource::Binding => "binding",
+        Subresource::Attach => "attach",
         Subresource::Token => "token",
     }
 }
@@ -120,6 +121,7 @@ fn part_verbs(part: Subresource) -> &'static [&'static str] {
         Subresource::Log => &["get"],
         Subresource::Finalize => &["update"],
         Subresource::Eviction | Subresource::Binding | Subresource::Token => &["create"],
+        Subresource::Attach => &["create", "get"],
     }
 }
 
@@ -128,6 +130,7 @@ fn part_type(kind: &Kind, part: Subresource) -> (&'static str, &'static str, &'s
     match part {
         Subresource::Eviction => ("policy", "v1", "Eviction"),
         Subresource::Binding => ("", "v1", "Binding"),
+        Subresource::Attach => ("", "v1", "PodAttachOptions"),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Status | Subresource::Log | Subresource::Finalize => {
             (kind.group, kind.version, kind.kind)
@@ -145,13 +148,14 @@ fn verbs(kind: &Kind) -> &'static [&'static str] {
 }
 
 /// The order in which upstream lists groups (its priorities in kube-aggregator); unknown ones come last.
-const GROUPS: [&str; 8] = [
+const GROUPS: [&str; 9] = [
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",
     "authorization.k8s.io",
     "batch",
     "policy",
+    "storage.k8s.io",
     "coordination.k8s.io",
     "node.k8s.io",
 ];

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
+use hyper::upgrade::OnUpgrade;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
@@ -17,7 +18,8 @@ use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
 use super::route::{self, Route, Target};
 use super::{
-    App, authorize, body, delete, discovery, get, info, list, patch, pod, review, table, token, watch, write,
+    App, attach, authorize, body, delete, discovery, get, info, list, patch, pod, review, table, token,
+    watch, write,
 };
 use crate::error::ApiError;
 use crate::kind::{Kind, Served, Subresource};
@@ -43,6 +45,8 @@ pub(super) struct Call {
     body: Mutex<Body>,
     /// Its part of the room that bodies have, kept until it is answered.
     room: Option<OwnedSemaphorePermit>,
+    /// The connection, if it can be handed over.
+    upgrade: Option<OnUpgrade>,
 }
 
 impl Call {
@@ -61,6 +65,10 @@ impl Call {
     pub(super) fn remaining(&self) -> Option<Duration> {
         let left = self.user.expires?.duration_since(self.app.registry.world.now());
         Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
+    }
+    /// The connection, if it can be handed over, once.
+    pub(super) fn upgrade(&mut self) -> Option<OnUpgrade> {
+        self.upgrade.take()
     }
     /// The shape that the answer is wanted in.
     pub(super) fn shape(&self) -> Result<Shape, ApiError> {
@@ -82,6 +90,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(user) = parts.extensions.remove::<Arc<User>>() else {
         return respond::error(&ApiError::new(401, "Unauthorized", "Unauthorized"));
     };
+    let upgrade = parts.extensions.remove::<OnUpgrade>();
     let method = parts.method;
     let span = tracing::debug_span!("request", %method, path = parts.uri.path());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -91,7 +100,9 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         let head = method == Method::HEAD && !matches!(route, Route::Objects(_));
         let method = if head { Method::GET } else { method };
         let answer = match authorize::check(&user, &method, &route, parts.uri.path(), &query) {
-            Ok(()) => dispatch(app, user, method, route, query, parts.headers, body).left_future(),
+            Ok(()) => {
+                dispatch(app, user, method, route, query, parts.headers, Rest { body, upgrade }).left_future()
+            }
             Err(forbidden) => std::future::ready(Err(forbidden)).right_future(),
         };
         // A fault of ours is this request's alone. It cannot leave state half changed: only the store has any.
@@ -112,6 +123,12 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     .await
 }
 
+/// What of a request is not read yet.
+struct Rest {
+    body: Body,
+    upgrade: Option<OnUpgrade>,
+}
+
 async fn dispatch(
     app: Arc<App>,
     user: Arc<User>,
@@ -119,14 +136,15 @@ async fn dispatch(
     route: Route,
     query: Query,
     headers: HeaderMap,
-    body: Body,
+    rest: Rest,
 ) -> Answer {
     if let Route::Objects(target) = route {
         let Target { kind, namespace, name, part } = target;
         let named = name.is_some();
         let name = name.unwrap_or_default();
-        let call =
-            Call { app, user, kind, namespace, name, query, headers, body: Mutex::new(body), room: None };
+        let Rest { body, upgrade } = rest;
+        let body = Mutex::new(body);
+        let call = Call { app, user, kind, namespace, name, query, headers, body, room: None, upgrade };
         return match part {
             Some(part) => on_part(&method, call, &part).await,
             None if named => on_object(&method, call).await,
@@ -194,6 +212,7 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Log, &Method::GET) => pod::log(&call).await,
         (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
         (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
+        (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call).await,
         (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
         (Subresource::Token, &Method::POST) => token::create(call).await,
         _ => Err(method_not_allowed()),

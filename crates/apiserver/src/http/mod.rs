@@ -1,6 +1,7 @@
 //! The HTTP side: TLS, credentials, paths, verbs, lists, watches, tables, discovery.
 
 mod activity;
+mod attach;
 mod auth;
 mod authorize;
 mod body;
@@ -34,6 +35,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch as signal};
 
 use self::auth::Gate;
+use crate::attach::AttachSource;
 use crate::logs::LogSource;
 use crate::registry::Registry;
 use crate::rights::Accounts;
@@ -53,6 +55,8 @@ pub struct Config {
     pub images_on_host: bool,
     /// Where logs come from.
     pub logs: Arc<dyn LogSource>,
+    /// Who attaches to containers.
+    pub attacher: Arc<dyn AttachSource>,
     /// What `/version` says, e.g. `v1.36.0+windlass-0.1.0`.
     pub git_version: String,
     /// Bounds of what a client may ask.
@@ -84,19 +88,22 @@ pub struct Limits {
     pub header_timeout_s: u64,
     /// Watches at once.
     pub watches: usize,
+    /// Attached clients at once.
+    pub attaches: usize,
     /// Logs that are being read at once; each has files open.
     pub logs: usize,
 }
 
 impl Limits {
     /// The usual bounds, but for no more connections and logs than a process with so many file descriptors can spare:
-    /// half of them for connections, an eighth for logs of two files each. The rest is the store's.
+    /// half of them for connections, an eighth for logs of two files each, as many for attached clients of two. The rest is the store's.
     #[must_use]
     pub fn within(descriptors: usize) -> Limits {
         let usual = Limits::default();
         let connections = usual.connections.min(descriptors / 2).max(16);
         let logs = usual.logs.min(descriptors / 16).max(4);
-        Limits { connections, newcomers: usual.newcomers.min(connections / 4), logs, ..usual }
+        let attaches = usual.attaches.min(descriptors / 16).max(4);
+        Limits { connections, newcomers: usual.newcomers.min(connections / 4), logs, attaches, ..usual }
     }
 }
 
@@ -114,6 +121,7 @@ impl Default for Limits {
             header_bytes: 64 << 10,
             header_timeout_s: 30,
             watches: 4096,
+            attaches: 256,
             logs: 1024,
         }
     }
@@ -156,6 +164,7 @@ impl Server {
 struct App {
     registry: Registry,
     logs: Arc<dyn LogSource>,
+    attacher: Arc<dyn AttachSource>,
     git_version: String,
     limits: Limits,
     gate: Arc<Gate>,
@@ -165,6 +174,8 @@ struct App {
     stop: signal::Receiver<bool>,
     /// One permit a watch.
     watches: Arc<Semaphore>,
+    /// One permit an attached client.
+    attaches: Arc<Semaphore>,
     /// One permit a log that is being read.
     open_logs: Arc<Semaphore>,
     /// One permit a KiB of a body.
@@ -174,7 +185,8 @@ struct App {
 
 /// Starts serving. Needs a tokio runtime around it.
 pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
-    let Config { listener, tls, admin_token, accounts, images_on_host, logs, git_version, limits } = config;
+    let Config { listener, tls, admin_token, accounts, images_on_host, logs, attacher, git_version, limits } =
+        config;
     let gate = Arc::new(Gate::new(admin_token, accounts));
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -182,12 +194,14 @@ pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
     let app = Arc::new(App {
         registry,
         logs,
+        attacher,
         git_version,
         gate: Arc::clone(&gate),
         images_on_host,
         address: listener.local_addr()?,
         stop: stopped,
         watches: Arc::new(Semaphore::new(limits.watches)),
+        attaches: Arc::new(Semaphore::new(limits.attaches)),
         open_logs: Arc::new(Semaphore::new(limits.logs)),
         bodies: Arc::new(Semaphore::new(limits.bodies_bytes.div_ceil(body::UNIT))),
         limits,

@@ -120,6 +120,7 @@ impl Api {
             accounts: Accounts::new(registry.clone(), &[7; 32]),
             images_on_host: false,
             logs: Arc::new(Echo),
+            attacher: Arc::new(crate::attach::Cat),
             git_version: "v1.36.0+windlass-0.1.0".to_owned(),
             limits,
         };

@@ -92,6 +92,21 @@ pub(crate) struct RunOptions {
     pub fail_fast: bool,
     /// Where cause and code are written.
     pub result_file: Option<PathBuf>,
+    /// Whether stdin is passed on.
+    pub stdin: PassStdin,
+    /// Whether the command has a terminal.
+    pub tty: bool,
+}
+
+/// Whether stdin is passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PassStdin {
+    /// If it is no terminal.
+    Piped,
+    /// In any case.
+    Always,
+    /// In none.
+    Never,
 }
 
 /// What is submitted.
@@ -211,6 +226,13 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
         on_interrupt: args.on_interrupt,
         fail_fast: !args.no_fail_fast,
         result_file: args.result_file.map(|path| env.absolute(path)),
+        stdin: match (args.stdin, args.no_stdin || args.detach) {
+            (true, _) => PassStdin::Always,
+            // Nobody stays who could pass it on.
+            (_, true) => PassStdin::Never,
+            _ => PassStdin::Piped,
+        },
+        tty: args.tty,
     })
 }
 

@@ -105,6 +105,16 @@ pub(crate) struct Run {
     /// Write how the job ended to this file as JSON: its cause and its exit code apart
     #[arg(long, value_name = "FILE")]
     pub result_file: Option<PathBuf>,
+    /// Pass on stdin even if it is a terminal [default: what is piped, or a file; it is read as far as the job
+    /// takes it, so in a loop that reads stdin itself give --no-stdin]
+    #[arg(short = 'i', long, conflicts_with_all = ["no_stdin", "detach"])]
+    pub stdin: bool,
+    /// Pass on no stdin: the command reads /dev/null
+    #[arg(long)]
+    pub no_stdin: bool,
+    /// Run in a terminal of its own, connected to this one; Ctrl-C goes to the command
+    #[arg(short, long, conflicts_with = "detach")]
+    pub tty: bool,
 }
 
 /// What Ctrl-C does to a followed job.

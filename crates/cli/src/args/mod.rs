@@ -11,7 +11,7 @@ mod usage;
 
 use std::ffi::OsString;
 
-use clap::Parser;
+use clap::{Args, FromArgMatches, Parser};
 
 use crate::env::Env;
 pub(crate) use usage::Usage;
@@ -21,10 +21,25 @@ pub(crate) use usage::Usage;
 /// # Errors
 /// A [`Usage`] with what to print, where, and how to exit; `--help` and `--version` among them.
 pub(crate) fn parse(argv: &[OsString], env: &Env) -> Result<high::Request, Usage> {
+    if let Some(cli) = quick(argv) {
+        return high::raise(cli, env);
+    }
     match low::Cli::try_parse_from(argv) {
         Ok(cli) => high::raise(cli, env),
         Err(error) => Err(usage::of_clap(&error, argv)),
     }
+}
+
+/// A command that begins with the verb that is typed most: clap need not be told of all the others. What it does not
+/// take as it stands, help among it, is read again by the whole parser, whose words are the ones that are printed.
+fn quick(argv: &[OsString]) -> Option<low::Cli> {
+    if argv.get(1)? != "run" {
+        return None;
+    }
+    let command = low::Run::augment_args(low::Global::augment_args(clap::Command::new("run")));
+    let matches = command.try_get_matches_from(&argv[1..]).ok()?;
+    let global = low::Global::from_arg_matches(&matches).ok()?;
+    Some(low::Cli { global, verb: low::Verb::Run(low::Run::from_arg_matches(&matches).ok()?) })
 }
 
 #[cfg(test)]

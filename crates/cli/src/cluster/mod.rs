@@ -5,7 +5,7 @@ pub(crate) mod choose;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use windlass::{JobManager, Source};
+use windlass::{JobManager, Known, Source};
 use windlass_engine::Home;
 
 use crate::args::high::Common;
@@ -19,6 +19,10 @@ use choose::{Because, Choice, Cluster, choose};
 
 /// An engine on this machine that takes longer to say its version is not asked again.
 const PROMPT: Duration = Duration::from_secs(5);
+
+/// What every engine is, of whatever version: nobody waits for an answer to that. One that was killed a moment ago is
+/// started again by [`daemon::keep`], and asked again meanwhile.
+const ENGINE: Known = Known { version: Some((1, 36)), has_host_class: true, has_answered: true };
 
 /// A cluster that is ready to be asked.
 pub(crate) struct Session {
@@ -93,15 +97,10 @@ async fn open(call: Call<'_>) -> Outcome<Session> {
     let choice = call.choice(&home)?;
     let notes = call.notes();
     let source = source(&choice.cluster, &home, env, notes).await?;
-    let unusable = |error| unusable(&choice, &error);
-    let mut connection = windlass::connect(&source).await.map_err(unusable)?;
+    let connection = windlass::connect(&source).await.map_err(|error| unusable(&choice, &error))?;
     let mut manager = JobManager::of(&connection);
-    if choice.cluster == Cluster::Local && has_gone(&manager, &home).await {
-        let source = self::source(&choice.cluster, &home, env, notes).await?;
-        connection = windlass::connect(&source).await.map_err(unusable)?;
-        manager = JobManager::of(&connection);
-    }
     if choice.cluster == Cluster::Local {
+        manager = manager.knowing(ENGINE);
         let (keeper, fatal) = (daemon::keep(home, env.clone(), notes), fatal.clone());
         // It ends with this process.
         tokio::spawn(async move {

@@ -56,6 +56,10 @@ pub(crate) async fn starting(home: &Home, exclusive: bool) -> Outcome<File> {
     };
     let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&place);
     let file = file.map_err(&fault)?;
+    // Nearly always nobody has it: no thread is needed to wait.
+    if if exclusive { file.try_lock() } else { file.try_lock_shared() }.is_ok() {
+        return Ok(file);
+    }
     let wait = tokio::task::spawn_blocking(move || {
         if exclusive { file.lock() } else { file.lock_shared() }.map(|()| file)
     });

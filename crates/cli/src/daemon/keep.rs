@@ -1,5 +1,7 @@
 //! Keeping the engine: a command that follows a job outlives the engine that it asked, and starts the next one.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 use windlass_engine::Home;
@@ -11,6 +13,8 @@ use crate::env::Env;
 use crate::fail::Failure;
 use crate::out::Notes;
 
+/// When an engine is looked after; a request that it does not answer is tried again for much longer.
+const SOON: Duration = Duration::from_millis(200);
 /// An engine that dies sooner than this after its start has not been of use.
 const BRIEF: SignedDuration = SignedDuration::from_secs(10);
 /// So many of those in a row are enough.
@@ -20,6 +24,8 @@ const TRIES: u32 = 3;
 /// Comes back with the reason if no engine can be kept.
 pub(crate) fn keep(home: Home, env: Env, notes: Notes) -> JoinHandle<Option<Failure>> {
     tokio::spawn(async move {
+        // Most commands are over before it is worth a thread.
+        tokio::time::sleep(SOON).await;
         let (mut tries, mut born) = (0, Timestamp::MIN);
         while passed_away(&home).await {
             if home.running().is_some() {

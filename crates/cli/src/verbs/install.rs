@@ -38,7 +38,7 @@ pub(super) async fn install(boot: &Boot, home: &Home, call: Call<'_>) -> Outcome
     let running =
         running.ok_or_else(|| fault(&"the service was started, and no engine runs").way_out(&way_out))?;
     call.notes().say(&format!("installed {}; {}", unit.file.display(), ready_words(&running)));
-    if let Some(hint) = linger(call.env) {
+    if let Some(hint) = linger() {
         call.notes().say(&hint);
     }
     Ok(Exit::OK)
@@ -89,9 +89,9 @@ fn write(file: &Path, text: &str) -> Outcome<()> {
 }
 
 /// Without lingering, systemd ends a user's services, and all their jobs, with the last session.
-fn linger(env: &Env) -> Option<String> {
-    let user = env.login.as_deref()?;
-    let lingers = Path::new(LINGER).join(user).exists();
+fn linger() -> Option<String> {
+    let user = Env::system_login()?;
+    let lingers = Path::new(LINGER).join(&user).exists();
     (!lingers).then(|| {
         format!("it runs while you are logged in; `loginctl enable-linger {user}` starts it with the machine, and keeps it")
     })

@@ -14,8 +14,10 @@ use crate::fail::Outcome;
 use crate::out;
 use crate::print::Table;
 
-/// So many jobs are listed: a table of more is for no reader.
-const LIMIT: usize = 50_000;
+/// What is listed is kept until its order is known: so much of it, bytes. That is some 400,000 jobs.
+const MEMORY: usize = 256 << 20;
+/// A list that takes so long that the cluster forgets it is begun again so often.
+const RESTARTS: usize = 3;
 /// A reason is cut after so many characters; `show` tells all.
 const REASON: usize = 80;
 
@@ -43,15 +45,26 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
         with_pods: !matches!(options.output, ListFormat::Name),
         ..ListFilter::default()
     };
-    let mut jobs = Vec::new();
+    let (mut jobs, mut memory, mut restarts) = (Vec::new(), 0, 0);
     loop {
-        let page = session.manager.list(&filter).await?;
-        jobs.extend(page.jobs.into_iter().map(|(_, status)| status));
+        let page = match session.manager.statuses(&filter).await {
+            Err(windlass::Error::Expired { .. }) if restarts < RESTARTS => {
+                (jobs, memory, restarts) = (Vec::new(), 0, restarts + 1);
+                filter.continue_token = None;
+                continue;
+            }
+            page => page?,
+        };
+        for job in page.jobs {
+            let job = lighten(job, options.output);
+            memory += weight(&job);
+            jobs.push(job);
+        }
         filter.continue_token = page.continue_token;
         if filter.continue_token.is_none() {
             break;
         }
-        if jobs.len() >= LIMIT {
+        if memory >= MEMORY {
             session
                 .notes
                 .say(&format!("only {} jobs are listed, there are more; narrow it with -l", jobs.len()));
@@ -60,6 +73,25 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
     }
     jobs.sort_by(|a, b| (a.times.age(), &a.namespace, &a.name).cmp(&(b.times.age(), &b.namespace, &b.name)));
     Ok(jobs)
+}
+
+/// What a format shows of a job: of many, names alone weigh much less.
+fn lighten(mut job: JobStatus, format: ListFormat) -> JobStatus {
+    if format == ListFormat::Name {
+        job.verdict.text = String::new();
+        (job.verdict.next_step, job.cause, job.submission) = (None, None, None);
+        (job.uid, job.namespace) = (String::new(), String::new());
+    }
+    job
+}
+
+/// About how many bytes of memory a job takes.
+fn weight(job: &JobStatus) -> usize {
+    let texts = [&job.name, &job.namespace, &job.uid, &job.verdict.text];
+    let more = [&job.submission, &job.verdict.next_step];
+    size_of::<JobStatus>()
+        + texts.iter().map(|text| text.capacity()).sum::<usize>()
+        + more.iter().copied().flatten().map(String::capacity).sum::<usize>()
 }
 
 /// What a program reads.

@@ -5,11 +5,13 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::mpsc;
-use windlass::manifest::{JobStatus, Outlook, make};
-use windlass::{FollowEvent, JobManager, LogOptions, SubmitOptions};
+use windlass::manifest::{Edit, JobStatus, Outlook, make};
+use windlass::{FollowEvent, JobManager, LogOptions, SubmitOptions, Submitted};
 
 use super::interrupt::{Interrupt, Interrupts};
 use super::pump::Pump;
+use super::stdin::{Kind, Passed, Passing, Stdio};
+use super::terminal;
 use super::{env_file, result_file};
 use crate::args::high::RunOptions;
 use crate::args::low::OnInterrupt;
@@ -41,7 +43,10 @@ async fn submit_and_follow(
 ) -> Outcome {
     let mut edits = env_file::edits(&options.env_files, call.env)?;
     edits.extend_from_slice(&options.edits);
-    let manifest = make(&options.base, &edits).map_err(|problems| Failure::new("run", problems))?;
+    let made = |edits: &[Edit]| make(&options.base, edits).map_err(|problems| Failure::new("run", problems));
+    let stdio = Stdio::decide(options, Kind::of_stdin(), &made(&edits)?)?;
+    edits.extend(stdio.edits(call.env));
+    let manifest = made(&edits)?;
     // Before the job exists: whoever interrupts now has nothing to cancel.
     let mut interrupts = Interrupts::take()?;
     let submit = async {
@@ -77,12 +82,15 @@ async fn submit_and_follow(
         out::data(&format!("{}\n", submitted.name))?;
         return Ok(Exit::OK);
     }
-    if !call.common.quiet {
+    let manager = session.manager.in_namespace(&submitted.namespace);
+    let passing = stdio.pass(&manager, &submitted, session.notes);
+    let in_terminal = passing.is_some() && stdio != Stdio::Bytes;
+    if !call.common.quiet && !in_terminal {
         progress::begin(call.env);
     }
-    let manager = session.manager.in_namespace(&submitted.namespace);
     let mut follower = Follower {
         name: &submitted.name,
+        submitted: &submitted,
         who: call.who(),
         notes: session.notes,
         options,
@@ -90,6 +98,10 @@ async fn submit_and_follow(
         never: None,
         waiting: None,
         manager,
+        passing,
+        missing: None,
+        in_terminal,
+        was_shown: false,
     };
     if let Some(what) = interrupted
         && let Some(exit) = follower.interrupted(what).await?
@@ -97,6 +109,18 @@ async fn submit_and_follow(
         return Ok(exit);
     }
     follower.follow(&mut interrupts, &session, ends).await
+}
+
+/// The end of the passing on of stdin, once; never, if there is none.
+async fn passed(passing: &mut Option<Passing>) -> Outcome<Passed> {
+    match passing {
+        Some(future) => {
+            let end = future.await;
+            *passing = None;
+            end
+        }
+        None => std::future::pending().await,
+    }
 }
 
 /// At this time; never, if there is none.
@@ -107,15 +131,19 @@ async fn due(at: Option<tokio::time::Instant>) {
     }
 }
 
-/// Writes the job's bytes; hands on all other events, in their order.
+/// Writes the job's bytes, unless a terminal shows them; hands on all other events, in their order.
 async fn bytes(
     mut events: BoxStream<'_, windlass::Result<FollowEvent>>,
-    mut pump: Pump,
+    mut pump: Option<Pump>,
     others: mpsc::Sender<FollowEvent>,
 ) -> Outcome<()> {
     while let Some(event) = events.next().await {
         match event? {
-            FollowEvent::Log(log) => pump.take(log).await?,
+            FollowEvent::Log(log) => {
+                if let Some(pump) = &mut pump {
+                    pump.take(log).await?;
+                }
+            }
             other => {
                 // Its receiver lives as long as this future.
                 _ = others.send(other).await;
@@ -139,6 +167,7 @@ enum Stage {
 /// Follows one job.
 struct Follower<'a> {
     name: &'a str,
+    submitted: &'a Submitted,
     who: &'a str,
     notes: Notes,
     options: &'a RunOptions,
@@ -148,6 +177,14 @@ struct Follower<'a> {
     /// What the job waits for, and when to say so: most waits are over before anybody could read of them.
     waiting: Option<(String, Option<tokio::time::Instant>)>,
     manager: JobManager,
+    /// The passing on of its stdin, as long as it goes on.
+    passing: Option<Passing>,
+    /// What of its stdin it has not got: then nobody knows what its result is worth.
+    missing: Option<String>,
+    /// Its output is shown by its terminal.
+    in_terminal: bool,
+    /// Whether the terminal showed anything.
+    was_shown: bool,
 }
 
 impl Follower<'_> {
@@ -159,9 +196,9 @@ impl Follower<'_> {
         ends: &mut Vec<windlass::Outcome>,
     ) -> Outcome {
         let logs = LogOptions { follow: true, ..LogOptions::default() };
-        let events = self.manager.follow(self.name, logs);
+        let events = self.manager.follow_submitted(self.submitted, logs);
         let (others, mut news) = mpsc::channel(NEWS);
-        let pump = Pump::new(session.notes, false)?;
+        let pump = (!self.in_terminal).then(|| Pump::new(session.notes, false)).transpose()?;
         // One future from the first byte to the last: an interrupt that comes while a slow reader is written to
         // must cut no line in two.
         let mut bytes = std::pin::pin!(bytes(events, pump, others));
@@ -177,13 +214,14 @@ impl Follower<'_> {
                 () = due(self.waiting.as_ref().and_then(|(_, due)| *due)) => self.say_waiting(),
                 event = news.recv() => match event {
                     Some(FollowEvent::Status(status)) => self.status(&status).await?,
-                    Some(FollowEvent::Ended(end)) => return self.ended(*end, ends),
+                    Some(FollowEvent::Ended(end)) => return self.ended(*end, ends).await,
                     Some(FollowEvent::Log(_)) => {}
                     None => {
                         let failure = Failure::new(self.name, "its events ended before the job did");
                         return Err(failure.way_out(self.still_there()));
                     }
                 },
+                passed = passed(&mut self.passing) => self.passed(passed).await?,
                 result = &mut bytes, if pumping => match result {
                     Ok(()) => pumping = false,
                     Err(failure) if failure.code() == Exit::INTERRUPTED => return Ok(self.detached()),
@@ -230,9 +268,57 @@ impl Follower<'_> {
         Ok(())
     }
 
+    /// What becomes of a job whose stdin was passed on, or was not.
+    async fn passed(&mut self, passed: Outcome<Passed>) -> Outcome<()> {
+        match passed {
+            Ok(Passed::Terminal(shown)) => self.was_shown = shown,
+            Ok(passed) => {
+                self.missing = passed.missing();
+                if let Some(missing) = &self.missing {
+                    self.notes.say(&format!("{}: {}", self.name, plain(missing)));
+                }
+            }
+            // It would wait for ever.
+            Err(failure) if self.stage == Stage::Following => {
+                self.stage = Stage::Cancelling;
+                self.manager.cancel(self.name, self.who, Some("its stdin could not be passed on")).await?;
+                self.never = Some(failure);
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
+    /// What the terminal did not show, because the job was faster than its coming.
+    async fn print(&self) -> Outcome<()> {
+        let _raw = terminal::raw();
+        let mut pump = Pump::new(self.notes, false)?;
+        let mut logs = self.manager.logs(self.name, LogOptions::default());
+        while let Some(event) = logs.next().await {
+            pump.take(event?).await?;
+        }
+        Ok(())
+    }
+
     /// The job's own code, unless it never came to have one.
-    fn ended(&mut self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Outcome {
+    async fn ended(&mut self, end: windlass::Outcome, ends: &mut Vec<windlass::Outcome>) -> Outcome {
         progress::clear();
+        if self.passing.is_some() {
+            // The cluster says the last word there, too; what it has not said in a moment is that all was well.
+            match tokio::time::timeout(SOON, passed(&mut self.passing)).await {
+                Ok(passed) => self.passed(passed).await?,
+                Err(_) => self.was_shown = true,
+            }
+            self.passing = None;
+        }
+        if self.in_terminal && !self.was_shown {
+            self.print().await?;
+        }
+        if let Some(missing) = self.missing.take() {
+            let verdict = plain(&end.status.verdict.text);
+            ends.push(end);
+            return Err(Failure::new(self.name, missing).way_out(format!("the job itself: {verdict}")));
+        }
         if let Some(failure) = self.never.take() {
             ends.push(end);
             return Err(failure);

@@ -1,8 +1,9 @@
 //! `windlass wait`: until all of some jobs have ended.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
+use futures::StreamExt;
 use windlass::{JobManager, Outcome as Ended};
 
 use super::{result_file, which};
@@ -13,9 +14,6 @@ use crate::exit::Exit;
 use crate::fail::Outcome;
 use crate::out::Notes;
 use crate::print::plain;
-
-/// So many jobs are watched at a time.
-const WATCHES: usize = 64;
 
 /// Waits.
 pub(crate) async fn run(options: &WaitOptions, call: Call<'_>) -> Outcome {
@@ -42,25 +40,30 @@ pub(super) async fn all(
     timeout: Option<Duration>,
     notes: Notes,
 ) -> Outcome<Vec<Ended>> {
+    let mut ends = BTreeMap::new();
+    let mut waits = manager.wait_all(names.iter().cloned());
     let deadline = timeout.map(clock::after);
-    let one = async |index: usize, name: String| {
-        let end = manager.wait(&name, deadline.map(clock::until)).await;
-        let end = end.map_err(|error| match (error, timeout) {
-            // What was left of the time is nobody's concern.
-            (windlass::Error::TimedOut { job, .. }, Some(after)) => windlass::Error::TimedOut { job, after },
-            (error, _) => error,
-        })?;
-        notes.say(&format!("{name}: {}", plain(&end.status.verdict.text)));
-        Ok::<_, windlass::Error>((index, end))
-    };
-    let waits = stream::iter(names.iter().cloned().enumerate()).map(|(index, name)| one(index, name));
-    let mut waits = std::pin::pin!(waits.buffer_unordered(WATCHES));
-    let mut ends = Vec::with_capacity(names.len());
-    while let Some(end) = waits.next().await {
-        ends.push(end?);
+    loop {
+        let next = waits.next();
+        let next = match deadline {
+            Some(deadline) => tokio::time::timeout_at(deadline, next).await,
+            None => Ok(next.await),
+        };
+        match (next, timeout) {
+            (Ok(None), _) => break,
+            (Ok(Some((name, end))), _) => {
+                let end = end?;
+                notes.say(&format!("{name}: {}", plain(&end.status.verdict.text)));
+                ends.insert(name, end);
+            }
+            (Err(_), after) => {
+                let left = names.iter().find(|name| !ends.contains_key(*name));
+                let (job, after) = (left.cloned().unwrap_or_default(), after.unwrap_or_default());
+                return Err(windlass::Error::TimedOut { job, after }.into());
+            }
+        }
     }
-    ends.sort_by_key(|(index, _)| *index);
-    Ok(ends.into_iter().map(|(_, end)| end).collect())
+    Ok(names.iter().filter_map(|name| ends.get(name).cloned()).collect())
 }
 
 /// 0 if all succeeded, else the code of the first that did not.

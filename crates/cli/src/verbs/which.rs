@@ -31,8 +31,8 @@ async fn selected(labels: &str, manager: &JobManager, only_ours: bool) -> Outcom
     let mut filter = ListFilter { labels: Some(labels.to_owned()), only_ours, ..ListFilter::default() };
     let mut names = Vec::new();
     loop {
-        let page = manager.list(&filter).await?;
-        names.extend(page.jobs.into_iter().map(|(_, status)| status.name));
+        let page = manager.statuses(&filter).await?;
+        names.extend(page.jobs.into_iter().map(|job| job.name));
         if names.len() > LIMIT {
             return Err(Failure::new(format!("-l {labels}"), format!("more than {LIMIT} jobs"))
                 .way_out("narrow the labels"));

@@ -12,17 +12,46 @@ use crate::limits;
 mod tests;
 
 /// How far a log was handed out: up to the `lines`-th line of a time, and `bytes` of the line after it.
+///
+/// A server leaves out every line whose time is before the one that is asked for, also of those that were written
+/// after its clock went back (`pkg/kubelet/kuberuntime/logs`). A short log is therefore read from its beginning
+/// again, and so is one in which time has been seen going back; what was handed out is skipped by its number. Of a
+/// long log that is asked for by time, lines are lost if the clock goes back just while the connection is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
     at: Option<Timestamp>,
     lines: u64,
     bytes: usize,
+    /// Lines with a time, from the first one.
+    total: u64,
+    /// What they hold, in bytes.
+    size: u64,
+    /// Whether a line was older than the one before it.
+    is_back: bool,
+    /// Whether the connection began with the first line of the log.
+    is_whole: bool,
 }
 
 impl Cursor {
+    /// A cursor at the beginning of a log, or of its end that was asked for.
+    pub(crate) fn new(is_whole: bool) -> Self {
+        Cursor { is_whole, ..Cursor::default() }
+    }
+
+    /// Whether nothing was handed out yet.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.at.is_none() && self.bytes == 0
+    }
+
+    /// Whether the log is read from its beginning again.
+    fn counts(&self) -> bool {
+        self.is_whole && (self.is_back || self.size <= limits::LOG_AGAIN)
+    }
+
     /// From when to ask for more: the whole second, which is what a server understands. `None` is the beginning.
     pub(crate) fn since(&self) -> Option<String> {
-        let second = Timestamp::from_second(self.at?.as_second()).ok()?;
+        let at = self.at.filter(|_| !self.counts())?;
+        let second = Timestamp::from_second(at.as_second()).ok()?;
         Some(format!("{second:.0}"))
     }
 }
@@ -32,8 +61,10 @@ pub(crate) struct Cutter {
     cursor: Cursor,
     /// What was handed out before this connection and comes again; `None` once it is past.
     again: Option<Cursor>,
-    /// Lines of the cursor's time that have come again.
+    /// Lines of it, or of its time, that have come again.
     seen_again: u64,
+    /// Whether something that was handed out did not come again: the log was cut off before it.
+    is_cut: bool,
     /// The beginning of a line, or what follows the part of it that was cut off.
     buffer: Vec<u8>,
     /// The line whose beginning was cut off because it is too long to keep.
@@ -59,11 +90,12 @@ struct Part {
 impl Cutter {
     /// A cutter that goes on at a cursor.
     pub(crate) fn new(cursor: Cursor, keep_times: bool) -> Self {
-        let again = (cursor != Cursor::default()).then(|| cursor.clone());
+        let again = (!cursor.is_fresh()).then(|| cursor.clone());
         Cutter {
             cursor,
             again,
             seen_again: 0,
+            is_cut: false,
             buffer: Vec::new(),
             part: None,
             keep_times,
@@ -100,6 +132,11 @@ impl Cutter {
         }
     }
 
+    /// Whether a part of the log was taken away between what was handed out and what has come. Told once.
+    pub(crate) fn is_cut(&mut self) -> bool {
+        std::mem::take(&mut self.is_cut)
+    }
+
     /// The log has ended for good: what is left is a line without an end.
     pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Cursor {
         let rest = std::mem::take(&mut self.buffer);
@@ -131,9 +168,12 @@ impl Cutter {
         self.gaps.append(&mut self.held);
         self.cursor.bytes = 0;
         let Some(time) = part.time else { return };
+        self.cursor.total += 1;
+        self.cursor.size += line.len() as u64;
         if self.cursor.at == Some(time) {
             self.cursor.lines += 1;
         } else {
+            self.cursor.is_back |= self.cursor.at.is_some_and(|before| time < before);
             (self.cursor.at, self.cursor.lines) = (Some(time), 1);
         }
     }
@@ -162,19 +202,22 @@ impl Cutter {
 
     /// Whether a line was handed out before this connection. A server's own words between such lines were, too.
     fn skips(&mut self, time: Option<Timestamp>) -> bool {
-        let Some(Cursor { at: Some(at), lines, .. }) = self.again else { return false };
-        match time {
-            None => true,
-            Some(time) if time < at => true,
-            Some(time) if time == at && self.seen_again < lines => {
-                self.seen_again += 1;
-                true
-            }
-            Some(_) => {
-                self.again = None;
-                false
-            }
+        let Some(again) = &self.again else { return false };
+        let Some(at) = again.at else { return false };
+        let (lines, counts) = if again.counts() { (again.total, true) } else { (again.lines, false) };
+        let Some(time) = time else { return self.seen_again < lines || !counts };
+        if !counts && time < at {
+            return true;
         }
+        if self.seen_again < lines && (counts || time == at) {
+            self.seen_again += 1;
+            // The last of them is known by its time, unless the log no longer begins where it did.
+            self.is_cut |= self.seen_again == lines && time != at;
+            return true;
+        }
+        self.is_cut |= self.seen_again < lines;
+        self.again = None;
+        false
     }
 }
 

@@ -1,5 +1,7 @@
 //! Reads one attempt's log, or one of its two streams, to its end: reconnected without loss or repetition.
 
+use std::time::Duration;
+
 use futures::future::{self, Either};
 use http_body_util::BodyExt;
 use kube::client::Body;
@@ -8,9 +10,12 @@ use tokio::sync::{mpsc, watch};
 use super::line::{Cursor, Cutter};
 use super::state::ContainerState;
 use super::{LogChunk, LogEvent, LogOptions, LogStream};
-use crate::feed::pause;
+use crate::patience::Patience;
 use crate::transport::{Call, Fault, segment};
 use crate::{JobManager, limits};
+
+/// What is said where the log no longer goes back to what was handed out.
+const CUT: &str = "the server has thrown away a part of it";
 
 /// Which log.
 #[derive(Clone)]
@@ -41,7 +46,9 @@ pub(crate) struct Reader {
     pub(crate) out: mpsc::Sender<LogEvent>,
     pub(crate) state: watch::Receiver<ContainerState>,
     cursor: Cursor,
-    failures: u32,
+    patience: Patience,
+    /// How often it was asked in vain for more of a log that goes on.
+    vain: u32,
 }
 
 /// What one connection came to.
@@ -61,7 +68,9 @@ impl Reader {
         out: mpsc::Sender<LogEvent>,
         state: watch::Receiver<ContainerState>,
     ) -> Self {
-        Reader { manager, target, options, out, state, cursor: Cursor::default(), failures: 0 }
+        let cursor = Cursor::new(options.tail.is_none() && options.since.is_none());
+        let patience = Patience::new(limits::STREAM_BUDGET);
+        Reader { manager, target, options, out, state, cursor, patience, vain: 0 }
     }
 
     /// Reads to the end.
@@ -77,17 +86,15 @@ impl Reader {
             };
             let ended = previous || before.ended;
             let follow = self.options.follow && !ended && !before.gone;
-            let body = match self.manager.open(self.call(previous, follow)).await {
+            let body = match self.manager.open(&self.call(previous, follow)).await {
                 Ok(response) => response.into_body(),
                 Err(fault) if self.is_refusal(&fault) => return Ended::Refused,
-                Err(fault) if fault.may_pass() && self.failures < limits::RECONNECTS => {
-                    self.wait_a_little().await;
-                    continue;
-                }
-                Err(fault) if fault.code == 400 && !ended && self.failures < limits::RECONNECTS => {
-                    // The container is not as far as its pod's status said.
-                    self.wait_for_news().await;
-                    continue;
+                // 400: the container is not as far as its pod's status said.
+                Err(fault) if fault.may_pass() || fault.code == 400 && !ended => {
+                    match self.wait_a_little(&fault).await {
+                        true => continue,
+                        false => return self.gap(&fault.message).await,
+                    }
                 }
                 Err(_) if was_whole => return Ended::Done,
                 Err(fault) => return self.gap(&fault.message).await,
@@ -100,20 +107,17 @@ impl Reader {
                 }
                 Connection::Whole => {
                     was_whole = true;
-                    self.wait_for_news().await;
-                }
-                Connection::Broken(reason) if self.failures >= limits::RECONNECTS => {
-                    return self.gap(&reason).await;
+                    let pause = limits::FIRST_PAUSE.saturating_mul(8 << self.vain.min(8));
+                    self.vain += 1;
+                    self.wait_for_news(pause.min(limits::LONGEST_PAUSE)).await;
                 }
                 Connection::Broken(reason) => {
-                    tracing::debug!(
-                        pod = self.target.pod,
-                        container = self.target.container,
-                        reason,
-                        "log lost"
-                    );
+                    let (pod, container) = (&self.target.pod, &self.target.container);
+                    tracing::debug!(pod, container, reason, "log lost");
                     was_whole = false;
-                    self.wait_a_little().await;
+                    if !self.wait_a_little(&Fault::silent(&reason)).await {
+                        return self.gap(&reason).await;
+                    }
                 }
             }
         }
@@ -138,7 +142,7 @@ impl Reader {
     /// A server that knows the question and does not answer it: 422 from the API server, 400 from a kubelet.
     fn is_refusal(&self, fault: &Fault) -> bool {
         let about_streams = fault.code == 422 || fault.code == 400 && fault.message.contains("stream");
-        self.target.stream.is_some() && self.cursor == Cursor::default() && about_streams
+        self.target.stream.is_some() && self.cursor.is_fresh() && about_streams
     }
 
     /// Hands out what a connection brings. `last` says that nothing comes after what the server sends.
@@ -149,9 +153,13 @@ impl Reader {
             let mut out = Vec::new();
             match self.frame(&mut body, &mut silence).await {
                 Some(Ok(bytes)) => {
-                    self.failures = 0;
+                    self.patience.renewed();
+                    self.vain = 0;
                     for part in bytes.chunks(limits::LOG_CHUNK) {
                         cutter.take(part, &mut out);
+                        if cutter.is_cut() && !self.say_gap(CUT.to_owned()).await {
+                            return Connection::Unheard;
+                        }
                         if !self.say_gaps(&mut cutter).await || !self.send(std::mem::take(&mut out)).await {
                             return Connection::Unheard;
                         }
@@ -200,7 +208,11 @@ impl Reader {
                         }
                     }
                 }
-                None => body.frame().await,
+                // All of it is there: it should come.
+                None => match future::select(body.frame(), self.manager.world.sleep(limits::REQUEST)).await {
+                    Either::Left((frame, _)) => frame,
+                    Either::Right(_) => return Some(Err("the log stops in the middle".to_owned())),
+                },
             };
             match frame? {
                 Ok(frame) => match frame.into_data() {
@@ -246,17 +258,22 @@ impl Reader {
         true
     }
 
-    async fn wait_a_little(&mut self) {
-        self.manager.world.sleep(pause(self.failures)).await;
-        self.failures += 1;
+    /// Waits before the next try, or until the container's state changes; false if there is no point in one.
+    async fn wait_a_little(&mut self, fault: &Fault) -> bool {
+        let Some(pause) = self.manager.pause(&mut self.patience, fault) else { return false };
+        if fault.code == 400 {
+            self.wait_for_news(pause).await;
+        } else {
+            self.manager.world.sleep(pause).await;
+        }
+        true
     }
 
     /// Waits until the container's state changes, or a little while: the status follows the log's end.
-    async fn wait_for_news(&mut self) {
-        let pause = self.manager.world.sleep(limits::LONGEST_PAUSE.min(pause(self.failures + 3)));
+    async fn wait_for_news(&mut self, pause: Duration) {
+        let pause = self.manager.world.sleep(pause);
         let changed = std::pin::pin!(self.state.changed());
         future::select(changed, pause).await;
-        self.failures += 1;
     }
 }
 

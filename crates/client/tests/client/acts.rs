@@ -178,12 +178,13 @@ async fn a_job_is_deleted_with_its_pods_in_the_background() {
     let delete = format!("DELETE {JOBS}/train");
     let server = Server::new();
     server.on(&delete, Reply::Json(200, json!({})));
+    server.on(GET_JOB, Reply::Json(200, job(1, running())));
     server.manager().delete("train", &DeleteOptions::default()).await.unwrap();
     let uid = DeleteOptions { uid: Some("j1".into()) };
     server.manager().delete("train", &uid).await.unwrap();
     let sent: Vec<Value> = server.asked(&delete).into_iter().map(|seen| seen.body).collect();
-    assert_eq!(sent[0], json!({ "propagationPolicy": "Background" }));
-    assert_eq!(sent[1]["preconditions"], json!({ "uid": "j1" }));
+    let expected = json!({ "propagationPolicy": "Background", "preconditions": { "uid": "j1" } });
+    assert_eq!(sent, [expected.clone(), expected]);
 }
 
 #[tokio::test]

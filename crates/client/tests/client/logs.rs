@@ -144,9 +144,37 @@ async fn a_broken_log_goes_on_without_loss_or_repetition() {
     let events = read(&server, LogOptions::default()).await;
     assert_eq!(text(&events, LogStream::Stdout), "a\nb\nb\nb\nhalf of a line\n");
     let asked = server.asked(STDOUT);
-    assert_eq!(asked[2].query["sinceTime"], "2026-11-20T10:00:00Z");
-    assert!(!asked[0].query.contains_key("sinceTime"));
+    assert_eq!(asked.len(), 3);
+    assert!(!asked[2].query.contains_key("sinceTime"), "a short log is read from its beginning");
     assert!(gaps(&events).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_log_goes_on_from_the_second_that_was_reached() {
+    let server = with_ended_job();
+    let line = |number: u32| {
+        format!("2026-11-20T10:00:{:02}Z {}\n", number / 10, "x".repeat(9_000 + number as usize))
+    };
+    let whole: String = (0..60).map(line).collect();
+    let whole: &'static str = whole.leak();
+    server.on(STDOUT, Reply::Text(&whole[..450_000], End::Break));
+    server.on(STDOUT, Reply::Text(&whole[whole.find("10:00:04").unwrap() - 11..], End::Close));
+    server.on(STDERR, Reply::Text("", End::Close));
+    let events = read(&server, LogOptions::default()).await;
+    let written: String = (0..60).map(|number| line(number).split_off(21)).collect();
+    assert!(text(&events, LogStream::Stdout) == written);
+    assert_eq!(server.asked(STDOUT)[1].query["sinceTime"], "2026-11-20T10:00:04Z");
+    assert!(gaps(&events).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_the_server_has_thrown_away_is_a_gap() {
+    let server = with_ended_job();
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:00Z a\n", End::Break));
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:07Z f\n2026-11-20T10:00:08Z g\n", End::Close));
+    server.on(STDERR, Reply::Text("", End::Close));
+    let events = read(&server, LogOptions::default()).await;
+    assert_eq!(gaps(&events), ["the server has thrown away a part of it"]);
 }
 
 #[tokio::test(start_paused = true)]

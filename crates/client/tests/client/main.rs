@@ -1,7 +1,13 @@
-//! The library against a scripted API server. One binary, because each one links all of kube.
+//! The library against a scripted API server, and against a small one in bad weather. One binary, because each one
+//! links all of kube.
 
 mod acts;
+mod chance;
 mod logs;
+mod model;
+mod storm;
 mod submit;
 mod support;
+mod trouble;
 mod wait;
+mod weather;

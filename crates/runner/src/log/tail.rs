@@ -11,7 +11,7 @@ const BLOCK: u64 = 64 << 10;
 
 /// A place in a log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Place {
+pub struct Place {
     pub(super) segment: u64,
     pub(super) offset: u64,
     /// Whether nothing that there was lies before it.
@@ -64,6 +64,27 @@ fn scan(segment: &Segment, count: &mut Count) -> io::Result<Option<u64>> {
     }
     // The first entry of the file.
     Ok(count.is_beyond(&rest).then_some(rest.len() as u64))
+}
+
+/// The place behind the last whole entry.
+pub(super) fn end(base: &Path) -> io::Result<Place> {
+    for number in segments::list(base)?.into_iter().rev() {
+        let Some(segment) = segments::open(base, number)? else { continue };
+        // An entry is shorter than a block, and what stands behind the last line end is not whole yet.
+        let begin = segment.len()?.saturating_sub(BLOCK);
+        let mut block = vec![0; usize::try_from(BLOCK).unwrap_or(0)];
+        let mut read = 0;
+        while read < block.len() {
+            match segment.read_at(&mut block[read..], begin + read as u64)? {
+                0 => break,
+                more => read += more,
+            }
+        }
+        let newline = block[..read].iter().rposition(|&byte| byte == b'\n');
+        let offset = newline.map_or(begin, |newline| begin + newline as u64 + 1);
+        return Ok(Place { segment: number, offset, is_begin: false });
+    }
+    Ok(Place { is_begin: true, ..Place::default() })
 }
 
 struct Count {

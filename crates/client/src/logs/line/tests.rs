@@ -18,6 +18,11 @@ fn log() -> impl Strategy<Value = Vec<(i64, String)>> {
     })
 }
 
+/// Lines of a machine whose clock jumps.
+fn jumping_log() -> impl Strategy<Value = Vec<(i64, String)>> {
+    prop::collection::vec((-2500..2500i64, "[a-c ]{0,12}"), 0..20)
+}
+
 /// What a server sends of the log from a second on.
 fn sent(log: &[(i64, String)], since: Option<&str>) -> Vec<u8> {
     let since = since.map_or(Timestamp::MIN, |since| since.parse().unwrap());
@@ -54,6 +59,28 @@ proptest! {
         cutter.longest = longest;
         sent(&log, cursor.since().as_deref()).chunks(chunk).for_each(|part| cutter.take(part, &mut out));
         cutter.finish(&mut out);
+        let written: String = log.iter().map(|(_, text)| format!("{text}\n")).collect();
+        prop_assert_eq!(String::from_utf8(out).unwrap(), written);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_loses_and_repeats_nothing(
+        log in jumping_log(),
+        breaks in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..6),
+    ) {
+        // The log grows between the connections.
+        let (mut cursor, mut out, mut written) = (Cursor::new(true), Vec::new(), 0);
+        for (growth, cut) in breaks {
+            written += growth.index(log.len() - written + 1);
+            let bytes = sent(&log[..written], cursor.since().as_deref());
+            let mut cutter = Cutter::new(cursor, false);
+            cutter.take(&bytes[..cut.index(bytes.len() + 1)], &mut out);
+            prop_assert!(!cutter.is_cut());
+            cursor = cutter.lost();
+        }
+        let mut cutter = Cutter::new(cursor.clone(), false);
+        cutter.take(&sent(&log, cursor.since().as_deref()), &mut out);
+        prop_assert!(!cutter.is_cut());
         let written: String = log.iter().map(|(_, text)| format!("{text}\n")).collect();
         prop_assert_eq!(String::from_utf8(out).unwrap(), written);
     }
@@ -105,6 +132,19 @@ fn a_servers_own_words_are_handed_out_as_they_are() {
     let mut cutter = Cutter::new(Cursor::default(), false);
     cutter.take(b"2026-11-20T10:00:00Z a\nunable to retrieve container logs\n", &mut out);
     assert_eq!(out, b"a\nunable to retrieve container logs\n");
+}
+
+#[test]
+fn a_log_that_was_cut_off_behind_the_cursor_is_noticed() {
+    for is_whole in [true, false] {
+        let mut cutter = Cutter::new(Cursor::new(is_whole), false);
+        cutter.take(b"2026-11-20T10:00:01Z a\n2026-11-20T10:00:02Z b\n", &mut Vec::new());
+        let mut cutter = Cutter::new(cutter.lost(), false);
+        let mut out = Vec::new();
+        cutter.take(b"2026-11-20T10:00:07Z f\n2026-11-20T10:00:08Z g\n2026-11-20T10:00:09Z h\n", &mut out);
+        assert!(cutter.is_cut(), "{is_whole}");
+        assert!(!cutter.is_cut(), "told once");
+    }
 }
 
 #[test]

@@ -1,4 +1,9 @@
-//! From a kubeconfig to a client: fast to fail, and never through a proxy to this machine itself.
+//! From a kubeconfig to a client: fast to fail, one connection for all that it asks, and never through a proxy to
+//! this machine itself.
+
+mod lanes;
+mod login;
+mod road;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,17 +32,32 @@ pub enum Source {
     },
 }
 
-/// A client that knows where it leads.
+impl Source {
+    /// The same, with the context named: whoever changes the current one meanwhile does not mean this connection.
+    fn at(&self, name: &str) -> Source {
+        let context = Some(name.to_owned());
+        match self {
+            Source::Files { paths, .. } => Source::Files { paths: paths.clone(), context },
+            Source::Yaml { text, .. } => Source::Yaml { text: text.clone(), context },
+        }
+    }
+}
+
+/// A client that knows where it leads. A [`JobManager`](crate::JobManager) of it reads the kubeconfig again when the
+/// credentials have run out.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Connection {
-    /// The client.
+    /// The client. Its requests share an HTTP/2 connection where the server has that, unless they upgrade.
     pub client: Client,
     /// The context's namespace, or `default`.
     pub namespace: String,
     /// The context's name, for messages.
     pub context: String,
-    /// The server's address.
+    /// The server's address, a URL.
     pub server: String,
+    pub(crate) source: Source,
+    pub(crate) login: String,
 }
 
 /// Why there is no client. Nothing was sent yet.
@@ -70,9 +90,20 @@ pub enum ConnectError {
         /// Why.
         message: String,
     },
+    /// The context was changed while it was in use, and names another server now.
+    #[error("the context {context:?} leads to {now} now and led to {before} before: it is another cluster")]
+    Moved {
+        /// Which.
+        context: String,
+        /// The server's address before.
+        before: String,
+        /// The server's address now.
+        now: String,
+    },
 }
 
-/// Makes a client. Its connections are refused or made within seconds; nothing is sent yet.
+/// Makes a client. Its connections are refused or made within 5 seconds; nothing is sent yet. An exec plugin that
+/// the kubeconfig names is run.
 ///
 /// Addresses of this machine are never reached through a proxy.
 ///
@@ -93,8 +124,23 @@ pub async fn connect(source: &Source) -> Result<Connection, ConnectError> {
         config.proxy_url = None;
     }
     let (namespace, server) = (config.default_namespace.clone(), config.cluster_url.to_string());
-    let client = Client::try_from(config).map_err(|error| credentials(&error))?;
-    Ok(Connection { client, namespace, context, server })
+    let login = login::words(&config.auth_info, &place);
+    let client = client(config).await.map_err(|error| credentials(&error))?;
+    let source = source.at(&context);
+    Ok(Connection { client, namespace, context, server, source, login })
+}
+
+/// The client. An exec plugin blocks its thread for as long as it runs: it gets one of its own.
+async fn client(config: Config) -> kube::Result<Client> {
+    if config.auth_info.exec.is_none() {
+        return road::client(config);
+    }
+    let runtime = tokio::runtime::Handle::current();
+    let made = tokio::task::spawn_blocking(move || {
+        let _inside = runtime.enter();
+        road::client(config)
+    });
+    made.await.unwrap_or_else(|error| Err(kube::Error::Service(error.into())))
 }
 
 /// The kubeconfig, what to call it, and the context that is asked for.
@@ -136,7 +182,8 @@ fn choose(kubeconfig: &Kubeconfig, place: &str, wanted: Option<&str>) -> Result<
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let is_name = host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost");
     is_name || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,0 +1,242 @@
+//! The channels of an attached client over one WebSocket: the first byte of a message names its channel. It knows no
+//! HTTP and no process.
+//!
+//! Nothing is buffered but the message in hand: a stdin that is not read stops the reading of the connection, a
+//! client that does not read stops the reading of the output.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::future::{self, Either};
+use futures::stream::{self, SplitSink, SplitStream};
+use futures::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch as signal;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::handshake::Protocol;
+use crate::attach::{Attached, Input, Output, Terminal};
+use crate::http::serve::stopped;
+
+const STDIN: u8 = 0;
+const STDOUT: u8 = 1;
+const STDERR: u8 = 2;
+const ERROR: u8 = 3;
+const RESIZE: u8 = 4;
+/// Followed by the channel that its sender has ended.
+const CLOSE: u8 = 255;
+
+/// How often a client is shown that the connection lives, also while it waits for a slow reader of its stdin: clients
+/// give up after a minute without a sign.
+const SIGN: Duration = Duration::from_secs(15);
+/// How long a client may take to end the connection after its last message.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why a client is not served any more.
+enum End {
+    /// The container's run is over.
+    Run,
+    /// The client is gone.
+    Client,
+    /// The server stops, or the client's credential is over.
+    Stop,
+}
+
+/// Ends when the server stops, or when what is left of the client's credential is over.
+pub(super) async fn leave(mut stop: signal::Receiver<bool>, remaining: Option<Duration>) {
+    match remaining {
+        Some(remaining) => _ = timeout(remaining, stopped(&mut stop)).await,
+        None => stopped(&mut stop).await,
+    }
+}
+
+/// Serves a client until its end, the container's or the server's.
+pub(super) async fn serve<S>(
+    socket: WebSocketStream<S>,
+    attached: Attached,
+    protocol: Protocol,
+    leave: impl Future<Output = ()>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Attached { input, terminal, stdout, stderr, ended } = attached;
+    let (mut sink, mut source) = socket.split();
+    let end = {
+        let outputs = Outputs { stdout, stderr };
+        let mut writing = std::pin::pin!(write(&mut sink, outputs, ended));
+        let mut reading = std::pin::pin!(read(&mut source, input, terminal.as_deref(), protocol));
+        tokio::select! {
+            // What is there to be said is said before an end is.
+            end = &mut writing => end,
+            () = &mut reading => End::Client,
+            () = leave => End::Stop,
+        }
+    };
+    let code = match end {
+        End::Client => return,
+        End::Run => CloseCode::Normal,
+        End::Stop => CloseCode::Away,
+    };
+    let farewell = async {
+        let _ = sink.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
+        // What is still on its way is read and thrown away: closing over it would destroy what was said last.
+        while let Some(Ok(_)) = source.next().await {}
+    };
+    let _ = timeout(FAREWELL, farewell).await;
+}
+
+/// What a client reads.
+struct Outputs {
+    stdout: Option<Output>,
+    stderr: Option<Output>,
+}
+
+/// Says what comes, and at the end how it ended.
+async fn write<S>(
+    sink: &mut SplitSink<WebSocketStream<S>, Message>,
+    outputs: Outputs,
+    ended: future::BoxFuture<'static, ()>,
+) -> End
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // An empty message on the first channel that is written tells that the connection stands.
+    let first = match &outputs {
+        Outputs { stdout: Some(_), .. } => STDOUT,
+        Outputs { stderr: Some(_), .. } => STDERR,
+        _ => ERROR,
+    };
+    if sink.send(message(first, &[])).await.is_err() {
+        return End::Client;
+    }
+    let on = |channel: u8, output: Option<Output>| {
+        output.unwrap_or_else(|| stream::empty().boxed()).map(move |chunk| (channel, chunk))
+    };
+    let mut chunks = stream::select(on(STDOUT, outputs.stdout), on(STDERR, outputs.stderr));
+    let mut ended = Some(ended);
+    let mut signs = interval(SIGN);
+    signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    signs.reset();
+    let mut fault = None;
+    loop {
+        let sent = tokio::select! {
+            chunk = chunks.next() => match chunk {
+                Some((channel, Ok(bytes))) => sink.send(message(channel, &bytes)).await,
+                Some((_, Err(cause))) => {
+                    fault = Some(cause);
+                    break;
+                }
+                None => match ended.take() {
+                    Some(ended) => match sign_until(sink, &mut signs, ended).await {
+                        Ok(()) => break,
+                        Err(error) => Err(error),
+                    },
+                    None => break,
+                },
+            },
+            _ = signs.tick() => sink.send(Message::Pong(Bytes::new())).await,
+        };
+        if sent.is_err() {
+            return End::Client;
+        }
+    }
+    let status = status(fault.as_ref());
+    if sink.send(message(ERROR, status.to_string().as_bytes())).await.is_err() {
+        return End::Client;
+    }
+    End::Run
+}
+
+/// Waits for the end; the client sees meanwhile that the connection lives.
+async fn sign_until<S>(
+    sink: &mut SplitSink<WebSocketStream<S>, Message>,
+    signs: &mut tokio::time::Interval,
+    ended: future::BoxFuture<'static, ()>,
+) -> tokio_tungstenite::tungstenite::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut ended = ended;
+    loop {
+        match future::select(&mut ended, std::pin::pin!(signs.tick())).await {
+            Either::Left(_) => return Ok(()),
+            Either::Right(_) => {}
+        }
+        sink.send(Message::Pong(Bytes::new())).await?;
+    }
+}
+
+/// The last word, as upstream's attach writes it: a run that is over was attached to with success, whatever its exit
+/// code (cri-streaming/pkg/streaming/remotecommand/attach.go).
+fn status(fault: Option<&io::Error>) -> serde_json::Value {
+    match fault {
+        None => json!({"metadata": {}, "status": "Success"}),
+        Some(cause) => json!({
+            "metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
+            "message": format!("Internal error occurred: error attaching to container: {cause}"),
+        }),
+    }
+}
+
+/// Does what the client says, until it is gone.
+async fn read<S>(
+    source: &mut SplitStream<WebSocketStream<S>>,
+    mut input: Option<Box<dyn Input>>,
+    terminal: Option<&dyn Terminal>,
+    protocol: Protocol,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(message)) = source.next().await {
+        let bytes = match message {
+            Message::Binary(bytes) => bytes,
+            // Some clients send text as text.
+            Message::Text(text) => text.into(),
+            Message::Close(_) => return,
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
+        };
+        match bytes.split_first() {
+            Some((&STDIN, bytes)) => {
+                let Some(stdin) = &mut input else { continue };
+                if let Err(cause) = stdin.write(bytes).await {
+                    tracing::debug!(%cause, "a container reads its stdin no more");
+                    // A local pipe would stop the writer here. So does this: nothing more is read of it.
+                    input = None;
+                    if terminal.is_none() {
+                        return future::pending().await;
+                    }
+                }
+            }
+            Some((&RESIZE, bytes)) => {
+                if let (Some(terminal), Ok(size)) = (terminal, serde_json::from_slice::<Size>(bytes)) {
+                    // A terminal that is gone has no size: the run is about to end.
+                    let _ = terminal.resize(size.width, size.height);
+                }
+            }
+            Some((&CLOSE, &[STDIN])) if protocol == Protocol::V5 => input = None,
+            _ => {}
+        }
+    }
+}
+
+/// `TerminalSize` of client-go.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Size {
+    width: u16,
+    height: u16,
+}
+
+fn message(channel: u8, bytes: &[u8]) -> Message {
+    let mut message = BytesMut::with_capacity(bytes.len() + 1);
+    message.extend_from_slice(&[channel]);
+    message.extend_from_slice(bytes);
+    Message::Binary(message.freeze())
+}

@@ -1,0 +1,128 @@
+//! Whether a client asks for a WebSocket, and for which of the protocols over it (RFC 6455, section 4.2). Pure.
+
+use http::HeaderMap;
+use http::header::{
+    CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+use crate::error::ApiError;
+
+/// How channels are spoken (`apimachinery/pkg/util/remotecommand/constants.go`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Protocol {
+    /// A client ends its stdin by ending the connection.
+    V4,
+    /// A client may end one channel.
+    V5,
+}
+
+impl Protocol {
+    /// As the header names it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Protocol::V4 => "v4.channel.k8s.io",
+            Protocol::V5 => "v5.channel.k8s.io",
+        }
+    }
+}
+
+/// What a client asks for that can be had.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Wanted {
+    /// The first of its protocols that is spoken here.
+    pub(super) protocol: Protocol,
+    /// The answer to its key.
+    pub(super) accept: HeaderValue,
+}
+
+/// Reads the request's headers.
+pub(super) fn read(headers: &HeaderMap) -> Result<Wanted, ApiError> {
+    if tokens(headers, &UPGRADE).any(|token| token.to_ascii_uppercase().starts_with("SPDY")) {
+        return Err(ApiError::bad_request(
+            "attach speaks WebSocket here (v5.channel.k8s.io, v4.channel.k8s.io), not SPDY: use kubectl 1.30 or later, \
+             or kubectl 1.29 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true",
+        ));
+    }
+    let has =
+        |name: &HeaderName, word: &str| tokens(headers, name).any(|token| token.eq_ignore_ascii_case(word));
+    if !has(&CONNECTION, "upgrade") || !has(&UPGRADE, "websocket") {
+        return Err(required());
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| has(&SEC_WEBSOCKET_VERSION, "13"));
+    let key = key.ok_or_else(|| ApiError::bad_request("a WebSocket of version 13 with a key is needed"))?;
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
+    let accept = accept.map_err(ApiError::internal)?;
+    let known = |token: &str| [Protocol::V5, Protocol::V4].into_iter().find(|known| known.name() == token);
+    match tokens(headers, &SEC_WEBSOCKET_PROTOCOL).find_map(known) {
+        Some(protocol) => Ok(Wanted { protocol, accept }),
+        None => Err(ApiError::bad_request(
+            "attach needs the subprotocol v5.channel.k8s.io or v4.channel.k8s.io (Sec-WebSocket-Protocol)",
+        )),
+    }
+}
+
+/// The answer to a request that stays plain HTTP.
+pub(super) fn required() -> ApiError {
+    ApiError::bad_request("Upgrade request required")
+}
+
+/// The comma-separated words of a header, which may be there several times.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(pairs: &[(&'static str, &str)]) -> Result<Protocol, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        read(&headers).map(|wanted| wanted.protocol).map_err(|error| error.message)
+    }
+
+    const SOCKET: [(&str, &str); 4] = [
+        ("connection", "keep-alive, Upgrade"),
+        ("upgrade", "WebSocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    fn protocols(words: &[&str]) -> Result<Protocol, String> {
+        let words = words.iter().map(|word| ("sec-websocket-protocol", *word));
+        asked(&SOCKET.into_iter().chain(words).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn first_protocol_that_is_known_is_taken() {
+        assert_eq!(protocols(&["v5.channel.k8s.io, v4.channel.k8s.io"]), Ok(Protocol::V5));
+        assert_eq!(
+            protocols(&["base64.channel.k8s.io,v4.channel.k8s.io", "v5.channel.k8s.io"]),
+            Ok(Protocol::V4)
+        );
+        assert!(protocols(&["channel.k8s.io"]).unwrap_err().contains("v5.channel.k8s.io"));
+        assert!(protocols(&[]).unwrap_err().contains("Sec-WebSocket-Protocol"));
+    }
+
+    #[test]
+    fn key_is_answered_as_the_rfc_says() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in SOCKET.into_iter().chain([("sec-websocket-protocol", "v5.channel.k8s.io")]) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        assert_eq!(read(&headers).unwrap().accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn other_upgrades_are_refused_with_the_way_out() {
+        assert_eq!(asked(&[]).unwrap_err(), "Upgrade request required");
+        let spdy = asked(&[("connection", "Upgrade"), ("upgrade", "SPDY/3.1")]).unwrap_err();
+        assert!(spdy.contains("kubectl 1.30"), "{spdy}");
+        assert!(asked(&SOCKET[..3]).unwrap_err().contains("key"));
+    }
+}

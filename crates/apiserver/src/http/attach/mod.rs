@@ -1,0 +1,105 @@
+//! `attach` of a pod: what is asked for, whether the client speaks WebSocket, and the handing over of the connection.
+//! It knows no process: what is behind the streams is an [`AttachSource`](crate::attach::AttachSource)'s.
+
+mod channels;
+mod handshake;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::dispatch::Call;
+use super::respond::Answer;
+use crate::attach::AttachRequest;
+use crate::error::ApiError;
+
+/// The longest message of a client, in bytes. kubectl sends 32 KiB at a time; clients that send a file as one message
+/// are met too.
+const MAX_MESSAGE: usize = 16 << 20;
+/// How much is read and written at a time.
+const BUFFER: usize = 64 << 10;
+
+/// `GET` or `POST` of a pod's `attach`: upgrades the connection and serves it until either side ends.
+pub(super) async fn attach(mut call: Call) -> Answer {
+    let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
+    // Upstream's order: the pod, the container, the node, and only then how the client speaks.
+    let request = read(&call, &pod)?;
+    let wanted = handshake::read(&call.headers)?;
+    let Some(upgrade) = call.upgrade() else {
+        // An HTTP/2 stream, or a client within this process.
+        return Err(handshake::required());
+    };
+    let Ok(permit) = Arc::clone(&call.app.attaches).try_acquire_owned() else {
+        return Err(ApiError::new(429, "TooManyRequests", "too many clients are attached, try again later"));
+    };
+    let attached = call.app.attacher.attach(pod, request).await?;
+    let leave = channels::leave(call.app.stop.clone(), call.remaining());
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, wanted.accept);
+    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(wanted.protocol.name()));
+    tokio::spawn(async move {
+        let stream = match upgrade.await {
+            Ok(upgraded) => TokioIo::new(upgraded),
+            Err(cause) => return tracing::debug!(%cause, "a connection was not handed over"),
+        };
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(0)
+            .max_message_size(Some(MAX_MESSAGE))
+            .max_frame_size(Some(MAX_MESSAGE));
+        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+        channels::serve(socket, attached, wanted.protocol, leave).await;
+        drop(permit);
+    });
+    Ok(response)
+}
+
+/// Reads `PodAttachOptions` and checks them against the pod (upstream: pkg/registry/core/pod/strategy.go
+/// streamLocation, and cri-streaming's NewOptions).
+fn read(call: &Call, pod: &Value) -> Result<AttachRequest, ApiError> {
+    let is = |name| call.query.is(name);
+    let (stdin, stdout, mut stderr, tty) = (is("stdin")?, is("stdout")?, is("stderr")?, is("tty")?);
+    let container = container(pod, &call.name, call.query.get("container"))?;
+    if pod["spec"]["nodeName"].as_str().is_none_or(str::is_empty) {
+        let text = format!("pod {} does not have a host assigned", call.name);
+        return Err(ApiError::bad_request(text));
+    }
+    // A terminal has one output.
+    stderr &= !tty;
+    if !(stdin || stdout || stderr) {
+        return Err(ApiError::bad_request("you must specify at least 1 of stdin, stdout, stderr"));
+    }
+    Ok(AttachRequest { container, stdin, stdout, stderr, tty })
+}
+
+/// The container that is meant, in upstream's words if none can be.
+fn container(pod: &Value, name: &str, asked: Option<&str>) -> Result<String, ApiError> {
+    let names = |field: &str| {
+        let list = pod["spec"][field].as_array().into_iter().flatten();
+        list.filter_map(|c| c["name"].as_str()).collect::<Vec<_>>()
+    };
+    let apps = names("containers");
+    let all = [names("initContainers"), apps.clone(), names("ephemeralContainers")].concat();
+    match (asked, apps.as_slice()) {
+        (Some(asked), _) if all.contains(&asked) => Ok(asked.to_owned()),
+        (Some(asked), _) => {
+            Err(ApiError::bad_request(format!("container {asked} is not valid for pod {name}")))
+        }
+        (None, [only]) => Ok((*only).to_owned()),
+        (None, _) => Err(ApiError::bad_request(format!(
+            "a container name must be specified for pod {name}, choose one of: [{}]",
+            all.join(" ")
+        ))),
+    }
+}

@@ -1,0 +1,88 @@
+//! Lists in pages: all of them as of one moment, or none.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::transport::{Answer, Call, Fault};
+use crate::{JobManager, limits};
+
+/// A whole list.
+pub(crate) struct List<T> {
+    pub(crate) items: Vec<T>,
+    /// The revision as of which it is true.
+    pub(crate) version: String,
+}
+
+/// One page.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+pub(crate) struct Page<T> {
+    #[serde(default)]
+    pub(crate) metadata: PageMeta,
+    // A server may write an empty list as null.
+    items: Option<Vec<T>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct PageMeta {
+    resource_version: Option<String>,
+    #[serde(rename = "continue")]
+    continue_token: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// What is on it, and the token of the next one.
+    pub(crate) fn into_parts(self) -> (Vec<T>, Option<String>) {
+        let token = self.metadata.continue_token.filter(|token| !token.is_empty());
+        (self.items.unwrap_or_default(), token)
+    }
+}
+
+impl JobManager {
+    /// Every object of a collection that the server selects.
+    pub(crate) async fn selected<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        kind: &str,
+        selector: &str,
+    ) -> Result<Vec<T>, Fault> {
+        self.all_of(path, Some((kind, selector)), |_| true).await.map(|list| list.items)
+    }
+
+    /// Every object of a collection that is kept. When the pages expire while they are read, from the first again.
+    pub(crate) async fn all_of<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        selector: Option<(&str, &str)>,
+        keeps: impl Fn(&T) -> bool,
+    ) -> Result<List<T>, Fault> {
+        let (mut items, mut token, mut restarts) = (Vec::new(), None::<String>, 0);
+        for _ in 0..limits::PAGES {
+            let mut call = Call::get(path)
+                .query("limit", &limits::PAGE.to_string())
+                .query_if("continue", token.as_deref());
+            if let Some((kind, text)) = selector {
+                call = call.query(kind, text);
+            }
+            let page: Page<T> = match self.ask(call).await {
+                Ok(Answer { value, .. }) => value,
+                Err(fault) if fault.is_expired() && token.is_some() && restarts < limits::RELISTS => {
+                    (items, token) = (Vec::new(), None);
+                    restarts += 1;
+                    continue;
+                }
+                Err(fault) => return Err(fault),
+            };
+            let version = page.metadata.resource_version.clone().unwrap_or_default();
+            let (page, next) = page.into_parts();
+            items.extend(page.into_iter().filter(&keeps));
+            if next.is_none() {
+                return Ok(List { items, version });
+            }
+            token = next;
+        }
+        let most = limits::PAGES * limits::PAGE as usize;
+        Err(Fault { code: 507, ..Fault::silent(format!("{path} has more than {most} objects")) })
+    }
+}
