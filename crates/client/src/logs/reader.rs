@@ -75,7 +75,7 @@ impl Reader {
 
     /// Reads to the end.
     pub(crate) async fn run(mut self) -> Ended {
-        let mut was_whole = false;
+        let (mut was_whole, mut was_there) = (false, false);
         loop {
             let before = *self.state.borrow_and_update();
             let previous = match before.attempt.saturating_sub(self.target.attempt) {
@@ -89,8 +89,13 @@ impl Reader {
             let body = match self.manager.open(&self.call(previous, follow)).await {
                 Ok(response) => response.into_body(),
                 Err(fault) if self.is_refusal(&fault) => return Ended::Refused,
-                // 400: the container is not as far as its pod's status said.
-                Err(fault) if fault.may_pass() || fault.code == 400 && !ended => {
+                // 400: the container is not as far as its pod's status said. 404 of a log that was there: a kubelet
+                // that was started again does not know its pods at once, and they run on.
+                Err(fault)
+                    if fault.may_pass()
+                        || fault.code == 400 && !ended
+                        || fault.code == 404 && was_there && !ended && !before.gone =>
+                {
                     match self.wait_a_little(&fault).await {
                         true => continue,
                         false => return self.gap(&fault.message).await,
@@ -99,6 +104,7 @@ impl Reader {
                 Err(_) if was_whole => return Ended::Done,
                 Err(fault) => return self.gap(&fault.message).await,
             };
+            was_there = true;
             match self.read(body, follow, ended || !self.options.follow).await {
                 Connection::Unheard => return Ended::Unheard,
                 Connection::Whole if ended || !self.options.follow || before.gone => return Ended::Done,

@@ -20,8 +20,10 @@ use crate::runtime::Event;
 
 /// How long a shim may take to begin (it first ends what a dead one left) and to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// One that leaves just now, one that is just being started by somebody else, and then some.
-const ATTEMPTS: u32 = 5;
+/// One that leaves just now takes connections until it is gone and answers none: it is asked again after a pause.
+const ATTEMPTS: u32 = 100;
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Why there is no shim to speak to.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +90,10 @@ pub(crate) async fn open(directory: &Path, argv: &[OsString]) -> Result<(Link, V
         match connect(&handle) {
             Ok(stream) => match timeout(PATIENCE, greet(stream)).await {
                 Ok(Ok(greeted)) => return greeted,
-                Ok(Err(error)) => last = error,
+                Ok(Err(error)) => {
+                    last = error;
+                    tokio::time::sleep(PAUSE).await;
+                }
                 Err(_) => return Err(ConnectError::Silent),
             },
             Err(error) if is_absence(&error) => launch(directory, argv).await?,
