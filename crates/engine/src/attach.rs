@@ -2,7 +2,7 @@
 //! output from its log as it grows, so that a client that reads slowly never holds the container up.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::Weak;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -19,7 +19,8 @@ use crate::logs::{Hub, run_of};
 pub(crate) struct Attacher {
     pub(crate) home: Home,
     pub(crate) hub: Hub,
-    pub(crate) runtime: Arc<dyn Runtime>,
+    /// The controllers' own: a client that outlives the engine must not keep its hold on the shim.
+    pub(crate) runtime: Weak<dyn Runtime>,
 }
 
 impl AttachSource for Attacher {
@@ -52,7 +53,10 @@ impl Attacher {
 
     /// The way into a run. `None`: its stdin was for one client, who had it.
     async fn input(&self, run: &RunKey) -> Result<Option<runtime::Input>, ApiError> {
-        match self.runtime.input(run).await {
+        let Some(runtime) = self.runtime.upgrade() else {
+            return Err(ApiError::new(503, "ServiceUnavailable", "the engine is stopping"));
+        };
+        match runtime.input(run).await {
             Ok(input) => Ok(Some(input)),
             Err(InputError::Ended) => Ok(None),
             Err(error @ InputError::TooMany) => Err(ApiError::new(429, "TooManyRequests", error.to_string())),

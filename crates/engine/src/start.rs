@@ -145,7 +145,7 @@ impl Engine {
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
-        let attachable = Arc::clone(&runtime);
+        let attachable = Arc::downgrade(&runtime);
         let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
         let busy = Arc::clone(&tick.busy);
         let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;

@@ -21,7 +21,7 @@ use crate::runtime::Event;
 /// How long a shim may take to begin (it first ends what a dead one left) and to answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// One that leaves just now takes connections until it is gone and answers none: it is asked again after a pause.
-const ATTEMPTS: u32 = 1000;
+const ATTEMPTS: u32 = 50;
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
