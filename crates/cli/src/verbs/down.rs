@@ -1,10 +1,12 @@
 //! `windlass down`: stop the engine of this machine, never without saying what becomes of running pods.
 
 use std::fs::File;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use windlass::Source;
@@ -76,22 +78,42 @@ fn refusal(pods: &[String]) -> Failure {
         .way_out("--force ends them; --leave lets them run, the next engine takes them over")
 }
 
-/// Sends the signal and waits until the engine has let its lock go: then everything is on disk.
+/// Sends the signal and waits until the engine has let its lock go, when everything is on disk, and has ended.
 pub(super) async fn stop(home: &Home, running: &Running, signal: Signal) -> Outcome<()> {
+    let engine = format!("the engine (pid {})", running.pid);
     let place = home.root().join("lock");
     let fault = |error: &dyn std::fmt::Display| Failure::new(place.display().to_string(), error);
     let lock = File::open(&place).map_err(|error| fault(&error))?;
-    kill(Pid::from_raw(running.pid), signal)
-        .map_err(|error| Failure::new(format!("the engine (pid {})", running.pid), error))?;
-    let freed = tokio::task::spawn_blocking(move || lock.lock_shared());
-    match tokio::time::timeout(PATIENCE, freed).await {
+    let process = pidfd(running.pid);
+    kill(Pid::from_raw(running.pid), signal).map_err(|error| Failure::new(engine.clone(), error))?;
+    let stopped = tokio::task::spawn_blocking(move || {
+        lock.lock_shared()?;
+        process.map_or(Ok(()), |process| ended(&process))
+    });
+    match tokio::time::timeout(PATIENCE, stopped).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => Err(fault(&error)),
         Ok(Err(panic)) => Err(fault(&panic)),
-        Err(_) => Err(Failure::new(
-            format!("the engine (pid {})", running.pid),
-            format!("has not stopped after {} seconds", PATIENCE.as_secs()),
-        )
-        .way_out(format!("see {}", home.engine_log().display()))),
+        Err(_) => Err(Failure::new(engine, format!("has not stopped after {} seconds", PATIENCE.as_secs()))
+            .way_out(format!("see {}", home.engine_log().display()))),
+    }
+}
+
+/// A descriptor of a process; none where the process has ended, or the kernel is older than Linux 5.3.
+fn pidfd(pid: i32) -> Option<OwnedFd> {
+    // SAFETY: pidfd_open(2) takes any numbers; there is no wrapper in libc or nix.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    // SAFETY: a new descriptor of ours, with O_CLOEXEC.
+    i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(|fd| unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Waits until a process has ended, which is a moment after it let its files go.
+fn ended(process: &OwnedFd) -> std::io::Result<()> {
+    let mut poll = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match nix::poll::poll(&mut poll, PollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => {}
+            other => return other.map(drop).map_err(Into::into),
+        }
     }
 }

@@ -118,15 +118,23 @@ fn stdin_that_is_cut_off_is_no_success() {
     let home = Home::new();
     home.ok(&["up"]);
     let file = home.file("result.json");
-    let line = ["run", "--result-file", file.to_str().unwrap(), "--", "sh", "-c", "echo up; wc -l"];
+    let line = [
+        "run",
+        "--result-file",
+        file.to_str().unwrap(),
+        "--",
+        "sh",
+        "-c",
+        "read -r line; echo got $line; wc -l",
+    ];
     let mut running = Running::reading(home.command(&line), Stdio::piped());
     let mut writer = running.stdin();
     writer.write_all(b"one line\n").unwrap();
-    running.stdout_has("up");
+    running.stdout_has("got one line");
     let engine = home.engine().unwrap();
     kill(Pid::from_raw(engine), Signal::SIGKILL).unwrap();
     let ended = running.end();
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(125), "up\n1\n"), "{ended:?}");
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(125), "got one line\n0\n"), "{ended:?}");
     assert!(ended.stderr.contains("cut off after 9 bytes"), "{}", ended.stderr);
     let result: serde_json::Value = serde_json::from_reader(File::open(file).unwrap()).unwrap();
     assert_eq!((&result["exitCode"], &result["jobs"][0]["exitCode"]), (&125.into(), &0.into()), "{result}");
