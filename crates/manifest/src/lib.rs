@@ -10,6 +10,7 @@ mod cancel;
 mod cause;
 pub mod edit;
 mod facts;
+mod fields;
 pub mod formats;
 mod generate;
 pub mod make;
@@ -19,6 +20,7 @@ pub mod observe;
 mod obstacle;
 pub mod read;
 pub mod status;
+mod tree;
 mod usage;
 mod verdict;
 

@@ -48,6 +48,28 @@ pub enum ReadError {
         /// What is wrong and what is accepted.
         message: String,
     },
+    /// A field is wrong.
+    #[error("{file}:{line}:{column}: {path}: {message}")]
+    Field {
+        /// The file as the user named it.
+        file: String,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+        /// The field: `executor.config.cpu_limit`.
+        path: String,
+        /// What is wrong and what is right.
+        message: String,
+    },
+    /// What the caller wants does not go with the file.
+    #[error("{file}: {message}")]
+    Unfit {
+        /// The file as the user named it.
+        file: String,
+        /// Why, and the way out.
+        message: String,
+    },
     /// There is no document in it.
     #[error("{file}: holds no document; expected a Kubernetes Job (apiVersion: batch/v1, kind: Job)")]
     Empty {
@@ -69,17 +91,25 @@ pub enum ReadError {
 /// # Errors
 /// All that is wrong: at most one error for each document, or one for text that cannot be parsed.
 pub fn read_documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<ReadError>> {
+    jobs_of(file, read_values(file, text)?)
+}
+
+/// Every document of a text that is not empty, each with the line in which it starts.
+pub(crate) fn read_values(file: &str, text: &str) -> Result<Vec<(u64, Value)>, Vec<ReadError>> {
     if text.len() > MAX_FILE {
         return Err(vec![ReadError::TooLong { file: file.to_owned(), limit: MAX_FILE }]);
     }
     let documents: Vec<Spanned<Value>> =
         serde_saphyr::from_multiple(text).map_err(|error| vec![syntax(file, &error)])?;
+    let placed = documents.into_iter().map(|document| (document.referenced.line().max(1), document.value));
+    Ok(placed.filter(|(_, value)| !value.is_null()).collect())
+}
+
+/// The Jobs among documents.
+pub(crate) fn jobs_of(file: &str, documents: Vec<(u64, Value)>) -> Result<Vec<Document>, Vec<ReadError>> {
     let (mut jobs, mut errors) = (Vec::new(), Vec::new());
-    for document in documents {
-        if !document.value.is_null() {
-            let line = document.referenced.line().max(1);
-            sort(file, line, "", document.value, &mut jobs, &mut errors);
-        }
+    for (line, document) in documents {
+        sort(file, line, "", document, &mut jobs, &mut errors);
     }
     if jobs.is_empty() && errors.is_empty() {
         errors.push(ReadError::Empty { file: file.to_owned() });
@@ -87,7 +117,7 @@ pub fn read_documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<ReadE
     if errors.is_empty() { Ok(jobs) } else { Err(errors) }
 }
 
-fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
+pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
     let place = error.location();
     let message = match error.without_snippet() {
         serde_saphyr::Error::Budget { breach: BudgetBreach::Documents { documents }, .. } => {
@@ -135,7 +165,8 @@ fn sort(
 
 fn check(document: &Value) -> Result<(), (&'static str, String)> {
     const ACCEPTED: &str =
-        "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), or a List of Jobs";
+        "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), a List of Jobs, or a magnus configuration \
+         (executor: {type: k8s-job})";
     if !document.is_object() {
         return Err(("", format!("is {}, not a mapping; {ACCEPTED}", noun(document))));
     }

@@ -4,11 +4,13 @@
 //! their own. A reader is pure: files, environment and cluster are its caller's.
 
 mod kubernetes;
+pub mod magnus;
+pub mod prefect;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::read::ReadError;
+use crate::read::{ReadError, read_values};
 use crate::{Base, Edit};
 
 /// A format that is recognised by a file's content.
@@ -16,6 +18,10 @@ use crate::{Base, Edit};
 pub enum Format {
     /// Kubernetes' own Jobs.
     Kubernetes,
+    /// A configuration of magnus with the executor `k8s-job`.
+    Magnus,
+    /// The job spec of a Prefect `KubernetesJobEnvironment`; an option says so, not the content.
+    Prefect,
 }
 
 impl fmt::Display for Format {
@@ -23,6 +29,8 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::Kubernetes => "a Kubernetes manifest",
+            Format::Magnus => "a magnus configuration",
+            Format::Prefect => "a Prefect job spec",
         })
     }
 }
@@ -35,6 +43,8 @@ pub enum Payload {
     Own,
     /// This program with its arguments, literally.
     Command(Vec<String>),
+    /// A function or notebook that magnus runs; for its configurations only.
+    Magnus(magnus::Task),
 }
 
 /// What a reader may need beside the text.
@@ -44,6 +54,8 @@ pub struct Inputs<'a> {
     pub variables: &'a BTreeMap<String, String>,
     /// What is to be run.
     pub payload: &'a Payload,
+    /// What the caller calls this run, for formats that write it into the job (magnus' run id). `None`: nothing.
+    pub run_id: Option<&'a str>,
 }
 
 /// What a file holds.
@@ -77,5 +89,9 @@ pub struct Written {
 /// # Errors
 /// All that is wrong, each with file, line and field; nothing of a file with an error is used.
 pub fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading, Vec<ReadError>> {
-    kubernetes::read(file, text, inputs)
+    let documents = read_values(file, text)?;
+    match documents.first() {
+        Some((_, first)) if magnus::is(first) => magnus::read(file, text, inputs),
+        _ => kubernetes::read(file, documents, inputs),
+    }
 }
