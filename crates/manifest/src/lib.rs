@@ -19,6 +19,7 @@ mod mount;
 pub mod observe;
 mod obstacle;
 pub mod read;
+pub mod retention;
 pub mod status;
 mod tree;
 mod usage;

@@ -70,6 +70,16 @@ pub enum ReadError {
         /// Why, and the way out.
         message: String,
     },
+    /// A line is wrong.
+    #[error("{file}:{line}: {message}")]
+    Line {
+        /// The file as the user named it.
+        file: String,
+        /// From 1.
+        line: u64,
+        /// What is wrong and what is right.
+        message: String,
+    },
     /// There is no document in it.
     #[error("{file}: holds no document; expected a Kubernetes Job (apiVersion: batch/v1, kind: Job)")]
     Empty {
