@@ -7,6 +7,8 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
+use crate::{mend, tree};
+
 /// The longest file that is read, in bytes: no object that a server takes is longer than 3 MiB.
 pub const MAX_FILE: usize = 16 << 20;
 
@@ -70,6 +72,14 @@ pub enum ReadError {
         /// Why, and the way out.
         message: String,
     },
+    /// No error of its own: what the errors before it come to.
+    #[error("{file}: corrected it reads\n{text}")]
+    Corrected {
+        /// The file as the user named it.
+        file: String,
+        /// The document.
+        text: String,
+    },
     /// There is no document in it.
     #[error("{file}: holds no document; expected a Kubernetes Job (apiVersion: batch/v1, kind: Job)")]
     Empty {
@@ -91,7 +101,7 @@ pub enum ReadError {
 /// # Errors
 /// All that is wrong: at most one error for each document, or one for text that cannot be parsed.
 pub fn read_documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<ReadError>> {
-    jobs_of(file, read_values(file, text)?)
+    jobs_of(file, text, read_values(file, text)?)
 }
 
 /// Every document of a text that is not empty, each with the line in which it starts.
@@ -100,13 +110,17 @@ pub(crate) fn read_values(file: &str, text: &str) -> Result<Vec<(u64, Value)>, V
         return Err(vec![ReadError::TooLong { file: file.to_owned(), limit: MAX_FILE }]);
     }
     let documents: Vec<Spanned<Value>> =
-        serde_saphyr::from_multiple(text).map_err(|error| vec![syntax(file, &error)])?;
+        serde_saphyr::from_multiple(text).map_err(|error| broken(file, text, &error))?;
     let placed = documents.into_iter().map(|document| (document.referenced.line().max(1), document.value));
     Ok(placed.filter(|(_, value)| !value.is_null()).collect())
 }
 
-/// The Jobs among documents.
-pub(crate) fn jobs_of(file: &str, documents: Vec<(u64, Value)>) -> Result<Vec<Document>, Vec<ReadError>> {
+/// The Jobs among the documents of a text.
+pub(crate) fn jobs_of(
+    file: &str,
+    text: &str,
+    documents: Vec<(u64, Value)>,
+) -> Result<Vec<Document>, Vec<ReadError>> {
     let (mut jobs, mut errors) = (Vec::new(), Vec::new());
     for (line, document) in documents {
         sort(file, line, "", document, &mut jobs, &mut errors);
@@ -114,8 +128,40 @@ pub(crate) fn jobs_of(file: &str, documents: Vec<(u64, Value)>) -> Result<Vec<Do
     if jobs.is_empty() && errors.is_empty() {
         errors.push(ReadError::Empty { file: file.to_owned() });
     }
-    if errors.is_empty() { Ok(jobs) } else { Err(errors) }
+    if errors.is_empty() {
+        return Ok(jobs);
+    }
+    let documents = tree::parse(text).unwrap_or_default();
+    errors.iter_mut().for_each(|error| error.find_line(&documents));
+    Err(errors)
 }
+
+impl ReadError {
+    /// A field stands in a line of its own, which the document's first line is not.
+    fn find_line(&mut self, documents: &[tree::Node]) {
+        if let ReadError::NotAJob { line, path, .. } = self
+            && let Some(document) = documents.iter().find(|document| document.at.line == *line)
+        {
+            *line = document.place_of(path.trim_end_matches(": ")).line;
+        }
+    }
+}
+
+/// Text that is no YAML: how it would be, where that is certain, and what is wrong with it then.
+fn broken(file: &str, text: &str, error: &serde_saphyr::Error) -> Vec<ReadError> {
+    let Some((corrected, line, column)) = mend::beside(text) else { return vec![syntax(file, error)] };
+    let file = file.to_owned();
+    let message = "is deeper than the line before it, which has its value already; \
+                   they belong side by side".to_owned();
+    let mut errors = vec![ReadError::Syntax { file: file.clone(), line, column, message }];
+    errors.extend(read_documents(&file, &corrected).err().into_iter().flatten());
+    let corrected = REMOVED.iter().fold(corrected, |text, version| text.replacen(version, "batch/v1", 1));
+    errors.extend(mend::shown(&corrected, 1).map(|text| ReadError::Corrected { file, text }));
+    errors
+}
+
+/// Versions in which Jobs and CronJobs once were.
+const REMOVED: [&str; 3] = ["batch/v1beta1", "batch/v2alpha1", "extensions/v1beta1"];
 
 pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
     let place = error.location();
@@ -126,7 +172,10 @@ pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
         serde_saphyr::Error::Budget { breach, .. } => {
             format!("the file is beyond what is read at once ({breach:?}); split it")
         }
-        other => other.to_string(),
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key {key} is there twice; keep one of the two")
+        }
+        other => without_place(&other.to_string(), place.as_ref()),
     };
     ReadError::Syntax {
         file: file.to_owned(),
@@ -134,6 +183,12 @@ pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
         column: place.map_or(0, |place| place.column()),
         message,
     }
+}
+
+/// The parser's words without the place that stands in front of them already.
+fn without_place(text: &str, place: Option<&serde_saphyr::Location>) -> String {
+    let end = place.map(|place| format!(" at line {}, column {}", place.line(), place.column()));
+    end.and_then(|end| text.strip_suffix(&end)).unwrap_or(text).to_owned()
 }
 
 /// Puts a document among the jobs or the errors; opens lists.
@@ -165,8 +220,8 @@ fn sort(
 
 fn check(document: &Value) -> Result<(), (&'static str, String)> {
     const ACCEPTED: &str =
-        "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), a List of Jobs, or a magnus configuration \
-         (executor: {type: k8s-job})";
+        "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), a List of Jobs, a job file \
+         (windlass: v1), or a magnus configuration (executor: {type: k8s-job})";
     if !document.is_object() {
         return Err(("", format!("is {}, not a mapping; {ACCEPTED}", noun(document))));
     }
@@ -177,11 +232,15 @@ fn check(document: &Value) -> Result<(), (&'static str, String)> {
     };
     let (kind, version) = (text("kind")?, text("apiVersion")?);
     if kind != "Job" {
-        return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}", hint(kind))));
+        let removed = match REMOVED.contains(&version) && kind == "CronJob" {
+            true => format!(" (after its apiVersion, {version} was removed from Kubernetes, is batch/v1)"),
+            false => String::new(),
+        };
+        return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}{removed}", hint(kind))));
     }
     match version {
         "batch/v1" => Ok(()),
-        "batch/v1beta1" | "batch/v2alpha1" | "extensions/v1beta1" => {
+        removed if REMOVED.contains(&removed) => {
             Err(("apiVersion", format!("{version:?} was removed from Kubernetes; write batch/v1")))
         }
         _ => Err(("apiVersion", format!("{version:?} has no kind Job; write batch/v1"))),
@@ -191,6 +250,7 @@ fn check(document: &Value) -> Result<(), (&'static str, String)> {
 fn hint(kind: &str) -> &'static str {
     match kind {
         "job" | "jobs" | "JOB" => "; kinds begin with a capital letter: Job",
+        "CronJob" => "; a CronJob is made by `windlass cron create -f FILE`",
         "Pod" => "; write the Pod's metadata and spec as spec.template of a Job",
         _ => "",
     }
