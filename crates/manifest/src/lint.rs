@@ -22,6 +22,8 @@ pub(crate) struct Findings {
 }
 
 const CONTAINER: &str = "spec.template.spec.containers[0]";
+/// Of several containers nobody knows which one was meant.
+const SOME_CONTAINER: &str = "spec.template.spec.containers[N]";
 const POD: &str = "spec.template.spec";
 const JOB: &str = "spec";
 
@@ -81,16 +83,23 @@ const OF_JOB: [&str; 9] = [
     "ttlSecondsAfterFinished",
 ];
 
+/// So many values of a wrong type are told of one Job.
+const MOST: usize = 20;
+
 /// Looks at a Job.
 pub(crate) fn lint(job: &Value) -> Findings {
     let (mut ignored, mut findings) = (Vec::new(), Findings::default());
     let mut job = job.clone();
     spell_quantities(&mut job);
-    let mut track = serde_path_to_error::Track::new();
-    let typed = serde_path_to_error::Deserializer::new(&job, &mut track);
-    let mut note = |path: Path<'_>| ignored.push(render(&path));
-    if let Err(error) = Job::deserialize(serde_ignored::Deserializer::new(typed, &mut note)) {
-        findings.wrong.push((track.path().to_string(), mistyped(&error.to_string())));
+    // What is of a wrong type is told, taken out, and the rest looked at again.
+    for _ in 0..MOST {
+        ignored.clear();
+        let Some((path, error)) = read(&job, &mut ignored) else { break };
+        let is_out = take_out(&mut job, &path);
+        findings.wrong.push((path, mistyped(&error)));
+        if !is_out {
+            break;
+        }
     }
     for path in ignored {
         let (parent, key) = path.rsplit_once('.').unwrap_or(("", &path));
@@ -108,15 +117,42 @@ pub(crate) fn lint(job: &Value) -> Findings {
     findings
 }
 
-/// The mapping that a field belongs to, if it is another one than where it is, and if there is only one such.
+/// Reads the Job as its type; the fields that no type has, and the place and words of the first error.
+fn read(job: &Value, ignored: &mut Vec<String>) -> Option<(String, String)> {
+    let mut track = serde_path_to_error::Track::new();
+    let typed = serde_path_to_error::Deserializer::new(job, &mut track);
+    let mut note = |path: Path<'_>| ignored.push(render(&path));
+    let error = Job::deserialize(serde_ignored::Deserializer::new(typed, &mut note)).err()?;
+    Some((track.path().to_string(), error.to_string()))
+}
+
+/// Takes the value at a path out of a Job.
+fn take_out(job: &mut Value, path: &str) -> bool {
+    let mut place = job;
+    for part in path.split(['.', '[']).map(|part| part.trim_end_matches(']')) {
+        let next = match place {
+            Value::Object(map) => map.get_mut(part),
+            Value::Array(items) => part.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+            _ => None,
+        };
+        let Some(next) = next else { return false };
+        place = next;
+    }
+    !std::mem::take(place).is_null()
+}
+
+/// The mapping that a field belongs to, if it is another one than where it is.
 fn home(job: &Value, parent: &str, key: &str) -> Option<&'static str> {
     let levels = ["", "spec", "spec.template", POD];
     if !levels.contains(&parent) && !parent.starts_with("spec.template.spec.containers[") {
         return None;
     }
-    let is_only = job.pointer("/spec/template/spec/containers").and_then(Value::as_array).map(Vec::len);
-    if OF_CONTAINER.contains(&key) && is_only == Some(1) {
-        Some(CONTAINER)
+    if OF_CONTAINER.contains(&key) && parent.ends_with(']') {
+        return None;
+    }
+    let count = job.pointer("/spec/template/spec/containers").and_then(Value::as_array).map(Vec::len);
+    if OF_CONTAINER.contains(&key) {
+        Some(if count == Some(1) { CONTAINER } else { SOME_CONTAINER })
     } else if OF_POD.contains(&key) {
         Some(POD)
     } else if OF_JOB.contains(&key) {
@@ -175,9 +211,19 @@ fn mistyped(error: &str) -> String {
     let is_number = ["invalid type: integer", "invalid type: boolean", "invalid type: floating"]
         .iter()
         .any(|start| error.starts_with(start));
+    let words = [
+        (" i32", " a whole number"),
+        (" i64", " a whole number"),
+        (" a sequence", " a list"),
+        (" a map", " a mapping"),
+    ];
+    let plain = words.iter().fold(error.to_owned(), |text, (from, to)| match text.strip_suffix(from) {
+        Some(start) => format!("{start}{to}"),
+        None => text,
+    });
     match is_number && error.contains("string") {
-        true => format!("{error}; write it in quotes"),
-        false => error.to_owned(),
+        true => format!("{plain}; write it in quotes"),
+        false => plain,
     }
 }
 

@@ -77,15 +77,21 @@ fn find<'a>(documents: &'a [Node], document: usize, path: &str) -> Option<&'a No
 fn end(lines: &[String], start: usize, deep: usize, of_key: bool) -> usize {
     let is_inside = |line: &String| {
         let is_item = line.trim_start().starts_with("- ") || line.trim() == "-";
-        line.trim().is_empty() || indent(line) > deep || (indent(line) == deep && (!of_key || is_item))
+        is_silent(line) || indent(line) > deep || (indent(line) == deep && (!of_key || is_item))
     };
     let after = lines[start + 1..].iter().position(|line| !is_inside(line));
     let mut end = after.map_or(lines.len(), |count| start + 1 + count);
-    // Empty lines at its end belong to what follows.
-    while end > start + 1 && lines[end - 1].trim().is_empty() {
+    // Empty lines and comments at its end belong to what follows.
+    while end > start + 1 && is_silent(&lines[end - 1]) {
         end -= 1;
     }
     end
+}
+
+/// A line that says nothing to a parser.
+fn is_silent(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#')
 }
 
 fn indent(line: &str) -> usize {

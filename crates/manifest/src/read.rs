@@ -131,19 +131,44 @@ pub(crate) fn jobs_of(
     if errors.is_empty() {
         return Ok(jobs);
     }
-    let documents = tree::parse(text).unwrap_or_default();
-    errors.iter_mut().for_each(|error| error.find_line(&documents));
+    let places = Places::of(text);
+    let corrected: Vec<ReadError> = errors.iter().filter_map(|error| error.corrected(text)).collect();
+    errors.iter_mut().for_each(|error| error.find_line(&places));
+    errors.extend(corrected);
     Err(errors)
+}
+
+/// Where the fields of a text's documents stand.
+#[derive(Debug)]
+pub struct Places(Vec<tree::Node>);
+
+impl Places {
+    /// Of a text that was read before; of one that cannot be, nothing is known.
+    pub fn of(text: &str) -> Self {
+        Places(tree::parse(text).unwrap_or_default())
+    }
+
+    /// The line of a field, or of what of it is there, in the document that starts in this line.
+    pub fn line(&self, document: u64, path: &str) -> u64 {
+        let document_of = |node: &&tree::Node| node.at.line == document;
+        self.0.iter().find(document_of).map_or(document, |node| node.place_of(path).line.max(1))
+    }
 }
 
 impl ReadError {
     /// A field stands in a line of its own, which the document's first line is not.
-    fn find_line(&mut self, documents: &[tree::Node]) {
-        if let ReadError::NotAJob { line, path, .. } = self
-            && let Some(document) = documents.iter().find(|document| document.at.line == *line)
-        {
-            *line = document.place_of(path.trim_end_matches(": ")).line;
+    fn find_line(&mut self, places: &Places) {
+        if let ReadError::NotAJob { line, path, .. } = self {
+            *line = places.line(*line, path.trim_end_matches(": "));
         }
+    }
+
+    /// The document with the version that it should have, where that was removed.
+    fn corrected(&self, text: &str) -> Option<ReadError> {
+        let ReadError::NotAJob { file, line, message, .. } = self else { return None };
+        let version = REMOVED.into_iter().find(|version| message.contains(&format!("{version:?}")))?;
+        let text = mend::shown(text, *line)?.replacen(version, "batch/v1", 1);
+        Some(ReadError::Corrected { file: file.clone(), text })
     }
 }
 
@@ -152,11 +177,13 @@ fn broken(file: &str, text: &str, error: &serde_saphyr::Error) -> Vec<ReadError>
     let Some((corrected, line, column)) = mend::beside(text) else { return vec![syntax(file, error)] };
     let file = file.to_owned();
     let message = "is deeper than the line before it, which has its value already; \
-                   they belong side by side".to_owned();
+                   they belong side by side"
+        .to_owned();
     let mut errors = vec![ReadError::Syntax { file: file.clone(), line, column, message }];
     errors.extend(read_documents(&file, &corrected).err().into_iter().flatten());
-    let corrected = REMOVED.iter().fold(corrected, |text, version| text.replacen(version, "batch/v1", 1));
-    errors.extend(mend::shown(&corrected, 1).map(|text| ReadError::Corrected { file, text }));
+    if !errors.iter().any(|error| matches!(error, ReadError::Corrected { .. })) {
+        errors.extend(mend::shown(&corrected, 1).map(|text| ReadError::Corrected { file, text }));
+    }
     errors
 }
 
@@ -219,8 +246,7 @@ fn sort(
 }
 
 fn check(document: &Value) -> Result<(), (&'static str, String)> {
-    const ACCEPTED: &str =
-        "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), a List of Jobs, a job file \
+    const ACCEPTED: &str = "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), a List of Jobs, a job file \
          (windlass: v1), or a magnus configuration (executor: {type: k8s-job})";
     if !document.is_object() {
         return Err(("", format!("is {}, not a mapping; {ACCEPTED}", noun(document))));
@@ -232,11 +258,15 @@ fn check(document: &Value) -> Result<(), (&'static str, String)> {
     };
     let (kind, version) = (text("kind")?, text("apiVersion")?);
     if kind != "Job" {
-        let removed = match REMOVED.contains(&version) && kind == "CronJob" {
-            true => format!(" (after its apiVersion, {version} was removed from Kubernetes, is batch/v1)"),
+        let removed = match REMOVED.contains(&version) {
+            true => format!("; its apiVersion {version:?} was removed from Kubernetes, write batch/v1"),
             false => String::new(),
         };
-        return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}{removed}", hint(kind))));
+        if kind == "CronJob" {
+            let hint = "is not one job, it makes one at every turn; `windlass cron create -f FILE` takes it";
+            return Err(("kind", format!("{kind:?} {hint}{removed}")));
+        }
+        return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}", hint(kind))));
     }
     match version {
         "batch/v1" => Ok(()),
@@ -250,7 +280,6 @@ fn check(document: &Value) -> Result<(), (&'static str, String)> {
 fn hint(kind: &str) -> &'static str {
     match kind {
         "job" | "jobs" | "JOB" => "; kinds begin with a capital letter: Job",
-        "CronJob" => "; a CronJob is made by `windlass cron create -f FILE`",
         "Pod" => "; write the Pod's metadata and spec as spec.template of a Job",
         _ => "",
     }

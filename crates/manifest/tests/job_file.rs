@@ -13,6 +13,7 @@ fn the_schema_in_the_manual_is_the_readers() {
     if std::env::var("WINDLASS_BLESS").is_ok() {
         std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
     }
-    let kept: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_default()).unwrap_or_default();
+    let kept: Value =
+        serde_json::from_str(&std::fs::read_to_string(&path).unwrap_or_default()).unwrap_or_default();
     assert_eq!(kept, made, "docs/job-file.schema.json is of another time; WINDLASS_BLESS=1 writes it");
 }

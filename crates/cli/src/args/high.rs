@@ -8,8 +8,8 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
-use super::source::{self, Mistake};
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::source::{self, Mistake};
 use super::{Usage, job};
 use crate::cluster::choose::Flags;
 use crate::env::Env;
@@ -268,7 +268,8 @@ fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
     let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("submit", &problems))?;
     let env_files = job::env_files(&args.job, env);
-    let work = source::work(args.job, args.source, env).map_err(|mistake| nothing("submit", &mistake, usage))?;
+    let work =
+        source::work(args.job, args.source, env).map_err(|mistake| nothing("submit", &mistake, usage))?;
     Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
 }
 

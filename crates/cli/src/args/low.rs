@@ -90,7 +90,9 @@ pub(crate) enum Verb {
 
 /// `windlass run`
 #[derive(Args, Debug)]
-#[command(override_usage = "windlass run [OPTIONS] -- COMMAND...\n       windlass run [OPTIONS] -f FILE [-- COMMAND...]")]
+#[command(
+    override_usage = "windlass run [OPTIONS] -- COMMAND...\n       windlass run [OPTIONS] -f FILE [-- COMMAND...]"
+)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub job: JobArgs,

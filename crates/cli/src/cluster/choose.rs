@@ -95,7 +95,9 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     }
     match saved {
         Some(cluster) => because(cluster.clone(), Because::Saved),
-        None if flags.for_cluster && env.kubeconfig => because(context(Vec::new(), None, own), Because::Kubeconfig),
+        None if flags.for_cluster && env.kubeconfig => {
+            because(context(Vec::new(), None, own), Because::Kubeconfig)
+        }
         None => because(Cluster::Local, Because::Default),
     }
 }

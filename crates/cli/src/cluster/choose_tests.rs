@@ -17,7 +17,12 @@ fn named(files: &[&str], name: Option<&str>) -> Cluster {
 }
 
 fn flags(context: Option<&str>, kubeconfig: Option<&str>, local: bool) -> Flags {
-    Flags { context: context.map(str::to_owned), kubeconfig: kubeconfig.map(PathBuf::from), local, ..Flags::default() }
+    Flags {
+        context: context.map(str::to_owned),
+        kubeconfig: kubeconfig.map(PathBuf::from),
+        local,
+        ..Flags::default()
+    }
 }
 
 #[track_caller]

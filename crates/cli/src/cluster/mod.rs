@@ -165,7 +165,9 @@ fn which(place: &str, because: Because) -> String {
         Because::Default => format!("using {place} (others: --context, KUBECONFIG, `windlass use`)"),
         Because::Flag(name) | Because::Variable(name) => format!("using {place} ({name})"),
         Because::Kubeconfig => {
-            format!("using {place} (the job is made for a cluster; others: --context, --local, `windlass use`)")
+            format!(
+                "using {place} (the job is made for a cluster; others: --context, --local, `windlass use`)"
+            )
         }
         Because::Saved => format!("using {place} (saved; another: --context, --local, `windlass use`)"),
     }

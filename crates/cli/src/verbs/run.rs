@@ -13,7 +13,7 @@ use super::pump::Pump;
 use super::stdin::{Kind, Passed, Passing, Stdio};
 use super::terminal;
 use super::{result_file, work};
-use crate::args::high::{RunOptions, Work};
+use crate::args::high::RunOptions;
 use crate::args::low::OnInterrupt;
 use crate::clock;
 use crate::cluster::{Call, Session};
@@ -41,17 +41,12 @@ async fn submit_and_follow(
     call: Call<'_>,
     ends: &mut Vec<windlass::Outcome>,
 ) -> Outcome {
-    let prepared = work::prepare(&options.work, &options.env_files, options.id.as_ref(), call)?;
+    let prepared = work::prepare(&options.work, &options.env_files, options.id.as_ref(), "run", call)?;
     let [draft] = &prepared.jobs[..] else {
         let cause = format!("the file holds {} jobs, and one can be followed", prepared.jobs.len());
         return Err(Failure::new("run", cause).way_out("windlass submit --wait -f FILE"));
     };
-    let made = |edits: &[Edit]| {
-        draft.make(edits).map_err(|problems| match options.work {
-            Work::Command(..) => Failure::new("run", problems.join("\n")),
-            Work::File(_) => work::all(problems.iter()),
-        })
-    };
+    let made = |edits: &[Edit]| draft.make(edits).map_err(|problems| prepared.faults(&[(draft, problems)]));
     let stdio = Stdio::decide(options, Kind::of_stdin(), &made(&[])?)?;
     let manifest = made(&stdio.edits(call.env))?;
     let call = Call { common: &prepared.common, ..call };

@@ -4,7 +4,7 @@ use windlass::SubmitOptions as Submission;
 use windlass::manifest::Manifest;
 
 use super::{object, wait, work};
-use crate::args::high::{SubmitOptions, Work};
+use crate::args::high::SubmitOptions;
 use crate::args::low::ObjectFormat;
 use crate::cluster::{Call, Session};
 use crate::exit::Exit;
@@ -14,13 +14,8 @@ use crate::print::plain;
 
 /// Submits. All is read and checked before the first job is created.
 pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
-    let prepared = work::prepare(&options.work, &options.env_files, options.id.as_ref(), call)?;
-    let manifests = match (&options.work, &prepared.jobs[..]) {
-        (Work::Command(..), [draft]) => {
-            vec![draft.make(&[]).map_err(|problems| Failure::new("submit", problems.join("\n")))?]
-        }
-        _ => work::manifests(&prepared.jobs)?,
-    };
+    let prepared = work::prepare(&options.work, &options.env_files, options.id.as_ref(), "submit", call)?;
+    let manifests = prepared.manifests()?;
     if manifests.len() > 1 && options.id.is_some() {
         return Err(Failure::new("--id", "the file holds several jobs, an id is one job's")
             .way_out("submit them one by one"));

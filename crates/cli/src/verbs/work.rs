@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use windlass::manifest::formats::{self, Format, Inputs, Reading, prefect};
-use windlass::manifest::read::MAX_FILE;
-use windlass::manifest::{Base, ContainerEdit, Edit, JobEdit, Manifest, Payload, make};
 use windlass::SubmitOptions;
+use windlass::manifest::formats::{self, Format, Inputs, Reading, prefect};
+use windlass::manifest::read::{MAX_FILE, Places};
+use windlass::manifest::{Base, ContainerEdit, Edit, JobEdit, Manifest, Payload, make};
 use windlass_model::{Problems, Stem, SubmissionId};
 
 use super::env_file::{self, EnvFiles};
@@ -27,12 +27,16 @@ pub(super) struct Prepared {
     pub(super) common: Common,
     /// The submission's id, if it is known by now.
     pub(super) id: Option<SubmissionId>,
+    /// What a message begins with: the file, or the verb.
+    name: String,
+    /// The file's text.
+    text: Option<String>,
 }
 
 /// A base, and all that is changed of it.
 pub(super) struct Draft {
-    /// The file and line, if it comes from one.
-    place: Option<String>,
+    /// The line in which it starts, if it comes from a file.
+    line: Option<u64>,
     base: Base,
     edits: Vec<Edit>,
     /// Its fields that only the cluster may know, each with its place.
@@ -41,12 +45,38 @@ pub(super) struct Draft {
 
 impl Draft {
     /// The Job, with more edits.
-    pub(super) fn make(&self, more: &[Edit]) -> Result<Manifest, Vec<String>> {
-        let edits = [&self.edits, more].concat();
-        make(&self.base, &edits).map_err(|problems| {
-            let place = self.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
-            problems.iter().map(|problem| format!("{place}{problem}")).collect()
-        })
+    pub(super) fn make(&self, more: &[Edit]) -> Result<Manifest, Problems> {
+        make(&self.base, &[&self.edits, more].concat())
+    }
+}
+
+impl Prepared {
+    /// All Jobs; all that is wrong with any of them at once.
+    pub(super) fn manifests(&self) -> Outcome<Vec<Manifest>> {
+        let (mut manifests, mut wrong) = (Vec::new(), Vec::new());
+        for draft in &self.jobs {
+            match draft.make(&[]) {
+                Ok(manifest) => manifests.push(manifest),
+                Err(problems) => wrong.push((draft, problems)),
+            }
+        }
+        if wrong.is_empty() { Ok(manifests) } else { Err(self.faults(&wrong)) }
+    }
+
+    /// What is wrong with jobs, with file and line where they come from a file.
+    pub(super) fn faults(&self, wrong: &[(&Draft, Problems)]) -> Failure {
+        let Some(text) = &self.text else {
+            let problems: Vec<String> = wrong.iter().map(|(_, problems)| problems.to_string()).collect();
+            return Failure::new(&self.name, problems.join("\n"));
+        };
+        let (places, mut lines) = (Places::of(text), Vec::new());
+        for (draft, problems) in wrong {
+            let line = |path: &str| draft.line.map_or(0, |document| places.line(document, path));
+            lines.extend(
+                problems.iter().map(|problem| format!("{}:{}: {problem}", self.name, line(&problem.path))),
+            );
+        }
+        all(lines.iter())
     }
 }
 
@@ -55,14 +85,16 @@ pub(super) fn prepare(
     work: &Work,
     env_files: &EnvFiles,
     id: Option<&SubmissionId>,
+    verb: &str,
     call: Call<'_>,
 ) -> Outcome<Prepared> {
     let mut variables = env_file::edits(env_files, call.env)?;
     match work {
         Work::Command(base, edits) => {
             variables.extend_from_slice(edits);
-            let jobs = vec![Draft { place: None, base: base.clone(), edits: variables, doubts: Vec::new() }];
-            Ok(Prepared { jobs, common: call.common.clone(), id: id.cloned() })
+            let jobs = vec![Draft { line: None, base: base.clone(), edits: variables, doubts: Vec::new() }];
+            let (common, name) = (call.common.clone(), verb.to_owned());
+            Ok(Prepared { jobs, common, id: id.cloned(), name, text: None })
         }
         Work::File(source) => {
             if let Some(run) = &source.prefect {
@@ -101,16 +133,19 @@ fn of_file(
     common.flags.of_file = reading.kubeconfig.map(|path| home_path(&path, call));
     let doubts = |index| {
         let of_job = reading.doubts.iter().filter(move |doubt| doubt.job == index);
-        of_job.map(|doubt| format!("{name}:{}: {}: is not known to Windlass", doubt.line, doubt.path)).collect()
+        of_job
+            .map(|doubt| format!("{name}:{}: {}: is not known to Windlass", doubt.line, doubt.path))
+            .collect()
     };
     let jobs = reading.jobs.into_iter().enumerate().map(|(index, written)| Draft {
-        place: Some(format!("{}:{}", written.file, written.line)),
+        line: Some(written.line),
         base: written.base,
         edits: [&written.edits[..], &edits].concat(),
         doubts: doubts(index),
     });
     // What a format wrote of the id into the job must be the id under which it is submitted.
-    Ok(Prepared { jobs: jobs.collect(), common, id: id.cloned().or(in_it.then_some(own)) })
+    let (jobs, id) = (jobs.collect(), id.cloned().or(in_it.then_some(own)));
+    Ok(Prepared { jobs, common, id, name, text: Some(text) })
 }
 
 /// The jobs of a job file, as if their words had been typed here.
@@ -162,18 +197,6 @@ fn home_path(path: &str, call: Call<'_>) -> PathBuf {
         (Some(rest), Some(home)) => Path::new(home).join(rest),
         _ => call.env.absolute(path.into()),
     }
-}
-
-/// All Jobs; all that is wrong with any of them at once.
-pub(super) fn manifests(jobs: &[Draft]) -> Outcome<Vec<Manifest>> {
-    let (mut manifests, mut faults) = (Vec::new(), Vec::new());
-    for job in jobs {
-        match job.make(&[]) {
-            Ok(manifest) => manifests.push(manifest),
-            Err(found) => faults.extend(found),
-        }
-    }
-    if faults.is_empty() { Ok(manifests) } else { Err(all(faults.iter())) }
 }
 
 /// Has the cluster judge what only it may know, before anything is created.

@@ -33,7 +33,13 @@ pub(super) fn read(
         base: Base::Manifest(document.job),
         edits: edits.clone(),
     });
-    Ok(Reading { format: Format::Kubernetes, jobs: jobs.collect(), kubeconfig: None, notes: Vec::new(), doubts })
+    Ok(Reading {
+        format: Format::Kubernetes,
+        jobs: jobs.collect(),
+        kubeconfig: None,
+        notes: Vec::new(),
+        doubts,
+    })
 }
 
 /// What Kubernetes' types say of the Jobs: what is certainly wrong is refused, what is not known comes back.
@@ -48,20 +54,31 @@ pub(super) fn check(file: &str, text: &str, jobs: &[Document]) -> Result<Vec<Dou
         let documents = documents.get_or_insert_with(|| tree::parse(text).unwrap_or_default());
         let number = documents.iter().position(|document| document.at.line == job.line);
         let place = |path: &str| {
-            number.and_then(|number| documents.get(number)).map(|root| root.place_of(path)).unwrap_or_default()
+            number
+                .and_then(|number| documents.get(number))
+                .map(|root| root.place_of(path))
+                .unwrap_or_default()
         };
         for (path, message) in &found.wrong {
             faults.add(place(path), path.clone(), message.clone());
         }
         for (path, home) in &found.misplaced {
             let key = path.rsplit('.').next().unwrap_or(path);
-            faults.add(place(path), path.clone(), format!("is at the wrong level; it belongs to {home}.{key}"));
+            faults.add(
+                place(path),
+                path.clone(),
+                format!("is at the wrong level; it belongs to {home}.{key}"),
+            );
         }
-        if !found.misplaced.is_empty() {
+        if !found.misplaced.is_empty() && found.wrong.is_empty() {
             let text = number.and_then(|number| correct(text, number, &found.misplaced));
             corrected.extend(text.and_then(|text| mend::shown(&text, job.line)));
         }
-        doubts.extend(found.unknown.into_iter().map(|path| Doubt { job: index, line: place(&path).line, path }));
+        doubts.extend(found.unknown.into_iter().map(|path| Doubt {
+            job: index,
+            line: place(&path).line,
+            path,
+        }));
     }
     let file = file.to_owned();
     faults.or(doubts).map_err(|mut errors| {

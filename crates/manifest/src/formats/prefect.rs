@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 use windlass_model::{JobName, label, name::MAX_LEN};
 
-use super::{kubernetes, Format, Inputs, Payload, Reading, Written};
+use super::{Format, Inputs, Payload, Reading, Written, kubernetes};
 use crate::edit::{ContainerEdit, Edit, JobEdit, PodEdit, RestartPolicy};
 use crate::fields::Faults;
 use crate::read::{ReadError, jobs_of, read_values};

@@ -138,11 +138,7 @@ fn object(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<String> {
     Some(name)
 }
 
-fn entries<'a>(
-    fields: &mut Fields<'a>,
-    name: &'static str,
-    faults: &mut Faults<'_>,
-) -> Vec<Field<'a>> {
+fn entries<'a>(fields: &mut Fields<'a>, name: &'static str, faults: &mut Faults<'_>) -> Vec<Field<'a>> {
     fields.take(name).map(|field| field.entries(faults)).unwrap_or_default()
 }
 
@@ -177,11 +173,7 @@ fn checked(field: &Field<'_>, faults: &mut Faults<'_>, check: impl FnOnce(&mut P
     }
 }
 
-fn amounts(
-    fields: &mut Fields<'_>,
-    name: &'static str,
-    faults: &mut Faults<'_>,
-) -> Vec<(String, String)> {
+fn amounts(fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults<'_>) -> Vec<(String, String)> {
     let entries = entries(fields, name, faults);
     entries.iter().filter_map(|entry| Some((entry.key.to_owned(), entry.quantity(faults)?))).collect()
 }

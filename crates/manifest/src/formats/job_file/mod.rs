@@ -46,7 +46,7 @@ pub(super) fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading
         };
         fields.end(&mut faults);
         let items = list.items(&mut faults);
-        if items.is_empty() {
+        if items.is_empty() && matches!(list.node.kind, tree::Kind::List(_)) {
             list.wrong("holds no job", &mut faults);
         }
         for item in items {

@@ -40,7 +40,11 @@ const FIELDS: [(&str, Shape, &str); 24] = [
     ("gpu", Quantity, "GPUs that a pod needs: a number of nvidia.com/gpu, or RESOURCE=N."),
     ("request", Pairs, "Any resources that a pod asks for, e.g. ephemeral-storage: 1Gi."),
     ("limit", Pairs, "The most of resources that a pod may use, e.g. cpu: 2."),
-    ("volume", Words, "What the command sees, each SOURCE:PATH[:ro]; sources are /DIR, claim/NAME, configmap/NAME, secret/NAME and empty."),
+    (
+        "volume",
+        Words,
+        "What the command sees, each SOURCE:PATH[:ro]; sources are /DIR, claim/NAME, configmap/NAME, secret/NAME and empty.",
+    ),
     ("node-selector", Pairs, "Only on nodes with these labels."),
     ("service-account", Text, "Run as this service account."),
     ("pull-secret", Words, "Fetch images with the credentials of these secrets."),

@@ -32,7 +32,9 @@ fn mount(text: &str) -> Result<Mount, &'static str> {
     let source = match source.split_once('/') {
         None if source == "empty" => VolumeSource::Empty,
         Some(("", _)) => VolumeSource::Host(source.to_owned()),
-        Some(("." | "..", _)) => return Err("names no absolute directory, and a file has no directory of its own"),
+        Some(("." | "..", _)) => {
+            return Err("names no absolute directory, and a file has no directory of its own");
+        }
         Some((_, name)) if !label::is_subdomain(name) => return Err("names no object"),
         Some(("claim" | "pvc", name)) => VolumeSource::Claim(name.to_owned()),
         Some(("configmap" | "cm", name)) => VolumeSource::ConfigMap(name.to_owned()),

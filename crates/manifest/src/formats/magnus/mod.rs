@@ -15,7 +15,7 @@ pub use task::{Task, TaskKind};
 
 use super::{Format, Inputs, Payload, Reading, Written};
 use crate::edit::{Edit, JobEdit};
-use crate::fields::{Fields, Faults};
+use crate::fields::{Faults, Fields};
 use crate::read::{self, ReadError};
 use crate::{Base, tree};
 
@@ -68,7 +68,13 @@ pub(super) fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading
     edits.extend(config.edits);
     let base = Base::Request(Box::new(request));
     let jobs = vec![Written { file: file.to_owned(), line, base, edits }];
-    faults.or(Reading { format: Format::Magnus, jobs, kubeconfig: config.kubeconfig, notes, doubts: Vec::new() })
+    faults.or(Reading {
+        format: Format::Magnus,
+        jobs,
+        kubeconfig: config.kubeconfig,
+        notes,
+        doubts: Vec::new(),
+    })
 }
 
 /// The configuration of the executor. magnus' other services are read in the pod, by magnus itself.
