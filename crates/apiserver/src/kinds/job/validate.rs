@@ -94,9 +94,12 @@ fn generated_selector(errors: &mut Errors, job: &Value, prefixed: bool) {
 fn hostname(errors: &mut Errors, job: &Value) {
     let spec = &job["spec"];
     let Some(completions) = int(spec, "completions").filter(|c| *c > 0) else { return };
+    if text(spec, "completionMode") != "Indexed" {
+        return;
+    }
     let name = text(&job["metadata"], "name");
     let longest = format!("{name}-{}", completions - 1);
-    if text(spec, "completionMode") == "Indexed" && !names::dns_label(&longest).is_empty() {
+    if !names::dns_label(&longest).is_empty() {
         let detail = format!("will not able to create pod with invalid DNS label: {longest}");
         errors.push(FieldError::invalid("metadata.name", name, detail));
     }
