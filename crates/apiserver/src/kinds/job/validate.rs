@@ -73,21 +73,31 @@ fn generated_selector(errors: &mut Errors, job: &Value, prefixed: bool) {
         expected.extend([(CONTROLLER_UID, uid), (JOB_NAME, name)]);
     }
     let labels = &spec["template"]["metadata"]["labels"];
+    let path = |key: &str| entry("spec.template.metadata.labels", key);
     for (key, value) in &expected {
-        let path = entry("spec.template.metadata.labels", key);
         match labels.get(key).and_then(Value::as_str) {
-            None => errors.push(FieldError::required(path, format!("must be '{value}'"))),
+            None => errors.push(FieldError::required(path(key), format!("must be '{value}'"))),
             Some(found) if found != *value => {
-                errors.push(FieldError::invalid(path, labels.clone(), format!("must be '{value}'")));
+                errors.push(FieldError::invalid(path(key), labels.clone(), format!("must be '{value}'")));
             }
             Some(_) => {}
         }
+    }
+    if prefixed && is_generated(&spec["selector"], uid) {
+        return;
     }
     let expected: Value = expected.into_iter().map(|(k, v)| (k.to_owned(), json!(v))).collect();
     if selector::matches(&spec["selector"], &expected) == Some(false) {
         let given = spec["selector"].clone();
         errors.push(FieldError::invalid("spec.selector", given, "`selector` not auto-generated"));
     }
+}
+
+/// Whether a selector is the one that a Job of this uid is given, and no more.
+fn is_generated(selector: &Value, uid: &str) -> bool {
+    let labels = &selector["matchLabels"];
+    let single = |value: &Value| value.as_object().is_some_and(|map| map.len() == 1);
+    single(selector) && single(labels) && labels[CONTROLLER_UID] == uid
 }
 
 /// The pods of an Indexed Job take their host names from the Job's.
