@@ -176,9 +176,11 @@ impl ReadError {
 fn broken(file: &str, text: &str, error: &serde_saphyr::Error) -> Vec<ReadError> {
     let Some((corrected, line, column)) = mend::beside(text) else { return vec![syntax(file, error)] };
     let file = file.to_owned();
-    let message = "is deeper than the line before it, which has its value already; \
-                   they belong side by side"
-        .to_owned();
+    let deeper = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
+    let key = deeper.and_then(|line| line.split(':').next()).unwrap_or_default().trim();
+    let message = format!(
+        "{key}: is deeper than the line before it, which has its value already; they belong side by side"
+    );
     let mut errors = vec![ReadError::Syntax { file: file.clone(), line, column, message }];
     errors.extend(read_documents(&file, &corrected).err().into_iter().flatten());
     if !errors.iter().any(|error| matches!(error, ReadError::Corrected { .. })) {

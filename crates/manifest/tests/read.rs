@@ -60,7 +60,10 @@ fn a_removed_version_says_what_to_write() {
     let text = "apiVersion: batch/v1beta1\nkind: Job\n";
     refused(
         text,
-        &["jobs.yaml:1: apiVersion: \"batch/v1beta1\" was removed from Kubernetes; write batch/v1"],
+        &[
+            "jobs.yaml:1: apiVersion: \"batch/v1beta1\" was removed from Kubernetes; write batch/v1",
+            "jobs.yaml: corrected it reads\napiVersion: batch/v1\nkind: Job",
+        ],
     );
     refused(
         "apiVersion: v1\nkind: Job\n",
