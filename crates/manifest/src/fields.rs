@@ -33,8 +33,12 @@ impl<'a> Faults<'a> {
         self.found.push(ReadError::Unfit { file: self.file.to_owned(), message: message.into() });
     }
 
-    /// The value, if nothing is wrong.
-    pub(crate) fn or<T>(self, value: T) -> Result<T, Vec<ReadError>> {
+    /// The value, if nothing is wrong; else what is, in the file's order.
+    pub(crate) fn or<T>(mut self, value: T) -> Result<T, Vec<ReadError>> {
+        self.found.sort_by_key(|error| match error {
+            ReadError::Field { line, column, .. } => (*line, *column),
+            _ => (u64::MAX, 0),
+        });
         if self.found.is_empty() { Ok(value) } else { Err(self.found) }
     }
 }

@@ -98,8 +98,7 @@ mod tests {
     #[test]
     fn a_job_that_is_being_deleted_is_left_alone() {
         let mut job = job(Some("1"), ended());
-        job.metadata.deletion_timestamp =
-            serde_json::from_value(json!("1970-01-01T00:10:00Z")).unwrap();
+        job.metadata.deletion_timestamp = serde_json::from_value(json!("1970-01-01T00:10:00Z")).unwrap();
         assert_eq!(fate(&job, Duration::ZERO, Timestamp::from_second(1000).unwrap()), Fate::Going);
     }
 }

@@ -88,6 +88,14 @@ impl Node {
         }
     }
 
+    /// The value at a path.
+    pub(crate) fn find(&self, path: &str) -> Option<&Node> {
+        parts(path).into_iter().try_fold(self, |node, part| match &node.kind {
+            Kind::List(items) => items.get(part.parse::<usize>().ok()?),
+            _ => node.get(part),
+        })
+    }
+
     /// The place of the deepest part of `spec.template.spec.containers[0].env[NAME]` that is there: of a key, where
     /// the key stands. A part in brackets is an index or a key.
     pub(crate) fn place_of(&self, path: &str) -> Place {

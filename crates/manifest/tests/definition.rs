@@ -141,7 +141,8 @@ fn a_plain_value_is_what_it_looks_like_and_a_quoted_one_a_text() {
         ("a: {% macro m(t) %}<{{ t }}>{% endmacro %}'{{ m(v) }}'", json!("x"), json!("<x>")),
         ("a: {{ v | default('none') }}", json!("x"), json!("x")),
     ] {
-        let job = rendered(&annotated(line), &[("v", value)]).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let job =
+            rendered(&annotated(line), &[("v", value)]).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert_eq!(job["metadata"]["annotations"]["a"], expected, "{line}");
     }
 }
@@ -154,9 +155,8 @@ fn what_a_macro_writes_is_the_templates_own_and_its_values_are_not() {
     // A key that is made of a value is refused, even of the template's own counter.
     let error = rendered(&text, &[("names", json!(["x"]))]).unwrap_err();
     assert!(error.contains("{{ loop.index }} stands in a key"), "{error}");
-    let text = annotated(
-        "{% macro entry(v) %}one: {{ v }}\n    two: '{{ v }}'{% endmacro %}{{ entry(value) }}",
-    );
+    let text =
+        annotated("{% macro entry(v) %}one: {{ v }}\n    two: '{{ v }}'{% endmacro %}{{ entry(value) }}");
     let job = rendered(&text, &[("value", json!("1\n    three: 3"))]).unwrap();
     let value = "1\n    three: 3";
     assert_eq!(job["metadata"]["annotations"], json!({ "one": value, "two": value }));
@@ -164,7 +164,8 @@ fn what_a_macro_writes_is_the_templates_own_and_its_values_are_not() {
 
 #[test]
 fn a_list_is_put_in_where_the_definition_allows_it() {
-    let text = TEMPLATE.replace("[\"echo\", {{ text }}, \"{{ count }}\"]", "{{ words }}").replace("{{ text }}", "x");
+    let text =
+        TEMPLATE.replace("[\"echo\", {{ text }}, \"{{ count }}\"]", "{{ words }}").replace("{{ text }}", "x");
     let given = [("words", json!(["a", "b: c"])), ("count", json!(1))];
     let (mut definition, template) = definition(&text);
     let error = render(&definition, &template, &given).unwrap_err();
@@ -173,7 +174,8 @@ fn a_list_is_put_in_where_the_definition_allows_it() {
     definition.allow_structure = ["words".to_owned()].into();
     let job = render(&definition, &template, &given).unwrap();
     assert_eq!(job["spec"]["template"]["spec"]["containers"][0]["command"], json!(["a", "b: c"]));
-    let template = Template { text: template.text.replace("{{ words }}", "{{ words | tojson }}"), ..template };
+    let template =
+        Template { text: template.text.replace("{{ words }}", "{{ words | tojson }}"), ..template };
     let job = render(&definition, &template, &given).unwrap();
     assert_eq!(job["spec"]["template"]["spec"]["containers"][0]["command"], json!(["a", "b: c"]));
 }
@@ -181,24 +183,42 @@ fn a_list_is_put_in_where_the_definition_allows_it() {
 #[test]
 fn every_fault_names_its_place() {
     let cases: &[(&str, &[(&str, Value)], &[&str])] = &[
-        ("a: {{ one }} {{ two }}\n    b: {{ three | default(1) }}", &[], &[
-            "definitions.yaml:8: the argument \"one\" is missing; add --arg one=VALUE",
-            "definitions.yaml:8: the argument \"two\" is missing; add --arg two=VALUE",
-        ]),
-        ("a: {{ name }}", &[("nmae", json!(1)), ("name", json!(1))], &[
-            "definitions.yaml:1: definition \"hello\" does not use the argument \"nmae\"; did you mean name?",
-        ]),
+        (
+            "a: {{ one }} {{ two }}\n    b: {{ three | default(1) }}",
+            &[],
+            &[
+                "definitions.yaml:8: the argument \"one\" is missing; add --arg one=VALUE",
+                "definitions.yaml:8: the argument \"two\" is missing; add --arg two=VALUE",
+            ],
+        ),
+        (
+            "a: {{ name }}",
+            &[("nmae", json!(1)), ("name", json!(1))],
+            &[
+                "definitions.yaml:1: definition \"hello\" does not use the argument \"nmae\"; did you mean name?",
+            ],
+        ),
         ("a: {{ name ! }}", &[], &["definitions.yaml:8: syntax error: "]),
-        ("a: {% for x in range(100000) %}{% for y in range(100000) %}{% endfor %}{% endfor %}", &[], &[
-            "definitions.yaml:8: the template runs on and on: does it loop?",
-        ]),
+        (
+            "a: {% for x in range(100000) %}{% for y in range(100000) %}{% endfor %}{% endfor %}",
+            &[],
+            &["definitions.yaml:8: the template runs on and on: does it loop?"],
+        ),
         ("a: {% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", &[], &["definitions.yaml:8: "]),
         ("a: {% include 'other' %}", &[], &["definitions.yaml:8: "]),
-        ("{{ k }}: b", &[("k", json!("x"))], &[
-            "definitions.yaml:8: metadata.annotations: {{ k }} stands in a key; arguments fill values and add no keys",
-        ]),
+        (
+            "{{ k }}: b",
+            &[("k", json!("x"))],
+            &[
+                "definitions.yaml:8: metadata.annotations: {{ k }} stands in a key; arguments fill values and add no keys",
+            ],
+        ),
         ("a: 1e{{ k }}", &[("k", json!("x"))], &["definitions.yaml:8: {{ k }} does not come out"]),
-        ("a: {% set x %}{{ k }}{% endset %}{{ x[:5] }}", &[("k", json!("x"))], &["{{ k }} does not come out"]),
+        (
+            "a: {% set x %}{{ k }}{% endset %}{{ x[:5] }}",
+            &[("k", json!("x"))],
+            &["{{ k }} does not come out"],
+        ),
         ("a: {{ k.b.c }}", &[("k", json!({}))], &["definitions.yaml:8: \"k.b.c\" is not defined"]),
         ("a: [b", &[], &["definitions.yaml:"]),
         ("a: {{ 'x' * 1000000000000 }}", &[], &["too large"]),
@@ -236,7 +256,8 @@ fn a_text_that_looks_like_a_marker_is_a_text() {
     let first = rendered(&annotated("a: '{{ v }}'"), &[("v", json!("x"))]);
     assert!(first.is_ok());
     for digits in ["912345678000000", "900000000000000", "999999999999999"] {
-        let job = rendered(&annotated(&format!("a: '{{{{ v }}}} {digits}'")), &[("v", json!(digits))]).unwrap();
+        let job =
+            rendered(&annotated(&format!("a: '{{{{ v }}}} {digits}'")), &[("v", json!(digits))]).unwrap();
         assert_eq!(job["metadata"]["annotations"]["a"], json!(format!("{digits} {digits}")));
     }
 }
@@ -291,13 +312,16 @@ fn the_first_source_that_is_there_is_taken() {
                 - name: c\n  spec_config_map_name: m\n  spec_config_map_namespace: n\n";
     let all = definition::read("f", text).unwrap();
     assert_eq!(all[0].source, Source::Path("p".to_owned()));
-    assert!(matches!(&all[1].source, Source::Inline(template) if template.text == "x" && template.first_line == 6));
+    assert!(
+        matches!(&all[1].source, Source::Inline(template) if template.text == "x" && template.first_line == 6)
+    );
     assert_eq!(all[2].source, Source::ConfigMap { name: "m".to_owned(), namespace: "n".to_owned() });
 }
 
 #[test]
 fn variables_are_listed_without_those_that_the_template_sets() {
-    let template = Template::new("f", "{% set a = b %}{% for c in range(d) %}{{ c }}{{ e.f | default(g) }}{% endfor %}");
+    let template =
+        Template::new("f", "{% set a = b %}{% for c in range(d) %}{{ c }}{{ e.f | default(g) }}{% endfor %}");
     let names: Vec<String> = template.variables().unwrap().into_iter().collect();
     assert_eq!(names, ["b", "d", "e", "g"]);
 }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use windlass_manifest::formats::{self, Inputs, Payload, Reading, magnus, prefect};
 use windlass_manifest::marks::Signature;
+use windlass_manifest::read::Places;
 use windlass_manifest::{ReadError, make};
 use windlass_model::SubmissionId;
 
@@ -73,7 +74,8 @@ fn read(file: &str, text: &str, options: &Options) -> Result<Reading, Vec<ReadEr
 
 /// What a case comes to: a file's name and its text.
 fn made(case: &Path) -> Result<(Vec<(&'static str, String)>, Vec<Value>), String> {
-    let text = |name: &str| std::fs::read_to_string(case.join(name)).map_err(|error| format!("{name}: {error}"));
+    let text =
+        |name: &str| std::fs::read_to_string(case.join(name)).map_err(|error| format!("{name}: {error}"));
     let options: Options = match text("options.yaml") {
         Ok(options) => serde_saphyr::from_str(&options).map_err(|error| format!("options.yaml: {error}"))?,
         Err(_) => Options::default(),
@@ -85,11 +87,16 @@ fn made(case: &Path) -> Result<(Vec<(&'static str, String)>, Vec<Value>), String
         Err(errors) => return lines(errors.iter().map(ToString::to_string).collect()),
     };
     let id = SubmissionId::parse("golden").map_err(|problem| problem.to_string())?;
+    let places = Places::of(&text(&input)?);
     let (mut jobs, mut problems) = (Vec::new(), Vec::new());
     for written in &reading.jobs {
         match make(&written.base, &written.edits) {
             Ok(manifest) => jobs.push(manifest.sealed(&id, Signature { who: Some("ada"), when: None }, 0)),
-            Err(found) => problems.extend(found.iter().map(|problem| format!("{}: {problem}", written.line))),
+            Err(found) => {
+                problems.extend(found.iter().map(|problem| {
+                    format!("{input}:{}: {problem}", places.line(written.line, &problem.path))
+                }))
+            }
         }
     }
     if !problems.is_empty() {

@@ -18,6 +18,10 @@ pub(crate) struct Flags {
     pub kubeconfig: Option<PathBuf>,
     /// `--local`
     pub local: bool,
+    /// The kubeconfig that the job's file names (magnus' `config_path`): as if it had been typed.
+    pub of_file: Option<PathBuf>,
+    /// The job's file names things of a cluster: before the embedded engine comes the user's own kubeconfig.
+    pub for_cluster: bool,
 }
 
 /// A cluster, by its address in the user's files.
@@ -46,6 +50,8 @@ pub(crate) enum Because {
     Variable(&'static str),
     /// `windlass use`.
     Saved,
+    /// It is the user's kubeconfig, and the job is made for a cluster.
+    Kubeconfig,
     /// Nothing: the embedded engine.
     Default,
 }
@@ -59,7 +65,8 @@ pub(crate) struct Choice {
     pub because: Because,
 }
 
-/// Decides, in this order: a flag, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved choice, the embedded engine.
+/// Decides, in this order: a flag, the kubeconfig that the job's file names, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved
+/// choice, for a job that is made for a cluster the user's kubeconfig, the embedded engine.
 ///
 /// `own` is the embedded engine's own kubeconfig: whoever points `KUBECONFIG` at it means the engine, running or not.
 pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Path) -> Choice {
@@ -70,6 +77,10 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     if let Some(file) = &flags.kubeconfig {
         let files = vec![env.absolute(file.clone())];
         return because(context(files, flags.context.clone(), own), Because::Flag("--kubeconfig"));
+    }
+    if let Some(file) = &flags.of_file {
+        let because = Because::Flag("config_path");
+        return Choice { cluster: context(vec![file.clone()], flags.context.clone(), own), because };
     }
     if let Some(name) = &flags.context {
         return because(context(variable_files(env), Some(name.clone()), own), Because::Flag("--context"));
@@ -84,6 +95,9 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     }
     match saved {
         Some(cluster) => because(cluster.clone(), Because::Saved),
+        None if flags.for_cluster && env.kubeconfig => {
+            because(context(Vec::new(), None, own), Because::Kubeconfig)
+        }
         None => because(Cluster::Local, Because::Default),
     }
 }

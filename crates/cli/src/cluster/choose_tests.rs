@@ -17,7 +17,12 @@ fn named(files: &[&str], name: Option<&str>) -> Cluster {
 }
 
 fn flags(context: Option<&str>, kubeconfig: Option<&str>, local: bool) -> Flags {
-    Flags { context: context.map(str::to_owned), kubeconfig: kubeconfig.map(PathBuf::from), local }
+    Flags {
+        context: context.map(str::to_owned),
+        kubeconfig: kubeconfig.map(PathBuf::from),
+        local,
+        ..Flags::default()
+    }
 }
 
 #[track_caller]
@@ -95,4 +100,29 @@ fn the_engines_own_kubeconfig_means_the_engine() {
 fn default_kubeconfig_and_in_cluster_credentials_are_never_taken_by_themselves() {
     let vars = [("HOME", "/home/me"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
     check(&Flags::default(), &vars, None, Cluster::Local, Because::Default);
+}
+
+#[test]
+fn a_file_names_its_kubeconfig_and_what_is_typed_goes_over_it() {
+    let file = Flags { of_file: Some("/lab/config".into()), for_cluster: true, ..Flags::default() };
+    let because = Because::Flag("config_path");
+    let vars = [("KUBECONFIG", "/other")];
+    check(&file, &vars, None, named(&["/lab/config"], None), because);
+    let with_context = Flags { context: Some("big".into()), ..file.clone() };
+    check(&with_context, &vars, None, named(&["/lab/config"], Some("big")), because);
+    let local = Flags { local: true, ..file.clone() };
+    check(&local, &vars, None, Cluster::Local, Because::Flag("--local"));
+    let typed = Flags { kubeconfig: Some("/typed".into()), ..file };
+    check(&typed, &vars, None, named(&["/typed"], None), Because::Flag("--kubeconfig"));
+}
+
+#[test]
+fn a_job_for_a_cluster_goes_to_the_users_cluster_before_the_embedded_engine() {
+    let flags = Flags { for_cluster: true, ..Flags::default() };
+    let with = Env { kubeconfig: true, ..env(&[]) };
+    let choice = choose(&flags, &with, None, Path::new(OWN));
+    assert_eq!(choice, Choice { cluster: named(&[], None), because: Because::Kubeconfig });
+    let saved = choose(&flags, &with, Some(&Cluster::Local), Path::new(OWN));
+    assert_eq!(saved.because, Because::Saved);
+    check(&flags, &[], None, Cluster::Local, Because::Default);
 }

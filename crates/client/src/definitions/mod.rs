@@ -279,7 +279,8 @@ impl JobManager {
         let map: Value = match self.ask(Call::get(path)).await {
             Ok(answer) => answer.value,
             Err(fault) if fault.is_not_found() => {
-                let message = format!("is not there; definition {:?} has its template in it", definition.name);
+                let message =
+                    format!("is not there; definition {:?} has its template in it", definition.name);
                 return Err(Error::File { path: place, message });
             }
             Err(fault) => return Err(self.error("", fault)),

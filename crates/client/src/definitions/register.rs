@@ -73,7 +73,11 @@ impl Definitions {
         let all = self.all()?;
         let known = || all.iter().map(|definition| definition.name.clone()).collect();
         let found = all.iter().find(|definition| definition.name == name).cloned();
-        found.ok_or_else(|| Error::NoDefinition { name: name.to_owned(), place: self.place(), known: known() })
+        found.ok_or_else(|| Error::NoDefinition {
+            name: name.to_owned(),
+            place: self.place(),
+            known: known(),
+        })
     }
 
     /// The template of a definition that is not in a ConfigMap. A path is taken from the folder of the definitions'
@@ -94,7 +98,9 @@ impl Definitions {
         };
         let look = match &self.origin {
             Origin::Fixed(_) => Kept::default().look(&path, parse),
-            Origin::File { files, .. } => lock(files).templates.entry(path.clone()).or_default().look(&path, parse),
+            Origin::File { files, .. } => {
+                lock(files).templates.entry(path.clone()).or_default().look(&path, parse)
+            }
         };
         self.told(look).map(|template| Some(Template::clone(&template)))
     }

@@ -205,7 +205,8 @@ impl Retention {
                 }
             }
             Fate::Unreadable(text) => {
-                let reason = format!("its annotation {DELETION_TIME} is {text:?}, not a number of seconds since 1970");
+                let reason =
+                    format!("its annotation {DELETION_TIME} is {text:?}, not a number of seconds since 1970");
                 tracing::warn!(job = name, reason, "kept");
                 pass.skipped.push((name, reason));
                 Ok(())

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use windlass::definitions::{
-    DefinitionFilter, DefinitionManager, Definitions, JOB_DEFINITIONS_CONFIG_PATH, JOB_NAMESPACE, JOB_SIGNATURE,
-    JobManagerFactory, JobState, LINES,
+    DefinitionFilter, DefinitionManager, Definitions, JOB_DEFINITIONS_CONFIG_PATH, JOB_NAMESPACE,
+    JOB_SIGNATURE, JobManagerFactory, JobState, LINES,
 };
 use windlass::manifest::formats::definition::Arguments;
 use windlass::model::SubmissionId;
 use windlass::world::World;
 use windlass::{Error, SubmitOptions};
 
-use crate::support::{End, JOBS, PODS, Reply, Server, complete, failed, job, list, merge, pod, refusal, running};
+use crate::support::{
+    End, JOBS, PODS, Reply, Server, complete, failed, job, list, merge, pod, refusal, running,
+};
 
 const GET_JOB: &str = "GET /apis/batch/v1/namespaces/lab/jobs/train";
 
@@ -65,7 +67,9 @@ async fn a_job_is_made_of_a_definition_with_arguments_and_signed() {
     let (server, folder) = (echoing(), Folder::new());
     let manager = manager(&server, &folder.definitions());
     let submitted = manager
-        .create_job("hello", &count(json!("3")), |job| job["metadata"]["annotations"] = json!({ "by": "hook" }))
+        .create_job("hello", &count(json!("3")), |job| {
+            job["metadata"]["annotations"] = json!({ "by": "hook" })
+        })
         .await
         .unwrap();
     let sent = &server.asked(&format!("POST {JOBS}"))[0].body;
@@ -84,7 +88,8 @@ async fn a_hook_cannot_take_the_signature_away() {
     let (server, folder) = (echoing(), Folder::new());
     let manager = manager(&server, &folder.definitions());
     let hook = |job: &mut Value| {
-        job["metadata"]["labels"] = json!({ "app.kubernetes.io/managed-by": "eve", "job_definition_name": "x" });
+        job["metadata"]["labels"] =
+            json!({ "app.kubernetes.io/managed-by": "eve", "job_definition_name": "x" });
     };
     manager.create_job("hello", &count(json!(1)), hook).await.unwrap();
     let sent = &server.asked(&format!("POST {JOBS}"))[0].body;
@@ -117,7 +122,10 @@ async fn nothing_is_sent_for_what_is_wrong() {
     let mut two = count(json!(1));
     two.insert("colour".into(), json!("red"));
     let error = create("hello", two).await;
-    assert!(error.contains("definitions.yaml:1: definition \"hello\" does not use the argument \"colour\""), "{error}");
+    assert!(
+        error.contains("definitions.yaml:1: definition \"hello\" does not use the argument \"colour\""),
+        "{error}"
+    );
     let other = |job: &mut Value| job["metadata"]["namespace"] = "other".into();
     let error = manager.create_job("hello", &count(json!(1)), other).await.unwrap_err();
     assert!(error.to_string().contains("the jobs of this manager are in \"lab\""), "{error}");
@@ -133,7 +141,9 @@ async fn a_template_in_a_config_map_is_fetched_each_time() {
     server.on(map, refusal(404, "NotFound", "configmaps \"remote\" not found"));
     let manager = manager(&server, &folder.definitions());
     assert!(manager.create_job("remote", &count(json!(1)), |_| ()).await.is_ok());
-    for words in ["ConfigMap shared/remote: has no key \"remote\", its own name; it has: other", "is not there"] {
+    for words in
+        ["ConfigMap shared/remote: has no key \"remote\", its own name; it has: other", "is not there"]
+    {
         let error = manager.create_job("remote", &count(json!(1)), |_| ()).await.unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
     }
@@ -163,7 +173,10 @@ async fn every_page_is_selected_by_the_whole_filter() {
         );
     }
     assert_eq!(asked[1].query["continue"], "more");
-    manager.list_jobs(&DefinitionFilter { continue_token: Some("x".into()), ..filter.clone() }).await.unwrap();
+    manager
+        .list_jobs(&DefinitionFilter { continue_token: Some("x".into()), ..filter.clone() })
+        .await
+        .unwrap();
     assert_eq!(server.seen()[2].query["labelSelector"], asked[0].query["labelSelector"]);
     let bad = DefinitionFilter { labels: [("a".to_owned(), "b,c=d".to_owned())].into(), ..filter };
     assert!(manager.list_jobs(&bad).await.is_err());
@@ -303,7 +316,8 @@ fn a_factory_of_the_environment_names_all_that_is_missing() {
         [("JOB_SIGNATURE", "ci"), ("JOB_NAMESPACE", "lab"), ("JOB_DEFINITIONS_CONFIG_PATH", "d.yaml")];
     assert_eq!(all, ALL);
     assert!(JobManagerFactory::from_world(&Variables(&ALL)).is_ok());
-    let error = JobManagerFactory::from_world(&Variables(&[("JOB_SIGNATURE", "")])).err().unwrap().to_string();
+    let error =
+        JobManagerFactory::from_world(&Variables(&[("JOB_SIGNATURE", "")])).err().unwrap().to_string();
     for (name, _) in ALL {
         assert!(error.contains(name), "{error}");
     }

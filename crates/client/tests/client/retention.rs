@@ -43,8 +43,11 @@ struct Cluster {
 /// A finished job `name` of these annotations, which ended so many seconds ago.
 fn ended(name: &str, ago: i64, marks: Value) -> Value {
     let time = Timestamp::from_second(NOW - ago).unwrap().to_string();
-    let mut made = job(1, json!({ "status": { "succeeded": 1, "completionTime": time, "conditions":
-        [{ "type": "Complete", "status": "True", "lastTransitionTime": time }] } }));
+    let mut made = job(
+        1,
+        json!({ "status": { "succeeded": 1, "completionTime": time, "conditions":
+        [{ "type": "Complete", "status": "True", "lastTransitionTime": time }] } }),
+    );
     merge(&mut made, json!({ "metadata": { "name": name, "uid": name, "annotations": marks } }));
     made
 }
@@ -52,8 +55,13 @@ fn ended(name: &str, ago: i64, marks: Value) -> Value {
 impl Cluster {
     fn of(jobs: Vec<Value>) -> Self {
         let cluster = Cluster { server: Server::new(), jobs: Arc::new(Mutex::new(jobs)) };
-        let names: Vec<String> =
-            cluster.jobs.lock().unwrap().iter().map(|job| job["metadata"]["name"].as_str().unwrap().into()).collect();
+        let names: Vec<String> = cluster
+            .jobs
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|job| job["metadata"]["name"].as_str().unwrap().into())
+            .collect();
         let kept = cluster.jobs.clone();
         cluster.server.on(
             &format!("GET {JOBS}"),
@@ -113,12 +121,14 @@ impl Cluster {
 async fn finished_jobs_are_marked_with_their_end_and_the_period() {
     let mut busy = job(1, running());
     merge(&mut busy, json!({ "metadata": { "name": "busy" } }));
-    let cluster = Cluster::of(vec![ended("new", 10, json!({})), ended("kept", 10, json!({ MARK: "2000000" })), busy]);
+    let cluster =
+        Cluster::of(vec![ended("new", 10, json!({})), ended("kept", 10, json!({ MARK: "2000000" })), busy]);
     let pass = cluster.retention().mark().await.unwrap();
     assert_eq!(pass.marked, [("new".to_owned(), NOW - 10 + 100)]);
     assert_eq!((pass.deleted.len(), pass.skipped.len()), (0, 0));
     let patch = &cluster.server.asked(&format!("PATCH {JOBS}/new"))[0].body;
-    let expected = json!({ "metadata": { "resourceVersion": "1", "annotations": { MARK: (NOW + 90).to_string() } } });
+    let expected =
+        json!({ "metadata": { "resourceVersion": "1", "annotations": { MARK: (NOW + 90).to_string() } } });
     assert_eq!(*patch, expected);
     assert!(cluster.server.asked(&format!("PATCH {JOBS}/kept")).is_empty());
     assert!(cluster.server.asked(&format!("PATCH {JOBS}/busy")).is_empty());
@@ -149,7 +159,8 @@ async fn what_is_due_is_deleted_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_that_fails_keeps_the_job_and_is_called_again() {
-    let cluster = Cluster::of(vec![ended("due", 10, json!({ MARK: "1" })), ended("also", 10, json!({ MARK: "1" }))]);
+    let cluster =
+        Cluster::of(vec![ended("due", 10, json!({ MARK: "1" })), ended("also", 10, json!({ MARK: "1" }))]);
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = calls.clone();
     let retention = cluster.retention().before_deletion(move |job| {
@@ -172,7 +183,10 @@ async fn who_raises_the_time_during_the_callback_keeps_the_job() {
     let jobs = cluster.jobs.clone();
     let retention = cluster.retention().before_deletion(move |_| {
         let mut jobs = jobs.lock().unwrap();
-        merge(&mut jobs[0], json!({ "metadata": { "resourceVersion": "9", "annotations": { MARK: "2000000" } } }));
+        merge(
+            &mut jobs[0],
+            json!({ "metadata": { "resourceVersion": "9", "annotations": { MARK: "2000000" } } }),
+        );
         async { Ok(()) }
     });
     let pass = retention.clean().await.unwrap();

@@ -4,6 +4,7 @@
 //! their own. A reader is pure: files, environment and cluster are its caller's.
 
 pub mod definition;
+pub mod job_file;
 mod kubernetes;
 pub mod magnus;
 pub mod prefect;
@@ -23,6 +24,8 @@ pub enum Format {
     Magnus,
     /// A job definition, as k8s-jobs has them; its template is chosen by name, not by content.
     Definition,
+    /// Our own job file.
+    JobFile,
     /// The job spec of a Prefect `KubernetesJobEnvironment`; an option says so, not the content.
     Prefect,
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Format {
             Format::Kubernetes => "a Kubernetes manifest",
             Format::Magnus => "a magnus configuration",
             Format::Definition => "a job definition",
+            Format::JobFile => "a job file",
             Format::Prefect => "a Prefect job spec",
         })
     }
@@ -73,6 +77,20 @@ pub struct Reading {
     pub kubeconfig: Option<String>,
     /// What the user should know: a value that was left out, a default that is unusual.
     pub notes: Vec<String>,
+    /// Fields that Kubernetes, as far as it is known here, does not have: the cluster must be asked before anything of
+    /// the file is created.
+    pub doubts: Vec<Doubt>,
+}
+
+/// A field that a newer Kubernetes may know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The job of [`Reading::jobs`] that has it, counted from 0.
+    pub job: usize,
+    /// Where it stands, from 1.
+    pub line: u64,
+    /// Its path.
+    pub path: String,
 }
 
 /// One job as somebody wrote it.
@@ -95,7 +113,8 @@ pub struct Written {
 pub fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading, Vec<ReadError>> {
     let documents = read_values(file, text)?;
     match documents.first() {
+        Some((_, first)) if job_file::is(first) => job_file::read(file, text, inputs),
         Some((_, first)) if magnus::is(first) => magnus::read(file, text, inputs),
-        _ => kubernetes::read(file, documents, inputs),
+        _ => kubernetes::read(file, text, documents, inputs),
     }
 }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 use windlass_model::{JobName, label, name::MAX_LEN};
 
-use super::{Format, Inputs, Payload, Reading, Written};
+use super::{Format, Inputs, Payload, Reading, Written, kubernetes};
 use crate::edit::{ContainerEdit, Edit, JobEdit, PodEdit, RestartPolicy};
 use crate::fields::Faults;
 use crate::read::{ReadError, jobs_of, read_values};
@@ -41,7 +41,8 @@ pub fn read(
     options: &Options,
     inputs: Inputs<'_>,
 ) -> Result<Reading, Vec<ReadError>> {
-    let mut jobs = jobs_of(file, read_values(file, text)?)?;
+    let mut jobs = jobs_of(file, text, read_values(file, text)?)?;
+    let doubts = kubernetes::check(file, text, &jobs)?;
     let mut faults = Faults::of(file);
     if jobs.len() > 1 {
         faults.unfit(format!("holds {} jobs; a job spec is one", jobs.len()));
@@ -77,7 +78,7 @@ pub fn read(
         edits.extend(unique(&job, &options.identifier).map(|name| Edit::Job(JobEdit::Name(name))));
     }
     let written = Written { file: document.file, line: document.line, base: Base::Manifest(job), edits };
-    faults.or(Reading { format: Format::Prefect, jobs: vec![written], kubeconfig: None, notes })
+    faults.or(Reading { format: Format::Prefect, jobs: vec![written], kubeconfig: None, notes, doubts })
 }
 
 /// Gives a Job without a container its first one. Whether it did.

@@ -30,7 +30,8 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Definition>, Vec<ReadError>> {
     let mut definitions = Vec::new();
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     let tree::Kind::List(items) = &root.kind else {
-        let message = format!("is {}; job definitions are a YAML list: begin each with `- name:`", root.noun());
+        let message =
+            format!("is {}; job definitions are a YAML list: begin each with `- name:`", root.noun());
         faults.add(root.at, "the document", message);
         return faults.or(definitions);
     };
@@ -38,7 +39,8 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Definition>, Vec<ReadError>> {
         let Some(definition) = definition(file, text, item, index, &mut faults) else { continue };
         match lines.get(&definition.name) {
             Some(line) => {
-                let message = format!("{:?} is the name of the definition of line {line} already", definition.name);
+                let message =
+                    format!("{:?} is the name of the definition of line {line} already", definition.name);
                 faults.add(item.at, format!("[{index}].name"), message);
             }
             None => {

@@ -171,7 +171,8 @@ fn line_of(text: &str, start: usize) -> u64 {
 /// Whether a `#` stands before it in its line, as comments begin.
 fn is_comment(text: &str, start: usize) -> bool {
     let line = text[..start].rsplit('\n').next().unwrap_or_default();
-    line.match_indices('#').any(|(place, _)| line[..place].chars().next_back().is_none_or(char::is_whitespace))
+    line.match_indices('#')
+        .any(|(place, _)| line[..place].chars().next_back().is_none_or(char::is_whitespace))
 }
 
 /// The longest text that may be a number or a word with a meaning.
@@ -184,7 +185,8 @@ fn plain(text: &str) -> Value {
     let is_word = word.len() <= LONGEST_WORD
         && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_' | '~'));
     let digits = word.trim_start_matches(['+', '-']);
-    let is_text = !is_word || digits.contains(['e', 'E']) && !digits.contains('.') && !digits.starts_with("0x");
+    let is_text =
+        !is_word || digits.contains(['e', 'E']) && !digits.contains('.') && !digits.starts_with("0x");
     let read = if is_text { None } else { serde_saphyr::from_str::<Value>(word).ok() };
     match read {
         Some(Value::Bool(value)) => value.into(),
@@ -195,7 +197,6 @@ fn plain(text: &str) -> Value {
         _ => text.into(),
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -45,7 +45,9 @@ impl Markers {
 
     /// The value whose marker is the whole text.
     pub(super) fn alone(&self, text: &str) -> Option<usize> {
-        self.split(text).filter(|(before, _, after)| before.is_empty() && after.is_empty()).map(|(_, index, _)| index)
+        self.split(text)
+            .filter(|(before, _, after)| before.is_empty() && after.is_empty())
+            .map(|(_, index, _)| index)
     }
 
     /// Every marker of a text, and where it begins.
@@ -87,6 +89,10 @@ mod tests {
         let taken = format!("x{}", first.prefix);
         let second = Markers::unlike([taken.clone()].into_iter());
         assert!(!taken.contains(&second.prefix));
-        assert_eq!(first, Markers::unlike(["x".to_owned()].into_iter()), "the same text gives the same markers");
+        assert_eq!(
+            first,
+            Markers::unlike(["x".to_owned()].into_iter()),
+            "the same text gives the same markers"
+        );
     }
 }

@@ -153,7 +153,7 @@ impl Definition {
         };
         let job = self.fill(template, run, &rendered, document)?;
         let line = template.first_line + document.at.line.max(1) - 1;
-        let mut jobs = jobs_of(&template.file, vec![(line, job)])?;
+        let mut jobs = jobs_of(&template.file, "", vec![(line, job)])?;
         if jobs.len() != 1 {
             let message = format!("the template makes a list of {}; a definition is one Job", jobs.len());
             return Err(vec![template.at(1, message)]);
@@ -209,7 +209,8 @@ impl Definition {
         let mut asked = 0;
         let mut allows = |index: usize| {
             asked += 1;
-            let expression = (asked <= STRUCTURES).then(|| run.expression(&rendered.markers, index)).flatten();
+            let expression =
+                (asked <= STRUCTURES).then(|| run.expression(&rendered.markers, index)).flatten();
             expression.is_some_and(|(_, words)| {
                 names(&words).is_some_and(|names| names.is_subset(&self.allow_structure))
             })
@@ -251,7 +252,9 @@ impl Definition {
                 "{place}{words} does not come out of the template as it went in: put it in quotes, and do not cut, \
                  compare or change what a block or macro has written"
             ),
-            Why::TooLong => format!("{place}{words} makes the Job longer than {} MiB", template::MAX_TEXT >> 20),
+            Why::TooLong => {
+                format!("{place}{words} makes the Job longer than {} MiB", template::MAX_TEXT >> 20)
+            }
         };
         template.at(line, message)
     }
@@ -264,7 +267,8 @@ fn names(expression: &str) -> Option<BTreeSet<String>> {
 
 /// The text that a template makes is no YAML. Its lines are the template's, as long as no block adds or leaves out some.
 fn unreadable(template: &Template, error: &serde_saphyr::Error) -> ReadError {
-    let note = if template.text.contains("{%") { " (a line of the text that the template makes)" } else { "" };
+    let note =
+        if template.text.contains("{%") { " (a line of the text that the template makes)" } else { "" };
     match syntax(&template.file, error) {
         ReadError::Syntax { file, line, column, message } => {
             let line = template.first_line + line.max(1) - 1;
@@ -284,7 +288,8 @@ fn missing(
     if error.kind() != ErrorKind::UndefinedError {
         return vec![template.fault(error)];
     }
-    let absent: Vec<&String> = known.iter().filter(|name| !arguments.contains_key(*name)).take(MISSING).collect();
+    let absent: Vec<&String> =
+        known.iter().filter(|name| !arguments.contains_key(*name)).take(MISSING).collect();
     let needed = absent.iter().filter_map(|name| {
         // With something for all the others: does it fail for this one?
         let others = absent.iter().filter(|other| *other != name);

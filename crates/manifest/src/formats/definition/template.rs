@@ -174,8 +174,9 @@ fn json(value: &Any) -> Result<Value, Error> {
     if let Some(Json(value)) = value.downcast_object_ref::<Json>() {
         return Ok(value.clone());
     }
-    serde_json::to_value(value)
-        .map_err(|error| Error::new(ErrorKind::InvalidOperation, format!("cannot be written as JSON: {error}")))
+    serde_json::to_value(value).map_err(|error| {
+        Error::new(ErrorKind::InvalidOperation, format!("cannot be written as JSON: {error}"))
+    })
 }
 
 /// The values so far.

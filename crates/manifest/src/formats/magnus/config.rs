@@ -42,8 +42,11 @@ pub(super) fn read(mut fields: Fields<'_>, faults: &mut Faults<'_>) -> Option<Co
     let ttl = seconds("ttl_seconds_after_finished", 60, faults);
     let mut notes = Vec::new();
     if !fields.has("ttl_seconds_after_finished") {
-        notes.push("the job and its output are deleted 60 s after its end, magnus' default; \
-                    ttl_seconds_after_finished says another time".to_owned());
+        notes.push(
+            "the job and its output are deleted 60 s after its end, magnus' default; \
+                    ttl_seconds_after_finished says another time"
+                .to_owned(),
+        );
     }
     let mut edits = vec![Edit::Pod(PodEdit::Annotation("sidecar.istio.io/inject".into(), "false".into()))];
     let pull = fields.take("image_pull_policy").and_then(|field| field.choice(&PULL, faults));
@@ -77,7 +80,8 @@ fn resources(fields: &mut Fields<'_>, edits: &mut Vec<Edit>, faults: &mut Faults
         [("cpu", "cpu_limit", "cpu_request", "250m"), ("memory", "memory_limit", "memory_request", "1G")]
     {
         let mut amount = |key| {
-            let field = fields.take(key).filter(|field| field.node.kind != crate::tree::Kind::Text(String::new()));
+            let field =
+                fields.take(key).filter(|field| field.node.kind != crate::tree::Kind::Text(String::new()));
             field.and_then(|field| field.quantity(faults))
         };
         let limit = amount(limit).unwrap_or_else(|| default.to_owned());
@@ -103,7 +107,9 @@ fn secrets(fields: &mut Fields<'_>, edits: &mut Vec<Edit>, faults: &mut Faults<'
                 edits.push(Edit::FirstContainer(ContainerEdit::EnvFrom(variable, source)));
             }
             _ => field.wrong(
-                format!("{source:?} is not SecretName:Key, the secret and the key in it that becomes {variable}"),
+                format!(
+                    "{source:?} is not SecretName:Key, the secret and the key in it that becomes {variable}"
+                ),
                 faults,
             ),
         }
@@ -133,11 +139,7 @@ fn volumes(fields: &mut Fields<'_>, edits: &mut Vec<Edit>, faults: &mut Faults<'
 }
 
 /// The entries of a mapping of texts, or of a list of texts with a separator.
-fn pairs<'a>(
-    all: &Field<'a>,
-    separator: char,
-    faults: &mut Faults<'_>,
-) -> Vec<(String, String, Field<'a>)> {
+fn pairs<'a>(all: &Field<'a>, separator: char, faults: &mut Faults<'_>) -> Vec<(String, String, Field<'a>)> {
     let mut pairs = Vec::new();
     if matches!(all.node.kind, crate::tree::Kind::List(_)) {
         for item in all.items(faults) {

@@ -15,7 +15,7 @@ pub use task::{Task, TaskKind};
 
 use super::{Format, Inputs, Payload, Reading, Written};
 use crate::edit::{Edit, JobEdit};
-use crate::fields::{Fields, Faults};
+use crate::fields::{Faults, Fields};
 use crate::read::{self, ReadError};
 use crate::{Base, tree};
 
@@ -68,7 +68,13 @@ pub(super) fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading
     edits.extend(config.edits);
     let base = Base::Request(Box::new(request));
     let jobs = vec![Written { file: file.to_owned(), line, base, edits }];
-    faults.or(Reading { format: Format::Magnus, jobs, kubeconfig: config.kubeconfig, notes })
+    faults.or(Reading {
+        format: Format::Magnus,
+        jobs,
+        kubeconfig: config.kubeconfig,
+        notes,
+        doubts: Vec::new(),
+    })
 }
 
 /// The configuration of the executor. magnus' other services are read in the pod, by magnus itself.
@@ -131,7 +137,7 @@ fn parameters(inputs: Inputs<'_>, notes: &mut Vec<String>) -> std::collections::
         let variable = format!("{PARAMETER}{}", parameter.to_lowercase());
         // In the order of the variables capital letters come first: the last one is the one in small letters.
         if parameters.insert(variable.clone(), value.clone()).is_some_and(|before| before != *value) {
-            notes.push(format!("{variable} is set twice, in other letters; {name} is taken"));
+            notes.push(format!("{variable} is set in capital letters too, and otherwise; {name} is taken"));
         }
     }
     parameters

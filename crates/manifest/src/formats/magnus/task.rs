@@ -74,7 +74,9 @@ impl Task {
         // What came from stdin has no path in the image: magnus takes its default file there.
         if file != "-" {
             words.extend(["--config-file", file]);
-            notes.push(format!("magnus reads {file} in the pod: the image must hold it, and your code, there"));
+            notes.push(format!(
+                "magnus reads {file} in the pod: the image must hold it, and your code, there"
+            ));
         }
         for (option, value) in [("--parameters-file", &self.parameters_file), ("--tag", &self.tag)] {
             words.extend(value.iter().flat_map(|value| [option, value.as_str()]));
