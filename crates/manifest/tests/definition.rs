@@ -213,7 +213,7 @@ fn every_fault_names_its_place() {
                 "definitions.yaml:8: metadata.annotations: {{ k }} stands in a key; arguments fill values and add no keys",
             ],
         ),
-        ("a: 1e{{ k }}", &[("k", json!("x"))], &["definitions.yaml:8: {{ k }} does not come out"]),
+        ("a: 1e{{ k }}", &[("k", json!("x"))], &["definitions.yaml:8:8: non-finite float `1e{{ k }}`"]),
         (
             "a: {% set x %}{{ k }}{% endset %}{{ x[:5] }}",
             &[("k", json!("x"))],
@@ -284,7 +284,7 @@ fn the_file_says_all_that_is_wrong_with_it() {
     for words in [
         "defs.yaml:3:3: [1].nmae: is not known here; did you mean name?",
         "[1].name: is missing",
-        "defs.yaml:5:3: the definition: has no template",
+        "defs.yaml:5:3: [2]: has no template",
         "defs.yaml:6:3: [3].name: \"a\" is the name of the definition of line 1 already",
         "spec_config_map_namespace: is missing",
         "[5].spec: is a mapping; it must be a text",

@@ -6,6 +6,7 @@ use clap::Args;
 use windlass_manifest::formats::magnus::{Task, TaskKind};
 use windlass_manifest::{Base, ContainerEdit, Edit, Payload};
 
+use super::definition::{self, DefinitionArgs};
 use super::high::{PrefectRun, Source, Work};
 use super::job;
 use super::low::JobArgs;
@@ -22,6 +23,8 @@ pub(crate) struct SourceArgs {
     pub magnus: MagnusArgs,
     #[command(flatten)]
     pub prefect: PrefectArgs,
+    #[command(flatten)]
+    pub definition: DefinitionArgs,
 }
 
 const MAGNUS: &str = "With a magnus configuration (-f)";
@@ -80,9 +83,12 @@ pub(crate) struct PrefectArgs {
 
 /// What is to be submitted; the mistake if that is nothing.
 pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, Mistake> {
-    let SourceArgs { file, magnus, prefect } = source;
+    let SourceArgs { file, magnus, prefect, definition } = source;
     let run_id = magnus.run_id.clone().or_else(|| job.name.clone());
     let payload = payload(&job, magnus);
+    if definition.is_named() {
+        return definition::work(job, definition, payload, env).map(Work::Definition);
+    }
     let (file, prefect) = match (file, prefect.job_spec_file.clone()) {
         (Some(file), _) => (file, None),
         (None, Some(file)) => (file, Some(run_of(prefect, &job, env))),
@@ -105,6 +111,12 @@ pub(super) enum Mistake {
     Nothing,
     /// What is wrong with the options.
     Problems(windlass_model::Problems),
+}
+
+impl From<windlass_model::Problem> for Mistake {
+    fn from(problem: windlass_model::Problem) -> Self {
+        Mistake::Problems(problem.into())
+    }
 }
 
 impl From<windlass_model::Problems> for Mistake {

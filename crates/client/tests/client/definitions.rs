@@ -68,7 +68,7 @@ async fn a_job_is_made_of_a_definition_with_arguments_and_signed() {
     let manager = manager(&server, &folder.definitions());
     let submitted = manager
         .create_job("hello", &count(json!("3")), |job| {
-            job["metadata"]["annotations"] = json!({ "by": "hook" })
+            job["metadata"]["annotations"] = json!({ "by": "hook" });
         })
         .await
         .unwrap();

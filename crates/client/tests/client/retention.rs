@@ -41,7 +41,7 @@ struct Cluster {
 }
 
 /// A finished job `name` of these annotations, which ended so many seconds ago.
-fn ended(name: &str, ago: i64, marks: Value) -> Value {
+fn ended(name: &str, ago: i64, marks: &Value) -> Value {
     let time = Timestamp::from_second(NOW - ago).unwrap().to_string();
     let mut made = job(
         1,
@@ -122,7 +122,7 @@ async fn finished_jobs_are_marked_with_their_end_and_the_period() {
     let mut busy = job(1, running());
     merge(&mut busy, json!({ "metadata": { "name": "busy" } }));
     let cluster =
-        Cluster::of(vec![ended("new", 10, json!({})), ended("kept", 10, json!({ MARK: "2000000" })), busy]);
+        Cluster::of(vec![ended("new", 10, &json!({})), ended("kept", 10, &json!({ MARK: "2000000" })), busy]);
     let pass = cluster.retention().mark().await.unwrap();
     assert_eq!(pass.marked, [("new".to_owned(), NOW - 10 + 100)]);
     assert_eq!((pass.deleted.len(), pass.skipped.len()), (0, 0));
@@ -142,10 +142,10 @@ async fn what_is_due_is_deleted_and_nothing_else() {
     let mut busy = job(1, running());
     merge(&mut busy, json!({ "metadata": { "name": "busy", "annotations": { MARK: "1" } } }));
     let cluster = Cluster::of(vec![
-        ended("due", 10, json!({ MARK: NOW.to_string() })),
-        ended("later", 500, json!({ MARK: (NOW + 1).to_string() })),
-        ended("unmarked", 500, json!({})),
-        ended("strange", 500, json!({ MARK: "soon" })),
+        ended("due", 10, &json!({ MARK: NOW.to_string() })),
+        ended("later", 500, &json!({ MARK: (NOW + 1).to_string() })),
+        ended("unmarked", 500, &json!({})),
+        ended("strange", 500, &json!({ MARK: "soon" })),
         busy,
     ]);
     let pass = cluster.retention().clean().await.unwrap();
@@ -160,7 +160,7 @@ async fn what_is_due_is_deleted_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn a_callback_that_fails_keeps_the_job_and_is_called_again() {
     let cluster =
-        Cluster::of(vec![ended("due", 10, json!({ MARK: "1" })), ended("also", 10, json!({ MARK: "1" }))]);
+        Cluster::of(vec![ended("due", 10, &json!({ MARK: "1" })), ended("also", 10, &json!({ MARK: "1" }))]);
     let calls = Arc::new(AtomicUsize::new(0));
     let counter = calls.clone();
     let retention = cluster.retention().before_deletion(move |job| {
@@ -179,7 +179,7 @@ async fn a_callback_that_fails_keeps_the_job_and_is_called_again() {
 
 #[tokio::test(start_paused = true)]
 async fn who_raises_the_time_during_the_callback_keeps_the_job() {
-    let cluster = Cluster::of(vec![ended("due", 10, json!({ MARK: "1" }))]);
+    let cluster = Cluster::of(vec![ended("due", 10, &json!({ MARK: "1" }))]);
     let jobs = cluster.jobs.clone();
     let retention = cluster.retention().before_deletion(move |_| {
         let mut jobs = jobs.lock().unwrap();
@@ -199,9 +199,9 @@ async fn who_raises_the_time_during_the_callback_keeps_the_job() {
 async fn cleaning_now_needs_no_mark_and_respects_one() {
     let jobs = || {
         vec![
-            ended("old", 101, json!({})),
-            ended("young", 99, json!({})),
-            ended("held", 500, json!({ MARK: "2000000" })),
+            ended("old", 101, &json!({})),
+            ended("young", 99, &json!({})),
+            ended("held", 500, &json!({ MARK: "2000000" })),
         ]
     };
     let cluster = Cluster::of(jobs());
@@ -214,7 +214,7 @@ async fn cleaning_now_needs_no_mark_and_respects_one() {
 
 #[tokio::test(start_paused = true)]
 async fn the_background_goes_on_until_it_is_stopped() {
-    let cluster = Cluster::of(vec![ended("a", 10, json!({})), ended("b", 90, json!({}))]);
+    let cluster = Cluster::of(vec![ended("a", 10, &json!({})), ended("b", 90, &json!({}))]);
     let (sender, mut passes) = tokio::sync::mpsc::unbounded_channel();
     let background = cluster.retention().start(Duration::from_secs(60), move |pass| {
         sender.send(pass.unwrap()).unwrap();
@@ -231,7 +231,7 @@ async fn the_background_goes_on_until_it_is_stopped() {
 
 #[tokio::test(start_paused = true)]
 async fn the_background_is_stopped_in_the_middle_of_a_pass() {
-    let cluster = Cluster::of(vec![ended("due", 10, json!({ MARK: "1" }))]);
+    let cluster = Cluster::of(vec![ended("due", 10, &json!({ MARK: "1" }))]);
     let (sender, mut called) = tokio::sync::mpsc::unbounded_channel();
     let retention = cluster.retention().before_deletion(move |_| {
         sender.send(()).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use windlass_model::label;
 
 use super::{Definition, Source, Template};
-use crate::fields::{Faults, Field, Fields};
+use crate::fields::{Faults, Field, Fields, join};
 use crate::read::{MAX_FILE, ReadError, syntax};
 use crate::tree::{self, Node};
 
@@ -62,7 +62,7 @@ fn definition(
     let path = format!("[{index}]");
     let mut fields = Fields::of(item, &path, faults)?;
     let name = fields.need("name", faults).and_then(|field| name(&field, faults));
-    let source = source(file, text, &mut fields, faults);
+    let source = source(file, text, &path, &mut fields, faults);
     let extra = fields.take("extra_arguments");
     let extra = extra.and_then(|field| field.choice(&[("allow", true), ("refuse", false)], faults));
     let structure = fields.take("allow_structure").map(|field| field.items(faults)).unwrap_or_default();
@@ -90,7 +90,13 @@ fn name(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<String> {
 }
 
 /// The first of the three that is there and not empty, as in the original.
-fn source(file: &str, text: &str, fields: &mut Fields<'_>, faults: &mut Faults<'_>) -> Option<Source> {
+fn source(
+    file: &str,
+    text: &str,
+    path_of: &str,
+    fields: &mut Fields<'_>,
+    faults: &mut Faults<'_>,
+) -> Option<Source> {
     let at = fields.at;
     let spec = fields.take("spec");
     let [path, map, namespace] = ["spec_path", "spec_config_map_name", "spec_config_map_namespace"]
@@ -111,17 +117,21 @@ fn source(file: &str, text: &str, fields: &mut Fields<'_>, faults: &mut Faults<'
         (Some(path), ..) => Some(Source::Path(path)),
         (None, Some(name), Some(namespace)) => Some(Source::ConfigMap { name, namespace }),
         (None, Some(_), None) => {
-            faults.add(at, "spec_config_map_namespace", "is missing; say where the ConfigMap is");
+            faults.add(
+                at,
+                join(path_of, "spec_config_map_namespace"),
+                "is missing; say where the ConfigMap is",
+            );
             None
         }
         (None, None, Some(_)) => {
-            faults.add(at, "spec_config_map_name", "is missing; say which ConfigMap");
+            faults.add(at, join(path_of, "spec_config_map_name"), "is missing; say which ConfigMap");
             None
         }
         (None, None, None) => {
             let message = "has no template; give it spec, spec_path, or spec_config_map_name and \
                            spec_config_map_namespace";
-            faults.add(at, "the definition", message);
+            faults.add(at, path_of, message);
             None
         }
     }

@@ -5,6 +5,7 @@
 //! arguments. Arguments fill values and never add keys. Where a template's text comes from (files, ConfigMaps) is the
 //! caller's affair.
 
+mod errors;
 mod file;
 mod fill;
 mod marker;
@@ -13,19 +14,19 @@ mod template;
 
 use std::collections::BTreeSet;
 
-use minijinja::ErrorKind;
 use serde_json::Value;
 use windlass_model::{JobName, Problem, SubmissionId};
 
 use super::Written;
 use crate::fields::nearest;
-use crate::read::{ReadError, jobs_of, syntax};
+use crate::read::{ReadError, jobs_of};
 use crate::{Base, Edit, JobEdit, tree};
-use fill::{Filler, Refusal, Why};
+use errors::{missing, names, unreadable};
+use fill::Filler;
 use template::{Rendered, Run};
 
 pub use file::read;
-pub use naming::{long_name, stem};
+pub use naming::{derive_name, long_name, stem};
 pub use template::Arguments;
 
 /// Label of a Job: the signature of whoever may list and delete it.
@@ -105,30 +106,6 @@ impl Template {
             false => Ok(()),
         }
     }
-
-    fn at(&self, line: u64, message: String) -> ReadError {
-        let line = self.first_line + line.max(1) - 1;
-        ReadError::Line { file: self.file.clone(), line, message }
-    }
-
-    /// What the engine of templates says, in our words where it says little.
-    fn fault(&self, error: &minijinja::Error) -> ReadError {
-        let message = match error.kind() {
-            ErrorKind::OutOfFuel => "the template runs on and on: does it loop?".to_owned(),
-            ErrorKind::WriteFailure => {
-                format!("the template makes more than {} MiB of text", template::MAX_TEXT >> 20)
-            }
-            ErrorKind::UndefinedError => match error.range().and_then(|range| self.text.get(range)) {
-                Some(words) => format!("{words:?} is not defined"),
-                None => "a value is not defined".to_owned(),
-            },
-            kind => match error.detail() {
-                Some(detail) => format!("{kind}: {detail}"),
-                None => kind.to_string(),
-            },
-        };
-        self.at(error.line().and_then(|line| u64::try_from(line).ok()).unwrap_or(1), message)
-    }
 }
 
 impl Definition {
@@ -142,7 +119,8 @@ impl Definition {
         self.left_over(&known, arguments)?;
         let run = Run { text: &template.text, arguments };
         let rendered = run.render().map_err(|error| missing(template, &known, arguments, &error))?;
-        let documents = tree::parse(&rendered.text).map_err(|error| vec![unreadable(template, &error)])?;
+        let documents = tree::parse(&rendered.text)
+            .map_err(|error| vec![unreadable(template, run, &rendered, &error)])?;
         let [document] = documents.as_slice() else {
             let count = documents.len();
             let message = match count {
@@ -221,86 +199,4 @@ impl Definition {
             told.map(|refusal| self.refused(template, run, rendered, refusal)).collect()
         })
     }
-
-    /// A refusal in words: the expression, its place in the template, and the way out.
-    fn refused(
-        &self,
-        template: &Template,
-        run: Run<'_>,
-        rendered: &Rendered,
-        refusal: &Refusal,
-    ) -> ReadError {
-        let expression = run.expression(&rendered.markers, refusal.index);
-        let (line, words) = match expression {
-            Some((line, words)) => (u64::try_from(line).unwrap_or(1), words),
-            None => (refusal.at.line, "...".to_owned()),
-        };
-        let names = names(&words).unwrap_or_default().into_iter().collect::<Vec<_>>().join(", ");
-        let place = if refusal.path.is_empty() { String::new() } else { format!("{}: ", refusal.path) };
-        let words = format!("{{{{ {words} }}}}");
-        let message = match refusal.why {
-            Why::Key => format!(
-                "{place}{words} stands in a key; arguments fill values and add no keys: write the key out, or give \
-                 the whole mapping with allow_structure: [NAME] in the definition"
-            ),
-            Why::Structure => format!(
-                "{place}{words} is a list or a mapping; arguments fill values and add no keys: put it in quotes to have \
-                 its text, or write allow_structure: [{names}] into the definition {:?}",
-                self.name
-            ),
-            Why::Lost => format!(
-                "{place}{words} does not come out of the template as it went in: put it in quotes, and do not cut, \
-                 compare or change what a block or macro has written"
-            ),
-            Why::TooLong => {
-                format!("{place}{words} makes the Job longer than {} MiB", template::MAX_TEXT >> 20)
-            }
-        };
-        template.at(line, message)
-    }
-}
-
-/// The names in an expression; `None` if it is none.
-fn names(expression: &str) -> Option<BTreeSet<String>> {
-    template::variables(&format!("{{{{ {expression} }}}}")).ok()
-}
-
-/// The text that a template makes is no YAML. Its lines are the template's, as long as no block adds or leaves out some.
-fn unreadable(template: &Template, error: &serde_saphyr::Error) -> ReadError {
-    let note =
-        if template.text.contains("{%") { " (a line of the text that the template makes)" } else { "" };
-    match syntax(&template.file, error) {
-        ReadError::Syntax { file, line, column, message } => {
-            let line = template.first_line + line.max(1) - 1;
-            ReadError::Syntax { file, line, column, message: format!("{message}{note}") }
-        }
-        other => other,
-    }
-}
-
-/// Why a run failed. If a value is not defined: every argument that it needs and does not have.
-fn missing(
-    template: &Template,
-    known: &BTreeSet<String>,
-    arguments: &Arguments,
-    error: &minijinja::Error,
-) -> Vec<ReadError> {
-    if error.kind() != ErrorKind::UndefinedError {
-        return vec![template.fault(error)];
-    }
-    let absent: Vec<&String> =
-        known.iter().filter(|name| !arguments.contains_key(*name)).take(MISSING).collect();
-    let needed = absent.iter().filter_map(|name| {
-        // With something for all the others: does it fail for this one?
-        let others = absent.iter().filter(|other| *other != name);
-        let mut given = arguments.clone();
-        given.extend(others.map(|other| ((*other).clone(), Value::from("0"))));
-        let error = Run { text: &template.text, arguments: &given }.render().err()?;
-        (error.kind() == ErrorKind::UndefinedError).then(|| {
-            let line = error.line().and_then(|line| u64::try_from(line).ok()).unwrap_or(1);
-            template.at(line, format!("the argument {name:?} is missing; add --arg {name}=VALUE"))
-        })
-    });
-    let needed: Vec<ReadError> = needed.collect();
-    if needed.is_empty() { vec![template.fault(error)] } else { needed }
 }

@@ -32,6 +32,23 @@ pub fn long_name(stem: &str, id: &SubmissionId) -> Result<JobName, Problem> {
     JobName::parse(&format!("{}-{digits}", kept.trim_end_matches(['-', '.'])))
 }
 
+/// Leaves the rest of a Job's name to its submission: what it is called becomes the beginning of it.
+///
+/// # Errors
+/// A name that no Job may have.
+pub fn derive_name(job: &mut Value, definition: &str) -> Result<(), Problem> {
+    let stem = stem(job, definition)?;
+    if job["metadata"].is_null() {
+        job["metadata"] = Value::Object(serde_json::Map::new());
+    }
+    // Anything else than a mapping is refused when the Job is made.
+    if let Some(metadata) = job["metadata"].as_object_mut() {
+        metadata.remove("name");
+        metadata.insert("generateName".to_owned(), format!("{stem}-").into());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

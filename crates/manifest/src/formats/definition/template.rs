@@ -87,17 +87,7 @@ impl Run<'_> {
     /// The line and the words of the expression that gave a value: the run is repeated up to there.
     pub(super) fn expression(self, markers: &Markers, index: usize) -> Option<(usize, String)> {
         let error = self.run(markers, Some(index)).err()?;
-        Some((error.line()?, self.braces(error.range()?)?))
-    }
-
-    /// What stands between the braces around a place. Of an expression that holds braces it is a part that means
-    /// nothing.
-    fn braces(self, place: Range<usize>) -> Option<String> {
-        let (before, behind) = (self.text.get(..place.start)?, self.text.get(place.end..)?);
-        let start = before.rfind("{{").filter(|start| !before[*start..].contains("}}"))? + 2;
-        let end = place.end + behind.find("}}")?;
-        let words = self.text.get(start..end)?.trim_matches(['-', '+']);
-        Some(words.split_whitespace().collect::<Vec<_>>().join(" "))
+        Some((error.line()?, braces(self.text, error.range()?)?))
     }
 
     fn run(self, markers: &Markers, stop_at: Option<usize>) -> Result<(String, Vec<Filled>), Error> {
@@ -126,6 +116,16 @@ impl Run<'_> {
 
 fn write_marker(out: &mut Output<'_>, markers: &Markers, index: usize) -> Result<(), Error> {
     Ok(out.write_str(&markers.of(index))?)
+}
+
+/// What stands between the braces around a place. Of an expression that holds braces it is a part that means
+/// nothing.
+pub(super) fn braces(text: &str, place: Range<usize>) -> Option<String> {
+    let (before, behind) = (text.get(..place.start)?, text.get(place.end..)?);
+    let start = before.rfind("{{").filter(|start| !before[*start..].contains("}}"))? + 2;
+    let end = place.end + behind.find("}}")?;
+    let words = text.get(start..end)?.trim_matches(['-', '+']);
+    Some(words.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// The names that a template takes from outside.
