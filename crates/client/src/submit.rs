@@ -58,7 +58,7 @@ impl JobManager {
     /// let submitted = jobs.submit(&manifest, &SubmitOptions::default()).await?;
     /// let outcome = jobs.wait(&submitted.name, None).await?;
     /// assert_eq!(outcome.exit.code(), 3);
-    /// assert!(outcome.status.verdict.text.contains("exit code 3"), "{}", outcome.status.verdict.text);
+    /// assert!(outcome.status.verdict.text.contains("ended with code 3"), "{}", outcome.status.verdict.text);
     /// # Ok(()) }); }
     /// ```
     ///

@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    fn job(mark: Option<&str>, status: Value) -> Job {
+    fn job(mark: Option<&str>, status: &Value) -> Job {
         let mut job = json!({ "metadata": { "name": "a" }, "status": status });
         if let Some(mark) = mark {
             job["metadata"]["annotations"] = json!({ DELETION_TIME: mark });
@@ -90,14 +90,14 @@ mod tests {
             (Some("1e3"), failed(), Fate::Unreadable("1e3".to_owned())),
             (Some("99999999999999999999"), failed(), Fate::Unreadable("99999999999999999999".to_owned())),
         ] {
-            let job = job(mark, status);
+            let job = job(mark, &status);
             assert_eq!(fate(&job, Duration::from_secs(60), now), expected, "{job:?}");
         }
     }
 
     #[test]
     fn a_job_that_is_being_deleted_is_left_alone() {
-        let mut job = job(Some("1"), ended());
+        let mut job = job(Some("1"), &ended());
         job.metadata.deletion_timestamp = serde_json::from_value(json!("1970-01-01T00:10:00Z")).unwrap();
         assert_eq!(fate(&job, Duration::ZERO, Timestamp::from_second(1000).unwrap()), Fate::Going);
     }

@@ -182,7 +182,9 @@ fn a_list_is_put_in_where_the_definition_allows_it() {
 
 #[test]
 fn every_fault_names_its_place() {
-    let cases: &[(&str, &[(&str, Value)], &[&str])] = &[
+    /// A line, the arguments, and the words of its errors.
+    type Case<'a> = (&'a str, &'a [(&'a str, Value)], &'a [&'a str]);
+    let cases: &[Case<'_>] = &[
         (
             "a: {{ one }} {{ two }}\n    b: {{ three | default(1) }}",
             &[],

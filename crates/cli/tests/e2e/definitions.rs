@@ -128,13 +128,13 @@ fn what_is_wrong_names_its_place_and_submits_nothing() {
     let submit = |more: &[&'static str]| [&["submit", "--definition"][..], more].concat();
     refused(
         &submit(&["greet"]),
-        &["definitions.yaml:19: the argument \"who\" is missing; add --arg who=VALUE"],
+        &["definitions.yaml:17: the argument \"who\" is missing; add --arg who=VALUE"],
     );
     refused(
         &submit(&["greet", "--arg", "who=x", "--arg", "whom=y"]),
         &["definitions.yaml:2: definition \"greet\" does not use the argument \"whom\"", "did you mean who?"],
     );
-    refused(&submit(&["loop"]), &["definitions.yaml:21: the template runs on and on: does it loop?"]);
+    refused(&submit(&["loop"]), &["definitions.yaml:19: the template runs on and on: does it loop?"]);
     refused(&submit(&["gret"]), &["has no definition \"gret\"", "greet, loop, elsewhere, remote"]);
     refused(&submit(&["elsewhere"]), &["elsewhere.yaml: No such file"]);
     refused(&submit(&["greet", "--arg", "who"]), &["--arg: \"who\" is not NAME=VALUE"]);
