@@ -9,6 +9,17 @@ use crate::fields::{Faults, Field, Fields, join};
 use crate::read::{MAX_FILE, ReadError, syntax};
 use crate::tree::{self, Node};
 
+/// The keys of a definition.
+const KEYS: [&str; 7] = [
+    "name",
+    "spec",
+    "spec_path",
+    "spec_config_map_name",
+    "spec_config_map_namespace",
+    "extra_arguments",
+    "allow_structure",
+];
+
 /// Reads a file of definitions.
 ///
 /// # Errors
@@ -128,6 +139,8 @@ fn source(
             faults.add(at, join(path_of, "spec_config_map_name"), "is missing; say which ConfigMap");
             None
         }
+        // Whoever misspelt a key is told that alone.
+        (None, None, None) if fields.has_other_than(&KEYS) => None,
         (None, None, None) => {
             let message = "has no template; give it spec, spec_path, or spec_config_map_name and \
                            spec_config_map_namespace";
