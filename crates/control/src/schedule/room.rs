@@ -115,7 +115,7 @@ impl Room {
         }
         let first = ["cpu", "memory", "ephemeral-storage"];
         let others = request.iter().map(|(name, _)| name).filter(|name| !first.contains(name));
-        let short = first.into_iter().chain(others).find_map(|name| {
+        first.into_iter().chain(others).find_map(|name| {
             let (requested, used, capacity) = (request.of(name), self.held.of(name), self.total.of(name));
             let is_unknown = name.contains('/') && capacity == 0;
             let is_short = requested > 0 && requested > capacity.saturating_sub(used);
@@ -125,8 +125,7 @@ impl Room {
                 used,
                 capacity,
             })
-        });
-        short
+        })
     }
 
     fn fits(&self, request: &Amounts) -> bool {
