@@ -129,7 +129,7 @@ async fn pods_that_wait_for_room_do_not_keep_an_engine_that_is_to_end_its_pods()
     // The room of the first is free now, and the second still goes on.
     cluster.wait_pod("first", pod_phase("Failed")).await;
     // Should it have been ended by then, nobody reads.
-    let _ = tokio::task::spawn_blocking(move || std::fs::write(signal, ""));
+    drop(tokio::task::spawn_blocking(move || std::fs::write(signal, "")));
     tokio::time::timeout(PATIENCE, stopping).await.expect("it stops").expect("it ends well");
 }
 

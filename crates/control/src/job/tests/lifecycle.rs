@@ -44,10 +44,9 @@ fn one_shot_job_runs_one_pod_and_completes_in_two_steps() {
 
 #[test]
 fn large_pods_are_made_counted_and_deleted_a_few_at_a_time() {
-    let mut world = World::with(json!({"parallelism": 30, "completions": 40}));
-    let mut template = (*world.job.spec.template).clone();
+    let mut template = crate::job::sim::template();
     template["metadata"]["annotations"] = json!({"pad": "x".repeat(2 << 20)});
-    world.job.spec.template = template.into();
+    let mut world = World::with(json!({"parallelism": 30, "completions": 40, "template": template}));
     assert_eq!(created(&world.step()), 7, "16 MiB of them");
     world.settle();
     assert_eq!(world.status().active, 30);
