@@ -6,7 +6,7 @@ mod network;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::unistd::{User, geteuid};
 
@@ -23,8 +23,6 @@ pub(crate) struct Env {
     pub login: Option<String>,
     /// The working directory, if there still is one.
     pub cwd: Option<PathBuf>,
-    /// Whether the user has a kubeconfig at its usual place, `~/.kube/config`.
-    pub kubeconfig: bool,
     /// Whether stdout is a terminal.
     pub stdout_terminal: bool,
     /// Whether stderr is a terminal.
@@ -57,7 +55,6 @@ impl Env {
             }
         }
         env.unreadable.sort();
-        env.kubeconfig = env.get("HOME").is_some_and(|home| Path::new(home).join(".kube/config").is_file());
         if env.user().is_none() {
             // The system's user database is read only by those who need it.
             env.login = Env::system_login();

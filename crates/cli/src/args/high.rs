@@ -222,7 +222,12 @@ pub(crate) enum Service {
 /// Makes plain values of clap's.
 pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let low::Global { context, kubeconfig, local, namespace, quiet } = cli.global;
-    let flags = Flags { context, kubeconfig, local, ..Flags::default() };
+    let things = match &cli.verb {
+        Verb::Run(args) => args.job.helper.typed(),
+        Verb::Submit(args) => args.job.helper.typed(),
+        _ => None,
+    };
+    let flags = Flags { context, kubeconfig, local, things, of_file: None };
     let common = Common { flags, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
@@ -249,7 +254,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
 }
 
 fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
-    let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("run", &problems))?;
+    let id = job::id(&args.job).map_err(|problems| wrong("run", &problems))?;
     let env_files = job::env_files(&args.job, env);
     let work = source::work(args.job, args.source, env).map_err(|mistake| {
         let usage = "windlass run [OPTIONS] -- COMMAND..., or: windlass run [OPTIONS] -f FILE";
@@ -275,7 +280,7 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
 
 fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
-    let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("submit", &problems))?;
+    let id = job::id(&args.job).map_err(|problems| wrong("submit", &problems))?;
     let env_files = job::env_files(&args.job, env);
     let work =
         source::work(args.job, args.source, env).map_err(|mistake| nothing("submit", &mistake, usage))?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use windlass_manifest::formats::magnus::{Task, TaskKind};
 use windlass_manifest::{Base, ContainerEdit, Edit, Payload};
+use windlass_model::Problems;
 
 use super::definition::{self, DefinitionArgs};
 use super::high::{PrefectRun, Source, Work};
@@ -67,9 +68,6 @@ pub(crate) struct PrefectArgs {
     /// --image, the run's identifiers become labels, the rest stays as it is
     #[arg(long, value_name = "FILE", help_heading = PREFECT)]
     pub job_spec_file: Option<PathBuf>,
-    /// Identifier of this run, a label of job and pods [default: the submission's id]
-    #[arg(long, value_name = "ID", requires = "job_spec_file", help_heading = PREFECT)]
-    pub identifier: Option<String>,
     /// Id of the flow run, a label of job and pods [default: PREFECT__CONTEXT__FLOW_RUN_ID, or the identifier]
     #[arg(long, value_name = "ID", requires = "job_spec_file", help_heading = PREFECT)]
     pub flow_run_id: Option<String>,
@@ -84,6 +82,7 @@ pub(crate) struct PrefectArgs {
 /// What is to be submitted; the mistake if that is nothing.
 pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, Mistake> {
     let SourceArgs { file, magnus, prefect, definition } = source;
+    check(&job, file.is_some() || definition.is_named(), prefect.job_spec_file.is_some())?;
     let run_id = magnus.run_id.clone().or_else(|| job.name.clone());
     let payload = payload(&job, magnus);
     if definition.is_named() {
@@ -105,12 +104,25 @@ pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, 
     Ok(Work::File(Source { file, payload, edits, run_id, prefect }))
 }
 
+/// submission-helper's options make a job of their own; its identifier is Prefect's, too.
+fn check(job: &JobArgs, file: bool, job_spec: bool) -> Result<(), Mistake> {
+    let mut problems = Problems::new();
+    match job.helper.typed() {
+        Some(option) if file || job_spec => problems.add(option, "makes a job of its own, beside the file's"),
+        None if job.helper.identifier.is_some() && !job_spec => {
+            problems.add("--identifier", "belongs to --k8s-image or --job-spec-file");
+        }
+        _ => {}
+    }
+    Ok(problems.or(())?)
+}
+
 /// Why nothing can be submitted.
 pub(super) enum Mistake {
     /// There is neither a command nor a file.
     Nothing,
     /// What is wrong with the options.
-    Problems(windlass_model::Problems),
+    Problems(Problems),
 }
 
 impl From<windlass_model::Problem> for Mistake {
@@ -119,8 +131,8 @@ impl From<windlass_model::Problem> for Mistake {
     }
 }
 
-impl From<windlass_model::Problems> for Mistake {
-    fn from(problems: windlass_model::Problems) -> Self {
+impl From<Problems> for Mistake {
+    fn from(problems: Problems) -> Self {
         Mistake::Problems(problems)
     }
 }
@@ -147,7 +159,7 @@ fn run_of(prefect: PrefectArgs, job: &JobArgs, env: &Env) -> PrefectRun {
     let flow_run_id = prefect.flow_run_id;
     PrefectRun {
         image: job.image.clone(),
-        identifier: prefect.identifier,
+        identifier: job.helper.identifier.clone(),
         flow_run_id: flow_run_id.or_else(|| env.get("PREFECT__CONTEXT__FLOW_RUN_ID").map(str::to_owned)),
         unique_name: prefect.unique_name,
         env_all: prefect.env_all,

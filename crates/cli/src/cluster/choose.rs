@@ -20,8 +20,8 @@ pub(crate) struct Flags {
     pub local: bool,
     /// The kubeconfig that the job's file names (magnus' `config_path`): as if it had been typed.
     pub of_file: Option<PathBuf>,
-    /// The job's file names things of a cluster: before the embedded engine comes the user's own kubeconfig.
-    pub for_cluster: bool,
+    /// An option that was typed and names things of a cluster, such as `--k8s-image`, or a file's format that does.
+    pub things: Option<&'static str>,
 }
 
 /// A cluster, by its address in the user's files.
@@ -50,8 +50,6 @@ pub(crate) enum Because {
     Variable(&'static str),
     /// `windlass use`.
     Saved,
-    /// It is the user's kubeconfig, and the job is made for a cluster.
-    Kubeconfig,
     /// Nothing: the embedded engine.
     Default,
 }
@@ -66,7 +64,8 @@ pub(crate) struct Choice {
 }
 
 /// Decides, in this order: a flag, the kubeconfig that the job's file names, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved
-/// choice, for a job that is made for a cluster the user's kubeconfig, the embedded engine.
+/// choice, with an option or file that names things of a cluster the current context of `~/.kube/config`, the embedded
+/// engine.
 ///
 /// `own` is the embedded engine's own kubeconfig: whoever points `KUBECONFIG` at it means the engine, running or not.
 pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Path) -> Choice {
@@ -93,12 +92,10 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     if !files.is_empty() {
         return because(context(files, None, own), Because::Variable("KUBECONFIG"));
     }
-    match saved {
-        Some(cluster) => because(cluster.clone(), Because::Saved),
-        None if flags.for_cluster && env.kubeconfig => {
-            because(context(Vec::new(), None, own), Because::Kubeconfig)
-        }
-        None => because(Cluster::Local, Because::Default),
+    match (saved, flags.things) {
+        (Some(cluster), _) => because(cluster.clone(), Because::Saved),
+        (None, Some(option)) => because(context(Vec::new(), None, own), Because::Flag(option)),
+        (None, None) => because(Cluster::Local, Because::Default),
     }
 }
 

@@ -104,7 +104,7 @@ fn default_kubeconfig_and_in_cluster_credentials_are_never_taken_by_themselves()
 
 #[test]
 fn a_file_names_its_kubeconfig_and_what_is_typed_goes_over_it() {
-    let file = Flags { of_file: Some("/lab/config".into()), for_cluster: true, ..Flags::default() };
+    let file = Flags { of_file: Some("/lab/config".into()), things: Some("x"), ..Flags::default() };
     let because = Because::Flag("config_path");
     let vars = [("KUBECONFIG", "/other")];
     check(&file, &vars, None, named(&["/lab/config"], None), because);
@@ -117,12 +117,11 @@ fn a_file_names_its_kubeconfig_and_what_is_typed_goes_over_it() {
 }
 
 #[test]
-fn a_job_for_a_cluster_goes_to_the_users_cluster_before_the_embedded_engine() {
-    let flags = Flags { for_cluster: true, ..Flags::default() };
-    let with = Env { kubeconfig: true, ..env(&[]) };
-    let choice = choose(&flags, &with, None, Path::new(OWN));
-    assert_eq!(choice, Choice { cluster: named(&[], None), because: Because::Kubeconfig });
-    let saved = choose(&flags, &with, Some(&Cluster::Local), Path::new(OWN));
-    assert_eq!(saved.because, Because::Saved);
-    check(&flags, &[], None, Cluster::Local, Because::Default);
+fn option_that_names_things_of_a_cluster_means_the_usual_kubeconfig_unless_something_else_was_said() {
+    let things = Flags { things: Some("--k8s-image"), ..Flags::default() };
+    check(&things, &[], None, named(&[], None), Because::Flag("--k8s-image"));
+    check(&things, &[("KUBECONFIG", "/k")], None, named(&["/k"], None), Because::Variable("KUBECONFIG"));
+    check(&things, &[], Some(&Cluster::Local), Cluster::Local, Because::Saved);
+    let local = Flags { local: true, ..things };
+    check(&local, &[], None, Cluster::Local, Because::Flag("--local"));
 }

@@ -164,11 +164,6 @@ fn which(place: &str, because: Because) -> String {
     match because {
         Because::Default => format!("using {place} (others: --context, KUBECONFIG, `windlass use`)"),
         Because::Flag(name) | Because::Variable(name) => format!("using {place} ({name})"),
-        Because::Kubeconfig => {
-            format!(
-                "using {place} (the job is made for a cluster; others: --context, --local, `windlass use`)"
-            )
-        }
         Because::Saved => format!("using {place} (saved; another: --context, --local, `windlass use`)"),
     }
 }
@@ -178,7 +173,6 @@ fn unusable(choice: &Choice, error: &windlass::ConnectError) -> Failure {
     let origin = match choice.because {
         Because::Flag(name) | Because::Variable(name) => name,
         Because::Saved => "the choice of `windlass use`",
-        Because::Kubeconfig => "~/.kube/config",
         Because::Default => "the engine of this machine",
     };
     let login = match error {

@@ -53,7 +53,6 @@ fn settings(call: Call<'_>) -> Outcome<Vec<Setting>> {
         Because::Flag(name) => format!("the option {name}"),
         Because::Variable(name) => format!("{name} in the environment"),
         Because::Saved => saved::place(&asked).display().to_string(),
-        Because::Kubeconfig => "~/.kube/config".to_owned(),
         Because::Default => "default".to_owned(),
     };
     let namespace = call.common.namespace.clone();

@@ -61,7 +61,6 @@ fn print(call: Call<'_>) -> Outcome {
     let because = match choice.because {
         Because::Flag(name) | Because::Variable(name) => format!("chosen by {name}"),
         Because::Saved => "chosen by `windlass use`; `windlass use --reset` forgets it".to_owned(),
-        Because::Kubeconfig => "the current context of ~/.kube/config".to_owned(),
         Because::Default => "nothing was chosen: `windlass use CONTEXT` does".to_owned(),
     };
     out::data(&match choice.cluster {

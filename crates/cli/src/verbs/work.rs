@@ -134,7 +134,7 @@ fn of_file(
     }
     let mut common = call.common.clone();
     if reading.format == Format::Magnus {
-        common.flags.for_cluster = true;
+        common.flags.things = Some("executor k8s-job");
         // It names a namespace in any case; the one that was typed goes over it.
         edits.extend(common.namespace.clone().map(|name| Edit::Job(JobEdit::Namespace(name))));
     }

@@ -32,6 +32,7 @@ fn a_magnus_configuration_runs_a_command_to_its_end() {
     home.write("config.yaml", &format!("{MAGNUS}    labels: {{team: physics}}\n    cpu_limit: 100m\n"));
     let mut command = home.command(&[
         "run",
+        "--local",
         "--run-id",
         "My_Run",
         "-f",
@@ -63,8 +64,18 @@ fn a_magnus_function_is_run_by_magnus_own_command_under_the_jobs_name() {
     let bin = home.write("magnus", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
     assert_eq!(home.script(&format!("chmod +x {}", bin.display())).code, Some(0));
     let path = format!("PATH={}:/usr/bin:/bin", home.file("").display());
-    let ended =
-        home.windlass(&["run", "-e", &path, "-f", "config.yaml", "--function", "fit.run", "--tag", "a b"]);
+    let ended = home.windlass(&[
+        "run",
+        "--local",
+        "-e",
+        &path,
+        "-f",
+        "config.yaml",
+        "--function",
+        "fit.run",
+        "--tag",
+        "a b",
+    ]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let words: Vec<&str> = ended.stdout.lines().collect();
     let name = words[1];

@@ -10,6 +10,7 @@ mod engine;
 mod ephemeral;
 mod formats;
 mod full_disk;
+mod helper;
 mod idle;
 mod interrupts;
 mod jobs;

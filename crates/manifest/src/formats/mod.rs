@@ -8,6 +8,7 @@ pub mod job_file;
 mod kubernetes;
 pub mod magnus;
 pub mod prefect;
+pub mod submission_helper;
 
 use std::collections::BTreeMap;
 use std::fmt;
