@@ -114,7 +114,7 @@ pub(crate) enum Work {
     /// A command's job, changed.
     Command(Base, Vec<Edit>),
     /// Every job of a file, changed.
-    File(Source),
+    File(Box<Source>),
 }
 
 /// Jobs of a file.

@@ -95,7 +95,7 @@ pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, 
     if let Some(run) = &prefect {
         edits.iter_mut().for_each(|edit| run.narrow(edit));
     }
-    Ok(Work::File(Source { file, payload, edits, run_id, prefect }))
+    Ok(Work::File(Box::new(Source { file, payload, edits, run_id, prefect })))
 }
 
 /// submission-helper's options make a job of their own; its identifier is Prefect's, too.
