@@ -77,6 +77,7 @@ struct SpecOfJob {
     parallelism: Option<i32>,
     selector: Option<LabelSelector>,
     suspend: Option<bool>,
+    ttl_seconds_after_finished: Option<i32>,
     template: Template,
 }
 
@@ -112,6 +113,7 @@ impl From<SpecOfJob> for JobSpec {
             parallelism: spec.parallelism,
             selector: spec.selector,
             suspend: spec.suspend,
+            ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
             template: PodTemplateSpec { metadata: None, spec: spec.template.spec.map(Into::into) },
             ..JobSpec::default()
         }
@@ -146,7 +148,10 @@ impl<'de> Deserialize<'de> for SlimPod {
     }
 }
 
-/// The labels or annotations that say something of a job: ours and those of the Job controller.
+/// Prefixes of the labels and annotations that say something of a job.
+const KEPT: [&str; 3] = ["windlass.dev/", "batch.kubernetes.io/", "kueue.x-k8s.io/"];
+
+/// The labels or annotations that say something of a job: ours, those of the Job controller and of Kueue.
 fn marks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     struct Marks;
 
@@ -164,7 +169,7 @@ fn marks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<S
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut kept = BTreeMap::new();
             while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                if key.starts_with("windlass.dev/") || key.starts_with("batch.kubernetes.io/") {
+                if KEPT.iter().any(|prefix| key.starts_with(prefix)) {
                     kept.insert(key.into_owned(), map.next_value()?);
                 } else {
                     map.next_value::<IgnoredAny>()?;
@@ -199,7 +204,7 @@ mod tests {
         let specs = [
             json!({ "suspend": true, "parallelism": 0, "activeDeadlineSeconds": 1 }),
             json!({ "managedBy": "kueue.x-k8s.io/multikueue", "completions": 3, "completionMode": "Indexed" }),
-            json!({ "backoffLimit": 2, "activeDeadlineSeconds": 5, "maxFailedIndexes": 1, "backoffLimitPerIndex": 1 }),
+            json!({ "backoffLimit": 2, "activeDeadlineSeconds": 5, "maxFailedIndexes": 1, "backoffLimitPerIndex": 1, "ttlSecondsAfterFinished": 60 }),
         ];
         let mut jobs = Vec::new();
         for status in status {

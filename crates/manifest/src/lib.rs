@@ -9,6 +9,7 @@ mod apply;
 mod cancel;
 mod cause;
 pub mod edit;
+mod ended;
 mod facts;
 pub mod formats;
 mod generate;
@@ -18,9 +19,11 @@ mod mount;
 pub mod observe;
 mod obstacle;
 pub mod read;
+mod sidecar;
 pub mod status;
 mod usage;
 mod verdict;
+mod words;
 
 pub use again::again;
 pub use cancel::{CancelPlan, cancel};
@@ -28,6 +31,6 @@ pub use edit::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, V
 pub use formats::{Format, Inputs, Payload, Reading, Written};
 pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};
-pub use observe::{Seen, observe, observe_gone};
+pub use observe::{Evidence, Seen, observe, observe_all, observe_gone};
 pub use read::{Document, ReadError, read_documents};
-pub use status::{Cause, Counts, JobStatus, Outlook, Phase, Right, Times, Usage, Verdict};
+pub use status::{Cause, Counts, JobStatus, Outlook, PayloadEnd, Phase, Right, Times, Usage, Verdict};

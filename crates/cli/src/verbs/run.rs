@@ -12,7 +12,7 @@ use super::interrupt::{Interrupt, Interrupts};
 use super::pump::Pump;
 use super::stdin::{Kind, Passed, Passing, Stdio};
 use super::terminal;
-use super::{env_file, result_file};
+use super::{env_file, result_file, sidecars};
 use crate::args::high::RunOptions;
 use crate::args::low::OnInterrupt;
 use crate::clock;
@@ -82,7 +82,10 @@ async fn submit_and_follow(
         out::data(&format!("{}\n", submitted.name))?;
         return Ok(Exit::OK);
     }
-    let manager = session.manager.in_namespace(&submitted.namespace);
+    let mut manager = session.manager.in_namespace(&submitted.namespace);
+    if let Some(patience) = options.give_up_after {
+        manager = manager.giving_up_after(patience);
+    }
     let passing = stdio.pass(&manager, &submitted, session.notes);
     let in_terminal = passing.is_some() && stdio != Stdio::Bytes;
     if !call.common.quiet && !in_terminal {
@@ -213,7 +216,16 @@ impl Follower<'_> {
                 }
                 () = due(self.waiting.as_ref().and_then(|(_, due)| *due)) => self.say_waiting(),
                 event = news.recv() => match event {
-                    Some(FollowEvent::Status(status)) => self.status(&status).await?,
+                    Some(FollowEvent::Status(status)) => self.status(&status),
+                    Some(FollowEvent::Stuck(status)) => self.stuck(&status).await?,
+                    Some(FollowEvent::Outlived(end)) if self.stage == Stage::Following => {
+                        progress::clear();
+                        let stop = self.options.stop_sidecars;
+                        let exit = sidecars::outlived(&end, stop, &self.manager, self.notes).await?;
+                        ends.push(*end);
+                        return Ok(exit);
+                    }
+                    Some(FollowEvent::Outlived(_)) => {}
                     Some(FollowEvent::Ended(end)) => return self.ended(*end, ends).await,
                     Some(FollowEvent::Log(_)) => {}
                     None => {
@@ -244,8 +256,8 @@ impl Follower<'_> {
         }
     }
 
-    /// What is said of a status, and the end of what will never start.
-    async fn status(&mut self, status: &JobStatus) -> Outcome<()> {
+    /// What is said of a status.
+    fn status(&mut self, status: &JobStatus) {
         let verdict = &status.verdict;
         progress::show(&format!("{}: {}", self.name, plain(&verdict.text)));
         let waits = matches!(verdict.outlook, Outlook::ResolvesItself | Outlook::NeedsAction);
@@ -253,12 +265,14 @@ impl Follower<'_> {
             Some((known, _)) if waits && *known == verdict.text => {}
             _ => self.waiting = waits.then(|| (verdict.text.clone(), Some(clock::after(SOON)))),
         }
-        if verdict.outlook != Outlook::NeedsAction
-            || !self.options.fail_fast
-            || self.stage != Stage::Following
-        {
+    }
+
+    /// The end of what has waited long enough for what will never come.
+    async fn stuck(&mut self, status: &JobStatus) -> Outcome<()> {
+        if !self.options.fail_fast || self.stage != Stage::Following {
             return Ok(());
         }
+        let verdict = &status.verdict;
         let cause = format!("cancelled, because it would never go on: {}", plain(&verdict.text));
         let next = verdict.next_step.as_deref().unwrap_or("--no-fail-fast keeps waiting");
         self.never = Some(Failure::new(self.name, cause).way_out(plain(next)));
