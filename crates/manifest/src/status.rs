@@ -145,25 +145,6 @@ impl Times {
     pub fn age(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.created, self.submitted)
     }
-
-    /// How long it waited for a place: from its creation until its first pod was placed on a node, or until now.
-    /// `None` of a job whose pods are gone.
-    pub fn queued(&self, now: Timestamp) -> Option<SignedDuration> {
-        let end =
-            self.scheduled.or_else(|| self.running.is_none().then_some(self.finished.unwrap_or(now)))?;
-        Some(between(self.created?, end)).filter(|_| self.scheduled.is_some() || self.finished.is_none())
-    }
-
-    /// How long it took to start, once it had a place: images, volumes, init containers.
-    pub fn starting(&self, now: Timestamp) -> Option<SignedDuration> {
-        let end = self.running.or(self.finished).unwrap_or(now);
-        Some(between(self.scheduled?, end))
-    }
-
-    /// How long it ran, from the start of its first container.
-    pub fn ran(&self, now: Timestamp) -> Option<SignedDuration> {
-        Some(between(self.running?, self.finished.unwrap_or(now)))
-    }
 }
 
 /// From one moment to another; clocks differ: never less than nothing.
@@ -289,6 +270,25 @@ pub enum Cause {
 }
 
 impl JobStatus {
+    /// How long it waited for a place: from its creation until its first pod was placed on a node, or until now.
+    /// `None` of a job whose pods are gone, or were not seen.
+    pub fn queued(&self, now: Timestamp) -> Option<SignedDuration> {
+        let waits = matches!(self.phase, Phase::Pending | Phase::Suspended);
+        let end = self.times.scheduled.or_else(|| waits.then_some(now))?;
+        Some(between(self.times.created?, end))
+    }
+
+    /// How long it took to start, once it had a place: images, volumes, init containers.
+    pub fn starting(&self, now: Timestamp) -> Option<SignedDuration> {
+        let end = self.times.running.or(self.times.finished).unwrap_or(now);
+        Some(between(self.times.scheduled?, end))
+    }
+
+    /// How long it ran, from the start of its first container.
+    pub fn ran(&self, now: Timestamp) -> Option<SignedDuration> {
+        Some(between(self.times.running?, self.times.finished.unwrap_or(now)))
+    }
+
     /// The exit code for whoever waits; `None` while the job has not ended.
     pub fn exit(&self) -> Option<ExitCode> {
         self.cause.as_ref().map(Cause::exit)

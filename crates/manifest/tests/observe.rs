@@ -437,3 +437,27 @@ fn an_empty_job_is_pending_and_no_panic() {
     assert_eq!(status.phase, Phase::Pending);
     assert_eq!(status.name, "");
 }
+
+#[test]
+fn time_in_the_queue_to_start_and_running_are_told_apart() {
+    let at = |text: &str| format!("2026-11-20T10:{text}Z").parse::<jiff::Timestamp>().unwrap();
+    let times = |job: Value, pods: &[Pod], now: &str| {
+        let status = see(&self::job(job), pods);
+        let seconds = [status.queued(at(now)), status.starting(at(now)), status.ran(at(now))];
+        seconds.map(|time| time.map(|time| time.as_secs()))
+    };
+    let placed =
+        json!({ "type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-20T10:01:00Z" });
+    let active = || json!({ "status": { "startTime": "2026-11-20T10:00:00Z", "active": 1 } });
+    let starting =
+        pod(json!({ "status": { "phase": "Pending", "conditions": [placed.clone()], "containerStatuses": [
+        container(json!({ "waiting": { "reason": "ContainerCreating" } }))] } }));
+    let ended = pod(json!({ "status": { "phase": "Failed", "conditions": [placed], "containerStatuses": [
+        container(json!({ "terminated": { "exitCode": 1, "startedAt": "2026-11-20T10:01:10Z" } }))] } }));
+    assert_eq!(times(active(), &[], "00:30"), [Some(30), None, None]);
+    assert_eq!(times(active(), &[starting], "01:05"), [Some(60), Some(5), None]);
+    let mut over = failed(LIMIT.0, LIMIT.1);
+    over["status"]["conditions"][0]["lastTransitionTime"] = json!("2026-11-20T10:03:00Z");
+    assert_eq!(times(over.clone(), &[ended], "59:00"), [Some(60), Some(10), Some(110)]);
+    assert_eq!(times(over, &[], "59:00"), [None, None, None], "pods that are gone tell nothing");
+}

@@ -98,7 +98,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Created", status.times.created.map(|then| format!("{then} ({} ago)", age::since(then, now))));
     add("Submitted by", annotation(view, marks::SUBMITTER));
     add("Submission", status.submission.clone());
-    add("Times", times(&status.times, now));
+    add("Times", times(status, now));
     add("Duration", duration(status, now));
     add("Deleted at", status.times.expires.map(|then| then.to_string()));
     add("Used", status.usage.map(used));

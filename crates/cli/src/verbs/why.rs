@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use windlass::JobView;
-use windlass::manifest::Times;
+use windlass::manifest::JobStatus;
 
 use super::list::phase;
 use super::which;
@@ -33,7 +33,7 @@ fn verdict(view: &JobView, now: Timestamp) -> String {
     for line in &status.verdict.last_lines {
         text.push_str(&format!("  | {}\n", plain(line)));
     }
-    if let Some(times) = times(&status.times, now) {
+    if let Some(times) = times(status, now) {
         text.push_str(&format!("  {times}\n"));
     }
     for right in &status.verdict.missing {
@@ -43,9 +43,12 @@ fn verdict(view: &JobView, now: Timestamp) -> String {
 }
 
 /// Where a job's time went: `3m in the queue, 10s starting, 2h running`.
-pub(super) fn times(times: &Times, now: Timestamp) -> Option<String> {
-    let parts =
-        [(times.queued(now), "in the queue"), (times.starting(now), "starting"), (times.ran(now), "running")];
+pub(super) fn times(status: &JobStatus, now: Timestamp) -> Option<String> {
+    let parts = [
+        (status.queued(now), "in the queue"),
+        (status.starting(now), "starting"),
+        (status.ran(now), "running"),
+    ];
     let told = parts
         .iter()
         .filter_map(|(time, what)| Some(format!("{} {what}", age::human(time.as_ref()?.as_secs()))));
