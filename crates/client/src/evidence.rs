@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use windlass_manifest::{Cause, Evidence, JobStatus, Outlook, Phase, Right, Seen, observe_all};
 
 use crate::transport::{Answer, Call, Fault, segment};
-use crate::view::seen;
 use crate::{JobManager, limits};
 
 /// Versions of Kueue's API that serve Workloads, the newest first.
@@ -17,7 +16,7 @@ const KUEUE: [&str; 2] = ["v1beta2", "v1beta1"];
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Found {
-    /// Events of the job and its pods, oldest first; `None` if they may not be read.
+    /// Events of the job and its pods, oldest first; `None` if there is nothing known of them.
     pub(crate) events: Option<Vec<Event>>,
     pub(crate) others: Vec<Value>,
     pub(crate) last_lines: Vec<String>,
@@ -28,7 +27,7 @@ impl Found {
     /// The status of a job in the light of it.
     pub(crate) fn status(&self, job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
         let Found { events, others, last_lines, lacking } = self;
-        let events = seen(events.as_deref());
+        let events = events.as_deref().map_or(Seen::NotAsked, Seen::All);
         observe_all(job, &Evidence { pods, events, others, last_lines, lacking })
     }
 
@@ -51,8 +50,18 @@ impl Found {
 
 impl JobManager {
     /// Finds out what helps to say why a job stands where it stands. What takes too long is left out.
-    pub(crate) async fn find_out(&self, job: &Job, pods: Seen<'_, Pod>, events: Option<Vec<Event>>) -> Found {
-        let mut found = Found { events, ..Found::default() };
+    pub(crate) async fn find_out(
+        &self,
+        job: &Job,
+        pods: Seen<'_, Pod>,
+        events: Result<Vec<Event>, Fault>,
+    ) -> Found {
+        let mut found = Found::default();
+        match events {
+            Ok(events) => found.events = Some(events),
+            Err(fault) if fault.is_forbidden() => found.lacking.push(Right::Events),
+            Err(_) => {}
+        }
         let status = found.status(job, pods);
         let work = self.add(&mut found, job, pods, &status);
         let sleep = self.world.sleep(limits::EVIDENCE);

@@ -159,11 +159,12 @@ impl Feed {
             Seen::All(pods) => Some(pods),
             Seen::NotAsked | Seen::Forbidden => None,
         };
-        let events = match self.manager.events_of(&self.name, &self.job, known).await {
-            Ok(events) => Some(events),
-            Err(fault) if fault.is_forbidden() => None,
-            Err(_) => self.found.take().and_then(|found| found.events),
-        };
+        let events = self.manager.events_of(&self.name, &self.job, known).await;
+        let before = self.found.take().and_then(|found| found.events);
+        let events = events.or_else(|fault| match before {
+            Some(before) if !fault.is_forbidden() => Ok(before),
+            _ => Err(fault),
+        });
         self.found = Some(self.manager.find_out(&self.job, pods, events).await);
         self.status()
     }

@@ -28,7 +28,10 @@ impl JobManager {
     pub async fn get(&self, name: &str) -> Result<JobView> {
         let job = self.job(name).await?;
         let pods = self.readable(self.pods_of(&job).await, name)?;
-        let events = self.readable(self.events_of(name, &job, pods.as_deref()).await, name)?;
+        let events = match self.events_of(name, &job, pods.as_deref()).await {
+            Err(fault) if !fault.is_forbidden() => return Err(self.error(name, fault)),
+            events => events,
+        };
         let found = self.find_out(&job, seen(pods.as_deref()), events).await;
         let status = found.status(&job, seen(pods.as_deref()));
         Ok(JobView { job, pods: pods.unwrap_or_default(), events: found.events.unwrap_or_default(), status })
