@@ -35,6 +35,8 @@ pub const BEFORE_CANCEL: &str = "windlass.dev/before-cancel";
 pub const RETRY_OF: &str = "windlass.dev/retry-of";
 /// Annotation of a pod, before a container's name: the `PORT/PATH` to which a POST asks it to end.
 pub const QUIT: &str = "windlass.dev/quit.";
+/// Annotation of a pod, before a container's name: what the container used, as the engine tells it.
+pub const USAGE: &str = "usage.windlass.dev/";
 /// The runtime class of host processes.
 pub const HOST_CLASS: &str = "windlass-host";
 /// The image of host processes: only a label for people.
