@@ -363,6 +363,7 @@ fn tick(
         garbage: Default::default(),
         blocked: Default::default(),
         careful: 0,
+        full: false,
         busy: Arc::default(),
         drain_until: None,
     }
