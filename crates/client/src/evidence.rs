@@ -76,7 +76,7 @@ impl JobManager {
         if status.phase == Phase::Suspended && is_queued(job) {
             found.take(Right::Workloads, self.workloads(job).await);
         }
-        if status.verdict.outlook != Outlook::Final && pods.items().iter().any(is_short_of_room) {
+        if status.verdict.outlook != Outlook::Final && pods.items().iter().any(wants_nodes) {
             found.take(Right::Nodes, self.nodes().await);
         }
         let wants_lines = status.verdict.last_lines.is_empty();
@@ -115,6 +115,7 @@ impl JobManager {
         let nodes = items(self.ask::<Value>(call).await?.value, "Node");
         let slim = |node: Value| {
             json!({ "kind": "Node", "metadata": { "name": node["metadata"]["name"] },
+                    "spec": { "taints": node["spec"]["taints"] },
                     "status": { "allocatable": node["status"]["allocatable"] } })
         };
         Ok(nodes.into_iter().map(slim).collect())
@@ -136,10 +137,14 @@ fn is_queued(job: &Job) -> bool {
     job.metadata.labels.iter().flatten().any(|(key, _)| key.starts_with("kueue.x-k8s.io/"))
 }
 
-fn is_short_of_room(pod: &Pod) -> bool {
+/// Whether the nodes tell more than the scheduler does: how large they are, and which taints they have.
+fn wants_nodes(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let waits =
-        |message: &Option<String>| message.as_deref().is_some_and(|text| text.contains("Insufficient "));
+    let waits = |message: &Option<String>| {
+        message.as_deref().is_some_and(|text| {
+            [" Insufficient ", "untolerated taint(s)"].iter().any(|words| text.contains(words))
+        })
+    };
     conditions.iter().any(|one| one.type_ == "PodScheduled" && one.status == "False" && waits(&one.message))
 }
 

@@ -60,11 +60,11 @@ fn status(case: &Path, about: &About) -> JobStatus {
     let lacking = [("nodes", Right::Nodes), ("workloads", Right::Workloads), ("logs", Right::Logs)];
     let lacking: Vec<Right> =
         lacking.into_iter().filter(|(what, _)| may_not(what)).map(|(_, right)| right).collect();
-    let pods = if may_not("pods") { Seen::Forbidden } else { Seen::All(&*pods) };
+    let pods = if may_not("pods") { Seen::Forbidden } else { Seen::All(&pods) };
     if about.gone {
         return observe_gone(&job, pods);
     }
-    let events = if may_not("events") { Seen::Forbidden } else { Seen::All(&*events) };
+    let events = if may_not("events") { Seen::Forbidden } else { Seen::All(&events) };
     observe_all(
         &job,
         &Evidence { pods, events, others: &others, last_lines: &about.last_lines, lacking: &lacking },

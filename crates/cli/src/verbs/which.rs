@@ -41,7 +41,8 @@ pub(super) async fn names_and_missing(
         let one = Which { jobs: vec![text.clone()], selector: None };
         match names(&one, manager, false).await {
             Ok(names) => {
-                there.extend(names.into_iter().filter(|name| !there.contains(name)).collect::<Vec<_>>())
+                let new: Vec<String> = names.into_iter().filter(|name| !there.contains(name)).collect();
+                there.extend(new);
             }
             Err(failure) => missing.push(failure),
         }

@@ -77,7 +77,8 @@ fn lost_node(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
     let is_silent = facts::phase(pod) == "Running"
         && facts::pod_condition(pod, "Ready").is_some_and(|ready| ready.status == "False")
         && of_pod_events(pod, events).any(|event| event.reason.as_deref() == Some("NodeNotReady"));
-    if !is_silent && !(is_taken && pod.metadata.deletion_timestamp.is_some()) {
+    let is_lost = is_silent || is_taken && pod.metadata.deletion_timestamp.is_some();
+    if !is_lost {
         return None;
     }
     let kubectl = facts::kubectl(pod.metadata.namespace.as_deref());

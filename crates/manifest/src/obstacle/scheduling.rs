@@ -34,6 +34,12 @@ pub(super) fn of(pod: &Pod, events: &[Event], nodes: &[&Value]) -> Option<Obstac
 fn unread(message: &str) -> Obstacle {
     let told = trimmed(without_tail(message));
     let told = told.split_once(" nodes are available: ").map_or(told, |(_, told)| told);
+    if told.starts_with("no nodes available") {
+        return Obstacle::blocked(
+            "the cluster, which has no nodes",
+            "add a node, or let an autoscaler add some",
+        );
+    }
     match told.split_once(": set ") {
         Some((what, next)) => Obstacle::blocked(format_args!("scheduling: {what}"), &format!("set {next}")),
         None => {
@@ -79,8 +85,13 @@ impl<'a> Told<'a> {
         if short.len() == self.reasons.len() {
             return self.size(pod, message, &short, nodes);
         }
-        let may_pass = |reason: &str| comes_back(reason) || is_about_room(reason) && !self.is_hopeless;
-        let what = self.sentence(pod);
+        let unnamed = |reason: &str| reason.contains("untolerated taint(s)");
+        let may_pass = |reason: &str| {
+            comes_back(reason)
+                || unnamed(reason) && taints(pod, nodes).iter().any(|taint| comes_back(taint))
+                || is_about_room(reason) && !self.is_hopeless
+        };
+        let what = self.sentence(pod, nodes);
         if self.reasons.iter().any(|(_, reason)| may_pass(reason)) {
             return Obstacle::waiting(format_args!("a node: {what}"));
         }
@@ -96,10 +107,10 @@ impl<'a> Told<'a> {
     }
 
     /// `of 5 nodes 2 are short of cpu and 3 have a taint`.
-    fn sentence(&self, pod: &Pod) -> String {
+    fn sentence(&self, pod: &Pod, nodes: &[&Value]) -> String {
         let told = |with_counts: bool| {
             let words = self.reasons.iter().map(|(count, reason)| {
-                let what = predicate(*count, reason, pod);
+                let what = predicate(*count, reason, pod, nodes);
                 if with_counts { format!("{count} {what}") } else { what }
             });
             listed(&words.collect::<Vec<_>>())
@@ -170,7 +181,7 @@ fn comes_back(reason: &str) -> bool {
 }
 
 /// What holds of so many nodes.
-fn predicate(count: u32, reason: &str, pod: &Pod) -> String {
+fn predicate(count: u32, reason: &str, pod: &Pod, nodes: &[&Value]) -> String {
     let one = count == 1;
     let (is, has, does) = if one { ("is", "has", "does") } else { ("are", "have", "do") };
     if let Some(resource) = reason.strip_prefix("Insufficient ") {
@@ -178,8 +189,13 @@ fn predicate(count: u32, reason: &str, pod: &Pod) -> String {
         return format!("{is} short of {resource}{}", wanted.unwrap_or_default());
     }
     if reason.contains("untolerated taint") || reason.contains("had taints") {
-        let taint = between(reason, "{", "}").map(|taint| format!("the taint {{{taint}}}"));
-        return format!("{has} {} that it does not tolerate", taint.unwrap_or_else(|| "a taint".to_owned()));
+        let told = between(reason, "{", "}").map(|taint| format!("{{{taint}}}"));
+        let taints = told.map_or_else(|| taints(pod, nodes), |taint| vec![taint]);
+        return match taints.as_slice() {
+            [] => format!("{has} a taint that it does not tolerate"),
+            [taint] => format!("{has} the taint {taint} that it does not tolerate"),
+            all => format!("{has} taints that it does not tolerate ({})", listed(all)),
+        };
     }
     if reason.contains("node affinity/selector") {
         let told = reason.split_once("selector: ").map(|(_, told)| told.to_owned()).or_else(|| selector(pod));
@@ -196,6 +212,28 @@ fn predicate(count: u32, reason: &str, pod: &Pod) -> String {
         return format!("{has} as many pods as {} may", if one { "it" } else { "they" });
     }
     format!("{does} not take it: {}", reason.trim_start_matches("node(s) "))
+}
+
+/// The different taints of nodes that a pod does not tolerate, a few of them. Clusters from 1.36 on do not name them.
+fn taints(pod: &Pod, nodes: &[&Value]) -> Vec<String> {
+    const SOME: usize = 3;
+    let spec = serde_json::to_value(&pod.spec).unwrap_or_default();
+    let tolerates = |taint: &Value| {
+        let tolerations = spec["tolerations"].as_array().map(Vec::as_slice).unwrap_or_default();
+        tolerations.iter().any(|one| {
+            let is = |field: &str| one[field].is_null() || one[field] == taint[field];
+            let exists = one["operator"] == "Exists";
+            let same_value = exists
+                || one["value"].as_str().unwrap_or_default() == taint["value"].as_str().unwrap_or_default();
+            is("effect") && same_value && (one["key"] == taint["key"] || exists && one["key"].is_null())
+        })
+    };
+    let all = nodes.iter().flat_map(|node| node["spec"]["taints"].as_array().into_iter().flatten());
+    let hard = all.filter(|taint| taint["effect"] != "PreferNoSchedule" && !tolerates(taint));
+    let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+    let named = hard.map(|taint| format!("{{{}: {}}}", text(&taint["key"]), text(&taint["value"])));
+    let distinct: std::collections::BTreeSet<String> = named.collect();
+    distinct.into_iter().take(SOME).collect()
 }
 
 fn selector(pod: &Pod) -> Option<String> {
