@@ -24,6 +24,7 @@ mod service;
 mod stdin;
 mod storm;
 mod terminal;
+mod truth;
 mod tty;
 mod versions;
 mod which_cluster;
