@@ -117,8 +117,10 @@ fn read(file: &str, text: &str, options: &Options, case: &Path) -> Result<Readin
     }
 }
 
-/// What a case comes to: a file's name and its text.
-fn made(case: &Path) -> Result<(Vec<(&'static str, String)>, Vec<Value>), String> {
+/// What a case comes to: files by name, and the jobs that are in them.
+type Made = (Vec<(&'static str, String)>, Vec<Value>);
+
+fn made(case: &Path) -> Result<Made, String> {
     let text =
         |name: &str| std::fs::read_to_string(case.join(name)).map_err(|error| format!("{name}: {error}"));
     let options: Options = match text("options.yaml") {
@@ -138,9 +140,9 @@ fn made(case: &Path) -> Result<(Vec<(&'static str, String)>, Vec<Value>), String
         match make(&written.base, &written.edits) {
             Ok(manifest) => jobs.push(manifest.sealed(&id, Signature { who: Some("ada"), when: None }, 0)),
             Err(found) => {
-                problems.extend(found.iter().map(|problem| {
-                    format!("{input}:{}: {problem}", places.line(written.line, &problem.path))
-                }))
+                let line = |path: &str| places.line(written.line, path);
+                let all = found.iter().map(|problem| format!("{input}:{}: {problem}", line(&problem.path)));
+                problems.extend(all);
             }
         }
     }

@@ -44,7 +44,7 @@ pub(crate) enum Act {
     /// `submit`
     Submit(SubmitOptions),
     /// `list`
-    List(low::List),
+    List(ListOptions),
     /// `show`
     Show(low::Show),
     /// `why`
@@ -94,6 +94,10 @@ pub(crate) struct RunOptions {
     pub on_interrupt: OnInterrupt,
     /// End when the job waits for what will never come.
     pub fail_fast: bool,
+    /// How long that is waited for, if not as long as usual.
+    pub give_up_after: Option<Duration>,
+    /// What outlives the command is ended.
+    pub stop_sidecars: bool,
     /// Where cause and code are written.
     pub result_file: Option<PathBuf>,
     /// Whether stdin is passed on.
@@ -119,9 +123,9 @@ pub(crate) enum Work {
     /// A command's job, changed.
     Command(Base, Vec<Edit>),
     /// Every job of a file, changed.
-    File(Source),
+    File(Box<Source>),
     /// The job of a definition, changed.
-    Definition(FromDefinition),
+    Definition(Box<FromDefinition>),
 }
 
 /// Jobs of a file.
@@ -178,6 +182,23 @@ pub(crate) struct LogsOptions {
     pub jobs: Which,
     /// Which part of its logs.
     pub which: windlass::LogOptions,
+    /// Each line begins with pod and container.
+    pub prefix: bool,
+}
+
+/// What `list` shows.
+#[derive(Debug)]
+pub(crate) struct ListOptions {
+    /// With which labels.
+    pub selector: Option<String>,
+    /// Of every namespace.
+    pub all_namespaces: bool,
+    /// Where they stand; none: anywhere.
+    pub phases: Vec<low::PhaseName>,
+    /// Created so long ago at most.
+    pub since: Option<Duration>,
+    /// In which format.
+    pub output: low::ListFormat,
 }
 
 /// What `wait` does.
@@ -187,6 +208,10 @@ pub(crate) struct WaitOptions {
     pub which: Which,
     /// How long.
     pub timeout: Option<Duration>,
+    /// One of them is enough.
+    pub any: bool,
+    /// What outlives the command is ended.
+    pub stop_sidecars: bool,
     /// Where cause and code are written.
     pub result_file: Option<PathBuf>,
 }
@@ -232,7 +257,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
-        Verb::List(args) => Act::List(args),
+        Verb::List(args) => Act::List(list(args)?),
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
         Verb::Why(args) => Act::Why(some("why", &args.which).map(|()| args)?),
         Verb::Logs(args) => Act::Logs(logs(args)?),
@@ -256,6 +281,9 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
 fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
     let id = job::id(&args.job).map_err(|problems| wrong("run", &problems))?;
     let env_files = job::env_files(&args.job, env);
+    let mut problems = Problems::new();
+    let give_up_after = job::time("--give-up-after", args.give_up_after.as_deref(), &mut problems);
+    problems.or(()).map_err(|problems| wrong("run", &problems))?;
     let work = source::work(args.job, args.source, env).map_err(|mistake| {
         let usage = "windlass run [OPTIONS] -- COMMAND..., or: windlass run [OPTIONS] -f FILE";
         nothing("run", &mistake, usage)
@@ -267,6 +295,8 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
         id,
         on_interrupt: args.on_interrupt,
         fail_fast: !args.no_fail_fast,
+        give_up_after,
+        stop_sidecars: args.stop_sidecars,
         result_file: args.result_file.map(|path| env.absolute(path)),
         stdin: match (args.stdin, args.no_stdin || args.detach) {
             (true, _) => PassStdin::Always,
@@ -287,6 +317,17 @@ fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
 }
 
+fn list(args: low::List) -> Result<ListOptions, Usage> {
+    let mut problems = Problems::new();
+    let since = job::time("--since", args.since.as_deref(), &mut problems);
+    problems.or(()).map_err(|problems| wrong("list", &problems))?;
+    let mut phases = args.phase;
+    phases.extend(args.failed.then_some(low::PhaseName::Failed));
+    phases.extend(args.running.then_some(low::PhaseName::Running));
+    let (selector, all_namespaces, output) = (args.selector, args.all_namespaces, args.output);
+    Ok(ListOptions { selector, all_namespaces, phases, since, output })
+}
+
 fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
     some("logs", &args.which)?;
     let mut problems = Problems::new();
@@ -299,8 +340,9 @@ fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
         tail: args.tail,
         since,
         timestamps: args.timestamps,
+        previous: args.previous,
     };
-    Ok(LogsOptions { jobs: args.which, which })
+    Ok(LogsOptions { jobs: args.which, which, prefix: args.prefix })
 }
 
 fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
@@ -308,7 +350,13 @@ fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
     let mut problems = Problems::new();
     let timeout = job::time("--timeout", args.timeout.as_deref(), &mut problems);
     problems.or(()).map_err(|problems| wrong("wait", &problems))?;
-    Ok(WaitOptions { which: args.which, timeout, result_file: args.result_file })
+    Ok(WaitOptions {
+        which: args.which,
+        timeout,
+        any: args.any,
+        stop_sidecars: args.stop_sidecars,
+        result_file: args.result_file,
+    })
 }
 
 fn up(args: low::Up) -> Result<UpOptions, Usage> {

@@ -112,6 +112,13 @@ pub(crate) struct Run {
     /// Keep waiting even for what will never resolve itself
     #[arg(long)]
     pub no_fail_fast: bool,
+    /// Cancel the job when it has waited this long for what will never resolve itself, e.g. 5m [default: 30s]
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["no_fail_fast", "detach"])]
+    pub give_up_after: Option<String>,
+    /// End the containers that keep the pod running after the command has ended: by a signal from inside, or as the
+    /// pod's annotation windlass.dev/quit.CONTAINER: PORT/PATH says
+    #[arg(long, conflicts_with = "detach")]
+    pub stop_sidecars: bool,
     /// Write how the job ended to this file as JSON: its cause and its exit code apart
     #[arg(long, value_name = "FILE")]
     pub result_file: Option<PathBuf>,
@@ -206,9 +213,33 @@ pub(crate) struct List {
     /// Jobs of all namespaces
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     pub all_namespaces: bool,
+    /// Only jobs that stand here; several by commas
+    #[arg(long, value_enum, ignore_case = true, value_delimiter = ',', value_name = "STATUS")]
+    pub phase: Vec<PhaseName>,
+    /// Only jobs that failed: short for --phase failed
+    #[arg(long)]
+    pub failed: bool,
+    /// Only jobs that run: short for --phase running
+    #[arg(long)]
+    pub running: bool,
+    /// Only jobs that were created since, e.g. 2h
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
     /// Format of the list
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub output: ListFormat,
+}
+
+/// Where a job stands.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PhaseName {
+    Pending,
+    Suspended,
+    Running,
+    Ending,
+    Succeeded,
+    Failed,
+    Cancelled,
 }
 
 /// `windlass show`
@@ -262,6 +293,12 @@ pub(crate) struct Logs {
     /// Begin each line with its time
     #[arg(long)]
     pub timestamps: bool,
+    /// Only the attempt before the newest, of containers that were started again
+    #[arg(short, long, conflicts_with = "follow")]
+    pub previous: bool,
+    /// Begin each line with [POD/CONTAINER]; several pods always are told apart
+    #[arg(long)]
+    pub prefix: bool,
 }
 
 /// `windlass wait`
@@ -272,6 +309,12 @@ pub(crate) struct Wait {
     /// Give up after this long, e.g. 10m, with exit code 124
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
+    /// Wait until one of the jobs has ended, and exit with its code; otherwise until all have
+    #[arg(long)]
+    pub any: bool,
+    /// End the containers that keep a pod running after its command has ended, as `run --stop-sidecars` does
+    #[arg(long)]
+    pub stop_sidecars: bool,
     /// Write how the jobs ended to this file as JSON: each one's cause and exit code
     #[arg(long, value_name = "FILE")]
     pub result_file: Option<PathBuf>,

@@ -86,7 +86,7 @@ pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, 
     let run_id = magnus.run_id.clone().or_else(|| job.name.clone());
     let payload = payload(&job, magnus);
     if definition.is_named() {
-        return definition::work(job, definition, payload, env).map(Work::Definition);
+        return definition::work(job, definition, payload, env).map(Box::new).map(Work::Definition);
     }
     let (file, prefect) = match (file, prefect.job_spec_file.clone()) {
         (Some(file), _) => (file, None),
@@ -101,7 +101,7 @@ pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, 
     if let Some(run) = &prefect {
         edits.iter_mut().for_each(|edit| run.narrow(edit));
     }
-    Ok(Work::File(Source { file, payload, edits, run_id, prefect }))
+    Ok(Work::File(Box::new(Source { file, payload, edits, run_id, prefect })))
 }
 
 /// submission-helper's options make a job of their own; its identifier is Prefect's, too.

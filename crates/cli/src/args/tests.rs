@@ -111,7 +111,7 @@ fn file(file: &str, payload: Payload, edits: Vec<Edit>) -> Work {
         Edit::Job(JobEdit::Name(name)) => Some(name.clone()),
         _ => None,
     });
-    Work::File(Source { file: file.into(), payload, edits, run_id, prefect: None })
+    Work::File(Box::new(Source { file: file.into(), payload, edits, run_id, prefect: None }))
 }
 
 #[test]

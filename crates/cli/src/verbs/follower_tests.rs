@@ -18,6 +18,8 @@ fn options(on_interrupt: OnInterrupt) -> RunOptions {
         id: None,
         on_interrupt,
         fail_fast: true,
+        give_up_after: None,
+        stop_sidecars: false,
         result_file: None,
         stdin: PassStdin::Piped,
         tty: false,

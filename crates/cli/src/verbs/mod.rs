@@ -14,6 +14,7 @@ pub(crate) mod logs;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod show;
+mod sidecars;
 pub(crate) mod status;
 mod stdin;
 pub(crate) mod submit;

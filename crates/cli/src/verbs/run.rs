@@ -74,7 +74,10 @@ async fn submit_and_follow(
         out::data(&format!("{}\n", submitted.name))?;
         return Ok(Exit::OK);
     }
-    let manager = session.manager.in_namespace(&submitted.namespace);
+    let mut manager = session.manager.in_namespace(&submitted.namespace);
+    if let Some(patience) = options.give_up_after {
+        manager = manager.giving_up_after(patience);
+    }
     let (show, shown) = watch::channel(Shown::default());
     let passing = stdio.pass(&manager, &submitted, session.notes, show);
     let in_terminal = passing.is_some() && stdio != Stdio::Bytes;

@@ -22,6 +22,8 @@ fn decide_for(request: JobRequest, stdin: PassStdin, tty: bool, kind: Kind) -> R
         id: None,
         on_interrupt: OnInterrupt::Cancel,
         fail_fast: true,
+        give_up_after: None,
+        stop_sidecars: false,
         result_file: None,
         stdin,
         tty,

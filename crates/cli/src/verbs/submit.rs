@@ -37,7 +37,7 @@ pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
     let mut first_failure = Exit::OK;
     for (namespace, names) in by_namespace(jobs) {
         let manager = session.manager.in_namespace(namespace);
-        let ends = wait::all(&names, &manager, None, session.notes).await?;
+        let ends = wait::all(&names, &manager, wait::Until::default(), session.notes).await?;
         if first_failure == Exit::OK {
             first_failure = wait::code(&ends);
         }

@@ -25,6 +25,7 @@ mod service;
 mod stdin;
 mod storm;
 mod terminal;
+mod truth;
 mod tty;
 mod versions;
 mod which_cluster;

@@ -11,5 +11,6 @@ mod storm;
 mod submit;
 mod support;
 mod trouble;
+mod truth;
 mod wait;
 mod weather;
