@@ -9,6 +9,7 @@ use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::source::{self, Mistake};
 use super::{Usage, job};
 use crate::cluster::choose::Flags;
 use crate::env::Env;
@@ -77,9 +78,7 @@ pub(crate) enum Act {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunOptions {
     /// The job.
-    pub base: Base,
-    /// What is changed of it.
-    pub edits: Vec<Edit>,
+    pub work: Work,
     /// Variables from files.
     pub env_files: EnvFiles,
     /// It is not followed.
@@ -118,8 +117,38 @@ pub(crate) enum PassStdin {
 pub(crate) enum Work {
     /// A command's job, changed.
     Command(Base, Vec<Edit>),
-    /// Every job of a file, changed; with what is to be run, if the caller says it.
-    File(PathBuf, Payload, Vec<Edit>),
+    /// Every job of a file, changed.
+    File(Box<Source>),
+}
+
+/// Jobs of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Source {
+    /// The file; `-` is stdin.
+    pub file: PathBuf,
+    /// What is to be run, if the caller says it.
+    pub payload: Payload,
+    /// What is changed of the jobs.
+    pub edits: Vec<Edit>,
+    /// What the run is called, for formats that write it into the job.
+    pub run_id: Option<String>,
+    /// It is a job spec of Prefect's.
+    pub prefect: Option<PrefectRun>,
+}
+
+/// A run of a Prefect job spec.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PrefectRun {
+    /// The flow's image.
+    pub image: Option<String>,
+    /// Names the run; `None`: the submission's id.
+    pub identifier: Option<String>,
+    /// The flow run; `None`: the identifier.
+    pub flow_run_id: Option<String>,
+    /// The job's name gets an end of its own.
+    pub unique_name: bool,
+    /// Variables are every container's.
+    pub env_all: bool,
 }
 
 /// What `submit` does.
@@ -216,7 +245,8 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Submit(args) => args.job.helper.typed(),
         _ => None,
     };
-    let common = Common { flags: Flags { context, kubeconfig, local, things }, namespace, quiet };
+    let flags = Flags { context, kubeconfig, local, things, of_file: None };
+    let common = Common { flags, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
@@ -240,19 +270,17 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
 }
 
 fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
-    let usage = "windlass run [OPTIONS] -- COMMAND...";
-    if args.job.command.is_empty() {
-        return Err(Usage::mistake("run", "there is no command", usage));
-    }
     let id = job::id(&args.job).map_err(|problems| wrong("run", &problems))?;
     let env_files = job::env_files(&args.job, env);
     let mut problems = Problems::new();
     let give_up_after = job::time("--give-up-after", args.give_up_after.as_deref(), &mut problems);
     problems.or(()).map_err(|problems| wrong("run", &problems))?;
-    let (request, edits) = job::request(args.job, env).map_err(|problems| wrong("run", &problems))?;
+    let work = source::work(args.job, args.source, env).map_err(|mistake| {
+        let usage = "windlass run [OPTIONS] -- COMMAND..., or: windlass run [OPTIONS] -f FILE";
+        nothing("run", &mistake, usage)
+    })?;
     Ok(RunOptions {
-        base: Base::Request(Box::new(request)),
-        edits,
+        work,
         env_files,
         detach: args.detach,
         id,
@@ -275,28 +303,8 @@ fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
     let id = job::id(&args.job).map_err(|problems| wrong("submit", &problems))?;
     let env_files = job::env_files(&args.job, env);
-    let work = match args.file {
-        None if args.job.command.is_empty() => {
-            return Err(Usage::mistake("submit", "there is neither a command nor a file", usage));
-        }
-        None => job::request(args.job, env)
-            .map(|(request, edits)| Work::Command(Base::Request(Box::new(request)), edits)),
-        Some(_) if let Some(option) = args.job.helper.typed() => {
-            return Err(Usage::mistake(
-                "submit",
-                &format!("{option} makes a job of its own, beside -f"),
-                usage,
-            ));
-        }
-        Some(file) => {
-            let payload = match args.job.command.is_empty() {
-                true => Payload::Own,
-                false => Payload::Command(args.job.command.clone()),
-            };
-            job::edits(args.job, env).map(|edits| Work::File(file, payload, edits))
-        }
-    };
-    let work = work.map_err(|problems| wrong("submit", &problems))?;
+    let work =
+        source::work(args.job, args.source, env).map_err(|mistake| nothing("submit", &mistake, usage))?;
     Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
 }
 
@@ -387,6 +395,14 @@ fn loopback(text: &str) -> Result<SocketAddr, Usage> {
         return Ok(address);
     }
     Err(Usage::mistake("up", &format!("--listen: {} is not a loopback address", address.ip()), way_out))
+}
+
+/// Why there is nothing to submit.
+fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
+    match mistake {
+        Mistake::Nothing => Usage::mistake(verb, "there is neither a command nor a file", usage),
+        Mistake::Problems(problems) => wrong(verb, problems),
+    }
 }
 
 /// At least one job must be named.

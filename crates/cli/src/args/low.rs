@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 pub(crate) use super::low_job::{JobArgs, Pull};
+pub(crate) use super::source::SourceArgs;
 
 /// Run batch jobs on Kubernetes, or on this machine where there is none.
 #[derive(Parser, Debug)]
@@ -89,10 +90,14 @@ pub(crate) enum Verb {
 
 /// `windlass run`
 #[derive(Args, Debug)]
-#[command(override_usage = "windlass run [OPTIONS] -- COMMAND...")]
+#[command(
+    override_usage = "windlass run [OPTIONS] -- COMMAND...\n       windlass run [OPTIONS] -f FILE [-- COMMAND...]"
+)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub job: JobArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Print the job's name and return; it runs on
     #[arg(short, long, conflicts_with_all = ["on_interrupt", "no_fail_fast", "result_file"])]
     pub detach: bool,
@@ -137,15 +142,13 @@ pub(crate) enum OnInterrupt {
 /// `windlass submit`
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE"
+    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]"
 )]
 pub(crate) struct Submit {
     #[command(flatten)]
     pub job: JobArgs,
-    /// Submit the jobs of this file (Kubernetes manifests, YAML or JSON); - is stdin. A command takes the place of
-    /// what the first container runs
-    #[arg(short, long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Wait until the jobs have ended, exit with their code
     #[arg(long)]
     pub wait: bool,

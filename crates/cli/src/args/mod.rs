@@ -4,10 +4,11 @@
 
 mod helper;
 pub(crate) mod high;
-mod job;
+pub(crate) mod job;
 pub(crate) mod low;
 mod low_job;
 mod more;
+pub(crate) mod source;
 mod usage;
 
 use std::ffi::OsString;

@@ -4,13 +4,15 @@ use windlass::manifest::Base;
 use windlass::model::{JobRequest, Place};
 
 use super::*;
-use crate::args::high::PassStdin;
+use crate::args::high::{PassStdin, Work};
 use crate::verbs::env_file::EnvFiles;
 
 fn options(on_interrupt: OnInterrupt) -> RunOptions {
     RunOptions {
-        base: Base::Request(Box::new(JobRequest::new(vec!["cat".to_owned()], Place::Host))),
-        edits: Vec::new(),
+        work: Work::Command(
+            Base::Request(Box::new(JobRequest::new(vec!["cat".to_owned()], Place::Host))),
+            Vec::new(),
+        ),
         env_files: EnvFiles::default(),
         detach: false,
         id: None,

@@ -32,3 +32,4 @@ mod object;
 mod pump;
 mod result_file;
 mod which;
+mod work;

@@ -7,6 +7,7 @@ mod home;
 
 mod engine;
 mod ephemeral;
+mod formats;
 mod full_disk;
 mod helper;
 mod idle;
