@@ -214,6 +214,10 @@ pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
         serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
             format!("the key {key} is there twice; keep one of the two")
         }
+        // Inside of an alias the breach comes as words.
+        other if other.to_string().starts_with("budget breached") => {
+            "what its aliases stand for is more than is read at once; write it out, or split it".to_owned()
+        }
         other => without_place(&other.to_string(), place.as_ref()),
     };
     ReadError::Syntax {
