@@ -31,7 +31,7 @@ impl JobManager {
     /// before `Ended`; a fault of theirs is a gap and changes nothing else.
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.rs"));
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.inc"));
     /// # fn main() { with_engine(async |jobs, _folder| {
     /// use futures::StreamExt;
     /// use windlass::manifest::{Base, make};
@@ -50,6 +50,8 @@ impl JobManager {
     ///         FollowEvent::Log(LogEvent::Gap { reason, .. }) => eprintln!("missing: {reason}"),
     ///         FollowEvent::Log(LogEvent::StreamsMerged) => eprintln!("stderr comes on stdout"),
     ///         FollowEvent::Status(status) => eprintln!("{}", status.verdict.text),
+    ///         FollowEvent::Stuck(status) => eprintln!("waits in vain: {}", status.verdict.text),
+    ///         FollowEvent::Outlived(_) => eprintln!("its other containers live on"),
     ///         FollowEvent::Ended(outcome) => assert_eq!(outcome.exit.code(), 0),
     ///     }
     /// }

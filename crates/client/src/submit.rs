@@ -45,7 +45,7 @@ impl JobManager {
     /// Sent again with the same id and the same content it finds the job that is there.
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.rs"));
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.inc"));
     /// # fn main() { with_engine(async |jobs, _folder| {
     /// use windlass::SubmitOptions;
     /// use windlass::manifest::{Base, make};

@@ -87,7 +87,7 @@ impl DefinitionManager {
     /// Creates a job of a definition.
     ///
     /// ```
-    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.rs"));
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.inc"));
     /// # fn main() { with_engine(async |jobs, folder| {
     /// use windlass::definitions::{JobManagerFactory, JobState};
     ///

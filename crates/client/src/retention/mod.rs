@@ -32,7 +32,7 @@ type Callback = Arc<dyn Fn(Job) -> BoxFuture<'static, Result<(), Refusal>> + Sen
 /// Deletes finished jobs some time after their end.
 ///
 /// ```
-/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.rs"));
+/// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.inc"));
 /// # fn main() { with_engine(async |jobs, _folder| {
 /// use std::time::Duration;
 /// use windlass::manifest::{Base, make};
