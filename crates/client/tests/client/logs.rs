@@ -304,7 +304,9 @@ async fn a_log_of_which_the_server_says_that_it_is_complete_is_not_asked_for_aga
     while let Some(event) = events.next().await {
         if let FollowEvent::Log(event) = event.unwrap() {
             logs.push(event);
-            finish.take().map(|finish| finish.send(()));
+            if let Some(finish) = finish.take() {
+                finish.send(()).unwrap();
+            }
         }
     }
     assert_eq!(text(&logs, LogStream::Stdout), "all");
