@@ -1,10 +1,11 @@
 //! Follow: status and logs of one job in one stream that ends with its outcome.
 
-use futures::StreamExt;
-use futures::future::{self, Either};
+use futures::future::{self, BoxFuture, Either};
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use windlass_manifest::JobStatus;
 
+use crate::attention::{Attention, Due};
 use crate::feed::{Feed, Sight};
 use crate::logs::Pump;
 use crate::{JobManager, LogEvent, LogOptions, Outcome, Result, Submitted, limits};
@@ -16,6 +17,11 @@ pub enum FollowEvent {
     Status(Box<JobStatus>),
     /// Something of the logs.
     Log(LogEvent),
+    /// It has waited for 30 s ([`JobManager::giving_up_after`]) for what never resolves itself. Said once; nothing is
+    /// done about it.
+    Stuck(Box<JobStatus>),
+    /// Its payload ended 10 s ago, and other containers keep its pod running. Said once; the job goes on.
+    Outlived(Box<Outcome>),
     /// The job has ended and all its logs were handed out. The last event.
     Ended(Box<Outcome>),
 }
@@ -65,19 +71,29 @@ struct Follower {
     manager: JobManager,
     feed: Feed,
     pump: Pump,
+    /// As long as no pod was seen: a cluster may add containers to pods, so the template does not tell them all.
+    unchecked: Option<LogOptions>,
     last: Option<JobStatus>,
+    attention: Attention,
+    /// It was said that the pods may not be read.
+    is_gap_said: bool,
     /// Known once the job has ended; logs may still be on their way.
     outcome: Option<Outcome>,
 }
 
 impl Follower {
     fn new(manager: JobManager, feed: Feed, options: LogOptions) -> Self {
+        let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
-        Follower { manager, feed, pump, last: None, outcome: None }
+        let attention = Attention::new(manager.stuck_after);
+        Follower { manager, feed, pump, unchecked, last: None, attention, is_gap_said: false, outcome: None }
     }
 
     async fn next(&mut self) -> Result<FollowEvent> {
         loop {
+            if self.feed.is_forbidden() && !std::mem::replace(&mut self.is_gap_said, true) {
+                return Ok(FollowEvent::Log(LogEvent::of_hidden_pods()));
+            }
             if let Some(outcome) = &self.outcome {
                 let outcome = outcome.clone();
                 return Ok(self
@@ -85,21 +101,48 @@ impl Follower {
                     .await
                     .map_or_else(|| FollowEvent::Ended(Box::new(outcome)), FollowEvent::Log));
             }
-            let sight = {
-                let feed = std::pin::pin!(self.feed.next());
-                if self.pump.is_idle() {
-                    feed.await?
-                } else {
-                    let log = std::pin::pin!(self.pump.next());
-                    match future::select(log, feed).await {
-                        Either::Left((Some(event), _)) => return Ok(FollowEvent::Log(event)),
-                        Either::Left((None, _)) => continue,
-                        Either::Right((sight, _)) => sight?,
-                    }
-                }
+            let (is_idle, due) = (self.pump.is_idle(), self.due());
+            let sight = tokio::select! {
+                biased;
+                log = self.pump.next(), if !is_idle => match log {
+                    Some(event) => return Ok(FollowEvent::Log(event)),
+                    None => continue,
+                },
+                sight = self.feed.next() => sight?,
+                () = due => match self.attend().await {
+                    Some(event) => return Ok(event),
+                    None => continue,
+                },
             };
+            if let Some(options) = self.unchecked.take_if(|_| !self.feed.pods().is_empty()) {
+                options.check_container(self.feed.job(), self.feed.pods())?;
+            }
             if let Some(event) = self.see(sight) {
                 return Ok(event);
+            }
+        }
+    }
+
+    /// Ends when something is due.
+    fn due(&self) -> BoxFuture<'static, ()> {
+        match self.attention.next() {
+            Some(at) => self.manager.world.sleep(at.saturating_duration_since(self.manager.world.instant())),
+            None => future::pending().boxed(),
+        }
+    }
+
+    /// Does what is due.
+    async fn attend(&mut self) -> Option<FollowEvent> {
+        match self.attention.take(self.manager.world.instant())? {
+            Due::Look => {
+                let status = self.feed.look().await;
+                self.see(Sight::Status(Box::new(status)))
+            }
+            Due::Stuck => self.last.clone().map(|status| FollowEvent::Stuck(Box::new(status))),
+            Due::Outlived => {
+                let status = self.last.as_ref()?;
+                let outcome = Outcome::of_payload(status.payload.as_ref()?, status);
+                Some(FollowEvent::Outlived(Box::new(outcome)))
             }
         }
     }
@@ -111,6 +154,7 @@ impl Follower {
             self.pump.close();
             self.outcome = Some(outcome);
         }
+        self.attention.see(&status, self.manager.world.instant());
         if self.last.as_ref() == Some(&*status) {
             return None;
         }

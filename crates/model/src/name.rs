@@ -33,14 +33,30 @@ impl JobName {
                 text.len()
             ));
         }
+        let valid = JobName::near(text).map(|near| format!(", like {near}")).unwrap_or_default();
         if let Some(bad) = text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
         {
-            return wrong(format!("{text:?} holds {bad:?}; a job's name is made of a-z, 0-9 and '-'"));
+            return wrong(format!("{text:?} holds {bad:?}; a job's name is made of a-z, 0-9 and '-'{valid}"));
         }
         if text.starts_with('-') || text.ends_with('-') {
-            return wrong(format!("{text:?} must begin and end with a letter or digit"));
+            return wrong(format!("{text:?} must begin and end with a letter or digit{valid}"));
         }
         Ok(JobName(text.to_owned()))
+    }
+
+    /// The valid name that is nearest to a text: `My_Run` gives `my-run`. None if no letter or digit is in it.
+    pub fn near(text: &str) -> Option<Self> {
+        let mut name = String::new();
+        for c in text.chars() {
+            if c.is_ascii_alphanumeric() {
+                name.push(c.to_ascii_lowercase());
+            } else if !name.is_empty() && !name.ends_with('-') {
+                name.push('-');
+            }
+        }
+        name.truncate(MAX_LEN);
+        let name = name.trim_end_matches('-');
+        (!name.is_empty()).then(|| JobName(name.to_owned()))
     }
 
     /// The name as text.
@@ -64,17 +80,8 @@ impl Stem {
     /// `/opt/My_Tool.py` gives `my-tool-py`; what has no usable character gives `job`.
     pub fn of(text: &str) -> Self {
         let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        let mut stem = String::new();
-        for c in last.chars() {
-            if c.is_ascii_alphanumeric() {
-                stem.push(c.to_ascii_lowercase());
-            } else if !stem.is_empty() && !stem.ends_with('-') {
-                stem.push('-');
-            }
-        }
-        stem.truncate(MAX_LEN - SUFFIX_LEN - 1);
-        let stem = stem.trim_end_matches('-');
-        Stem(if stem.is_empty() { "job".to_owned() } else { stem.to_owned() })
+        let stem = readable(last, MAX_LEN - SUFFIX_LEN - 1);
+        Stem(if stem.is_empty() { "job".to_owned() } else { stem })
     }
 
     /// `stem-xxxxx`: the name of this submission's job. `attempt` counts from 0 and gives other characters
@@ -87,6 +94,22 @@ impl Stem {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What of a text can stand in a job's name, at most `most` characters: letters in lower case and digits, a `-` for
+/// each run of anything else between them. May be empty.
+pub fn readable(text: &str, most: usize) -> String {
+    let mut name = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            name.push(c.to_ascii_lowercase());
+        } else if !name.is_empty() && !name.ends_with('-') {
+            name.push('-');
+        }
+    }
+    name.truncate(most);
+    name.truncate(name.trim_end_matches('-').len());
+    name
 }
 
 /// Five characters that depend on the submission alone, so that who sends it again meets the same name.

@@ -112,9 +112,12 @@ pub enum CommitError {
     /// Too much is waiting; try again later.
     #[error("the store has {0} bytes waiting to be written")]
     Busy(usize),
-    /// The disk. Nothing of this transaction is shown. Was the disk full, later commits are tried again and work when
-    /// there is room; after any other failure writes are refused until the store is opened again.
-    /// Should the disk have kept the transaction all the same, it is there whole after that.
+    /// The disk is full. Nothing of this transaction is shown; later commits are tried again and work when there is
+    /// room. Should the disk have kept the transaction all the same, it is there whole after that.
+    #[error("writing the store: {0}; it takes writes again when there is room")]
+    Full(Arc<std::io::Error>),
+    /// The disk. Nothing of this transaction is shown, and writes are refused until the store is opened again. Should
+    /// the disk have kept the transaction all the same, it is there whole after that.
     #[error("writing the store: {0}")]
     Io(Arc<std::io::Error>),
     /// The store was closed.

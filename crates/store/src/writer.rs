@@ -249,13 +249,14 @@ impl Writer<'_> {
     fn write(&mut self, staged: Vec<Staged>) -> Result<(), CommitError> {
         if let Some(error) = &self.broken {
             // Decided on what was there before: what is there now may differ.
-            return Err(CommitError::Io(error.clone()));
+            return Err(self.refusal(error.clone()));
         }
         // A few changes more than come in, so that the log shrinks without a burst.
         let keys = self.forget(4 * staged.len());
         let batch = Batch { keys, staged: &staged, forgotten: &self.forgotten };
         if let Err(error) = self.shared.with_backend(|backend| backend.write(&batch)) {
-            return Err(CommitError::Io(self.fail(error)));
+            let error = self.fail(error);
+            return Err(self.refusal(error));
         }
         let revision = staged.last().map_or(Revision::default(), |s| s.revision);
         self.gathered +=
@@ -338,6 +339,12 @@ impl Writer<'_> {
     fn fail(&mut self, error: io::Error) -> Arc<io::Error> {
         error!(%error, "the disk failed; the store takes no writes until there is room again, or it is opened again");
         self.broken.insert(Arc::new(error)).clone()
+    }
+
+    /// What a write is answered that failed, or that was not tried because one before it did.
+    fn refusal(&self, error: Arc<io::Error>) -> CommitError {
+        let passes = self.shared.with_backend(|backend| Ok(backend.is_mendable(&error)));
+        if passes.unwrap_or(false) { CommitError::Full(error) } else { CommitError::Io(error) }
     }
 
     /// Cuts the log a little, and says how many keys there are.

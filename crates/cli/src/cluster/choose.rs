@@ -18,6 +18,10 @@ pub(crate) struct Flags {
     pub kubeconfig: Option<PathBuf>,
     /// `--local`
     pub local: bool,
+    /// The kubeconfig that the job's file names (magnus' `config_path`): as if it had been typed.
+    pub of_file: Option<PathBuf>,
+    /// An option that was typed and names things of a cluster, such as `--k8s-image`, or a file's format that does.
+    pub things: Option<&'static str>,
 }
 
 /// A cluster, by its address in the user's files.
@@ -59,7 +63,9 @@ pub(crate) struct Choice {
     pub because: Because,
 }
 
-/// Decides, in this order: a flag, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved choice, the embedded engine.
+/// Decides, in this order: a flag, the kubeconfig that the job's file names, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved
+/// choice, with an option or file that names things of a cluster the current context of `~/.kube/config`, the embedded
+/// engine.
 ///
 /// `own` is the embedded engine's own kubeconfig: whoever points `KUBECONFIG` at it means the engine, running or not.
 pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Path) -> Choice {
@@ -70,6 +76,10 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     if let Some(file) = &flags.kubeconfig {
         let files = vec![env.absolute(file.clone())];
         return because(context(files, flags.context.clone(), own), Because::Flag("--kubeconfig"));
+    }
+    if let Some(file) = &flags.of_file {
+        let because = Because::Flag("config_path");
+        return Choice { cluster: context(vec![file.clone()], flags.context.clone(), own), because };
     }
     if let Some(name) = &flags.context {
         return because(context(variable_files(env), Some(name.clone()), own), Because::Flag("--context"));
@@ -82,9 +92,10 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     if !files.is_empty() {
         return because(context(files, None, own), Because::Variable("KUBECONFIG"));
     }
-    match saved {
-        Some(cluster) => because(cluster.clone(), Because::Saved),
-        None => because(Cluster::Local, Because::Default),
+    match (saved, flags.things) {
+        (Some(cluster), _) => because(cluster.clone(), Because::Saved),
+        (None, Some(option)) => because(context(Vec::new(), None, own), Because::Flag(option)),
+        (None, None) => because(Cluster::Local, Because::Default),
     }
 }
 

@@ -17,7 +17,12 @@ fn named(files: &[&str], name: Option<&str>) -> Cluster {
 }
 
 fn flags(context: Option<&str>, kubeconfig: Option<&str>, local: bool) -> Flags {
-    Flags { context: context.map(str::to_owned), kubeconfig: kubeconfig.map(PathBuf::from), local }
+    Flags {
+        context: context.map(str::to_owned),
+        kubeconfig: kubeconfig.map(PathBuf::from),
+        local,
+        ..Flags::default()
+    }
 }
 
 #[track_caller]
@@ -95,4 +100,28 @@ fn the_engines_own_kubeconfig_means_the_engine() {
 fn default_kubeconfig_and_in_cluster_credentials_are_never_taken_by_themselves() {
     let vars = [("HOME", "/home/me"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
     check(&Flags::default(), &vars, None, Cluster::Local, Because::Default);
+}
+
+#[test]
+fn a_file_names_its_kubeconfig_and_what_is_typed_goes_over_it() {
+    let file = Flags { of_file: Some("/lab/config".into()), things: Some("x"), ..Flags::default() };
+    let because = Because::Flag("config_path");
+    let vars = [("KUBECONFIG", "/other")];
+    check(&file, &vars, None, named(&["/lab/config"], None), because);
+    let with_context = Flags { context: Some("big".into()), ..file.clone() };
+    check(&with_context, &vars, None, named(&["/lab/config"], Some("big")), because);
+    let local = Flags { local: true, ..file.clone() };
+    check(&local, &vars, None, Cluster::Local, Because::Flag("--local"));
+    let typed = Flags { kubeconfig: Some("/typed".into()), ..file };
+    check(&typed, &vars, None, named(&["/typed"], None), Because::Flag("--kubeconfig"));
+}
+
+#[test]
+fn option_that_names_things_of_a_cluster_means_the_usual_kubeconfig_unless_something_else_was_said() {
+    let things = Flags { things: Some("--k8s-image"), ..Flags::default() };
+    check(&things, &[], None, named(&[], None), Because::Flag("--k8s-image"));
+    check(&things, &[("KUBECONFIG", "/k")], None, named(&["/k"], None), Because::Variable("KUBECONFIG"));
+    check(&things, &[], Some(&Cluster::Local), Cluster::Local, Because::Saved);
+    let local = Flags { local: true, ..things };
+    check(&local, &[], None, Cluster::Local, Because::Flag("--local"));
 }

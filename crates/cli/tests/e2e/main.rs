@@ -7,7 +7,9 @@ mod home;
 
 mod engine;
 mod ephemeral;
+mod formats;
 mod full_disk;
+mod helper;
 mod idle;
 mod interrupts;
 mod jobs;
@@ -22,6 +24,7 @@ mod service;
 mod stdin;
 mod storm;
 mod terminal;
+mod truth;
 mod tty;
 mod versions;
 mod which_cluster;

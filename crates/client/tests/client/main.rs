@@ -9,5 +9,6 @@ mod storm;
 mod submit;
 mod support;
 mod trouble;
+mod truth;
 mod wait;
 mod weather;

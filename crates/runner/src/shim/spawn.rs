@@ -8,6 +8,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -39,8 +41,11 @@ pub(crate) struct Spawner {
 
 impl Spawner {
     /// To be made by the thread that uses it.
-    pub(crate) fn new() -> io::Result<Spawner> {
-        Ok(Spawner { launcher: Launcher::new(), null: File::open("/dev/null")? })
+    ///
+    /// `made` holds the pid of a child from before its first step on. It is reset when its program cannot be executed;
+    /// otherwise by whoever has written the child down.
+    pub(crate) fn new(made: Arc<AtomicI32>) -> io::Result<Spawner> {
+        Ok(Spawner { launcher: Launcher::new(made), null: File::open("/dev/null")? })
     }
 
     /// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.
