@@ -99,7 +99,7 @@ impl Tick {
         self.absorb_events(lost);
         let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
         self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
-        self.unfurnish_ended();
+        self.adopt_volumes();
     }
 
     pub(crate) fn absorb_changes(&mut self, changes: Vec<Change>) {

@@ -32,6 +32,7 @@ mod start;
 mod sweeper;
 mod tick;
 mod timers;
+mod tokens;
 mod usage;
 mod views;
 mod volumes;

@@ -33,6 +33,7 @@ use crate::pace::Pace;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
+use crate::tokens::Tokens;
 use crate::volumes::Volumes;
 use crate::world;
 
@@ -77,6 +78,7 @@ pub(crate) struct Tick {
     pub(crate) authority: String,
     pub(crate) host: Host,
     pub(crate) volumes: Volumes,
+    pub(crate) tokens: Tokens,
     pub(crate) claims: Claims,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
@@ -155,6 +157,7 @@ impl Tick {
             }
             let due = self.timers.due(self.world.now());
             self.look_at(due);
+            self.renew_tokens();
             self.step().await?;
             self.busy.store(self.cache.busy(), Ordering::Release);
             if self.drained() {
@@ -216,7 +219,7 @@ impl Tick {
     }
 
     fn next_time(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.drain_until].into_iter().flatten().min()
+        [self.timers.next(), self.tokens.next(), self.drain_until].into_iter().flatten().min()
     }
 
     /// One transaction: decided, committed, done.

@@ -461,3 +461,17 @@ async fn log_that_cannot_be_written_does_not_change_the_result() {
     assert_eq!(ended(&ends(&runtime, 1).await["main"]), Ended::Code(3));
     runtime.shutdown(true).await;
 }
+
+#[tokio::test]
+async fn children_have_the_limit_of_open_files_that_was_given_and_may_raise_it() {
+    let home = Home::new();
+    let mut argv = windlass_runner::testing::shim_argv();
+    argv.extend([windlass_runner::shim::OPEN_FILES.into(), "77".into()]);
+    let runtime = windlass_runner::shim::ShimRuntime::connect(home.shim(), argv).await.unwrap();
+    runtime.start(vec![home.sh("given", "ulimit -Sn; ulimit -n 78; ulimit -Sn")]);
+    assert_eq!(ended(&ends(&runtime, 1).await["given"]), Ended::Code(0));
+    assert_eq!(whole(&home.log("given"), ReadOptions::default()).await, b"77\n78\n");
+    let shim = std::fs::read_to_string(format!("/proc/{}/limits", runtime.pid().unwrap())).unwrap();
+    assert!(!shim.contains("Max open files            77 "), "{shim}");
+    runtime.shutdown(true).await;
+}

@@ -87,9 +87,10 @@ impl Server {
         notes: File,
         lock: Flock<File>,
         max_open: usize,
+        open_files: Option<u64>,
     ) -> io::Result<Server> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let children = Children::begin(EventFd::from_value_and_flags(0, flags)?, max_open)?;
+        let children = Children::begin(EventFd::from_value_and_flags(0, flags)?, max_open, open_files)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         listener.set_nonblocking(true)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
