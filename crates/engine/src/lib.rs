@@ -28,6 +28,7 @@ mod pods;
 mod remove;
 mod roles;
 mod room;
+mod sizes;
 mod start;
 mod sweeper;
 mod tick;

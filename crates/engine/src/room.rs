@@ -35,7 +35,8 @@ impl Tick {
 
     /// A pod that this node may take: once its claims are bound, and there is room.
     fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts) {
-        if let Some(waits) = self.unclaimed(draft, key) {
+        let fits = self.room.lacks(&request).is_empty();
+        if let Some(waits) = self.unclaimed(draft, key, fits) {
             self.room.leave(key);
             if let Some(plan) = waits {
                 self.scheduled(draft, key, plan);
@@ -63,6 +64,12 @@ impl Tick {
             && let Some((key, request)) = self.room.next_fit()
         {
             self.room.leave(&key);
+            if let Some(waits) = self.unclaimed(draft, &key, true) {
+                if let Some(plan) = waits {
+                    self.scheduled(draft, &key, plan);
+                }
+                continue;
+            }
             let Some(pod) = draft.current(&self.cache, &key) else { continue };
             self.room.take(uid(pod), request);
             let plan = schedule::bind(pod, &self.node, self.world.now());

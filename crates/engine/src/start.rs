@@ -31,6 +31,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
 use crate::pace::Pace;
+use crate::sizes::Sizes;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
@@ -359,6 +360,7 @@ fn tick(
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
         tokens: Tokens::new(accounts),
+        sizes: Sizes::default(),
         claims: Claims::default(),
         cache: Cache::new(),
         runs: Runs::default(),
@@ -366,6 +368,7 @@ fn tick(
         timers: Timers::default(),
         foreign: 0,
         pace: Pace::new(world::instant()),
+        full_since: None,
         alike: Default::default(),
         patterns: Default::default(),
         dirty: Default::default(),

@@ -30,6 +30,7 @@ use crate::home::Home;
 use crate::jobs::Pattern;
 use crate::logs::Hub;
 use crate::pace::Pace;
+use crate::sizes::Sizes;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
@@ -45,6 +46,8 @@ const CHANGES: usize = 1024;
 const KEPT_ATTEMPTS: u32 = 2;
 /// How long the engine waits before it writes again when too much waits to be written.
 const RETRY: Duration = Duration::from_millis(100);
+/// How long it waits for room on a full disk, before it ends: what runs goes on, and who needs the next engine is told.
+const FULL: Duration = Duration::from_secs(10);
 /// How long a draining engine lets containers end by themselves, and how often it kills then.
 const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
 const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
@@ -79,6 +82,7 @@ pub(crate) struct Tick {
     pub(crate) host: Host,
     pub(crate) volumes: Volumes,
     pub(crate) tokens: Tokens,
+    pub(crate) sizes: Sizes,
     pub(crate) claims: Claims,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
@@ -88,6 +92,8 @@ pub(crate) struct Tick {
     pub(crate) foreign: usize,
     /// How much happens.
     pub(crate) pace: Pace,
+    /// Since when the store has no room for what is to be written.
+    pub(crate) full_since: Option<tokio::time::Instant>,
     /// What was decided last for pods that have not begun.
     pub(crate) alike: Alike,
     /// What Jobs' pods have in common, by the Job's uid.
@@ -158,6 +164,7 @@ impl Tick {
             let due = self.timers.due(self.world.now());
             self.look_at(due);
             self.renew_tokens();
+            self.see_sizes();
             self.step().await?;
             self.busy.store(self.cache.busy(), Ordering::Release);
             if self.drained() {
@@ -181,6 +188,7 @@ impl Tick {
                 }
                 events = self.runtime.events() => ready.events = events?,
                 list = changes.next(CHANGES) => ready.take_changes(list)?,
+                () = self.sizes.look().done.notified() => {}
                 () = world::sleep_until(&*self.world, self.next_time()) => {}
             }
         } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
@@ -219,7 +227,10 @@ impl Tick {
     }
 
     fn next_time(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.tokens.next(), self.drain_until].into_iter().flatten().min()
+        [self.timers.next(), self.tokens.next(), self.sizes.next(), self.drain_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// One transaction: decided, committed, done.
@@ -239,6 +250,7 @@ impl Tick {
         match outcome {
             Ok(committed) => {
                 self.pace.committed(world::instant());
+                self.full_since = None;
                 self.done(draft, &committed);
                 return Ok(());
             }
@@ -248,6 +260,17 @@ impl Tick {
             }
             Err(CommitError::Busy(bytes)) => {
                 tracing::warn!(bytes, "the store has much to write; waiting");
+                world::pause(RETRY).await;
+            }
+            Err(cause @ CommitError::Full { .. }) => {
+                let now = world::instant();
+                if self.full_since.is_none() {
+                    tracing::warn!(%cause, "waiting for room");
+                }
+                let since = *self.full_since.get_or_insert(now);
+                if self.draining() || now.duration_since(since) >= FULL {
+                    return Err(TickError::Commit(cause));
+                }
                 world::pause(RETRY).await;
             }
             Err(cause @ (CommitError::Io(_) | CommitError::Closed)) => return Err(TickError::Commit(cause)),

@@ -98,6 +98,12 @@ impl Volumes {
         self.home.pods().join(uid)
     }
 
+    /// Where one of a pod's empty directories lies.
+    pub(crate) fn place(&self, uid: &str, volume: &str, is_memory: bool) -> PathBuf {
+        let Folders { disk, memory } = self.folders(uid);
+        memory.filter(|_| is_memory).unwrap_or(disk).join(volume)
+    }
+
     fn folders(&self, uid: &str) -> Folders {
         Folders { disk: self.disk(uid), memory: memory(&self.home).map(|place| place.join(uid)) }
     }
@@ -162,7 +168,10 @@ impl Tick {
         let mut failed: BTreeMap<String, String> = BTreeMap::new();
         for (uid, furniture) in std::mem::take(&mut draft.furniture) {
             match self.volumes.furnish(&uid, &furniture) {
-                Ok(()) => self.tokens_made(&uid),
+                Ok(()) => {
+                    self.tokens_made(&uid);
+                    self.sizes_begin(&uid);
+                }
                 Err(message) => drop(failed.insert(uid, message)),
             }
         }
@@ -187,6 +196,7 @@ impl Tick {
     /// A pod has ended: its volumes go.
     pub(crate) fn unfurnish(&mut self, uid: &str) {
         self.tokens_gone(uid);
+        self.sizes_end(uid);
         for place in self.volumes.leave(uid) {
             self.sweeper.remove_directory(place);
         }
@@ -202,6 +212,7 @@ impl Tick {
         }
         for uid in kept {
             self.tokens_found(&uid);
+            self.sizes_begin(&uid);
         }
     }
 }

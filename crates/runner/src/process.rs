@@ -19,7 +19,7 @@ use serde_json::Value;
 
 pub use self::refuse::ConfigError;
 pub use self::token::{TokenFile, tokens};
-pub use self::volumes::{VolumeCause, VolumeError};
+pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};
 use crate::runtime::{Stdin, Stdio};
 use crate::volumes::{Volume, VolumeMount};
 

@@ -245,13 +245,14 @@ impl Writer<'_> {
     fn write(&mut self, staged: Vec<Staged>) -> Result<(), CommitError> {
         if let Some(error) = &self.broken {
             // Decided on what was there before: what is there now may differ.
-            return Err(CommitError::Io(error.clone()));
+            return Err(self.refusal(error));
         }
         // A few changes more than come in, so that the log shrinks without a burst.
         let keys = self.forget(4 * staged.len());
         let batch = Batch { keys, staged: &staged, forgotten: &self.forgotten };
         if let Err(error) = self.shared.with_backend(|backend| backend.write(&batch)) {
-            return Err(CommitError::Io(self.fail(error)));
+            let error = self.fail(error);
+            return Err(self.refusal(&error));
         }
         let revision = staged.last().map_or(Revision::default(), |s| s.revision);
         self.gathered +=
@@ -334,6 +335,16 @@ impl Writer<'_> {
     fn fail(&mut self, error: io::Error) -> Arc<io::Error> {
         error!(%error, "the disk failed; the store takes no writes until there is room again, or it is opened again");
         self.broken.insert(Arc::new(error)).clone()
+    }
+
+    /// What a failed write is answered with: of a disk without room one can say where.
+    fn refusal(&self, error: &Arc<io::Error>) -> CommitError {
+        let backend = read(&self.shared.backend);
+        let full = backend.as_deref().filter(|backend| backend.is_mendable(error));
+        match full.and_then(|backend| backend.place()) {
+            Some(place) => CommitError::Full { place: place.display().to_string() },
+            None => CommitError::Io(error.clone()),
+        }
     }
 
     /// Cuts the log a little, and says how many keys there are.

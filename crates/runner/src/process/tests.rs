@@ -365,3 +365,18 @@ fn who_mounts_a_token_is_told_where_the_api_is_and_who_does_not_is_told_nothing(
     pod["spec"]["containers"][0]["volumeMounts"] = json!([]);
     assert_eq!(tokens(&pod), []);
 }
+
+#[test]
+fn limits_of_mounted_empty_directories_are_read_and_others_are_none() {
+    let mounts =
+        ["a", "b", "zero", "free"].map(|name| json!({"name": name, "mountPath": format!("/{name}")}));
+    let mut pod = pod(json!({"volumeMounts": mounts}));
+    pod["spec"]["volumes"] = json!([
+        {"name": "a", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "b", "emptyDir": {"medium": "Memory", "sizeLimit": "1500m"}},
+        {"name": "zero", "emptyDir": {"sizeLimit": "0"}}, {"name": "free", "emptyDir": {}},
+        {"name": "unused", "emptyDir": {"sizeLimit": "1"}},
+    ]);
+    let limits: Vec<_> =
+        size_limits(&pod).into_iter().map(|l| (l.volume, l.bytes, l.text, l.is_memory)).collect();
+    assert_eq!(limits, [("a".into(), 1 << 20, "1Mi".into(), false), ("b".into(), 2, "1500m".into(), true)]);
+}

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::expand::expand;
+use super::quantity::{ceil_div, nanos};
 use super::source::Scope;
 use super::{ConfigError, Host, Lookup, token};
 use crate::volumes::{Content, File, HostKind, Volume, VolumeMount};
@@ -99,6 +100,38 @@ pub(super) fn used(pod: &Value) -> BTreeSet<&str> {
     let containers = lists.flat_map(|list| pod["spec"][list].as_array().into_iter().flatten());
     let mounts = containers.flat_map(|container| container["volumeMounts"].as_array().into_iter().flatten());
     mounts.filter_map(|mount| mount["name"].as_str()).collect()
+}
+
+/// An empty directory that may not grow beyond a size.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SizeLimit {
+    /// The volume.
+    pub volume: String,
+    /// How much may be in it.
+    pub bytes: u64,
+    /// The same as the pod has it.
+    pub text: String,
+    /// Whether it is in memory.
+    pub is_memory: bool,
+}
+
+/// The limits (`emptyDir.sizeLimit`) of the directories that a pod's containers mount. None of 0: as upstream.
+#[must_use]
+pub fn size_limits(pod: &Value) -> Vec<SizeLimit> {
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let limited = volumes.filter_map(|volume| {
+        let (name, source) = (volume["name"].as_str()?, &volume["emptyDir"]);
+        let text = source["sizeLimit"].as_str()?;
+        let bytes = u64::try_from(ceil_div(nanos(text)?, 1_000_000_000)).ok().filter(|bytes| *bytes > 0)?;
+        let is_memory = source["medium"] == "Memory";
+        Some(SizeLimit { volume: name.to_owned(), bytes, text: text.to_owned(), is_memory })
+    });
+    let limited: Vec<SizeLimit> = limited.collect();
+    if limited.is_empty() {
+        return limited;
+    }
+    let used = used(pod);
+    limited.into_iter().filter(|limit| used.contains(limit.volume.as_str())).collect()
 }
 
 fn mounts(wanted: &Wanted<'_>) -> Result<Vec<VolumeMount>, ConfigError> {
