@@ -114,7 +114,7 @@ impl Tick {
         let Some(key) = self.cache.key_of(uid).filter(|key| self.cache.held(key).is_some()).cloned() else {
             return;
         };
-        tracing::info!(%key, eviction.message, "evicted");
+        tracing::info!(%key, why = eviction.message, "evicted");
         self.runs.evict(uid, eviction);
         self.dirty.insert(key);
     }

@@ -4,31 +4,16 @@ mod support;
 
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Cluster, pod_phase};
-use windlass_engine::{System, World};
+use support::{Ahead, Cluster, pod_phase};
 
 const PLACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
-
-/// The system's clock, set forward by so many seconds.
-#[derive(Default)]
-struct Ahead(AtomicI64);
-
-impl World for Ahead {
-    fn now(&self) -> Timestamp {
-        System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-    fn random(&self, buffer: &mut [u8]) {
-        System.random(buffer);
-    }
-}
 
 async fn account(cluster: &Cluster, name: &str, role: Option<&str>) {
     let labels = role.map(|role| json!({"windlass.dev/role": role}));

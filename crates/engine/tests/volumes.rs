@@ -6,16 +6,14 @@ mod support;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret};
 use kube::Api;
 use kube::api::PostParams;
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Cluster, pod_phase};
-use windlass_engine::{System, World};
+use support::{Ahead, Cluster, pod_phase};
 
 fn pod(name: &str, volumes: Value, containers: Value) -> Value {
     json!({
@@ -187,19 +185,6 @@ async fn volume_that_cannot_be_mounted_is_refused_with_the_reason() {
         assert!(message.contains(words), "{name}: {reason}: {message}");
     }
     cluster.stop().await;
-}
-
-/// The system's clock, set forward by so many seconds.
-#[derive(Default)]
-struct Ahead(AtomicI64);
-
-impl World for Ahead {
-    fn now(&self) -> Timestamp {
-        System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
-    }
-    fn random(&self, buffer: &mut [u8]) {
-        System.random(buffer);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,6 +43,8 @@ const LOOK_AROUND: Duration = Duration::from_secs(30);
 pub(crate) const CROWD: usize = 16;
 /// That moment.
 pub(crate) const BREATH: Duration = Duration::from_millis(1);
+/// How long a round may read output before what else has happened is looked at.
+const TALK: Duration = Duration::from_millis(2);
 /// How much is read from a pipe at a time: its capacity.
 const CHUNK: usize = 64 << 10;
 
@@ -74,8 +76,10 @@ pub(crate) struct Server {
     is_leaving: bool,
     /// Runs that are not read for a while, by when they are again.
     paced: BTreeSet<(Instant, u64)>,
-    /// A pipe was found full: its writer waits, so there is no rest.
+    /// A pipe was found full, or was not read in its turn: its writer waits, so there is no rest.
     is_flooded: bool,
+    /// The pipe that was read last.
+    last_read: u64,
 }
 
 impl Server {
@@ -119,6 +123,7 @@ impl Server {
             is_leaving: false,
             paced: BTreeSet::new(),
             is_flooded: false,
+            last_read: 0,
         })
     }
 
@@ -147,15 +152,32 @@ impl Server {
                 Err(Errno::EINTR) => 0,
                 Err(error) => return self.note(&format!("waiting failed: {error}")),
             };
-            for event in &ready[..count] {
-                self.on_ready(event.data());
-            }
+            self.on_all(ready[..count].iter().map(EpollEvent::data));
             self.on_news();
             self.on_time();
             self.commit();
             if self.shall_leave() {
                 return;
             }
+        }
+    }
+
+    /// Requests first, then output for a while: starts and ends shall not wait for those who talk.
+    fn on_all(&mut self, ready: impl Iterator<Item = u64>) {
+        let (others, mut pipes): (Vec<u64>, Vec<u64>) = ready.partition(|token| token & GUEST != 0);
+        others.into_iter().for_each(|token| self.on_ready(token));
+        // Each in its turn: the kernel names those that were left out in the same order again.
+        pipes.sort_unstable();
+        let first = pipes.partition_point(|pipe| *pipe <= self.last_read);
+        pipes.rotate_left(first);
+        let begun = world::monotonic();
+        for (done, pipe) in pipes.iter().enumerate() {
+            if done > 0 && world::monotonic() - begun >= TALK {
+                self.is_flooded = true;
+                break;
+            }
+            self.on_ready(*pipe);
+            self.last_read = *pipe;
         }
     }
 
