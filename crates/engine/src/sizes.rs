@@ -114,6 +114,10 @@ impl Tick {
         let Some(key) = self.cache.key_of(uid).filter(|key| self.cache.held(key).is_some()).cloned() else {
             return;
         };
+        if self.runs.alive(uid).is_empty() {
+            // What is over uses nothing more; one that is to run again is looked at again.
+            return;
+        }
         tracing::info!(%key, why = eviction.message, "evicted");
         self.runs.evict(uid, eviction);
         self.dirty.insert(key);

@@ -136,17 +136,18 @@ async fn ten_megabytes_come_through_whole() {
 }
 
 #[tokio::test]
-async fn line_of_a_hundred_kilobytes_is_cut_and_can_be_joined() {
+async fn line_of_sixty_kilobytes_is_cut_and_can_be_joined() {
     let home = Home::new();
     let runtime = home.connect().await;
-    let line = "x".repeat(100_000);
+    // A longer log is packed once it is complete, and then not there as text.
+    let line = "x".repeat(60_000);
     let input = home.folder.path().join("input");
     std::fs::write(&input, format!("{line}\n")).unwrap();
     runtime.start(vec![home.start("cat", &["cat", input.to_str().unwrap()])]);
     ends(&runtime, 1).await;
     let entries = entries(&home.log("cat"));
     let tags: String = entries.iter().map(|entry| entry.1.as_str()).collect();
-    assert_eq!(tags, "PPPPPPF");
+    assert_eq!(tags, "PPPF");
     assert!(entries.iter().all(|entry| entry.2.len() <= 16 << 10));
     assert_eq!(entries.into_iter().map(|entry| entry.2).collect::<String>(), line);
     runtime.shutdown(true).await;

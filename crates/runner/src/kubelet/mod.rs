@@ -32,7 +32,7 @@ pub struct Facts {
     pub blocked: Vec<(String, &'static str, String)>,
     /// The last attempt of a container that ran so long that the crashes before it are forgiven.
     pub steady: Vec<(String, u32)>,
-    /// It is to go, because it uses more than it may.
+    /// It is to go, because it uses more than it may. Set only while something of it runs.
     pub evicted: Option<Eviction>,
 }
 

@@ -80,8 +80,6 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
     let is_over = is_over(&all, is_initialized);
     let mut wake_at = None;
     let stop = match stopping(view, facts, now) {
-        // What was over before used nothing more.
-        Ok((Cause::Evicted, _)) if is_over && last_end(&all) < facts.evicted.as_ref().map(|e| e.at) => None,
         // What was over before its deadline is not late.
         Ok((Cause::Deadline, _)) if is_over && last_end(&all) < deadline(view, now) => None,
         Ok(stop) => Some(stop),

@@ -21,10 +21,3 @@ fn evicted_pod_has_a_second_to_end_and_fails_however_it_ends() {
     assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&json!("Failed"), &json!("Evicted")));
     assert_eq!(pod["status"]["message"], "too much");
 }
-
-#[test]
-fn pod_that_was_over_before_it_was_to_be_evicted_ended_as_it_did() {
-    let mut pod = pod(json!({}));
-    step(&mut pod, &evicted(vec![ended("main", 0, 0, 0, 9)], 10), 10);
-    assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&json!("Succeeded"), &Value::Null));
-}
