@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use windlass_model::{Problems, label, quantity};
 
+use crate::edit::{EnvObject, EnvSource, Toleration};
 use crate::generate::{variable, whole_seconds, words};
 use crate::{ContainerEdit, Edit, JobEdit, PodEdit, mount};
 
@@ -23,6 +24,7 @@ fn job_edit(job: &mut Value, change: &JobEdit, problems: &mut Problems) {
             return with(job, "metadata", problems, |metadata| {
                 metadata.remove("generateName");
                 metadata.insert("name".into(), name.as_str().into());
+                Ok(())
             });
         }
         JobEdit::Namespace(name) => return set(job, "metadata", "namespace", name.as_str().into(), problems),
@@ -56,27 +58,42 @@ fn pod_edit(job: &mut Value, change: &PodEdit, problems: &mut Problems) {
         PodEdit::Grace(time) => {
             set(job, POD, "terminationGracePeriodSeconds", whole_seconds(*time).into(), problems);
         }
+        PodEdit::RestartPolicy(policy) => set(job, POD, "restartPolicy", policy.as_str().into(), problems),
+        PodEdit::Toleration(toleration) => tolerate(job, toleration, problems),
     }
 }
 
 /// Adds the name to the list, once.
 fn pull_secret(job: &mut Value, name: &str, problems: &mut Problems) {
-    const PATH: &str = "spec.template.spec.imagePullSecrets";
-    let mut is_list = true;
     with(job, "spec.template.spec", problems, |pod| {
-        let list = pod.entry("imagePullSecrets").or_insert(Value::Null);
-        if list.is_null() {
-            *list = json!([]);
-        }
-        match list.as_array_mut() {
-            Some(list) if list.iter().any(|known| known["name"] == name) => {}
-            Some(list) => list.push(json!({ "name": name })),
-            None => is_list = false,
-        }
+        once(pod, "imagePullSecrets", json!({ "name": name }), "spec.template.spec")
     });
-    if !is_list {
-        problems.add(PATH, "must be a list");
+}
+
+fn tolerate(job: &mut Value, toleration: &Toleration, problems: &mut Problems) {
+    let Toleration { key, operator, value, effect } = toleration;
+    let mut entry = Map::new();
+    for (field, text) in [("key", key), ("operator", operator), ("value", value), ("effect", effect)] {
+        if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
+            entry.insert(field.to_owned(), text.into());
+        }
     }
+    with(job, "spec.template.spec", problems, |pod| {
+        once(pod, "tolerations", entry.into(), "spec.template.spec")
+    });
+}
+
+/// Adds an entry to the list under a key, unless it is in there.
+fn once(map: &mut Map<String, Value>, key: &str, entry: Value, path: &str) -> Result<(), (String, String)> {
+    let list = map.entry(key).or_insert(Value::Null);
+    if list.is_null() {
+        *list = json!([]);
+    }
+    let list = list.as_array_mut().ok_or_else(|| (format!("{path}.{key}"), "must be a list".to_owned()))?;
+    if !list.contains(&entry) {
+        list.push(entry);
+    }
+    Ok(())
 }
 
 fn containers(job: &mut Value, change: &ContainerEdit, most: usize, problems: &mut Problems) {
@@ -119,14 +136,35 @@ fn container_edit(
             put("stdinOnce", (*once).into());
         }
         ContainerEdit::Terminal => put("tty", true.into()),
-        ContainerEdit::Env(name, value) => env(container, name, value, path, problems),
+        ContainerEdit::Env(name, value) => env(container, name, variable(name, value), path, problems),
+        ContainerEdit::EnvFrom(name, source) => {
+            env(container, name, json!({ "name": name, "valueFrom": env_source(source) }), path, problems);
+        }
+        ContainerEdit::EnvOf(object) => {
+            let (kind, name) = match object {
+                EnvObject::Secret(name) => ("secretRef", name),
+                EnvObject::ConfigMap(name) => ("configMapRef", name),
+            };
+            if let Err((path, message)) = once(container, "envFrom", json!({ kind: { "name": name } }), path)
+            {
+                problems.add(path, message);
+            }
+        }
         ContainerEdit::Request(name, value) => resource(container, "requests", (name, value), path, problems),
         ContainerEdit::Limit(name, value) => resource(container, "limits", (name, value), path, problems),
     }
 }
 
+fn env_source(source: &EnvSource) -> Value {
+    match source {
+        EnvSource::Secret { name, key } => json!({ "secretKeyRef": { "name": name, "key": key } }),
+        EnvSource::ConfigMap { name, key } => json!({ "configMapKeyRef": { "name": name, "key": key } }),
+        EnvSource::Field(path) => json!({ "fieldRef": { "fieldPath": path } }),
+    }
+}
+
 /// Replaces the variable where it stands, or adds it at the end: the order decides what `$(NAME)` can refer to.
-fn env(container: &mut Map<String, Value>, name: &str, value: &str, path: &str, problems: &mut Problems) {
+fn env(container: &mut Map<String, Value>, name: &str, entry: Value, path: &str, problems: &mut Problems) {
     if name.is_empty() || name.contains(['=', '\0']) {
         return problems
             .add(format!("{path}.env"), format!("{name:?} is no name of an environment variable"));
@@ -138,9 +176,9 @@ fn env(container: &mut Map<String, Value>, name: &str, value: &str, path: &str, 
     let Value::Array(list) = list else {
         return problems.add(format!("{path}.env"), "must be a list");
     };
-    match list.iter_mut().find(|entry| entry["name"] == name) {
-        Some(entry) => *entry = variable(name, value),
-        None => list.push(variable(name, value)),
+    match list.iter_mut().find(|known| known["name"] == name) {
+        Some(known) => *known = entry,
+        None => list.push(entry),
     }
 }
 
@@ -178,11 +216,18 @@ fn mark(job: &mut Value, path: &str, key: &str, value: &str, problems: &mut Prob
 fn set(job: &mut Value, path: &str, field: &str, value: Value, problems: &mut Problems) {
     with(job, path, problems, |map| {
         map.insert(field.to_owned(), value);
+        Ok(())
     });
 }
 
 /// Changes the mapping at a path of plain names; missing ones on the way are made.
-fn with(job: &mut Value, path: &str, problems: &mut Problems, change: impl FnOnce(&mut Map<String, Value>)) {
+/// The change may find a place in there that it cannot change: its path and why.
+fn with(
+    job: &mut Value,
+    path: &str,
+    problems: &mut Problems,
+    change: impl FnOnce(&mut Map<String, Value>) -> Result<(), (String, String)>,
+) {
     let mut place = job;
     for name in path.split('.') {
         let Some(map) = mapping(place) else {
@@ -191,7 +236,11 @@ fn with(job: &mut Value, path: &str, problems: &mut Problems, change: impl FnOnc
         place = map.entry(name).or_insert(Value::Null);
     }
     match mapping(place) {
-        Some(map) => change(map),
+        Some(map) => {
+            if let Err((path, message)) = change(map) {
+                problems.add(path, message);
+            }
+        }
         None => problems.add(path, "must be a mapping"),
     }
 }

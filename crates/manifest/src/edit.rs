@@ -38,6 +38,9 @@ pub struct Mount {
     pub path: String,
     /// The container may only read it.
     pub read_only: bool,
+    /// What the volume is called in the pod. `None`: `volume-N`, and one that has the same source is used again. A
+    /// name that another source has is a problem.
+    pub volume: Option<String>,
 }
 
 /// What a volume is made of.
@@ -123,6 +126,42 @@ pub enum PodEdit {
     NodeSelector(String, String),
     /// `spec.terminationGracePeriodSeconds`, rounded up to a second.
     Grace(Duration),
+    /// One of `spec.tolerations`, once.
+    Toleration(Toleration),
+    /// `spec.restartPolicy`.
+    RestartPolicy(RestartPolicy),
+}
+
+/// A taint of nodes that the pods put up with. Empty fields are left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Toleration {
+    /// The taint's key; none for every key (then `operator` is `Exists`).
+    pub key: Option<String>,
+    /// `Equal` (the default of Kubernetes) or `Exists`.
+    pub operator: Option<String>,
+    /// The taint's value.
+    pub value: Option<String>,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`; none for every effect.
+    pub effect: Option<String>,
+}
+
+/// What becomes of a container that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartPolicy {
+    /// The pod ends with it; the job makes a new pod.
+    Never,
+    /// One that failed is started again in its pod.
+    OnFailure,
+}
+
+impl RestartPolicy {
+    /// The word of `restartPolicy`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RestartPolicy::Never => "Never",
+            RestartPolicy::OnFailure => "OnFailure",
+        }
+    }
 }
 
 /// What can be changed on a container.
@@ -138,6 +177,10 @@ pub enum ContainerEdit {
     Args(Vec<String>),
     /// One of `env`, its value literally.
     Env(String, String),
+    /// One of `env`, its value from somewhere else.
+    EnvFrom(String, EnvSource),
+    /// Every key of an object as a variable (`envFrom`), once.
+    EnvOf(EnvObject),
     /// `workingDir`.
     WorkingDir(String),
     /// `stdin`.
@@ -151,4 +194,34 @@ pub enum ContainerEdit {
     Request(String, String),
     /// One of `resources.limits`.
     Limit(String, String),
+}
+
+/// Where a variable's value comes from when the container starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvSource {
+    /// A key of a Secret.
+    Secret {
+        /// The Secret.
+        name: String,
+        /// The key in it.
+        key: String,
+    },
+    /// A key of a ConfigMap.
+    ConfigMap {
+        /// The ConfigMap.
+        name: String,
+        /// The key in it.
+        key: String,
+    },
+    /// A field of the pod, such as `metadata.name`.
+    Field(String),
+}
+
+/// An object whose keys become variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvObject {
+    /// A Secret's name.
+    Secret(String),
+    /// A ConfigMap's name.
+    ConfigMap(String),
 }

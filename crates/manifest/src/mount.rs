@@ -18,7 +18,10 @@ pub(crate) fn mount(job: &mut Value, mount: &Mount, problems: &mut Problems) {
         return;
     }
     let Some(volumes) = list(pod, "volumes", POD, problems) else { return };
-    let name = volume(volumes, source(&mount.source));
+    let Some(name) = volume(volumes, source(&mount.source), mount.volume.as_deref()) else {
+        let name = mount.volume.as_deref().unwrap_or_default();
+        return problems.add(format!("{POD}.volumes"), format!("{name:?} is another volume already"));
+    };
     let path = format!("{POD}.containers[0]");
     let Some(Value::Object(container)) = pod.get_mut("containers").and_then(|all| all.get_mut(0)) else {
         return problems.add(path, "is missing; there is no container to mount a volume in");
@@ -66,17 +69,27 @@ fn source(source: &VolumeSource) -> (&'static str, Value) {
     }
 }
 
-/// The name of the volume with this source. An empty directory is never shared.
-fn volume(volumes: &mut Vec<Value>, (kind, source): (&'static str, Value)) -> String {
+/// The name of the volume with this source. An empty directory is never shared; one of a given name is made, unless
+/// another has that name.
+fn volume(
+    volumes: &mut Vec<Value>,
+    (kind, source): (&'static str, Value),
+    given: Option<&str>,
+) -> Option<String> {
+    let named = |name: &str| volumes.iter().find(|known| known["name"] == name);
     let same = |known: &&Value| kind != "emptyDir" && known.get(kind) == Some(&source);
-    if let Some(name) = volumes.iter().find(same).and_then(|known| known["name"].as_str()) {
-        return name.to_owned();
-    }
-    let taken = |name: &String| volumes.iter().any(|known| known["name"] == name.as_str());
-    let name = (1..).map(|number| format!("volume-{number}")).find(|name| !taken(name));
-    let name = name.unwrap_or_else(|| unreachable!("there are more numbers than volumes"));
+    let name = match given {
+        Some(name) => match named(name) {
+            Some(known) => return same(&known).then(|| name.to_owned()),
+            None => name.to_owned(),
+        },
+        None => match volumes.iter().find(same).and_then(|known| known["name"].as_str()) {
+            Some(name) => return Some(name.to_owned()),
+            None => (1..).map(|number| format!("volume-{number}")).find(|name| named(name).is_none())?,
+        },
+    };
     volumes.push(json!({ "name": name, kind: source }));
-    name
+    Some(name)
 }
 
 /// The list under a key; a missing one, or one that is `null`, is made.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use windlass_manifest::edit::{EnvObject, EnvSource, RestartPolicy, Toleration};
 use windlass_manifest::marks::Signature;
 use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource, make};
 use windlass_model::{CompletionMode, JobRequest, Place, SubmissionId};
@@ -86,6 +87,7 @@ struct MountIn {
     path: String,
     #[serde(default)]
     read_only: bool,
+    volume: Option<String>,
 }
 
 impl From<MountIn> for Mount {
@@ -97,7 +99,7 @@ impl From<MountIn> for Mount {
             (.., Some(name)) => VolumeSource::Secret(name),
             _ => VolumeSource::Empty,
         };
-        Mount { source, path: input.path, read_only: input.read_only }
+        Mount { source, path: input.path, read_only: input.read_only, volume: input.volume }
     }
 }
 
@@ -122,6 +124,17 @@ enum PodIn {
     ServiceAccount(String),
     PullSecret(String),
     PriorityClass(String),
+    Toleration(TolerationIn),
+    RestartOnFailure,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TolerationIn {
+    key: Option<String>,
+    operator: Option<String>,
+    value: Option<String>,
+    effect: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -133,6 +146,8 @@ enum ContainerIn {
     Limit(String, String),
     Request(String, String),
     PullAlways,
+    EnvOfSecretKey(String, String, String),
+    EnvOfSecret(String),
 }
 
 impl From<EditIn> for Edit {
@@ -154,6 +169,10 @@ impl From<EditIn> for Edit {
                 PodIn::ServiceAccount(name) => PodEdit::ServiceAccount(name),
                 PodIn::PullSecret(name) => PodEdit::PullSecret(name),
                 PodIn::PriorityClass(name) => PodEdit::PriorityClass(name),
+                PodIn::RestartOnFailure => PodEdit::RestartPolicy(RestartPolicy::OnFailure),
+                PodIn::Toleration(TolerationIn { key, operator, value, effect }) => {
+                    PodEdit::Toleration(Toleration { key, operator, value, effect })
+                }
             }),
             EditIn::FirstContainer(edit) => Edit::FirstContainer(edit.into()),
             EditIn::AllContainers(edit) => Edit::AllContainers(edit.into()),
@@ -170,6 +189,10 @@ impl From<ContainerIn> for ContainerEdit {
             ContainerIn::Env(name, value) => ContainerEdit::Env(name, value),
             ContainerIn::Limit(name, value) => ContainerEdit::Limit(name, value),
             ContainerIn::Request(name, value) => ContainerEdit::Request(name, value),
+            ContainerIn::EnvOfSecretKey(variable, name, key) => {
+                ContainerEdit::EnvFrom(variable, EnvSource::Secret { name, key })
+            }
+            ContainerIn::EnvOfSecret(name) => ContainerEdit::EnvOf(EnvObject::Secret(name)),
             ContainerIn::PullAlways => ContainerEdit::PullPolicy(PullPolicy::Always),
         }
     }

@@ -27,7 +27,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         word.prop_map(|image| Edit::AllContainers(ContainerEdit::Image(image))),
         (word, word, any::<bool>()).prop_map(|(name, path, read_only)| {
             let source = VolumeSource::Claim(name);
-            Edit::Mount(Mount { source, path: format!("/{path}"), read_only })
+            Edit::Mount(Mount { source, path: format!("/{path}"), read_only, volume: None })
         }),
         prop::collection::vec(".{0,9}", 1..4)
             .prop_map(|words| Edit::FirstContainer(ContainerEdit::Command(words))),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use windlass_engine::Images;
-use windlass_manifest::{Base, Edit};
+use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
@@ -114,8 +114,8 @@ pub(crate) enum PassStdin {
 pub(crate) enum Work {
     /// A command's job, changed.
     Command(Base, Vec<Edit>),
-    /// Every Job of a file, changed.
-    File(PathBuf, Vec<Edit>),
+    /// Every job of a file, changed; with what is to be run, if the caller says it.
+    File(PathBuf, Payload, Vec<Edit>),
 }
 
 /// What `submit` does.
@@ -246,7 +246,13 @@ fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
         }
         None => job::request(args.job, env)
             .map(|(request, edits)| Work::Command(Base::Request(Box::new(request)), edits)),
-        Some(file) => job::edits(args.job, env).map(|edits| Work::File(file, edits)),
+        Some(file) => {
+            let payload = match args.job.command.is_empty() {
+                true => Payload::Own,
+                false => Payload::Command(args.job.command.clone()),
+            };
+            job::edits(args.job, env).map(|edits| Work::File(file, payload, edits))
+        }
     };
     let work = work.map_err(|problems| wrong("submit", &problems))?;
     Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })

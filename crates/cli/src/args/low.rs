@@ -135,8 +135,9 @@ pub(crate) enum OnInterrupt {
 pub(crate) struct Submit {
     #[command(flatten)]
     pub job: JobArgs,
-    /// Submit the Job manifests of this file, YAML or JSON; - is stdin
-    #[arg(short, long, value_name = "FILE", conflicts_with = "command")]
+    /// Submit the jobs of this file (Kubernetes manifests, YAML or JSON); - is stdin. A command takes the place of
+    /// what the first container runs
+    #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Wait until the jobs have ended, exit with their code
     #[arg(long)]

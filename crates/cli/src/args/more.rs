@@ -149,5 +149,5 @@ fn volume(text: &str, env: &Env, problems: &mut Problems) -> Option<Mount> {
         Some(("secret", name)) => VolumeSource::Secret(name.to_owned()),
         _ => return wrong("has no source that is known"),
     };
-    Some(Mount { source, path: path.to_owned(), read_only })
+    Some(Mount { source, path: path.to_owned(), read_only, volume: None })
 }

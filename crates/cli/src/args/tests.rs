@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use windlass_engine::Images;
-use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, PodEdit};
+use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, Payload, PodEdit};
 use windlass_model::{CompletionMode, JobRequest, Place};
 
 use super::high::{Act, Request, Work};
@@ -118,9 +118,14 @@ fn options_of_a_file_are_edits_and_only_those_that_were_typed() {
         Edit::FirstContainer(ContainerEdit::Image(text("i"))),
         Edit::AllContainers(ContainerEdit::Env(text("K"), text("v"))),
     ];
-    assert_eq!(options.work, Work::File("job.yaml".into(), edits));
+    assert_eq!(options.work, Work::File("job.yaml".into(), Payload::Own, edits));
+    let Act::Submit(options) = read(&["submit", "-f", "job.yaml", "--", "fit", "1"]).unwrap().act else {
+        panic!()
+    };
+    let payload = Payload::Command(vec![text("fit"), text("1")]);
+    assert_eq!(options.work, Work::File("job.yaml".into(), payload, vec![]));
     let Act::Submit(options) = read(&["submit", "-f", "-"]).unwrap().act else { panic!() };
-    assert_eq!(options.work, Work::File("-".into(), vec![]));
+    assert_eq!(options.work, Work::File("-".into(), Payload::Own, vec![]));
 }
 
 #[test]
@@ -177,7 +182,6 @@ fn contradictions_are_refused() {
         &["list", "-A", "-n", "x"],
         &["wait", "a", "-l", "b=c"],
         &["down", "--force", "--leave"],
-        &["submit", "-f", "x", "--", "true"],
         &["use", "a", "--local"],
     ] {
         refused(line);

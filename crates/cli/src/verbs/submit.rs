@@ -4,8 +4,9 @@ use std::io::Read;
 use std::path::Path;
 
 use windlass::SubmitOptions as Submission;
+use windlass::manifest::formats::{self, Inputs};
 use windlass::manifest::read::MAX_FILE;
-use windlass::manifest::{Base, Edit, Manifest, make, read_documents};
+use windlass::manifest::{Edit, Manifest, make};
 
 use super::{env_file, object, wait};
 use crate::args::high::{SubmitOptions, Work};
@@ -27,9 +28,9 @@ pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
             all.extend_from_slice(edits);
             vec![make(base, &all).map_err(|problems| Failure::new("submit", problems))?]
         }
-        Work::File(file, edits) => {
+        Work::File(file, payload, edits) => {
             all.extend_from_slice(edits);
-            file_manifests(file, &all)?
+            file_manifests(file, Inputs { variables: &call.env.vars, payload }, &all)?
         }
     };
     if manifests.len() > 1 && options.id.is_some() {
@@ -115,17 +116,20 @@ fn by_namespace(jobs: Vec<(String, String)>) -> Vec<(String, Vec<String>)> {
     groups
 }
 
-/// Every Job of a file, changed; all that is wrong with any of them at once.
-fn file_manifests(file: &Path, edits: &[Edit]) -> Outcome<Vec<Manifest>> {
+/// Every job of a file, changed; all that is wrong with any of them at once.
+fn file_manifests(file: &Path, inputs: Inputs<'_>, edits: &[Edit]) -> Outcome<Vec<Manifest>> {
     let name = file.display().to_string();
     let text = read(file).map_err(|error| Failure::new(&name, error))?;
-    let documents = read_documents(&name, &text).map_err(|errors| all(errors.iter()))?;
+    let reading = formats::read(&name, &text, inputs).map_err(|errors| all(errors.iter()))?;
     let (mut manifests, mut faults) = (Vec::new(), Vec::new());
-    for document in documents {
-        let place = format!("{}:{}", document.file, document.line);
-        match make(&Base::Manifest(document.job), edits) {
+    for written in reading.jobs {
+        let edits = [&written.edits, edits].concat();
+        match make(&written.base, &edits) {
             Ok(manifest) => manifests.push(manifest),
-            Err(problems) => faults.extend(problems.iter().map(|problem| format!("{place}: {problem}"))),
+            Err(problems) => {
+                let place = format!("{}:{}", written.file, written.line);
+                faults.extend(problems.iter().map(|problem| format!("{place}: {problem}")));
+            }
         }
     }
     if faults.is_empty() { Ok(manifests) } else { Err(all(faults.iter())) }
