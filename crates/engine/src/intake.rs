@@ -68,7 +68,7 @@ impl Tick {
 
     /// What the arrival of an object means to others, whatever it says.
     fn met(&mut self, key: &Key, uid: &str) {
-        if key.starts_with("/configmaps/") || key.starts_with("/secrets/") {
+        if ["/configmaps/", "/secrets/", "/serviceaccounts/"].iter().any(|kind| key.starts_with(kind)) {
             self.unblock(key);
         }
         if key.starts_with("/pods/") && self.cache.uid_of(key).is_some_and(|known| known != uid) {

@@ -261,7 +261,7 @@ impl Tick {
         }
     }
 
-    /// A ConfigMap or Secret came: the pods of its namespace that waited are looked at again.
+    /// A ConfigMap, Secret or service account came: the pods of its namespace that waited are looked at again.
     pub(crate) fn unblock(&mut self, key: &Key) {
         let namespace = key.split('/').nth(2).unwrap_or_default();
         if let Some(pods) = self.blocked.remove(namespace) {
