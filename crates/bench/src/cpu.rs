@@ -25,6 +25,12 @@ impl Cpu {
         Ok(Cpu(parts))
     }
 
+    /// The same, and what this program has used.
+    pub(crate) fn with_client(mut self) -> Result<Cpu> {
+        threads(std::process::id(), "client", &mut self.0)?;
+        Ok(self)
+    }
+
     /// Microseconds a pod by part, most first.
     pub(crate) fn per_pod(&self, before: &Cpu, pods: usize) -> Vec<(String, f64)> {
         let micros =

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::exit::Exit;
+use crate::print::plain;
 
 /// Why a command ends without having done what was asked.
 #[derive(Debug, PartialEq)]
@@ -63,9 +64,11 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let separator = if self.place.is_empty() { "" } else { ": " };
-        write!(f, "windlass: {}{separator}{}", self.place, self.cause.trim_end().replace('\n', "\n  "))?;
+        // A server's words may be in it.
+        let indented = |text: &str| text.split('\n').map(plain).collect::<Vec<_>>().join("\n  ");
+        write!(f, "windlass: {}{separator}{}", plain(&self.place), indented(self.cause.trim_end()))?;
         match &self.way_out {
-            Some(text) => write!(f, "\n  {}", text.replace('\n', "\n  ")),
+            Some(text) => write!(f, "\n  {}", indented(text)),
             None => Ok(()),
         }
     }
@@ -95,6 +98,13 @@ mod tests {
         let failure = Failure::new("context 'lab'", "connection refused").way_out("log in again");
         assert_eq!(failure.to_string(), "windlass: context 'lab': connection refused\n  log in again");
         assert_eq!(failure.code(), Exit::FAILED);
+    }
+
+    #[test]
+    fn a_servers_words_cannot_write_on_the_terminal() {
+        let failure = Failure::new("lab", "no\u{1b}[2Jscreen\nsecond").way_out("ask\u{7}");
+        let text = failure.to_string();
+        assert!(!text.contains(['\u{1b}', '\u{7}']) && text.contains("\n  second\n  ask"), "{text:?}");
     }
 
     #[derive(Debug)]

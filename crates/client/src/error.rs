@@ -17,6 +17,21 @@ pub enum Error {
         /// What the connection said.
         message: String,
     },
+    /// The cluster did not say what became of a submission: the job may have been made.
+    #[error(
+        "{context} does not answer: {message}; job {job:?} may have been made all the same, which `windlass show \
+         {job}` tells; submitted again with --id {id} it is made once"
+    )]
+    Uncertain {
+        /// The cluster's name.
+        context: String,
+        /// The name that the job has if it was made.
+        job: String,
+        /// The submission's id, with which it can be sent again.
+        id: windlass_model::SubmissionId,
+        /// What the connection said.
+        message: String,
+    },
     /// The cluster does not know who asks.
     #[error("{context} does not accept the credentials: {message}; {login}, or choose another context")]
     Unauthorized {

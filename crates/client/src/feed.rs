@@ -84,6 +84,11 @@ impl Feed {
         self.pods.seen().items()
     }
 
+    /// Whether the pods may not be read.
+    pub(crate) fn is_forbidden(&self) -> bool {
+        matches!(self.pods, Pods::Forbidden)
+    }
+
     /// Waits for a change and tells the status after it. After a final status there is nothing more to ask.
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Result<Sight> {

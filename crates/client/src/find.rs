@@ -75,8 +75,12 @@ impl JobManager {
         Ok(fits)
     }
 
-    /// Reads page after page as long as the reader wants more; from the first again when they have expired.
-    async fn each_page(
+    /// Reads page after page as long as the reader wants more; from the first again when they have expired, so that
+    /// some jobs may come twice.
+    ///
+    /// # Errors
+    /// What every call may answer.
+    pub async fn each_page(
         &self,
         mut filter: ListFilter,
         mut read: impl FnMut(&StatusPage) -> bool,

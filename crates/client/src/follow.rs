@@ -65,19 +65,27 @@ struct Follower {
     manager: JobManager,
     feed: Feed,
     pump: Pump,
+    /// As long as no pod was seen: a cluster may add containers to pods, so the template does not tell them all.
+    unchecked: Option<LogOptions>,
     last: Option<JobStatus>,
+    /// It was said that the pods may not be read.
+    is_gap_said: bool,
     /// Known once the job has ended; logs may still be on their way.
     outcome: Option<Outcome>,
 }
 
 impl Follower {
     fn new(manager: JobManager, feed: Feed, options: LogOptions) -> Self {
+        let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
-        Follower { manager, feed, pump, last: None, outcome: None }
+        Follower { manager, feed, pump, unchecked, last: None, is_gap_said: false, outcome: None }
     }
 
     async fn next(&mut self) -> Result<FollowEvent> {
         loop {
+            if self.feed.is_forbidden() && !std::mem::replace(&mut self.is_gap_said, true) {
+                return Ok(FollowEvent::Log(LogEvent::of_hidden_pods()));
+            }
             if let Some(outcome) = &self.outcome {
                 let outcome = outcome.clone();
                 return Ok(self
@@ -98,6 +106,9 @@ impl Follower {
                     }
                 }
             };
+            if let Some(options) = self.unchecked.take_if(|_| !self.feed.pods().is_empty()) {
+                options.check_container(self.feed.job(), self.feed.pods())?;
+            }
             if let Some(event) = self.see(sight) {
                 return Ok(event);
             }

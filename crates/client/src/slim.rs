@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
-use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus, PodTemplateSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, PodTemplateSpec, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference, Time};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -83,7 +84,22 @@ struct SpecOfJob {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Template {
-    spec: Option<SpecOfPod>,
+    spec: Option<SpecOfTemplate>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct SpecOfTemplate {
+    node_name: Option<String>,
+    restart_policy: Option<String>,
+    runtime_class_name: Option<String>,
+}
+
+impl From<SpecOfTemplate> for PodSpec {
+    fn from(spec: SpecOfTemplate) -> Self {
+        let SpecOfTemplate { node_name, restart_policy, runtime_class_name } = spec;
+        PodSpec { node_name, restart_policy, runtime_class_name, ..PodSpec::default() }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -92,12 +108,40 @@ struct SpecOfPod {
     node_name: Option<String>,
     restart_policy: Option<String>,
     runtime_class_name: Option<String>,
+    containers: Option<Vec<SpecOfContainer>>,
+}
+
+/// A template's containers say nothing of a job's status, its pods' what they wait for room for.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SpecOfContainer {
+    name: String,
+    resources: Option<SpecOfResources>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SpecOfResources {
+    requests: Option<BTreeMap<String, Quantity>>,
 }
 
 impl From<SpecOfPod> for PodSpec {
     fn from(spec: SpecOfPod) -> Self {
-        let SpecOfPod { node_name, restart_policy, runtime_class_name } = spec;
-        PodSpec { node_name, restart_policy, runtime_class_name, ..PodSpec::default() }
+        let SpecOfPod { node_name, restart_policy, runtime_class_name, containers } = spec;
+        let containers = containers.into_iter().flatten().map(Into::into).collect();
+        PodSpec { node_name, restart_policy, runtime_class_name, containers, ..PodSpec::default() }
+    }
+}
+
+impl From<SpecOfContainer> for Container {
+    fn from(container: SpecOfContainer) -> Self {
+        let SpecOfContainer { name, resources } = container;
+        let requests = resources.and_then(|resources| resources.requests);
+        let resources = requests.map(|requests| ResourceRequirements {
+            requests: Some(requests),
+            ..ResourceRequirements::default()
+        });
+        Container { name, resources, ..Container::default() }
     }
 }
 
@@ -146,6 +190,9 @@ impl<'de> Deserialize<'de> for SlimPod {
     }
 }
 
+/// How the keys begin that say something of a job.
+const KEPT: [&str; 3] = ["windlass.dev/", "batch.kubernetes.io/", windlass_manifest::marks::USAGE];
+
 /// The labels or annotations that say something of a job: ours and those of the Job controller.
 fn marks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     struct Marks;
@@ -164,7 +211,7 @@ fn marks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<S
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut kept = BTreeMap::new();
             while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                if key.starts_with("windlass.dev/") || key.starts_with("batch.kubernetes.io/") {
+                if KEPT.iter().any(|prefix| key.starts_with(prefix)) {
                     kept.insert(key.into_owned(), map.next_value()?);
                 } else {
                     map.next_value::<IgnoredAny>()?;
@@ -223,17 +270,29 @@ mod tests {
 
     fn pod() -> serde_json::Value {
         json!({ "metadata": { "name": "train-0", "uid": "p", "labels": { "batch.kubernetes.io/job-completion-index": "0" },
+                "annotations": { "usage.windlass.dev/main": "cpu=1.234s,memory=12Mi", "note": "x" },
                 "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "j1", "controller": true }] },
             "spec": { "nodeName": "n", "containers": [{ "name": "main" }] },
             "status": { "phase": "Failed", "containerStatuses": [{ "name": "main", "image": "", "imageID": "",
                 "ready": false, "restartCount": 0, "state": { "terminated": { "exitCode": 127, "reason": "StartError" } } }] } })
     }
 
+    /// One for which there is no room.
+    fn waiting_pod() -> serde_json::Value {
+        let message = "0/1 nodes are available: 1 Insufficient cpu.";
+        json!({ "metadata": { "name": "train-1", "uid": "q",
+                "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "j1", "controller": true }] },
+            "spec": { "containers": [{ "name": "main", "image": "i", "resources": { "requests": { "cpu": "1" }, "limits": { "cpu": "2" } } }] },
+            "status": { "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message }] } })
+    }
+
     #[test]
     fn a_status_is_the_same_without_what_is_left_out() {
-        let slim_pod = [serde_json::from_value::<SlimPod>(pod()).unwrap().0];
-        let pods = [serde_json::from_value::<Pod>(pod()).unwrap()];
-        for value in jobs() {
+        let all = [pod(), waiting_pod()];
+        let slim_pod = all.clone().map(|pod| serde_json::from_value::<SlimPod>(pod).unwrap().0);
+        let pods = all.map(|pod| serde_json::from_value::<Pod>(pod).unwrap());
+        for (value, at) in jobs().into_iter().zip([0, 1].into_iter().cycle()) {
+            let (slim_pod, pods) = ([slim_pod[at].clone()], [pods[at].clone()]);
             let whole: Job = serde_json::from_value(value.clone()).unwrap();
             let SlimJob(slim) = serde_json::from_value(value.clone()).unwrap();
             let seen = |job, pods| observe(job, pods, Seen::Forbidden);

@@ -102,6 +102,12 @@ impl JobManager {
                 Err(fault) => fault,
             };
             if !fault.is_already_exists() {
+                // A job that nobody knows of would run unseen, and be doubled by the next try.
+                let is_silent = matches!(fault.code, 0 | 408 | 502 | 504);
+                if is_silent && fault.may_be_done() && !options.dry_run {
+                    let (context, job) = (self.context.clone(), name.to_owned());
+                    return Err(Error::Uncertain { context, job, id: id.clone(), message: fault.message });
+                }
                 return Err(self.error(name, fault));
             }
             let job = self.ask(Call::get(self.job_path(name))).await;

@@ -4,6 +4,7 @@
 //! Normal events about pods, and those that they wait for room, have a budget, so that ten thousand short pods do not cost three writes more each.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -31,11 +32,14 @@ pub(crate) struct Note {
     pub(crate) component: &'static str,
 }
 
+/// What an event says about whom: the uid, the reason, the message.
+type Topic = (String, String, String);
+
 /// What the recorder remembers.
 pub(crate) struct Recorder {
-    known: HashMap<(String, String, String), Known>,
+    known: HashMap<Arc<Topic>, Known>,
     /// Where `known` has the event of a name.
-    names: HashMap<String, (String, String, String)>,
+    names: HashMap<String, Arc<Topic>>,
     /// How many alike events an object had since when.
     alike: HashMap<(String, String), (Timestamp, u32)>,
     tokens: f64,
@@ -97,23 +101,24 @@ impl Recorder {
         self.bound();
         let uid = about.text("uid").to_owned();
         let message = self.combine(&uid, note, now);
-        let key = (uid, note.reason.clone(), message.clone());
-        if let Some(known) = self.known.get_mut(&key) {
+        let topic = (uid, note.reason.clone(), message);
+        if let Some(known) = self.known.get_mut(&topic) {
             known.count += 1;
-            return Some(Record::Again(Again { known: known.clone(), message: key.2, seen: now }));
+            return Some(Record::Again(Again { known: known.clone(), message: topic.2, seen: now }));
         }
         let name = format!("{}.{}", about.text("name"), hex(world, 8));
         let known = Known { name, first: rfc3339(now), count: 1 };
-        let object = event(about, note, &message, &known, now);
-        self.names.insert(known.name.clone(), key.clone());
-        self.known.insert(key, known);
+        let object = event(about, note, &topic.2, &known, now);
+        let topic = Arc::new(topic);
+        self.names.insert(known.name.clone(), Arc::clone(&topic));
+        self.known.insert(topic, known);
         Some(Record::New(object))
     }
 
     /// An event left the store: it is not counted up again.
     pub(crate) fn forget(&mut self, name: &str) {
-        if let Some(key) = self.names.remove(name) {
-            self.known.remove(&key);
+        if let Some(topic) = self.names.remove(name) {
+            self.known.remove(&topic);
         }
     }
 

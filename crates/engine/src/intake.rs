@@ -48,7 +48,7 @@ impl Tick {
             let ripple = self.depart(&key, revision);
             self.take(ripple);
         }
-        Ok(self.registry.store.watch("/", revision, None)?)
+        Ok(self.registry.store.watch("/", revision, None)?.without_before())
     }
 
     /// Takes in an object by its tags alone, if they say that nothing is to be done with it.
@@ -121,7 +121,7 @@ impl Tick {
             return;
         }
         self.foreign += 1;
-        if let Some(object) = read(entry) {
+        if let Some(object) = self.registry.just_made(entry).or_else(|| read(entry)) {
             let ripple = self.arrive(&entry.key, entry.modified, object, None);
             self.take(ripple);
         }

@@ -52,6 +52,9 @@ impl Tick {
             // A status of plain fields always has a JSON form.
             let written = serde_json::to_value(&status).unwrap_or_default();
             draft.edit(&self.cache, key, |job| job.set_status(written));
+            if plan.actions.is_empty() && pods.is_empty() && job::is_held(&job, &status) {
+                draft.quiet.insert(key.clone());
+            }
             draft.show(key, View::Job(Arc::new(Job { status, ..(*job).clone() })));
         }
         let created = self.act(draft, &job, plan.actions);

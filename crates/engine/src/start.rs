@@ -144,7 +144,7 @@ impl Engine {
         // After the store: an engine that was killed lets go of its port before that.
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
-        let registry = Registry { store: store.clone(), world: config.world.clone() };
+        let registry = Registry::new(store.clone(), config.world.clone());
         let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
         let machine = Machine::read(config.home.root());
         bootstrap::ensure(&registry, &config.node, &machine).await?;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::value::MapDeserializer;
+use serde_json::Value;
 use windlass_apiserver::kind::Kind;
 use windlass_apiserver::registry::Object;
-use windlass_control::view::{Job, JobSpec, JobStatus, Meta, Pod, PodSpec, PodStatus};
+use windlass_control::view::{Job, JobSpec, JobStatus, Meta, Pod, PodSpec, PodStatus, Template};
 
 use crate::cache::Held;
 
@@ -70,7 +72,12 @@ fn pod_status(object: &Object) -> PodStatus {
 }
 
 fn job_spec(object: &Object) -> JobSpec {
-    JobSpec::deserialize(object.spec()).unwrap_or_default()
+    let Value::Object(fields) = object.spec() else { return JobSpec::default() };
+    // The template is not read: the view shares it with the object.
+    let fields = fields.iter().filter(|(name, _)| *name != "template");
+    let fields = MapDeserializer::<_, serde_json::Error>::new(fields.map(|(name, value)| (&**name, value)));
+    let spec = JobSpec::deserialize(fields).unwrap_or_default();
+    JobSpec { template: Template::of(object.shared_spec()), ..spec }
 }
 
 fn job_status(object: &Object) -> JobStatus {

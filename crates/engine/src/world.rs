@@ -34,7 +34,8 @@ pub(crate) fn rfc3339(now: Timestamp) -> String {
 pub(crate) fn hex(world: &dyn World, count: usize) -> String {
     let mut bytes = vec![0u8; count];
     world.random(&mut bytes);
-    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// Waits until a time of the world's clock; for ever if there is none.

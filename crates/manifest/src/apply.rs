@@ -27,6 +27,13 @@ fn job_edit(job: &mut Value, change: &JobEdit, problems: &mut Problems) {
                 Ok(())
             });
         }
+        JobEdit::Stem(stem) => {
+            return with(job, "metadata", problems, |metadata| {
+                metadata.remove("name");
+                metadata.insert("generateName".into(), stem.as_str().into());
+                Ok(())
+            });
+        }
         JobEdit::Namespace(name) => return set(job, "metadata", "namespace", name.as_str().into(), problems),
         JobEdit::Label(key, value) => return mark(job, "metadata.labels", key, value, problems),
         JobEdit::Annotation(key, value) => return mark(job, "metadata.annotations", key, value, problems),
@@ -123,6 +130,7 @@ fn container_edit(
         container.insert(field.to_owned(), value);
     };
     match change {
+        ContainerEdit::Name(name) => put("name", name.as_str().into()),
         ContainerEdit::Image(image) => put("image", image.as_str().into()),
         ContainerEdit::PullPolicy(policy) => put("imagePullPolicy", policy.as_str().into()),
         ContainerEdit::Command(command) => {

@@ -85,6 +85,8 @@ impl PullPolicy {
 pub enum JobEdit {
     /// `metadata.name`; removes `generateName`.
     Name(String),
+    /// `metadata.generateName`, the readable part of a derived name; removes `name`.
+    Stem(String),
     /// `metadata.namespace`.
     Namespace(String),
     /// One of `metadata.labels`.
@@ -167,6 +169,8 @@ impl RestartPolicy {
 /// What can be changed on a container.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ContainerEdit {
+    /// `name`.
+    Name(String),
     /// `image`.
     Image(String),
     /// `imagePullPolicy`.

@@ -32,6 +32,8 @@ pub const CANCEL: &str = "windlass.dev/cancel";
 pub const BEFORE_CANCEL: &str = "windlass.dev/before-cancel";
 /// Annotation: the name of the job that this one is another try of.
 pub const RETRY_OF: &str = "windlass.dev/retry-of";
+/// Annotation of a pod, before a container's name: what the container used, as the engine tells it.
+pub const USAGE: &str = "usage.windlass.dev/";
 /// The runtime class of host processes.
 pub const HOST_CLASS: &str = "windlass-host";
 /// The image of host processes: only a label for people.

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use crate::Usage;
 
-const PREFIX: &str = "usage.windlass.dev/";
+const PREFIX: &str = crate::marks::USAGE;
 
 /// All pods together; none if none tells.
 pub(crate) fn of_pods(pods: &[Pod]) -> Option<Usage> {

@@ -43,6 +43,16 @@ pub fn is_value(text: &str) -> bool {
         && text.chars().next_back().is_none_or(|c| c.is_ascii_alphanumeric())
 }
 
+/// The label value that is nearest to a text: a `-` for each character that no value has, cut to 63 characters, and
+/// to a letter or digit at both ends. A valid value stays as it is.
+pub fn nearest_value(text: &str) -> String {
+    let keep = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+    let ends = |c: char| !c.is_ascii_alphanumeric();
+    let value: String = text.chars().map(keep).collect();
+    let value: String = value.trim_start_matches(ends).chars().take(MAX_PART).collect();
+    value.trim_end_matches(ends).to_owned()
+}
+
 /// Whether a text is a DNS subdomain (RFC 1123, as Kubernetes reads it).
 pub fn is_subdomain(text: &str) -> bool {
     let part = |part: &str| {

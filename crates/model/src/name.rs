@@ -64,17 +64,8 @@ impl Stem {
     /// `/opt/My_Tool.py` gives `my-tool-py`; what has no usable character gives `job`.
     pub fn of(text: &str) -> Self {
         let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-        let mut stem = String::new();
-        for c in last.chars() {
-            if c.is_ascii_alphanumeric() {
-                stem.push(c.to_ascii_lowercase());
-            } else if !stem.is_empty() && !stem.ends_with('-') {
-                stem.push('-');
-            }
-        }
-        stem.truncate(MAX_LEN - SUFFIX_LEN - 1);
-        let stem = stem.trim_end_matches('-');
-        Stem(if stem.is_empty() { "job".to_owned() } else { stem.to_owned() })
+        let stem = readable(last, MAX_LEN - SUFFIX_LEN - 1);
+        Stem(if stem.is_empty() { "job".to_owned() } else { stem })
     }
 
     /// `stem-xxxxx`: the name of this submission's job. `attempt` counts from 0 and gives other characters
@@ -87,6 +78,22 @@ impl Stem {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What of a text can stand in a job's name, at most `most` characters: letters in lower case and digits, a `-` for
+/// each run of anything else between them. May be empty.
+pub fn readable(text: &str, most: usize) -> String {
+    let mut name = String::new();
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() {
+            name.push(c.to_ascii_lowercase());
+        } else if !name.is_empty() && !name.ends_with('-') {
+            name.push('-');
+        }
+    }
+    name.truncate(most);
+    name.truncate(name.trim_end_matches('-').len());
+    name
 }
 
 /// Five characters that depend on the submission alone, so that who sends it again meets the same name.

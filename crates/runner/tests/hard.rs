@@ -2,9 +2,16 @@
 
 mod common;
 
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
 use common::{Home, ended, ends, is_alive, next, read_fifo, whole};
 use windlass_runner::log::ReadOptions;
 use windlass_runner::runtime::{Ended, Event, Runtime};
+use windlass_runner::shim::ShimRuntime;
+use windlass_runner::testing::shim_argv;
 
 #[tokio::test]
 async fn process_that_fills_its_log_takes_no_more_than_its_limit_and_ends_as_it_would() {
@@ -55,5 +62,70 @@ async fn what_is_deaf_to_a_polite_end_is_killed_with_all_that_it_started() {
     runtime.signal(&key, 9);
     assert_eq!(ended(&ends(&runtime, 1).await["main"]), Ended::Signal(9));
     assert!(!pids.into_iter().any(is_alive));
+    runtime.shutdown(true).await;
+}
+
+/// A program that cannot be executed as long as the file is open here: the kernel waits for the lease to be given back.
+fn leased(path: &Path) -> File {
+    // fcntl(2); libc has no name for it.
+    const F_SETSIG: libc::c_int = 10;
+    std::fs::copy("/bin/true", path).unwrap();
+    let file = File::open(path).unwrap();
+    // SAFETY: both calls take an open descriptor and plain numbers. What is sent when somebody waits is ignored.
+    let done = unsafe {
+        libc::fcntl(file.as_raw_fd(), F_SETSIG, libc::SIGURG);
+        libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_WRLCK)
+    };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    file
+}
+
+#[tokio::test]
+async fn start_that_hangs_in_the_kernel_holds_up_no_end() {
+    let home = Home::new();
+    let runtime = home.connect().await;
+    let program = home.folder.path().join("program");
+    let lease = leased(&program);
+    runtime.start(vec![home.start("hung", &[program.to_str().unwrap()])]);
+    // Each leaves a process behind that nobody but the shim can reap.
+    let orphans = "for n in 1 2 3; do (true &); done; exit 4";
+    runtime.start((0..8).map(|n| home.sh(&n.to_string(), orphans)).collect());
+    let over = ends(&runtime, 8).await;
+    assert!(over.len() == 8 && over.values().all(|event| ended(event) == Ended::Code(4)), "{over:?}");
+    drop(lease);
+    assert_eq!(ended(&ends(&runtime, 1).await["hung"]), Ended::Code(0));
+    runtime.shutdown(true).await;
+}
+
+#[tokio::test]
+async fn shim_whose_disk_is_full_starts_nothing_until_there_is_room() {
+    let home = Home::new();
+    // As a disk that is full: a file may grow to a kilobyte and no further.
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -S -f 2; exec \"$@\"", "sh"].map(OsString::from);
+    let argv = limited.into_iter().chain(shim_argv()).collect();
+    let runtime = ShimRuntime::connect(home.shim(), argv).await.unwrap();
+    runtime.start(vec![home.start("before", &["true"])]);
+    assert_eq!(ended(&ends(&runtime, 1).await["before"]), Ended::Code(0));
+    let names: Vec<_> = (0..30).map(|n| n.to_string()).collect();
+    runtime.start(names.iter().map(|name| home.start(name, &["true"])).collect());
+    // It cannot be started, but it can be ended.
+    runtime.signal(&home.start("7", &[]).key, 9);
+    let event = next(&runtime, |_| true).await;
+    assert!(matches!(&event, Event::Failed { key, .. } if key.container == "7"), "{event:?}");
+    let room = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    let pid = runtime.pid().unwrap().cast_signed();
+    // SAFETY: the limit is a value of this function's; the old one is not asked for.
+    let done = unsafe { libc::prlimit(pid, libc::RLIMIT_FSIZE, &raw const room, std::ptr::null_mut()) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    assert!(ends(&runtime, 29).await.values().all(|event| ended(event) == Ended::Code(0)));
+    runtime.shutdown(true).await;
+    // Nothing of it was lost.
+    let runtime = home.connect().await;
+    assert_eq!(runtime.known().len(), 31);
+    let notes = std::fs::read_to_string(home.shim().join("shim.log")).unwrap();
+    assert!(
+        notes.contains("the ledger cannot be written") && !notes.contains("could not be read"),
+        "{notes}"
+    );
     runtime.shutdown(true).await;
 }

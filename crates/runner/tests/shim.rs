@@ -243,20 +243,22 @@ async fn descendants_end_with_their_run_however_they_hide() {
     let home = Home::new();
     let runtime = home.connect().await;
     let pids = home.folder.path().join("pids");
-    // In the group; in a session of its own; with an empty environment besides; behind an intermediate.
+    // In the group; in a session of its own; with an empty environment besides; behind an intermediate; as a daemon
+    // that keeps nothing.
     let script = format!(
         "p={}; sleep 1000 & echo $! >> $p; \
          setsid sh -c \"echo \\$\\$ >> $p; exec sleep 1000\" & \
          env -i setsid sh -c \"echo \\$\\$ >> $p; exec /usr/bin/env sleep 1000\" & \
          (setsid sh -c \"echo \\$\\$ >> $p; sleep 1000 & echo \\$! >> $p; wait\" >/dev/null 2>&1 &) ; \
-         while [ $(wc -l < $p) -lt 5 ]; do :; done; exit 3",
+         (env -i setsid sh -c \"echo \\$\\$ >> $p; exec /bin/sleep 1000\" >/dev/null 2>&1 </dev/null &) ; \
+         while [ $(wc -l < $p) -lt 6 ]; do :; done; exit 3",
         pids.display()
     );
     runtime.start(vec![home.sh("parent", &script)]);
     assert_eq!(ended(&ends(&runtime, 1).await["parent"]), Ended::Code(3));
     let pids: Vec<i32> =
         std::fs::read_to_string(pids).unwrap().lines().map(|line| line.parse().unwrap()).collect();
-    assert_eq!(pids.len(), 5);
+    assert_eq!(pids.len(), 6);
     assert!(!pids.into_iter().any(is_alive));
     runtime.shutdown(true).await;
 }

@@ -139,7 +139,7 @@ pub struct Change {
     pub key: Key,
     /// The version after it; none when the key was removed.
     pub after: Option<Entry>,
-    /// The version before it; none when the key was made.
+    /// The version before it; none when the key was made, or nobody asked ([`Watch::without_before`](crate::Watch::without_before)).
     pub before: Option<Entry>,
 }
 

@@ -21,6 +21,8 @@ pub struct Watch {
     prefix: String,
     filter: Option<TagFilter>,
     seen: Revision,
+    /// Whether changes tell what was there before.
+    tells_before: bool,
     wake: watch::Receiver<Wake>,
 }
 
@@ -41,7 +43,20 @@ impl Watch {
         if after < oldest {
             return Err(WatchError::Compacted { asked: after, oldest });
         }
-        Ok(Watch { shared: shared.clone(), prefix: prefix.to_owned(), filter, seen: after, wake })
+        Ok(Watch {
+            shared: shared.clone(),
+            prefix: prefix.to_owned(),
+            filter,
+            seen: after,
+            tells_before: true,
+            wake,
+        })
+    }
+
+    /// The same watch for somebody who does not ask what was there before a change: it is not read.
+    #[must_use]
+    pub fn without_before(self) -> Watch {
+        Watch { tells_before: false, ..self }
     }
 
     /// Waits for the next changes: at least one, at most `max` (0 counts as 1). A future that is dropped
@@ -104,7 +119,7 @@ impl Watch {
     fn resolve(&self, revision: Revision, change: &Logged) -> Result<Change, WatchError> {
         let entry = |version| self.shared.entry(&change.key, version).map_err(WatchError::Io);
         let after = change.after.as_ref().map(entry).transpose()?;
-        let before = change.before.as_ref().map(entry).transpose()?;
+        let before = change.before.as_ref().filter(|_| self.tells_before).map(entry).transpose()?;
         Ok(Change { revision, key: change.key.clone(), after, before })
     }
 }

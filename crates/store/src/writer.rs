@@ -43,6 +43,8 @@ struct Waiting {
     /// Bytes that wait or are being written.
     bytes: usize,
     closed: bool,
+    /// Whether the writer sleeps: only then somebody has to wake it.
+    asleep: bool,
     /// With how many transactions the writer wants to be woken.
     wanted: usize,
     /// How many were under way when the writer last looked.
@@ -92,7 +94,8 @@ impl Queue {
         }
         waiting.bytes += pending.bytes;
         waiting.pending.push_back(pending);
-        if waiting.pending.len() >= waiting.wanted {
+        if waiting.asleep && waiting.pending.len() >= waiting.wanted {
+            waiting.asleep = false;
             self.arrived.notify_one();
         }
         Ok(())
@@ -129,7 +132,7 @@ impl Queue {
     fn take(&self) -> Option<Taken> {
         let mut waiting = lock(&self.waiting);
         while waiting.pending.is_empty() && waiting.trims.is_empty() && !waiting.closed {
-            waiting.wanted = 1;
+            (waiting.wanted, waiting.asleep) = (1, true);
             let woken = self.arrived.wait_timeout(waiting, LOOK).unwrap_or_else(PoisonError::into_inner);
             waiting = woken.0;
             if woken.1.timed_out() {
@@ -138,11 +141,12 @@ impl Queue {
         }
         let most = waiting.busy - waiting.busy / 4;
         if waiting.busy >= REGROUP_FROM && (1..most).contains(&waiting.pending.len()) && !waiting.closed {
-            waiting.wanted = most;
+            (waiting.wanted, waiting.asleep) = (most, true);
             let enough = |waiting: &mut Waiting| waiting.pending.len() < waiting.wanted && !waiting.closed;
             let woken = self.arrived.wait_timeout_while(waiting, REGROUP, enough);
             (waiting, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
+        waiting.asleep = false;
         let group = std::mem::take(&mut waiting.pending);
         waiting.busy = group.len();
         let trims = std::mem::take(&mut waiting.trims);

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::Value;
-use windlass_store::Entry;
 
 use super::authorize::Guard;
 use super::body;
@@ -28,10 +27,16 @@ pub(super) async fn create(mut call: Call) -> Answer {
     Guard::of(&call).check(&object)?;
     let registry = &call.app.registry;
     let created = registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
-    warnings.extend((call.kind.warnings)(&created.object));
-    match created.entry {
-        Some(entry) => stored(&call, StatusCode::CREATED, &entry, created.object, &warnings),
-        None => answer(&call, StatusCode::CREATED, created.object, &warnings),
+    warnings.extend_from_slice(&created.warnings);
+    // The stored bytes, where they are what is wanted.
+    match (&created.entry, call.shape()?) {
+        (Some(entry), Shape::Object) => {
+            let bytes = entry.value.bytes().clone();
+            let mut response = respond::bytes(StatusCode::CREATED, "application/json", bytes);
+            respond::warn(response.headers_mut(), &warnings);
+            Ok(response)
+        }
+        _ => answer(&call, StatusCode::CREATED, created.whole(), &warnings),
     }
 }
 
@@ -113,19 +118,6 @@ pub(super) async fn finalize(mut call: Call) -> Answer {
     let stored =
         registry.update(call.kind, call.namespace(), &call.name, Door::Engine, dry_run, change).await?;
     answer(&call, StatusCode::OK, stored, &warnings)
-}
-
-/// An object that was just written, with warnings: the stored bytes where they are what is wanted.
-fn stored(call: &Call, code: StatusCode, entry: &Entry, mut object: Value, warnings: &[String]) -> Answer {
-    let mut response = match call.shape()? {
-        Shape::Object => respond::bytes(code, "application/json", entry.value.bytes().clone()),
-        _ => {
-            meta::set(&mut object, "resourceVersion", entry.modified.0.to_string().into());
-            call.answer(code, object)?
-        }
-    };
-    respond::warn(response.headers_mut(), warnings);
-    Ok(response)
 }
 
 /// An object with warnings.

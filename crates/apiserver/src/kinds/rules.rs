@@ -10,12 +10,13 @@ const NEGATIVE: &str = "must be greater than or equal to 0";
 
 /// The path of a field below.
 pub(super) fn at(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    // Most paths are made and never shown: joined, not formatted.
+    if path.is_empty() { key.to_owned() } else { [path, ".", key].concat() }
 }
 
 /// The path of an entry of a map.
 pub(super) fn entry(path: &str, key: &str) -> String {
-    format!("{path}[{key}]")
+    [path, "[", key, "]"].concat()
 }
 
 /// The path of an item of a list.
@@ -34,6 +35,9 @@ pub(super) fn not_negative(errors: &mut Errors, parent: &Value, path: &str, keys
 
 /// What is wrong with a text, one error for each.
 pub(super) fn wrong(errors: &mut Errors, path: &str, value: impl Into<Value>, wrong: Vec<String>) {
+    if wrong.is_empty() {
+        return;
+    }
     let value = value.into();
     errors.extend(wrong.into_iter().map(|w| FieldError::invalid(path, value.clone(), w)));
 }

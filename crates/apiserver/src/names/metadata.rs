@@ -15,16 +15,19 @@ pub fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Errors {
     let meta = &object["metadata"];
     let mut errors = Errors::new();
     let generate = text(meta, "generateName");
-    errors.extend(all("metadata.generateName", generate, by_rule(rule, generate, true), generate.is_empty()));
+    if !generate.is_empty() {
+        errors.extend(all("metadata.generateName", generate, by_rule(rule, generate, true)));
+    }
     let name = text(meta, "name");
     if name.is_empty() {
         errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+    } else {
+        errors.extend(all("metadata.name", name, by_rule(rule, name, false)));
     }
-    errors.extend(all("metadata.name", name, by_rule(rule, name, false), name.is_empty()));
     let namespace = text(meta, "namespace");
     match (namespaced, namespace) {
         (true, "") => errors.push(FieldError::required("metadata.namespace", "")),
-        (true, name) => errors.extend(all("metadata.namespace", name, dns_label(name), false)),
+        (true, name) => errors.extend(all("metadata.namespace", name, dns_label(name))),
         (false, "") => {}
         (false, _) => errors.push(FieldError::forbidden("metadata.namespace", "not allowed on this type")),
     }
@@ -76,9 +79,9 @@ fn common(meta: &Value) -> Errors {
 pub fn labels(labels: &Value, path: &str) -> Errors {
     let mut errors = Errors::new();
     for (key, value) in map(labels) {
-        errors.extend(all(path, key, qualified_name(key), false));
+        errors.extend(all(path, key, qualified_name(key)));
         let value = value.as_str().unwrap_or("");
-        errors.extend(all(path, value, label_value(value), false));
+        errors.extend(all(path, value, label_value(value)));
     }
     errors
 }
@@ -89,7 +92,7 @@ pub fn annotations(annotations: &Value, path: &str) -> Errors {
     let mut errors = Errors::new();
     let mut size = 0;
     for (key, value) in map(annotations) {
-        errors.extend(all(path, key, qualified_name(&key.to_lowercase()), false));
+        errors.extend(all(path, key, qualified_name(&key.to_lowercase())));
         size += key.len() + value.as_str().map_or(0, str::len);
     }
     if size > ANNOTATIONS_MAX {
@@ -139,7 +142,7 @@ fn finalizers(meta: &Value) -> Errors {
     let mut errors = Errors::new();
     let names: Vec<&str> = list(meta, "finalizers").iter().filter_map(Value::as_str).collect();
     for name in &names {
-        errors.extend(all(path, name, qualified_name(name), false));
+        errors.extend(all(path, name, qualified_name(name)));
     }
     for (i, name) in names.iter().enumerate() {
         // Source: ValidateFinalizerName of pkg/apis/core/validation, which every kind's strategy asks.
@@ -176,8 +179,8 @@ fn no_new_finalizers(new: &Value, old: &Value) -> Option<FieldError> {
 }
 
 /// One error for each thing that is wrong with a text.
-fn all(path: &str, value: &str, wrong: Vec<String>, skip: bool) -> impl Iterator<Item = FieldError> {
-    wrong.into_iter().filter(move |_| !skip).map(move |w| FieldError::invalid(path, value, w))
+fn all(path: &str, value: &str, wrong: Vec<String>) -> impl Iterator<Item = FieldError> {
+    wrong.into_iter().map(move |w| FieldError::invalid(path, value, w))
 }
 
 fn text<'a>(parent: &'a Value, key: &str) -> &'a str {

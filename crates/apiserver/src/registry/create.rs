@@ -3,17 +3,29 @@
 use serde_json::{Value, json};
 use windlass_store::{CommitError, Entry, Expect, Op, Revision, Write};
 
-use super::{ATTEMPTS, Registry, at_revision, commit_error, encode, meta, object_of, read_error};
+use super::{ATTEMPTS, Object, Registry, commit_error, encode, meta, object_of, read_error};
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::{names, schema, world};
 
 /// What a create made.
 pub(crate) struct Created {
-    /// The object, as it was written.
-    pub(crate) object: Value,
+    /// The object, as it was written; it does not know its resource version.
+    pub(crate) object: Object,
+    /// What its writer is warned of.
+    pub(crate) warnings: Vec<String>,
     /// What is stored; nothing if it was only tried.
     pub(crate) entry: Option<Entry>,
+}
+
+impl Created {
+    /// The object with its resource version, if it has one.
+    pub(crate) fn whole(&self) -> Value {
+        match &self.entry {
+            Some(entry) => self.object.clone().at(entry.modified).whole(),
+            None => self.object.whole(),
+        }
+    }
 }
 
 /// A generated name is cut so that it stays a label with its suffix.
@@ -31,10 +43,10 @@ impl Registry {
         dry_run: bool,
     ) -> Result<Value, ApiError> {
         let created = self.create_entry(kind, namespace, object, dry_run).await?;
-        Ok(at_revision(created.object, created.entry.as_ref()))
+        Ok(created.whole())
     }
 
-    /// The same; the answer has what was stored beside the object, which does not know its resource version.
+    /// The same; the answer has what was stored beside the object.
     pub(crate) async fn create_entry(
         &self,
         kind: &'static Kind,
@@ -58,11 +70,12 @@ impl Registry {
                 return Err(ApiError::invalid(&kind.subject(meta::text(&born, "name")), &errors));
             }
             schema::dress(kind.schema, &mut born);
-            match self.store_new(kind, namespace, born, dry_run).await {
+            let warnings = (kind.warnings)(&born);
+            match self.store_new(kind, namespace, born.into(), dry_run).await {
                 Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
                     collisions += 1;
                 }
-                result => return result,
+                result => return result.map(|(object, entry)| Created { object, warnings, entry }),
             }
         }
     }
@@ -135,25 +148,31 @@ impl Registry {
         &self,
         kind: &'static Kind,
         namespace: Option<&str>,
-        object: Value,
+        object: Object,
         dry_run: bool,
-    ) -> Result<Created, ApiError> {
-        let name = meta::text(&object, "name").to_owned();
+    ) -> Result<(Object, Option<Entry>), ApiError> {
+        let name = object.text("name").to_owned();
         let key = kind.key(namespace, &name);
         for _ in 0..ATTEMPTS {
             let mut writes = Vec::with_capacity(2);
             let op = if dry_run {
                 Op::Check
             } else {
-                Op::Put { value: encode::template(&object), tags: encode::tags(kind, &object) }
+                let value = encode::template_of(&object);
+                self.fresh.keep(&object, value.bytes.len());
+                Op::Put { value, tags: encode::tags(kind, &object) }
             };
             writes.push(Write { key: key.as_str().into(), expect: Expect::Absent, op });
             if let Some(namespace) = namespace.filter(|_| kind.namespaced) {
                 let (key, revision) = self.open_namespace(kind, namespace, &name)?;
                 writes.push(Write { key: key.into(), expect: Expect::At(revision), op: Op::Check });
             }
-            match self.store.commit(writes).await {
-                Ok(done) => return Ok(Created { object, entry: done.entries.into_iter().next().flatten() }),
+            let outcome = self.store.commit(writes).await;
+            if outcome.is_err() {
+                self.fresh.forget(object.text("uid"));
+            }
+            match outcome {
+                Ok(done) => return Ok((object, done.entries.into_iter().next().flatten())),
                 Err(CommitError::Conflict { index: 0, .. }) => {
                     return Err(self.in_the_way(kind, namespace, &name));
                 }

@@ -15,7 +15,7 @@ pub(crate) const INDEXED: [&str; 1] = ["l/batch.kubernetes.io/controller-uid"];
 /// The tag of each owner's uid.
 const OWNER: &str = "o";
 /// The tag of an object's uid.
-const UID: &str = "u";
+pub(super) const UID: &str = "u";
 /// The tag of an object that the engine may leave alone ([`Rest`]): until when, in seconds since the epoch, if not for
 /// ever.
 const REST: &str = "z";

@@ -7,6 +7,7 @@ mod admit;
 mod create;
 mod delete;
 mod encode;
+mod fresh;
 pub mod meta;
 mod object;
 mod transaction;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use windlass_store::{CommitError, Entry, ReadError, Store};
 
+use self::fresh::Fresh;
 use crate::error::ApiError;
 use crate::kind::{Kind, Propagation};
 use crate::world::SharedWorld;
@@ -38,6 +40,8 @@ pub struct Registry {
     pub store: Store,
     /// Time and randomness.
     pub world: SharedWorld,
+    /// What requests have just made.
+    fresh: Arc<Fresh>,
 }
 
 /// What an update does to the newest version of an object.
@@ -96,6 +100,19 @@ impl Deleted {
 }
 
 impl Registry {
+    /// A registry over a store.
+    #[must_use]
+    pub fn new(store: Store, world: SharedWorld) -> Registry {
+        Registry { store, world, fresh: Arc::default() }
+    }
+
+    /// The object of an entry that a request has just made, as it was made. It is handed over once, and only for a
+    /// while: otherwise the entry's bytes tell it.
+    #[must_use]
+    pub fn just_made(&self, entry: &Entry) -> Option<Object> {
+        self.fresh.take(entry)
+    }
+
     /// The object, or 404.
     pub fn get(&self, kind: &'static Kind, namespace: Option<&str>, name: &str) -> Result<Value, ApiError> {
         object_of(&self.entry(kind, namespace, name)?)

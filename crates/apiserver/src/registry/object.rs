@@ -28,7 +28,7 @@ pub struct Object {
 /// A spec, with what is made of it once for all objects that have it.
 #[derive(Debug, Default)]
 pub struct Spec {
-    value: Value,
+    value: Arc<Value>,
     json: OnceLock<Vec<u8>>,
     bound: OnceLock<(String, Arc<Spec>)>,
 }
@@ -48,6 +48,11 @@ impl Object {
     #[must_use]
     pub fn spec(&self) -> &Value {
         &self.spec.value
+    }
+    /// The spec, shared with whoever keeps it; null if there is none.
+    #[must_use]
+    pub fn shared_spec(&self) -> Arc<Value> {
+        Arc::clone(&self.spec.value)
     }
     /// The status; null if there is none.
     #[must_use]
@@ -70,9 +75,9 @@ impl Object {
     /// Sets `spec.nodeName`. Objects that shared a spec before share it after.
     pub fn bind(&mut self, node: &str) {
         let (bound_to, bound) = self.spec.bound.get_or_init(|| {
-            let mut spec = self.spec.value.clone();
+            let mut spec = (*self.spec.value).clone();
             spec["nodeName"] = node.into();
-            (node.to_owned(), Arc::new(Spec { value: spec, ..Spec::default() }))
+            (node.to_owned(), Arc::new(Spec { value: Arc::new(spec), ..Spec::default() }))
         });
         if bound_to == node {
             self.spec = Arc::clone(bound);
@@ -102,7 +107,7 @@ impl Object {
         if let (Some(revision), Some(fields)) = (self.revision, metadata.as_object_mut()) {
             fields.insert("resourceVersion".to_owned(), revision.0.to_string().into());
         }
-        for (name, value) in [("metadata", metadata), ("spec", self.spec.value.clone())] {
+        for (name, value) in [("metadata", metadata), ("spec", (*self.spec.value).clone())] {
             if !value.is_null() {
                 map.insert(name.to_owned(), value);
             }
@@ -119,7 +124,7 @@ impl Object {
     /// The spec as compact JSON.
     pub(super) fn spec_json(&self) -> &[u8] {
         // Writing a JSON value into memory cannot fail: its keys are text.
-        self.spec.json.get_or_init(|| serde_json::to_vec(&self.spec.value).unwrap_or_default())
+        self.spec.json.get_or_init(|| serde_json::to_vec(&*self.spec.value).unwrap_or_default())
     }
 }
 
@@ -135,7 +140,7 @@ impl From<Value> for Object {
         Object {
             revision: revision.map(|text| Revision(text.parse().unwrap_or(0))),
             metadata: Arc::new(metadata),
-            spec: Arc::new(Spec { value: spec, ..Spec::default() }),
+            spec: Arc::new(Spec { value: Arc::new(spec), ..Spec::default() }),
             status: Arc::new(status),
             rest: Arc::new(rest),
         }
@@ -178,10 +183,9 @@ impl IndexMut<&str> for Object {
             "metadata" => Arc::make_mut(&mut self.metadata),
             "spec" => {
                 if Arc::get_mut(&mut self.spec).is_none_or(|spec| spec.json.get().is_some()) {
-                    let value = self.spec.value.clone();
-                    self.spec = Arc::new(Spec { value, ..Spec::default() });
+                    self.spec = Arc::new((*self.spec).clone());
                 }
-                &mut Arc::make_mut(&mut self.spec).value
+                Arc::make_mut(&mut Arc::make_mut(&mut self.spec).value)
             }
             "status" => Arc::make_mut(&mut self.status),
             other => Arc::make_mut(&mut self.rest).entry(other).or_insert(Value::Null),
@@ -192,7 +196,7 @@ impl IndexMut<&str> for Object {
 impl Clone for Spec {
     /// A copy to be changed: nothing is known of it yet.
     fn clone(&self) -> Spec {
-        Spec { value: self.value.clone(), ..Spec::default() }
+        Spec { value: Arc::clone(&self.value), ..Spec::default() }
     }
 }
 

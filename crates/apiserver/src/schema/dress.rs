@@ -14,8 +14,10 @@ pub(super) fn dress(shape: &'static Type, map: &mut Map<String, Value>) {
         }
     }
     for field in &shape.fields {
-        if let Some(value) = always(field)
+        // Made only where it is missing: of a struct that is a tree.
+        if may_be_missed(field)
             && !map.contains_key(field.json)
+            && let Some(value) = always(field)
         {
             map.insert(field.json.to_owned(), value);
         }
@@ -38,9 +40,21 @@ fn inside(shape: &'static Shape, value: &mut Value) {
     }
 }
 
+/// Whether [`always`] may have something for a field.
+fn may_be_missed(field: &Field) -> bool {
+    if field.pointer || field.omitzero {
+        return false;
+    }
+    match field.shape {
+        Shape::Ref(_) => true,
+        Shape::Scalar(Scalar::Time | Scalar::MicroTime | Scalar::Quantity | Scalar::IntOrString, _) => true,
+        _ => !field.omitempty,
+    }
+}
+
 /// What is written for a field that is not there; none if it is left out.
 fn always(field: &'static Field) -> Option<Value> {
-    if field.pointer || field.omitzero {
+    if !may_be_missed(field) {
         return None;
     }
     match &field.shape {

@@ -108,7 +108,7 @@ impl Api {
             new_id: "test".to_owned(),
             indexed: indexed_tags(),
         };
-        let registry = Registry { store: Store::memory(options), world: world.clone() };
+        let registry = Registry::new(Store::memory(options), world.clone());
         let namespaces = kind("v1", "Namespace");
         let default = json!({"metadata": {"name": "default"}});
         registry.create(namespaces, None, default, false).await.unwrap();

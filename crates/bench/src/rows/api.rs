@@ -1,4 +1,8 @@
 //! The API: creates beside a route that stores nothing, and how soon many watchers hear of a write.
+//!
+//! Both routes are asked in the same way: bodies that were made before, connections that are open, answers read as text.
+//! What a client makes of objects is not the server's. The yardstick begins when the controllers are done with the
+//! creates before it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,23 +13,38 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, PropagationPolicy, WatchEvent, WatchParams};
+use kube::runtime::wait::await_condition;
 use tokio::sync::mpsc;
 
 use super::pods::{CONNECTIONS, PATIENCE};
-use super::{Row, Sizes, job};
+use super::{Row, Sizes, cpu_table, job, table};
+use crate::cpu::Cpu;
 use crate::subject::Subject;
 
 /// A route that authenticates, reads a body and answers it, and touches no store.
 const TRIVIAL: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const REVIEW: &str = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
+/// How many answers of the trivial route for each create: it is so quick that as many would take no time to measure.
+const YARDSTICK: usize = 4;
+/// Where Jobs are created.
+const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 
-pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Row>> {
+/// Takes the figures; returns the tables as text.
+pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<String>> {
     let mut creates = Row::new("API creates of suspended Jobs, 32 in flight, TLS", "/s", "≥ 0.5");
     let clients: Vec<kube::Client> =
         futures::stream::iter(0..CONNECTIONS).then(|_| subject.client()).try_collect().await?;
+    let engine = subject.engine_pid()?;
+    let reviews = vec![REVIEW.as_bytes().to_vec(); YARDSTICK * sizes.creates];
+    let mut parts = Vec::new();
+    rate(&clients, TRIVIAL, &reviews[..CONNECTIONS]).await?;
     for run in 0..sizes.runs {
-        let created = rate(&clients, sizes.creates, |client, n| create(client, run, n)).await?;
-        let answered = rate(&clients, sizes.creates, |client, _| review(client)).await?;
+        let bodies: Vec<Vec<u8>> = (0..sizes.creates).map(|n| held(run, n)).collect::<Result<_>>()?;
+        let before = Cpu::read(engine, subject.home.path())?.with_client()?;
+        let created = rate(&clients, JOBS, &bodies).await?;
+        settled(&clients[0], run, sizes.creates).await?;
+        parts = Cpu::read(engine, subject.home.path())?.with_client()?.per_pod(&before, sizes.creates);
+        let answered = rate(&clients, TRIVIAL, &reviews).await?;
         creates.push(created, answered);
         clean(&clients[0]).await?;
     }
@@ -38,46 +57,58 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Row>
         latency.alone(at(99));
         middle.alone(at(50));
     }
-    Ok(vec![creates, latency, middle])
+    Ok(vec![table(&[creates, latency, middle])?, cpu_table("CPU of a create by part", &parts)?])
 }
 
-/// Requests a second, one after another on each of the connections.
+/// Answers a second to these bodies, sent one after another on each of the connections.
 #[expect(clippy::disallowed_methods, reason = "this program measures time")]
-async fn rate<F: Future<Output = Result<()>>>(
-    clients: &[kube::Client],
-    count: usize,
-    request: impl Fn(kube::Client, usize) -> F + Copy,
-) -> Result<f64> {
-    let each = count / clients.len();
+async fn rate(clients: &[kube::Client], path: &str, bodies: &[Vec<u8>]) -> Result<f64> {
+    let share = bodies.len().div_ceil(clients.len());
     let began = Instant::now();
-    let connection = |(at, client): (usize, &kube::Client)| {
-        let client = client.clone();
+    let connection = |(client, bodies): (&kube::Client, &[Vec<u8>])| {
+        let (client, bodies) = (client.clone(), bodies.to_vec());
         async move {
-            for n in 0..each {
-                request(client.clone(), at * each + n).await?;
+            for body in bodies {
+                let request = http::Request::post(path)
+                    .header(http::header::CONTENT_TYPE, "application/json")
+                    .body(body)?;
+                client.request_text(request).await.with_context(|| path.to_owned())?;
             }
             anyhow::Ok(())
         }
     };
-    let all = futures::stream::iter(clients.iter().enumerate().map(connection));
+    let all = futures::stream::iter(clients.iter().zip(bodies.chunks(share)).map(connection));
     all.buffer_unordered(clients.len()).try_collect::<()>().await?;
-    Ok((each * clients.len()) as f64 / began.elapsed().as_secs_f64())
+    Ok(bodies.len() as f64 / began.elapsed().as_secs_f64())
 }
 
-async fn create(client: kube::Client, run: usize, n: usize) -> Result<()> {
-    let mut job = job(&format!("held-{run}-{n}"), 1, 1, &["/bin/true"])?;
+/// The name of a Job of a run.
+fn name(run: usize, n: usize) -> String {
+    format!("held-{run}-{n}")
+}
+
+/// A suspended Job as a client sends it.
+fn held(run: usize, n: usize) -> Result<Vec<u8>> {
+    let mut job = job(&name(run, n), 1, 1, &["/bin/true"])?;
     if let Some(spec) = &mut job.spec {
         spec.suspend = Some(true);
     }
-    Api::<Job>::default_namespaced(client).create(&PostParams::default(), &job).await?;
-    Ok(())
+    Ok(serde_json::to_vec(&job)?)
 }
 
-async fn review(client: kube::Client) -> Result<()> {
-    let request = http::Request::post(TRIVIAL)
-        .header(http::header::CONTENT_TYPE, "application/json")
-        .body(REVIEW.as_bytes().to_vec())?;
-    client.request_text(request).await.context("the route that the creates are compared with")?;
+/// Waits until the controllers have said of the last Job of each connection that it is suspended.
+async fn settled(client: &kube::Client, run: usize, count: usize) -> Result<()> {
+    let jobs: Api<Job> = Api::default_namespaced(client.clone());
+    let is_held = |job: Option<&Job>| {
+        let conditions = job.and_then(|job| job.status.as_ref()?.conditions.as_deref());
+        conditions.unwrap_or_default().iter().any(|condition| condition.type_ == "Suspended")
+    };
+    let share = count.div_ceil(CONNECTIONS);
+    for n in (0..count).step_by(share) {
+        let name = name(run, count.min(n + share) - 1);
+        let held = await_condition(jobs.clone(), &name, is_held);
+        tokio::time::timeout(PATIENCE, held).await.with_context(|| format!("{name} was not held"))??;
+    }
     Ok(())
 }
 

@@ -57,7 +57,7 @@ impl Sizes {
             yardstick: 500,
             one_shot: Duration::from_secs(1),
             commands: 5,
-            creates: 200,
+            creates: 2_000,
             watchers: 20,
             watched_writes: 10,
             finished: 2_000,
@@ -95,7 +95,7 @@ pub(crate) async fn measure(plan: &Plan, tell: impl Fn(&str)) -> Result<()> {
         let subject = Subject::start(plan.binary.clone()).await?;
         let tables = match group.as_str() {
             "pods" => pods::measure(&subject, &plan.sizes).await,
-            "api" => api::measure(&subject, &plan.sizes).await.and_then(|rows| Ok(vec![table(&rows)?])),
+            "api" => api::measure(&subject, &plan.sizes).await,
             "life" => life::measure(&subject, &plan.sizes).and_then(|rows| Ok(vec![table(&rows)?])),
             "commands" => {
                 commands::measure(&subject, &plan.sizes).await.and_then(|rows| Ok(vec![table(&rows)?]))
@@ -154,6 +154,16 @@ fn job(name: &str, completions: usize, parallelism: usize, argv: &[&str]) -> Res
             }},
         },
     }))?)
+}
+
+/// Microseconds of CPU by part.
+fn cpu_table(title: &str, parts: &[(String, f64)]) -> Result<String> {
+    let mut text = format!("| {title} | µs |\n|---|---|\n");
+    for (part, micros) in parts {
+        writeln!(text, "| {part} | {micros:.0} |")?;
+    }
+    writeln!(text, "| all | {:.0} |", parts.iter().map(|(_, micros)| micros).sum::<f64>())?;
+    Ok(text)
 }
 
 fn table(rows: &[Row]) -> Result<String> {

@@ -1,6 +1,5 @@
 //! Pods through the engine, beside plain processes: no-ops, a line each, one-shot Jobs, the command line.
 
-use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, PropagationPolicy};
 use kube::runtime::wait::{await_condition, conditions};
 
-use super::{Row, Sizes, job, table};
+use super::{Row, Sizes, cpu_table, job, table};
 use crate::cpu::Cpu;
 use crate::subject::Subject;
 use crate::yardstick;
@@ -58,7 +57,10 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
         crowded.push(millis, yardstick::seconds_per_spawn(sizes.yardstick / 4)? * 1e3);
         clean(&jobs, &pods).await?;
     }
-    Ok(vec![table(&[silent, speaking, separate, command, crowded])?, cpu_table(&parts)?])
+    Ok(vec![
+        table(&[silent, speaking, separate, command, crowded])?,
+        cpu_table("CPU of a no-op pod by part", &parts)?,
+    ])
 }
 
 /// Pods a second of one Job, from its creation to its completion.
@@ -155,13 +157,4 @@ async fn clean(jobs: &Api<Job>, pods: &Api<Pod>) -> Result<()> {
         anyhow::Ok(())
     };
     tokio::time::timeout(PATIENCE, gone).await.context("the pods of deleted jobs stayed")?
-}
-
-fn cpu_table(parts: &[(String, f64)]) -> Result<String> {
-    let mut text = String::from("| CPU of a no-op pod by part | µs |\n|---|---|\n");
-    for (part, micros) in parts {
-        writeln!(text, "| {part} | {micros:.0} |")?;
-    }
-    writeln!(text, "| all | {:.0} |", parts.iter().map(|(_, micros)| micros).sum::<f64>())?;
-    Ok(text)
 }

@@ -186,7 +186,12 @@ pub(crate) enum Service {
 /// Makes plain values of clap's.
 pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let low::Global { context, kubeconfig, local, namespace, quiet } = cli.global;
-    let common = Common { flags: Flags { context, kubeconfig, local }, namespace, quiet };
+    let things = match &cli.verb {
+        Verb::Run(args) => args.job.helper.typed(),
+        Verb::Submit(args) => args.job.helper.typed(),
+        _ => None,
+    };
+    let common = Common { flags: Flags { context, kubeconfig, local, things }, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
@@ -214,7 +219,7 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
     if args.job.command.is_empty() {
         return Err(Usage::mistake("run", "there is no command", usage));
     }
-    let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("run", &problems))?;
+    let id = job::id(&args.job).map_err(|problems| wrong("run", &problems))?;
     let env_files = job::env_files(&args.job, env);
     let (request, edits) = job::request(args.job, env).map_err(|problems| wrong("run", &problems))?;
     Ok(RunOptions {
@@ -238,7 +243,7 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
 
 fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
-    let id = job::id(args.job.id.as_deref()).map_err(|problems| wrong("submit", &problems))?;
+    let id = job::id(&args.job).map_err(|problems| wrong("submit", &problems))?;
     let env_files = job::env_files(&args.job, env);
     let work = match args.file {
         None if args.job.command.is_empty() => {
@@ -246,6 +251,13 @@ fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
         }
         None => job::request(args.job, env)
             .map(|(request, edits)| Work::Command(Base::Request(Box::new(request)), edits)),
+        Some(_) if let Some(option) = args.job.helper.typed() => {
+            return Err(Usage::mistake(
+                "submit",
+                &format!("{option} makes a job of its own, beside -f"),
+                usage,
+            ));
+        }
         Some(file) => {
             let payload = match args.job.command.is_empty() {
                 true => Payload::Own,

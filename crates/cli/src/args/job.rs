@@ -7,7 +7,7 @@ use windlass_manifest::{ContainerEdit, Edit, JobEdit, PodEdit};
 use windlass_model::{CompletionMode, JobRequest, Place, Problems, SubmissionId, duration};
 
 use super::low::JobArgs;
-use super::more;
+use super::{helper, more};
 use crate::env::Env;
 use crate::verbs::env_file::EnvFiles;
 
@@ -28,6 +28,9 @@ pub(crate) const EXPORTED: [&str; 11] = [
 
 /// A command's job, and what is changed of it.
 pub(super) fn request(args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<Edit>), Problems> {
+    if args.helper.typed().is_some() {
+        return helper::request(args, env);
+    }
     let mut problems = Problems::new();
     more::check(&args, &mut problems);
     if args.indexed && args.completions.is_none() {
@@ -89,9 +92,10 @@ pub(super) fn edits(args: JobArgs, env: &Env) -> Result<Vec<Edit>, Problems> {
     problems.or(edits)
 }
 
-/// The submission's id, if one was given.
-pub(super) fn id(text: Option<&str>) -> Result<Option<SubmissionId>, Problems> {
-    text.map(SubmissionId::parse).transpose().map_err(Problems::from)
+/// The submission's id, if one was given, by `--id` or by submission-helper's identifier.
+pub(super) fn id(args: &JobArgs) -> Result<Option<SubmissionId>, Problems> {
+    let id = args.id.clone().or_else(|| args.helper.id());
+    id.as_deref().map(SubmissionId::parse).transpose().map_err(Problems::from)
 }
 
 /// A duration of the option `name`.

@@ -84,6 +84,8 @@ pub(crate) struct JobArgs {
     /// With this priority class
     #[arg(long, value_name = "NAME")]
     pub priority_class: Option<String>,
+    #[command(flatten)]
+    pub helper: super::helper::HelperArgs,
     /// Id of the submission: the same id with the same content is one job, however often it is sent
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,

@@ -2,6 +2,7 @@
 //!
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
+mod helper;
 pub(crate) mod high;
 mod job;
 pub(crate) mod low;

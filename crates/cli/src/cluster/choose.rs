@@ -18,6 +18,8 @@ pub(crate) struct Flags {
     pub kubeconfig: Option<PathBuf>,
     /// `--local`
     pub local: bool,
+    /// An option that was typed and names things of a cluster, such as `--k8s-image`.
+    pub things: Option<&'static str>,
 }
 
 /// A cluster, by its address in the user's files.
@@ -59,7 +61,8 @@ pub(crate) struct Choice {
     pub because: Because,
 }
 
-/// Decides, in this order: a flag, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved choice, the embedded engine.
+/// Decides, in this order: a flag, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved choice, with an option that names
+/// things of a cluster the current context of `~/.kube/config`, the embedded engine.
 ///
 /// `own` is the embedded engine's own kubeconfig: whoever points `KUBECONFIG` at it means the engine, running or not.
 pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Path) -> Choice {
@@ -82,9 +85,10 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     if !files.is_empty() {
         return because(context(files, None, own), Because::Variable("KUBECONFIG"));
     }
-    match saved {
-        Some(cluster) => because(cluster.clone(), Because::Saved),
-        None => because(Cluster::Local, Because::Default),
+    match (saved, flags.things) {
+        (Some(cluster), _) => because(cluster.clone(), Because::Saved),
+        (None, Some(option)) => because(context(Vec::new(), None, own), Because::Flag(option)),
+        (None, None) => because(Cluster::Local, Because::Default),
     }
 }
 

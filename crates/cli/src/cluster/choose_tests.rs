@@ -17,7 +17,12 @@ fn named(files: &[&str], name: Option<&str>) -> Cluster {
 }
 
 fn flags(context: Option<&str>, kubeconfig: Option<&str>, local: bool) -> Flags {
-    Flags { context: context.map(str::to_owned), kubeconfig: kubeconfig.map(PathBuf::from), local }
+    Flags {
+        context: context.map(str::to_owned),
+        kubeconfig: kubeconfig.map(PathBuf::from),
+        local,
+        things: None,
+    }
 }
 
 #[track_caller]
@@ -95,4 +100,14 @@ fn the_engines_own_kubeconfig_means_the_engine() {
 fn default_kubeconfig_and_in_cluster_credentials_are_never_taken_by_themselves() {
     let vars = [("HOME", "/home/me"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
     check(&Flags::default(), &vars, None, Cluster::Local, Because::Default);
+}
+
+#[test]
+fn option_that_names_things_of_a_cluster_means_the_usual_kubeconfig_unless_something_else_was_said() {
+    let things = Flags { things: Some("--k8s-image"), ..Flags::default() };
+    check(&things, &[], None, named(&[], None), Because::Flag("--k8s-image"));
+    check(&things, &[("KUBECONFIG", "/k")], None, named(&["/k"], None), Because::Variable("KUBECONFIG"));
+    check(&things, &[], Some(&Cluster::Local), Cluster::Local, Because::Saved);
+    let local = Flags { local: true, ..things };
+    check(&local, &[], None, Cluster::Local, Because::Flag("--local"));
 }

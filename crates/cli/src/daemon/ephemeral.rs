@@ -35,7 +35,8 @@ pub(crate) struct Owned {
 
 /// Makes a home for this process, and removes those whose owners are gone.
 pub(crate) fn make(env: &Env) -> Outcome<Owned> {
-    let parent = PathBuf::from(env.get("TMPDIR").unwrap_or("/tmp"));
+    // The engine has another working directory.
+    let parent = env.absolute(PathBuf::from(env.get("TMPDIR").unwrap_or("/tmp")));
     sweep(&parent);
     let fault = |error: &dyn std::fmt::Display| {
         Failure::new(parent.display().to_string(), error).way_out("set TMPDIR to a directory of a local disk")

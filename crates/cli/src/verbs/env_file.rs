@@ -63,11 +63,10 @@ fn parse(text: &str, file: &str, env: &Env) -> Outcome<Vec<(String, String)>> {
                 variables.extend(env.vars.get(name).map(|value| (name.to_owned(), value.clone())));
             }
             _ => {
-                return Err(Failure::new(
-                    format!("--env-file {file}:{number}"),
-                    format!("{line:?} sets no variable"),
-                )
-                .way_out("write NAME=VALUE"));
+                // The line may hold a secret, and what is said here is kept by others.
+                let failure = Failure::new(format!("--env-file {file}:{number}"), "sets no variable");
+                let shell = if line.starts_with("export ") { ", without `export`" } else { "" };
+                return Err(failure.way_out(format!("write NAME=VALUE{shell}")));
             }
         }
     }
@@ -95,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_bad_line_is_named_with_its_place() {
-        let error = parse("A=1\nexport B=2\n", "vars", &Env::default()).unwrap_err().to_string();
-        assert!(error.contains("vars:2"), "{error}");
+        let error = parse("A=1\nexport B=s3cret\n", "vars", &Env::default()).unwrap_err().to_string();
+        assert!(error.contains("vars:2") && error.contains("without `export`"), "{error}");
+        assert!(!error.contains("s3cret"), "a value may be a secret: {error}");
     }
 }

@@ -23,6 +23,7 @@ pub(crate) mod why;
 
 mod claims;
 mod ephemeral;
+mod follower;
 mod forward;
 mod install;
 mod interrupt;

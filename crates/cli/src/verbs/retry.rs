@@ -1,5 +1,6 @@
 //! `windlass retry`: submit jobs that have ended again, as new jobs.
 
+use k8s_openapi::api::batch::v1::Job;
 use serde_json::Value;
 use windlass::manifest::{Edit, JobEdit, again, make, marks};
 use windlass::{JobView, SubmitOptions};
@@ -24,6 +25,10 @@ pub(crate) async fn run(options: &Retry, call: Call<'_>) -> Outcome {
                 Failure::new(&name, "has not ended").way_out(format!("`windlass cancel {name}` ends it"))
             );
         }
+        if reads_stdin(&view.job) {
+            let failure = Failure::new(&name, "was given stdin when it was submitted, which is kept nowhere");
+            return Err(failure.way_out("submit it as it was submitted then: `... | windlass run -- ...`"));
+        }
         // Of many, those that succeeded need no second time.
         let all = options.which.selector.is_none();
         if all || view.status.exit_code != Some(0) {
@@ -42,6 +47,12 @@ pub(crate) async fn run(options: &Retry, call: Call<'_>) -> Outcome {
     }
     let ends = wait::all(&names, &session.manager, None, session.notes).await?;
     Ok(wait::code(&ends))
+}
+
+/// Whether a process of the job would wait for somebody to write to it.
+fn reads_stdin(job: &Job) -> bool {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    pod.is_some_and(|pod| pod.containers.iter().any(|container| container.stdin == Some(true)))
 }
 
 async fn submit(view: &JobView, session: &Session, call: Call<'_>) -> Outcome<String> {

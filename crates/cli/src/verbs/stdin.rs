@@ -10,10 +10,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{major, minor};
 use serde_json::Value;
+use tokio::sync::watch;
 use windlass::manifest::{ContainerEdit, Edit, Manifest};
 use windlass::{JobManager, StdinEnd, Submitted};
 
-use super::terminal;
+use super::terminal::{self, Shown};
 use crate::args::high::{PassStdin, RunOptions};
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
@@ -147,7 +148,13 @@ impl Stdio {
     }
 
     /// Begins to pass it on; `None` if there is nothing to do.
-    pub(super) fn pass(self, manager: &JobManager, submitted: &Submitted, notes: Notes) -> Option<Passing> {
+    pub(super) fn pass(
+        self,
+        manager: &JobManager,
+        submitted: &Submitted,
+        notes: Notes,
+        show: watch::Sender<Shown>,
+    ) -> Option<Passing> {
         if self != Stdio::Nothing && !submitted.created {
             notes.say(&format!("{} was submitted before: stdin is not passed on again", submitted.name));
             return None;
@@ -159,9 +166,9 @@ impl Stdio {
                 let end = manager.pass_stdin(&submitted, &mut reader()?).await;
                 end.map(Passed::Bytes).map_err(Failure::from)
             })),
-            Stdio::Terminal { stdin } => Some(Box::pin(async move {
-                terminal::show(&manager, &submitted, stdin, notes).await.map(Passed::Terminal)
-            })),
+            Stdio::Terminal { stdin } => {
+                Some(Box::pin(async move { terminal::show(&manager, &submitted, stdin, notes, show).await }))
+            }
         }
     }
 }
@@ -176,6 +183,8 @@ pub(super) enum Passed {
     Bytes(StdinEnd),
     /// A terminal, and whether anything of it was shown.
     Terminal(bool),
+    /// A terminal that was shown, and cannot be reached any more.
+    TerminalLost(Failure),
 }
 
 impl Passed {
@@ -189,7 +198,9 @@ impl Passed {
             Passed::Bytes(StdinEnd::Unreadable { sent, message }) => {
                 Some(format!("its stdin could not be read on after {sent} bytes: {message}"))
             }
-            Passed::Bytes(StdinEnd::Delivered | StdinEnd::NotWanted) | Passed::Terminal(_) => None,
+            Passed::Bytes(StdinEnd::Delivered | StdinEnd::NotWanted)
+            | Passed::Terminal(_)
+            | Passed::TerminalLost(_) => None,
         }
     }
 }

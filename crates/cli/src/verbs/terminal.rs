@@ -13,48 +13,107 @@ use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use windlass::{AttachEvent, AttachInput, AttachOutput, AttachTo, Attachment, JobManager, Submitted};
 
+use super::stdin::Passed;
+use crate::clock;
 use crate::fail::{Failure, Outcome};
 use crate::out::{self, Notes};
 
-/// How often a lost connection is made again.
+/// How often in a row a lost connection is made again.
 const AGAIN: u32 = 20;
 /// The pause before that.
 const PAUSE: Duration = Duration::from_millis(500);
+/// A connection that lived so long was a good one.
+const LIVED: Duration = Duration::from_secs(10);
 /// How much is typed or pasted at once, in bytes.
 const CHUNK: usize = 4 << 10;
 
-/// Shows a job's terminal until its end; whether anything was shown. A lost connection is made again.
+/// What of a job's terminal was shown here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// How often something was written.
+    pub(super) writes: u64,
+    /// Something is being written: this terminal may be slow, or held.
+    pub(super) is_writing: bool,
+}
+
+/// Ends when nothing more was shown for so long, and nothing is being written.
+pub(super) async fn silent(mut shown: watch::Receiver<Shown>, long: Duration) {
+    loop {
+        let is_writing = shown.borrow_and_update().is_writing;
+        let changed = async {
+            if shown.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        if is_writing {
+            changed.await;
+        } else if tokio::time::timeout(long, changed).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// How often in a row it was tried in vain.
+#[derive(Default)]
+struct Tries(u32);
+
+impl Tries {
+    /// Whether to try again after a connection that lived so long.
+    fn again(&mut self, lived: Duration) -> bool {
+        self.0 = if lived >= LIVED { 1 } else { self.0 + 1 };
+        self.0 < AGAIN
+    }
+}
+
+/// Shows a job's terminal until its end. A lost connection is made again.
+///
+/// # Errors
+/// A terminal that could not be shown at all.
 pub(super) async fn show(
     manager: &JobManager,
     submitted: &Submitted,
     stdin: bool,
     notes: Notes,
-) -> Outcome<bool> {
-    let mut screen = Screen::new(stdin)?;
-    let mut shown = false;
-    for _ in 0..AGAIN {
-        let Some(mut attachment) = manager.attach(submitted, AttachTo::Terminal { stdin }).await? else {
-            return Ok(shown);
+    show: watch::Sender<Shown>,
+) -> Outcome<Passed> {
+    let mut screen = Screen::new(stdin, show)?;
+    let mut was_shown = false;
+    let mut tries = Tries::default();
+    loop {
+        let (begun, mut lived) = (clock::after(Duration::ZERO), Duration::ZERO);
+        let failure = match manager.attach(submitted, AttachTo::Terminal { stdin }).await {
+            Ok(None) => return Ok(Passed::Terminal(was_shown)),
+            Ok(Some(mut attachment)) => {
+                let raw = stdin.then(Raw::enter).transpose()?;
+                let end = screen.serve(&mut attachment, !was_shown).await?;
+                drop(raw);
+                lived = clock::after(Duration::ZERO) - begun;
+                match end {
+                    AttachEvent::Cut(why) => {
+                        was_shown = true;
+                        notes.say(&format!(
+                            "{name}: the connection to its terminal was lost ({why}) and is made again; what it \
+                             showed meanwhile: `windlass logs {name}`",
+                            name = submitted.name
+                        ));
+                    }
+                    AttachEvent::Refused(_) => {}
+                    _ => return Ok(Passed::Terminal(true)),
+                }
+                Failure::new(&submitted.name, "its terminal cannot be reached")
+            }
+            Err(error) if was_shown => error.into(),
+            Err(error) => return Err(error.into()),
         };
-        let raw = stdin.then(Raw::enter).transpose()?;
-        let end = screen.serve(&mut attachment, !shown).await?;
-        drop(raw);
-        shown = true;
-        match end {
-            AttachEvent::Cut(why) => notes.say(&format!(
-                "{}: the connection to its terminal was lost ({why}) and is made again; what it showed meanwhile: \
-                 `windlass logs {}`",
-                submitted.name, submitted.name
-            )),
-            AttachEvent::Refused(_) => shown = false,
-            _ => return Ok(true),
+        match tries.again(lived) {
+            true => tokio::time::sleep(PAUSE).await,
+            false if was_shown => return Ok(Passed::TerminalLost(failure)),
+            false => return Err(failure.way_out("it was cancelled, because nobody could type to it")),
         }
-        tokio::time::sleep(PAUSE).await;
     }
-    let failure = Failure::new(&submitted.name, "its terminal cannot be reached");
-    Err(failure.way_out(format!("the job goes on: `windlass logs -f {}`", submitted.name)))
 }
 
 /// This terminal.
@@ -62,14 +121,15 @@ struct Screen {
     stdout: File,
     keys: Option<File>,
     size: tokio::signal::unix::Signal,
+    shown: watch::Sender<Shown>,
 }
 
 impl Screen {
-    fn new(stdin: bool) -> Outcome<Screen> {
+    fn new(stdin: bool, shown: watch::Sender<Shown>) -> Outcome<Screen> {
         let stdout = std::io::stdout().as_fd().try_clone_to_owned().map_err(|error| out::fault(&error))?;
         let size = signal(SignalKind::window_change()).map_err(|error| Failure::new("signals", error))?;
         let keys = stdin.then(super::stdin::reader).transpose()?;
-        Ok(Screen { stdout: File::from_std(stdout.into()), keys, size })
+        Ok(Screen { stdout: File::from_std(stdout.into()), keys, size, shown })
     }
 
     /// Serves one connection; answers with what ended it.
@@ -133,11 +193,16 @@ impl Screen {
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Outcome<()> {
-        let written = async {
-            self.stdout.write_all(bytes).await?;
-            self.stdout.flush().await
-        };
-        written.await.map_err(|error| out::fault(&error))
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.shown.send_modify(|shown| shown.is_writing = true);
+        let mut written = self.stdout.write_all(bytes).await;
+        if written.is_ok() {
+            written = self.stdout.flush().await;
+        }
+        self.shown.send_modify(|shown| *shown = Shown { writes: shown.writes + 1, is_writing: false });
+        written.map_err(|error| out::fault(&error))
     }
 }
 
@@ -213,4 +278,37 @@ extern "C" fn restore(number: libc::c_int) {
     }
     // SAFETY: raise(3) is safe in a handler; the action was reset when this one began.
     unsafe { libc::raise(number) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_connections_that_fail_in_a_row_are_counted() {
+        let mut tries = Tries::default();
+        assert!((0..1000).all(|_| tries.again(LIVED)), "a session that is cut now and then goes on");
+        let quick = (0..100).take_while(|_| tries.again(Duration::ZERO)).count();
+        assert_eq!(quick, AGAIN as usize - 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_terminal_that_still_shows_something_is_not_silent() {
+        let (show, shown) = watch::channel(Shown::default());
+        let long = Duration::from_secs(2);
+        let begun = clock::after(Duration::ZERO);
+        let busy = async move {
+            for writes in 1..=5 {
+                tokio::time::sleep(long * 3 / 4).await;
+                show.send_replace(Shown { writes, is_writing: false });
+            }
+            show.send_modify(|shown| shown.is_writing = true);
+            tokio::time::sleep(long * 10).await;
+            show.send_modify(|shown| shown.is_writing = false);
+            show
+        };
+        let ((), _show) = tokio::join!(silent(shown, long), busy);
+        let waited = clock::after(Duration::ZERO) - begun;
+        assert_eq!(waited.as_secs_f64().round(), (long * 15 / 4 + long * 11).as_secs_f64().round());
+    }
 }

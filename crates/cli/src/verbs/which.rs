@@ -1,6 +1,8 @@
 //! Which jobs are meant: those that were named, or all with certain labels.
 
-use windlass::{JobManager, ListFilter};
+use std::collections::BTreeSet;
+
+use windlass::{JobManager, ListFilter, StatusPage};
 
 use crate::args::low::Which;
 use crate::fail::{Failure, Outcome};
@@ -28,19 +30,17 @@ pub(super) async fn names(which: &Which, manager: &JobManager, only_ours: bool) 
 
 /// All jobs with these labels.
 async fn selected(labels: &str, manager: &JobManager, only_ours: bool) -> Outcome<Vec<String>> {
-    let mut filter = ListFilter { labels: Some(labels.to_owned()), only_ours, ..ListFilter::default() };
-    let mut names = Vec::new();
-    loop {
-        let page = manager.statuses(&filter).await?;
-        names.extend(page.jobs.into_iter().map(|job| job.name));
-        if names.len() > LIMIT {
-            return Err(Failure::new(format!("-l {labels}"), format!("more than {LIMIT} jobs"))
-                .way_out("narrow the labels"));
-        }
-        filter.continue_token = page.continue_token;
-        if filter.continue_token.is_none() {
-            break;
-        }
+    let filter = ListFilter { labels: Some(labels.to_owned()), only_ours, ..ListFilter::default() };
+    let (mut names, mut known) = (Vec::new(), BTreeSet::new());
+    let read = |page: &StatusPage| {
+        let fresh = page.jobs.iter().map(|job| &job.name).filter(|name| known.insert((*name).clone()));
+        names.extend(fresh.cloned());
+        names.len() <= LIMIT
+    };
+    manager.each_page(filter, read).await?;
+    if names.len() > LIMIT {
+        return Err(Failure::new(format!("-l {labels}"), format!("more than {LIMIT} jobs"))
+            .way_out("narrow the labels"));
     }
     if names.is_empty() {
         let whose = if only_ours { " that Windlass submitted" } else { "" };

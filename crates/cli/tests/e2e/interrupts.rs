@@ -39,6 +39,23 @@ fn ctrl_c_twice_kills_what_ignores_the_first() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_after_ctrl_c_takes_nothing_from_the_grace() {
+    let home = Home::new();
+    let script = "trap 'while ! test -e go; do sleep 0.05; done; echo yes > saved; exit 0' TERM; echo up; \
+                  while :; do sleep 0.05; done";
+    let (mut running, name) = started(&home, &[], script);
+    running.signal(Signal::SIGINT);
+    running.stderr_has("cancelling");
+    running.signal(Signal::SIGHUP);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{ended:?}");
+    assert!(ended.stderr.contains("is being ended"), "{ended:?}");
+    home.write("go", "");
+    assert_eq!(home.windlass(&["wait", &name]).code, Some(130));
+    assert!(home.file("saved").exists());
+}
+
+#[test]
 fn a_lost_terminal_detaches_and_says_how_to_follow() {
     let home = Home::new();
     let (running, name) = started(&home, &[], "echo up; while ! test -e go; do sleep 0.05; done; exit 3");

@@ -8,6 +8,7 @@ mod home;
 mod engine;
 mod ephemeral;
 mod full_disk;
+mod helper;
 mod idle;
 mod interrupts;
 mod jobs;

@@ -10,6 +10,15 @@ use nix::unistd::Pid;
 use crate::home::{Home, Running};
 
 #[test]
+fn what_was_given_stdin_is_not_submitted_again_without_it() {
+    let home = Home::new();
+    let ended =
+        home.script(r#"echo data | "$windlass" run -q --name sorted -- sort && "$windlass" retry sorted"#);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(125), "data\n"), "{ended:?}");
+    assert!(ended.stderr.contains("sorted: was given stdin"), "{ended:?}");
+}
+
+#[test]
 fn piped_bytes_reach_the_command_with_their_end() {
     let home = Home::new();
     let ended = home.script(r#"printf 'a\0b\r\nno end' | "$windlass" run -q -- cat; echo "[$?]""#);

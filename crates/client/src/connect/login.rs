@@ -6,7 +6,9 @@ use kube::config::AuthInfo;
 pub(super) fn words(auth: &AuthInfo, place: &str) -> String {
     if let Some(exec) = &auth.exec {
         let command = exec.command.as_deref().unwrap_or("an exec plugin");
+        // The words that name what it does; from the first option on there may be secrets.
         let arguments = exec.args.iter().flatten().map(String::as_str);
+        let arguments = arguments.take_while(|argument| !argument.starts_with('-'));
         let line: Vec<&str> = std::iter::once(command).chain(arguments).collect();
         return format!("renew the login behind `{}`", line.join(" "));
     }
@@ -45,5 +47,13 @@ mod tests {
             "renew the login behind `aws eks get-token`",
         );
         check("{}", "log in again");
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_named() {
+        check(
+            r#"{"exec":{"command":"kubectl","args":["oidc-login","get-token","--oidc-client-secret=s3cret","-x","s"]}}"#,
+            "renew the login behind `kubectl oidc-login get-token`",
+        );
     }
 }

@@ -147,9 +147,9 @@ impl Cutter {
         self.cursor.clone()
     }
 
-    /// The connection is lost: what is left comes again.
-    pub(crate) fn lost(self) -> Cursor {
-        self.cursor
+    /// How far it is: what is left behind the last whole line comes again.
+    pub(crate) fn cursor(&self) -> Cursor {
+        self.cursor.clone()
     }
 
     fn line(&mut self, line: &[u8], out: &mut Vec<u8>) {

@@ -55,7 +55,7 @@ impl LogOptions {
     }
 
     /// Whether one of the pods, or of those to come, has the container. A cluster may add containers to pods.
-    fn check_container(&self, job: &Job, pods: &[Pod]) -> Result<(), Problem> {
+    pub(crate) fn check_container(&self, job: &Job, pods: &[Pod]) -> Result<(), Problem> {
         let template = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
         let specs = template.into_iter().chain(pods.iter().filter_map(|pod| pod.spec.as_ref()));
         let containers = specs.flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
@@ -115,6 +115,14 @@ pub enum LogEvent {
     StreamsMerged,
 }
 
+impl LogEvent {
+    /// All that there is for a user who may not list the job's pods.
+    pub(crate) fn of_hidden_pods() -> LogEvent {
+        let reason = "the pods of the job may not be read".to_owned();
+        LogEvent::Gap { pod: String::new(), container: String::new(), reason }
+    }
+}
+
 impl JobManager {
     /// The logs of all pods of a job, from the first byte. The stream ends when all is read; with `follow`, when
     /// the job has ended and all is read.
@@ -146,9 +154,7 @@ impl JobManager {
         let job = self.job(name).await?;
         options.check_index(&job)?;
         let Some(pods) = self.readable(self.pods_of(&job).await, name)? else {
-            let reason = "the pods of the job may not be read".to_owned();
-            let gap = LogEvent::Gap { pod: String::new(), container: String::new(), reason };
-            return Ok(stream::iter([Ok(gap)]).boxed());
+            return Ok(stream::iter([Ok(LogEvent::of_hidden_pods())]).boxed());
         };
         options.check_container(&job, &pods)?;
         let mut pump = Pump::new(self, options);

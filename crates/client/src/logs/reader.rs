@@ -1,6 +1,6 @@
 //! Reads one attempt's log, or one of its two streams, to its end: reconnected without loss or repetition.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::{self, Either};
 use http_body_util::BodyExt;
@@ -49,6 +49,9 @@ pub(crate) struct Reader {
     patience: Patience,
     /// How often it was asked in vain for more of a log that goes on.
     vain: u32,
+    /// What the last connection brought behind the last whole line. It comes again if the log is read again.
+    rest: Vec<LogEvent>,
+    begun: Instant,
 }
 
 /// What one connection came to.
@@ -70,7 +73,8 @@ impl Reader {
     ) -> Self {
         let cursor = Cursor::new(options.tail.is_none() && options.since.is_none());
         let patience = Patience::new(limits::STREAM_BUDGET);
-        Reader { manager, target, options, out, state, cursor, patience, vain: 0 }
+        let begun = manager.world.instant();
+        Reader { manager, target, options, out, state, cursor, patience, vain: 0, rest: Vec::new(), begun }
     }
 
     /// Reads to the end.
@@ -81,7 +85,7 @@ impl Reader {
             let previous = match before.attempt.saturating_sub(self.target.attempt) {
                 0 => false,
                 1 => true,
-                _ if was_whole => return Ended::Done,
+                _ if was_whole => return self.done().await,
                 _ => return self.gap("a later attempt has taken its log's place").await,
             };
             let ended = previous || before.ended;
@@ -101,15 +105,16 @@ impl Reader {
                         false => return self.gap(&fault.message).await,
                     }
                 }
-                Err(_) if was_whole => return Ended::Done,
+                Err(_) if was_whole => return self.done().await,
                 Err(fault) => return self.gap(&fault.message).await,
             };
             was_there = true;
-            match self.read(body, follow, ended || !self.options.follow).await {
+            let last = ended || !self.options.follow || before.gone;
+            match self.read(body, follow, last).await {
                 Connection::Unheard => return Ended::Unheard,
-                Connection::Whole if ended || !self.options.follow || before.gone => return Ended::Done,
+                Connection::Whole if last => return Ended::Done,
                 Connection::Whole if self.state.borrow().over && self.state.borrow().gone => {
-                    return Ended::Done;
+                    return self.done().await;
                 }
                 Connection::Whole => {
                     was_whole = true;
@@ -140,7 +145,10 @@ impl Reader {
         if let Some(since) = self.cursor.since() {
             return call.query("sinceTime", &since);
         }
-        let seconds = self.options.since.map(|since| since.as_secs().max(1).to_string());
+        // Of a moment that does not move: the later the question, the longer ago it is.
+        let waited = self.manager.world.instant().saturating_duration_since(self.begun);
+        let waited = waited.as_secs() + u64::from(waited.subsec_nanos() > 0);
+        let seconds = self.options.since.map(|since| (since.as_secs().max(1) + waited).to_string());
         let tail = self.options.tail.map(|lines| lines.to_string());
         call.query_if("sinceSeconds", seconds.as_deref()).query_if("tailLines", tail.as_deref())
     }
@@ -153,6 +161,7 @@ impl Reader {
 
     /// Hands out what a connection brings. `last` says that nothing comes after what the server sends.
     async fn read(&mut self, mut body: Body, follow: bool, last: bool) -> Connection {
+        self.rest.clear();
         let mut cutter = Cutter::new(std::mem::take(&mut self.cursor), self.options.timestamps);
         let mut silence = follow.then(|| self.state.clone());
         let result = loop {
@@ -175,18 +184,30 @@ impl Reader {
                 None => break Connection::Whole,
             }
         };
-        self.cursor = match (&result, last) {
-            (Connection::Whole, true) => {
-                let mut out = Vec::new();
-                let cursor = cutter.finish(&mut out);
-                if !self.say_gaps(&mut cutter).await || !self.send(out).await {
+        self.cursor = cutter.cursor();
+        if let Connection::Whole = result {
+            let mut out = Vec::new();
+            let cursor = cutter.finish(&mut out);
+            self.rest = cutter.gaps().into_iter().map(|reason| self.gap_of(reason)).collect();
+            self.rest.extend(self.chunk(out));
+            if last {
+                self.cursor = cursor;
+                if self.done().await == Ended::Unheard {
                     return Connection::Unheard;
                 }
-                cursor
             }
-            _ => cutter.lost(),
-        };
+        }
         result
+    }
+
+    /// Nothing comes after what the last connection brought.
+    async fn done(&mut self) -> Ended {
+        for event in std::mem::take(&mut self.rest) {
+            if self.out.send(event).await.is_err() {
+                return Ended::Unheard;
+            }
+        }
+        Ended::Done
     }
 
     /// The next bytes. A connection that stays silent long after its container has ended counts as broken.
@@ -231,18 +252,24 @@ impl Reader {
     }
 
     async fn send(&self, bytes: Vec<u8>) -> bool {
-        if bytes.is_empty() {
-            return true;
+        match self.chunk(bytes) {
+            Some(event) => self.out.send(event).await.is_ok(),
+            None => true,
         }
-        let chunk = LogChunk {
+    }
+
+    fn chunk(&self, bytes: Vec<u8>) -> Option<LogEvent> {
+        if bytes.is_empty() {
+            return None;
+        }
+        Some(LogEvent::Chunk(LogChunk {
             pod: self.target.pod.clone(),
             index: self.target.index,
             container: self.target.container.clone(),
             attempt: self.target.attempt,
             stream: self.target.stream.unwrap_or(LogStream::Stdout),
             bytes,
-        };
-        self.out.send(LogEvent::Chunk(chunk)).await.is_ok()
+        }))
     }
 
     async fn gap(&self, reason: &str) -> Ended {
@@ -250,8 +277,12 @@ impl Reader {
     }
 
     async fn say_gap(&self, reason: String) -> bool {
+        self.out.send(self.gap_of(reason)).await.is_ok()
+    }
+
+    fn gap_of(&self, reason: String) -> LogEvent {
         let (pod, container) = (self.target.pod.clone(), self.target.container.clone());
-        self.out.send(LogEvent::Gap { pod, container, reason }).await.is_ok()
+        LogEvent::Gap { pod, container, reason }
     }
 
     /// What the server says is missing.

@@ -193,6 +193,66 @@ async fn pods_that_may_not_be_listed_are_a_gap() {
     server.on(GET_JOB, Reply::Json(200, job(1, complete())));
     server.on(LIST_PODS, refusal(403, "Forbidden", "cannot list pods"));
     assert_eq!(gaps(&read(&server, LogOptions::default()).await).len(), 1);
+    let follow = LogOptions { follow: true, ..LogOptions::default() };
+    assert_eq!(gaps(&read(&server, follow).await).len(), 1, "also to somebody who follows");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pods_of_a_running_job_that_may_not_be_listed_are_a_gap() {
+    let server = Server::new();
+    server.on(GET_JOB, Reply::Json(200, job(1, running())));
+    server.on(LIST_JOBS, list(1, &[job(1, running())]));
+    let (finish, end) = oneshot::channel();
+    server.on(WATCH_JOBS, Reply::Watch(Vec::new(), End::When(end)));
+    server.on(WATCH_JOBS, Reply::Watch(vec![event("MODIFIED", &job(2, complete()))], End::Hang));
+    server.on(LIST_PODS, refusal(403, "Forbidden", "cannot list pods"));
+    let mut events = server.manager().follow("train", LogOptions::default());
+    let (mut finish, mut seen) = (Some(finish), Vec::new());
+    while let Some(event) = events.next().await {
+        if let (Ok(FollowEvent::Log(_)), Some(finish)) = (&event, finish.take()) {
+            finish.send(()).unwrap();
+        }
+        seen.push(event.unwrap());
+    }
+    let gaps = seen.iter().filter(|event| matches!(event, FollowEvent::Log(LogEvent::Gap { .. }))).count();
+    assert_eq!(gaps, 1, "{seen:?}");
+    assert!(matches!(seen.last(), Some(FollowEvent::Ended(outcome)) if outcome.exit.code() == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_last_line_without_an_end_is_handed_out_when_its_pod_is_gone() {
+    let (server, finish) = with_running_job(complete());
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:00Z first\n2026-11-20T10:00:01Z last", End::Close));
+    server.on(STDOUT, refusal(404, "NotFound", "pods \"train-0\" not found"));
+    drop(finish);
+    let options = LogOptions { follow: true, ..LogOptions::default() };
+    let events = read(&server, options).await;
+    assert_eq!(text(&events, LogStream::Stdout), "first\nlast");
+    assert!(gaps(&events).is_empty(), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_had_no_end_yet_is_handed_out_once() {
+    let (server, finish) = with_running_job(complete());
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:00Z begun", End::Close));
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:00Z begun and ended\n", End::Close));
+    drop(finish);
+    let options = LogOptions { follow: true, ..LogOptions::default() };
+    assert_eq!(text(&read(&server, options).await, LogStream::Stdout), "begun and ended\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_that_is_asked_for_does_not_move_with_each_connection() {
+    let server = with_ended_job();
+    server.on(STDOUT, Reply::Lost);
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:00Z x\n", End::Close));
+    server.on(STDERR, Reply::Text("", End::Close));
+    let since = Some(std::time::Duration::from_secs(10));
+    read(&server, LogOptions { since, ..LogOptions::default() }).await;
+    let asked = server.asked(STDOUT);
+    let seconds = |at: usize| asked[at].query["sinceSeconds"].parse::<u64>().unwrap();
+    assert_eq!(asked.len(), 2);
+    assert!(seconds(0) == 10 && seconds(1) > 10, "the same moment is longer ago now");
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,7 +300,10 @@ async fn what_the_job_cannot_have_is_an_error() {
     let container = LogOptions { container: Some("sidecar".into()), ..LogOptions::default() };
     let index = LogOptions { index: Some(3), ..LogOptions::default() };
     for (options, text) in [(container, "no container \"sidecar\"; it has main"), (index, "not Indexed")] {
-        let events: Vec<_> = server.manager().logs("train", options).collect().await;
+        let events: Vec<_> = server.manager().logs("train", options.clone()).collect().await;
+        assert!(matches!(&events[..], [Err(error)] if error.to_string().contains(text)), "{events:?}");
+        let events: Vec<_> =
+            server.manager().logs("train", LogOptions { follow: true, ..options }).collect().await;
         assert!(matches!(&events[..], [Err(error)] if error.to_string().contains(text)), "{events:?}");
     }
 }

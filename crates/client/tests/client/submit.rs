@@ -263,8 +263,13 @@ async fn a_cluster_that_does_not_answer_is_named() {
     server.on(&format!("POST {JOBS}"), Reply::Lost);
     let error = server.manager().submit(&image_job("train"), &SubmitOptions::default()).await.unwrap_err();
     assert!(
-        matches!(&error, Error::Unreachable { message, .. } if message == "connection refused"),
+        matches!(&error, Error::Uncertain { message, .. } if message == "connection refused"),
         "{error:?}"
     );
-    assert!(error.to_string().starts_with("the test's cluster does not answer"), "{error}");
+    let text = error.to_string();
+    assert!(text.starts_with("the test's cluster does not answer"), "{text}");
+    // It may have been made: what was sent is named, so that it can be looked for, and sent again.
+    let sent = &server.asked(&format!("POST {JOBS}"))[0].body["metadata"];
+    let id = sent["labels"]["windlass.dev/submission"].as_str().unwrap();
+    assert!(text.contains("windlass show train") && text.contains(&format!("--id {id}")), "{text}");
 }

@@ -367,7 +367,7 @@ async fn an_exec_plugin_is_run_again_when_its_token_has_expired() {
     let (seen, error) =
         renewed(&folder, &exec.to_string(), |token| std::fs::write(&file, token).unwrap()).await;
     assert_eq!(seen, ["first", "first", "second", "second", "second"]);
-    assert!(error.to_string().contains("renew the login behind `sh -c"), "{error}");
+    assert!(error.to_string().contains("renew the login behind `sh`"), "{error}");
 }
 
 #[tokio::test]

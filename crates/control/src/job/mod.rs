@@ -35,6 +35,7 @@ pub(crate) use finish::finished_condition;
 pub use finish::is_finished;
 pub use orphan::orphans;
 pub use podspec::owner;
+pub use suspend::is_held;
 
 /// The finalizer that keeps a pod until it is counted.
 pub const TRACKING_FINALIZER: &str = "batch.kubernetes.io/job-tracking";

@@ -2,11 +2,20 @@
 
 use super::finish::ensure;
 use super::{Draft, Event};
-use crate::view::Job;
+use crate::view::{Job, JobStatus};
 
 /// Whether the Job is to be held.
 pub(super) fn is_suspended(job: &Job) -> bool {
     job.spec.suspend == Some(true)
+}
+
+/// Whether all that there is to say of a suspended Job without pods is in this status: asked again with it, the plan
+/// wants nothing until the Job changes.
+#[must_use]
+pub fn is_held(job: &Job, status: &JobStatus) -> bool {
+    let said = |kind: &str| status.conditions.iter().any(|c| c.kind == kind && c.status == "True");
+    let ending = ["FailureTarget", "SuccessCriteriaMet", "Failed", "Complete"];
+    is_suspended(job) && said("Suspended") && !ending.into_iter().any(said)
 }
 
 /// Starts the clock of a Job that runs: at its first start, and anew when it is resumed, so that the time in which it

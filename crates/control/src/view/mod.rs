@@ -1,15 +1,16 @@
 //! Typed views of what the controllers read. Only for reading: objects are JSON, and what no view names is never lost.
 
 mod shared;
+mod template;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 pub use shared::Shared;
+pub use template::Template;
 
 /// `metadata` of any object.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
@@ -122,7 +123,7 @@ pub struct JobSpec {
     /// Which pods are its own.
     pub selector: Option<Selector>,
     /// The pods' template, as it stands: copied, never interpreted beyond `restartPolicy`.
-    pub template: Arc<Value>,
+    pub template: Template,
 }
 
 /// What a failed pod means: the first rule that matches it decides.

@@ -4,6 +4,7 @@
 //! their own. A reader is pure: files, environment and cluster are its caller's.
 
 mod kubernetes;
+pub mod submission_helper;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -55,7 +55,7 @@ pub(super) fn open(base: &Path, number: u64) -> io::Result<Option<Segment>> {
 }
 
 /// The numbers of the segments that there are.
-pub(super) fn list(base: &Path) -> io::Result<BTreeSet<u64>> {
+pub(crate) fn list(base: &Path) -> io::Result<BTreeSet<u64>> {
     let (Some(folder), Some(name)) = (base.parent(), base.file_name().and_then(|name| name.to_str())) else {
         return Ok(BTreeSet::new());
     };

@@ -3,9 +3,12 @@
 //!
 //! A process is reaped only under the lock, after it was seen there: so a pid that is in the table while the
 //! lock is held cannot have been given to another process.
+//!
+//! A start may hang in the kernel (a dead network file system), so nothing that ends ever waits for one.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use jiff::Timestamp;
@@ -55,6 +58,8 @@ pub(crate) struct Children {
     work: Condvar,
     /// A start is over.
     settled: Condvar,
+    /// By spawner: the child that it has made and not written down yet, or 0.
+    made: [Arc<AtomicI32>; SPAWNERS],
     wake: EventFd,
 }
 
@@ -63,9 +68,8 @@ struct State {
     queue: VecDeque<Job>,
     /// Processes that run, by pid.
     pids: BTreeMap<i32, u64>,
-    /// Starts that are being made right now.
-    in_flight: BTreeSet<u64>,
-    starts_begun: u64,
+    /// Children that ended before they were written down; none but those in `made` is looked for here.
+    early: BTreeMap<i32, Exit>,
     starts_ended: u64,
     news: Vec<News>,
     /// Spawners that wait for work, and whether the reaper waits for a start to be over: nobody else is woken.
@@ -89,16 +93,17 @@ impl Children {
             state: Mutex::new(state),
             work: Condvar::new(),
             settled: Condvar::new(),
+            made: Default::default(),
             wake,
         });
-        for _ in 0..SPAWNERS {
-            let children = Arc::clone(&children);
+        for made in &children.made {
+            let (children, made) = (Arc::clone(&children), Arc::clone(made));
             let (tell, told) = mpsc::channel();
             std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
-                match Spawner::new(open_files) {
+                match Spawner::new(Arc::clone(&made), open_files) {
                     Ok(spawner) => {
                         drop(tell);
-                        children.spawn_forever(spawner);
+                        children.spawn_forever(spawner, &made);
                     }
                     // The receiver waits for it.
                     Err(error) => drop(tell.send(error)),
@@ -180,20 +185,32 @@ impl Children {
         state.news.push(news);
     }
 
-    fn spawn_forever(&self, mut spawner: Spawner) {
+    fn spawn_forever(&self, mut spawner: Spawner, made: &AtomicI32) {
         loop {
-            let (job, turn) = self.next_job();
-            let news = spawn_one(&mut spawner, job);
+            let news = spawn_one(&mut spawner, self.next_job());
             let mut state = self.lock();
-            state.in_flight.remove(&turn);
             state.starts_ended += 1;
-            match &news {
+            let over = match &news {
                 News::Started { id, pid, .. } => {
-                    state.pids.insert(*pid, *id);
+                    let (id, pid) = (*id, *pid);
+                    let exit = state.early.remove(&pid);
+                    if exit.is_none() {
+                        state.pids.insert(pid, id);
+                    }
+                    exit.map(|exit| News::Reaped { id, exit })
                 }
-                _ => state.open -= 1,
-            }
+                _ => {
+                    state.open -= 1;
+                    None
+                }
+            };
+            made.store(0, Ordering::Release);
+            // What could not execute its program is nobody's.
+            state.early.retain(|pid, _| self.is_being_made(*pid));
             self.tell(&mut state, news);
+            if let Some(over) = over {
+                self.tell(&mut state, over);
+            }
             let is_wanted = std::mem::take(&mut state.is_reaper_waiting);
             drop(state);
             if is_wanted {
@@ -202,17 +219,19 @@ impl Children {
         }
     }
 
-    fn next_job(&self) -> (Job, u64) {
+    /// Whether a spawner has made this child and has not written it down yet. The kernel says so before the child runs.
+    fn is_being_made(&self, pid: i32) -> bool {
+        self.made.iter().any(|made| made.load(Ordering::Acquire) == pid)
+    }
+
+    fn next_job(&self) -> Job {
         let mut state = self.lock();
         loop {
             if state.open < state.max_open
                 && let Some(job) = state.queue.pop_front()
             {
                 state.open += 1;
-                state.starts_begun += 1;
-                let turn = state.starts_begun;
-                state.in_flight.insert(turn);
-                return (job, turn);
+                return job;
             }
             state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -250,23 +269,17 @@ impl Children {
 
     fn reap(&self, pid: i32) {
         let mut state = self.lock();
-        let begun = state.starts_begun;
-        // A child may end before the thread that started it has written it down.
-        while !state.pids.contains_key(&pid) && state.in_flight.range(..=begun).next().is_some() {
-            state.is_reaper_waiting = true;
-            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
+        let id = state.pids.remove(&pid);
+        let is_early = id.is_none() && self.is_being_made(pid);
+        if id.is_some() || is_early {
+            spawn::kill_group(pid, libc::SIGKILL);
         }
-        let news = match state.pids.remove(&pid) {
-            Some(id) => {
-                spawn::kill_group(pid, libc::SIGKILL);
-                News::Reaped { id, exit: spawn::reap(pid, world::now()) }
-            }
-            None => {
-                spawn::reap(pid, world::now());
-                News::OrphanReaped { pid }
-            }
-        };
-        self.tell(&mut state, news);
+        let exit = spawn::reap(pid, world::now());
+        match id {
+            Some(id) => self.tell(&mut state, News::Reaped { id, exit }),
+            None if is_early => _ = state.early.insert(pid, exit),
+            None => self.tell(&mut state, News::OrphanReaped { pid }),
+        }
     }
 }
 

@@ -26,8 +26,10 @@ pub(crate) fn signal_all(children: &Children, pid: i32, key: &Key, signal: i32) 
 
 /// Kills the orphans of runs whose first process has ended, with everything below them. Answers which were killed.
 ///
-/// An orphan belongs to a run by its process group, its mark, or by holding the run's output.
-pub(crate) fn end_orphans(children: &Children, ending: &[(u64, &Run)]) -> Vec<(u64, i32)> {
+/// An orphan belongs to a run by its process group, its mark, or by holding the run's output. One that has nothing of
+/// these left (`ssh-agent`: a session of its own, other outputs, an environment that cannot be read) can be told from
+/// another run's only when `no_other` run is open: then it belongs to these.
+pub(crate) fn end_orphans(children: &Children, ending: &[(u64, &Run)], no_other: bool) -> Vec<(u64, i32)> {
     if orphans().is_empty() {
         return Vec::new();
     }
@@ -43,6 +45,7 @@ pub(crate) fn end_orphans(children: &Children, ending: &[(u64, &Run)]) -> Vec<(u
                     || mark.as_ref().is_some_and(|mark| *mark == procfs::mark(&run.key))
                     || procfs::writes_to(orphan, &pipe_names(run))
             });
+            let owner = owner.or(ending.first().filter(|_| no_other));
             if let Some((id, _)) = owner {
                 for pid in procfs::tree(orphan) {
                     spawn::kill_one(pid, libc::SIGKILL);

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::wire;
 use crate::runtime::Key;
 
-/// The most guests at once.
-const MAX_GUESTS: usize = 512;
+/// The most guests at once, however many descriptors there are.
+pub(crate) const MAX_GUESTS: usize = 512;
 /// The longest question in bytes: names and uids of Kubernetes are shorter.
 const MAX_QUESTION: usize = 4 << 10;
 
@@ -49,6 +49,7 @@ pub(crate) struct Door {
     listener: UnixListener,
     guests: BTreeMap<u64, Guest>,
     next: u64,
+    max_guests: usize,
 }
 
 /// One who came.
@@ -75,8 +76,8 @@ pub(crate) fn door_path(directory: &File) -> PathBuf {
 }
 
 impl Door {
-    /// Listens in the shim's directory.
-    pub(crate) fn open(directory: &File) -> io::Result<Door> {
+    /// Listens in the shim's directory, and lets so many in at once.
+    pub(crate) fn open(directory: &File, max_guests: usize) -> io::Result<Door> {
         let path = door_path(directory);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -85,7 +86,7 @@ impl Door {
         let listener = UnixListener::bind(&path)?;
         std::fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Door { listener, guests: BTreeMap::new(), next: 0 })
+        Ok(Door { listener, guests: BTreeMap::new(), next: 0, max_guests })
     }
 
     /// Lets one in who is of this user: its number, and what to wait for.
@@ -98,7 +99,7 @@ impl Door {
         }
         stream.set_nonblocking(true)?;
         let mut guest = Guest { stream, said: Vec::new(), run: None };
-        if self.guests.len() >= MAX_GUESTS {
+        if self.guests.len() >= self.max_guests {
             guest.answer(&Answer::Full, None)?;
             return Err(io::Error::other("too many write to containers already"));
         }

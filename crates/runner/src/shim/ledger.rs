@@ -66,7 +66,11 @@ pub(crate) struct Ledger {
     path: PathBuf,
     file: File,
     boot: String,
+    /// What the file does not have yet.
     buffer: Vec<u8>,
+    /// How much of the file is whole records, in bytes.
+    length: u64,
+    is_behind: bool,
     records: usize,
 }
 
@@ -125,15 +129,25 @@ impl Ledger {
             _ => {}
         }
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&fresh)?;
-        let mut ledger =
-            Ledger { path: path.to_owned(), file, boot: boot.to_owned(), buffer: Vec::new(), records: 0 };
-        ledger.put(&Record::Session { version: VERSION, boot: boot.to_owned() });
+        let mut ledger = Ledger::begin(path, file, boot);
         for record in records {
             ledger.put(&record);
         }
-        ledger.flush()?;
+        if let Err(error) = ledger.flush() {
+            // Half of it is of no use, and takes room where there may be none.
+            let _ = std::fs::remove_file(&fresh);
+            return Err(error);
+        }
         std::fs::rename(&fresh, path)?;
         Ok(ledger)
+    }
+
+    fn begin(path: &Path, file: File, boot: &str) -> Ledger {
+        let (path, boot) = (path.to_owned(), boot.to_owned());
+        let mut ledger =
+            Ledger { path, file, boot, buffer: Vec::new(), length: 0, is_behind: false, records: 0 };
+        ledger.put(&Record::Session { version: VERSION, boot: ledger.boot.clone() });
+        ledger
     }
 
     /// Adds a record to the next write.
@@ -143,14 +157,26 @@ impl Ledger {
         }
     }
 
-    /// Writes what was put. Nothing may be reported before this.
+    /// Writes what was put. No start may be made before this; what cannot be written is written with the next.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if self.buffer.is_empty() {
             return Ok(());
         }
         let written = self.file.write_all(&self.buffer);
-        self.buffer.clear();
+        self.is_behind = written.is_err();
+        if written.is_ok() {
+            self.length += self.buffer.len() as u64;
+            self.buffer.clear();
+        } else if self.file.set_len(self.length).is_err() && self.buffer.first() != Some(&b'\n') {
+            // A record that was half written stays; the next one shall not be a part of it.
+            self.buffer.insert(0, b'\n');
+        }
         written
+    }
+
+    /// Whether the file lacks something, because it could not be written.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// Whether most of the file speaks of runs that are forgotten.
@@ -167,5 +193,17 @@ impl Ledger {
     /// Whether the file was taken away (its directory was deleted).
     pub(crate) fn is_unlinked(&self) -> bool {
         self.file.metadata().is_ok_and(|meta| meta.nlink() == 0)
+    }
+
+    /// One that is written to a file of the test's.
+    #[cfg(test)]
+    pub(crate) fn into(file: File) -> Ledger {
+        Ledger::begin(Path::new("nowhere"), file, "boot")
+    }
+
+    /// Its file is another one from here on.
+    #[cfg(test)]
+    pub(crate) fn move_to(&mut self, file: File) {
+        self.file = file;
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Record {
     length: u64,
     /// It ends in the middle of an entry, so nothing may follow in it.
     is_torn: bool,
+    /// It does not say yet what came before it.
+    needs_head: bool,
     /// The sizes of the closed segments that are kept; the last one's number is one less than `number`.
     closed: VecDeque<u64>,
     /// What came, by channel, lost or not.
@@ -63,6 +65,7 @@ impl Record {
             number: 0,
             length: 0,
             is_torn: false,
+            needs_head: false,
             closed: VecDeque::new(),
             came: Default::default(),
             lost: Default::default(),
@@ -97,7 +100,7 @@ impl Record {
     /// The log is complete. Answers its length.
     pub(crate) fn close(&mut self, at: Timestamp) -> u64 {
         // What cannot be told now is told nowhere but in the shim's own log.
-        let _ = self.tell_loss(at);
+        let _ = self.head(at).and_then(|()| self.tell_loss(at));
         if self.file.take().is_some() && self.length >= WORTH_PACKING {
             let _ = self.shut();
         }
@@ -138,7 +141,7 @@ impl Record {
     /// Goes on in a new segment if this one is full.
     fn roll(&mut self, at: Timestamp) -> Result<(), (io::Error, usize)> {
         if self.length < self.segment() && !self.is_torn {
-            return Ok(());
+            return self.head(at);
         }
         let next = self.number + 1;
         let file = open(&segments::plain(&self.path, next)).map_err(|error| (error, 0))?;
@@ -146,13 +149,24 @@ impl Record {
         let _ = self.shut();
         self.closed.push_back(self.length);
         (self.file, self.number, self.length, self.is_torn) = (Some(file), next, 0, false);
+        self.needs_head = true;
         self.drop_oldest();
+        self.head(at)
+    }
+
+    /// Says at the begin of a segment what came before it. What was lost and not told is told in it.
+    fn head(&mut self, at: Timestamp) -> Result<(), (io::Error, usize)> {
+        if !self.needs_head {
+            return Ok(());
+        }
         let mut text = String::new();
         for channel in CHANNELS {
-            let Count { bytes, lines } = self.came[channel as usize];
+            let Count { bytes, lines } = self.came[channel as usize].beyond(self.lost[channel as usize]);
             text += &format!("{at:.9} {} S {bytes} {lines}\n", channel.name());
         }
-        self.write(text.as_bytes()).map_err(|(error, _)| (error, 0))
+        self.write(text.as_bytes()).map_err(|(error, _)| (error, 0))?;
+        self.needs_head = false;
+        Ok(())
     }
 
     /// Closes the present segment, and has it packed.

@@ -36,6 +36,8 @@ const DOOR: u64 = u64::MAX - 3;
 const GUEST: u64 = 1 << 63;
 /// How long the first client may take to come.
 const FIRST_CLIENT: Duration = Duration::from_secs(10);
+/// How often a ledger that could not be written is tried again. What ends meanwhile waits as long at most.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How often a shim without a client looks whether its directory is still there.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// From so many open runs on what happens is taken together: the loop rests a moment between its rounds, which saves
@@ -76,6 +78,8 @@ pub(crate) struct Server {
     is_leaving: bool,
     /// Runs that are not read for a while, by when they are again.
     paced: BTreeSet<(Instant, u64)>,
+    /// Nobody is let in until then.
+    deaf_until: Option<Instant>,
     /// A pipe was found full, or was not read in its turn: its writer waits, so there is no rest.
     is_flooded: bool,
     /// The pipe that was read last.
@@ -122,6 +126,7 @@ impl Server {
             had_client: false,
             is_leaving: false,
             paced: BTreeSet::new(),
+            deaf_until: None,
             is_flooded: false,
             last_read: 0,
         })
@@ -195,7 +200,9 @@ impl Server {
     }
 
     fn timeout(&self) -> EpollTimeout {
-        let left = if self.ending.is_empty() && self.paced.is_empty() {
+        let left = if self.ledger.is_behind() {
+            AGAIN
+        } else if self.is_timeless() {
             match self.client {
                 Some(_) => return EpollTimeout::NONE,
                 None if self.had_client => LOOK_AROUND,
@@ -204,11 +211,16 @@ impl Server {
         } else {
             let now = world::monotonic();
             let times = self.ending.iter().filter_map(|id| self.next_look(*id));
-            let times = times.chain(self.paced.first().map(|(until, _)| *until));
+            let times = times.chain(self.paced.first().map(|(until, _)| *until)).chain(self.deaf_until);
             times.map(|at| at.saturating_duration_since(now)).min().unwrap_or(LOOK_AROUND)
         };
         // Rounded up, so that the time has come when the wait is over.
         EpollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
+    }
+
+    /// Whether nothing has to be done at a certain time.
+    fn is_timeless(&self) -> bool {
+        self.ending.is_empty() && self.paced.is_empty() && self.deaf_until.is_none()
     }
 
     fn next_look(&self, id: u64) -> Option<Instant> {
@@ -224,6 +236,9 @@ impl Server {
             }
             return false;
         }
+        if self.ledger.is_behind() && !self.is_leaving && !self.ledger.is_unlinked() {
+            return false;
+        }
         let came = self.had_client || world::monotonic() - self.begun >= FIRST_CLIENT;
         self.is_leaving || (self.client.is_none() && came)
     }
@@ -231,14 +246,22 @@ impl Server {
 
 impl Server {
     /// Writes the ledger, then acts on it and tells of it.
+    ///
+    /// While it cannot be written nothing is started: a process that no record speaks of could be started twice. What
+    /// has happened is told all the same, because whoever hears it may make room.
     fn commit(&mut self) {
+        let was_behind = self.ledger.is_behind();
         if let Err(error) = self.ledger.flush() {
-            self.note(&format!("the ledger cannot be written: {error}"));
+            if !was_behind {
+                self.note(&format!("the ledger cannot be written: {error}"));
+            }
+            self.fail_held();
+        } else {
+            if self.ledger.is_mostly_dead(self.runs.len()) {
+                self.compact();
+            }
+            self.children.start(std::mem::take(&mut self.jobs));
         }
-        if self.ledger.is_mostly_dead(self.runs.len()) {
-            self.compact();
-        }
-        self.children.start(std::mem::take(&mut self.jobs));
         let events = std::mem::take(&mut self.events);
         let Some(client) = &mut self.client else { return };
         if client.is_greeted() {

@@ -13,7 +13,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use nix::sys::stat::Mode;
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 
-use super::door::Door;
+use super::door::{Door, MAX_GUESTS};
 use super::ledger::{Ledger, Record};
 use super::server::Server;
 use super::{ledger, procfs, recover};
@@ -45,10 +45,11 @@ pub(crate) fn prepare(directory: &Path, open_files: Option<u64>) -> io::Result<O
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let door = Door::open(&handle)?;
+    let (max_open, max_guests) = shares(getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft));
+    let door = Door::open(&handle, max_guests)?;
     let listener = UnixListener::bind(&socket)?;
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-    let mut server = Server::new(listener, door, ledger, notes, lock, max_open(), open_files)?;
+    let mut server = Server::new(listener, door, ledger, notes, lock, max_open, open_files)?;
     server.adopt(known);
     if unreadable > 0 {
         server.note(&format!("{unreadable} lines of the ledger could not be read"));
@@ -119,8 +120,26 @@ fn be_silent() {
     let _ = dup2_stderr(&null);
 }
 
-fn max_open() -> usize {
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-    let runs = soft.saturating_sub(OWN_DESCRIPTORS) / DESCRIPTORS_A_RUN;
-    usize::try_from(runs).unwrap_or(usize::MAX).clamp(1, super::MAX_RUNS)
+/// How many runs may be open, and how many guests may be here at once, with so many descriptors.
+fn shares(descriptors: u64) -> (usize, usize) {
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let guests = count(descriptors / 8).min(MAX_GUESTS);
+    let runs = descriptors.saturating_sub(OWN_DESCRIPTORS + guests as u64) / DESCRIPTORS_A_RUN;
+    (count(runs).clamp(1, super::MAX_RUNS), guests)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_and_guests_together_leave_the_shim_its_own() {
+        for descriptors in [256, 1024, 4096, 1 << 20] {
+            let (runs, guests) = shares(descriptors);
+            let taken = runs as u64 * DESCRIPTORS_A_RUN + guests as u64 + OWN_DESCRIPTORS;
+            assert!(taken <= descriptors && runs > 0 && guests > 0, "{descriptors}: {runs} {guests}");
+        }
+        assert_eq!(shares(1 << 20), (super::super::MAX_RUNS, MAX_GUESTS));
+        assert_eq!(shares(0), (1, 0));
+    }
 }

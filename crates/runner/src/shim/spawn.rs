@@ -8,6 +8,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -42,10 +44,13 @@ pub(crate) struct Spawner {
 impl Spawner {
     /// To be made by the thread that uses it. Children may have `open_files` files open until they ask for more; none:
     /// as many as the shim.
-    pub(crate) fn new(open_files: Option<u64>) -> io::Result<Spawner> {
+    ///
+    /// `made` holds the pid of a child from before its first step on. It is reset when its program cannot be executed;
+    /// otherwise by whoever has written the child down.
+    pub(crate) fn new(made: Arc<AtomicI32>, open_files: Option<u64>) -> io::Result<Spawner> {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let open_files = open_files.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard });
-        Ok(Spawner { launcher: Launcher::new(), null: File::open("/dev/null")?, open_files })
+        Ok(Spawner { launcher: Launcher::new(made), null: File::open("/dev/null")?, open_files })
     }
 
     /// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.

@@ -1,5 +1,8 @@
 //! The parts of the shim that need no process.
 
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -66,6 +69,31 @@ fn ledger_whose_file_was_taken_away_says_so() {
     assert!(!ledger.is_unlinked());
     folder.close().unwrap();
     assert!(ledger.is_unlinked());
+}
+
+#[test]
+fn ledger_on_a_full_disk_keeps_its_records_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger");
+    let open = |path: &Path| File::options().append(true).create(true).open(path).unwrap();
+    let mut ledger = Ledger::into(open(&path));
+    ledger.put(&Record::Asked(key("before")));
+    ledger.flush().unwrap();
+    ledger.move_to(open(Path::new("/dev/full")));
+    for name in ["first", "second"] {
+        ledger.put(&Record::Asked(key(name)));
+        assert_eq!(ledger.flush().unwrap_err().kind(), ErrorKind::StorageFull);
+        assert!(ledger.is_behind());
+    }
+    // What there was room for, where a file cannot be cut back.
+    open(&path).write_all(b"{\"Asked\":{\"pod\"").unwrap();
+    ledger.move_to(open(&path));
+    ledger.put(&Record::Asked(key("third")));
+    ledger.flush().unwrap();
+    assert!(!ledger.is_behind());
+    let (entries, unreadable) = ledger::read(&path).unwrap();
+    let names: Vec<_> = entries.keys().map(|key| key.container.as_str()).collect();
+    assert_eq!((names, unreadable), (vec!["before", "first", "second", "third"], 1));
 }
 
 #[test]

@@ -7,6 +7,8 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
@@ -21,6 +23,8 @@ const DEFAULTED: [c_int; 7] =
 /// A thread's means to start programs. All signals stay blocked in the thread that made it.
 pub(crate) struct Launcher {
     stack: Vec<u8>,
+    /// Where the kernel writes a child's pid before the child runs.
+    made: Arc<AtomicI32>,
 }
 
 /// What is to be executed.
@@ -74,9 +78,9 @@ struct Errand {
 impl Launcher {
     /// Makes the stack, and blocks all signals in this thread: a child begins with what its parent blocks, and none
     /// shall be caught on the shim's behalf.
-    pub(crate) fn new() -> Launcher {
+    pub(crate) fn new(made: Arc<AtomicI32>) -> Launcher {
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
-        Launcher { stack: vec![0; STACK] }
+        Launcher { stack: vec![0; STACK], made }
     }
 
     /// Starts a program in a process group of its own, or with a terminal in a session of its own. Answers its pid; the error is that of the call that failed,
@@ -96,18 +100,20 @@ impl Launcher {
         let end = self.stack.as_mut_ptr_range().end;
         // Stacks grow down, from an address that the ABI wants aligned.
         let top = end.wrapping_sub(end.addr() % 16);
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+        let made = self.made.as_ptr();
         // SAFETY: `top` is the end of memory that is ours alone while this call lasts, and the call lasts until the
-        // child has left the memory (CLONE_VFORK). `errand` and all it points at live as long.
-        let pid = unsafe { libc::clone(child, top.cast(), flags, (&raw mut errand).cast()) };
-        if pid < 0 {
-            return Err(io::Error::last_os_error());
-        }
+        // child has left the memory (CLONE_VFORK). `errand` and all it points at live as long, and so does `made`, an
+        // atomic that the kernel writes whole.
+        let pid = unsafe { libc::clone(child, top.cast(), flags, (&raw mut errand).cast(), made) };
         // SAFETY: the child, which is another process to the compiler, may have written it.
-        match unsafe { (&raw const errand.errno).read_volatile() } {
-            0 => Ok(pid),
-            errno => Err(io::Error::from_raw_os_error(errno)),
-        }
+        let error = match unsafe { (&raw const errand.errno).read_volatile() } {
+            _ if pid < 0 => io::Error::last_os_error(),
+            0 => return Ok(pid),
+            errno => io::Error::from_raw_os_error(errno),
+        };
+        self.made.store(0, Ordering::Release);
+        Err(error)
     }
 }
 

@@ -73,15 +73,18 @@ fn generated_selector(errors: &mut Errors, job: &Value, prefixed: bool) {
         expected.extend([(CONTROLLER_UID, uid), (JOB_NAME, name)]);
     }
     let labels = &spec["template"]["metadata"]["labels"];
+    let path = |key: &str| entry("spec.template.metadata.labels", key);
     for (key, value) in &expected {
-        let path = entry("spec.template.metadata.labels", key);
         match labels.get(key).and_then(Value::as_str) {
-            None => errors.push(FieldError::required(path, format!("must be '{value}'"))),
+            None => errors.push(FieldError::required(path(key), format!("must be '{value}'"))),
             Some(found) if found != *value => {
-                errors.push(FieldError::invalid(path, labels.clone(), format!("must be '{value}'")));
+                errors.push(FieldError::invalid(path(key), labels.clone(), format!("must be '{value}'")));
             }
             Some(_) => {}
         }
+    }
+    if prefixed && is_generated(&spec["selector"], uid) {
+        return;
     }
     let expected: Value = expected.into_iter().map(|(k, v)| (k.to_owned(), json!(v))).collect();
     if selector::matches(&spec["selector"], &expected) == Some(false) {
@@ -90,13 +93,23 @@ fn generated_selector(errors: &mut Errors, job: &Value, prefixed: bool) {
     }
 }
 
+/// Whether a selector is the one that a Job of this uid is given, and no more.
+fn is_generated(selector: &Value, uid: &str) -> bool {
+    let labels = &selector["matchLabels"];
+    let single = |value: &Value| value.as_object().is_some_and(|map| map.len() == 1);
+    single(selector) && single(labels) && labels[CONTROLLER_UID] == uid
+}
+
 /// The pods of an Indexed Job take their host names from the Job's.
 fn hostname(errors: &mut Errors, job: &Value) {
     let spec = &job["spec"];
     let Some(completions) = int(spec, "completions").filter(|c| *c > 0) else { return };
+    if text(spec, "completionMode") != "Indexed" {
+        return;
+    }
     let name = text(&job["metadata"], "name");
     let longest = format!("{name}-{}", completions - 1);
-    if text(spec, "completionMode") == "Indexed" && !names::dns_label(&longest).is_empty() {
+    if !names::dns_label(&longest).is_empty() {
         let detail = format!("will not able to create pod with invalid DNS label: {longest}");
         errors.push(FieldError::invalid("metadata.name", name, detail));
     }

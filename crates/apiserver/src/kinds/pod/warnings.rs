@@ -38,7 +38,7 @@ pub(crate) fn of_spec(spec: &Value, path: &str) -> Vec<String> {
     repeated(&mut warnings, spec, path);
     for (container, path) in containers(spec, path) {
         fractions(&mut warnings, container, &path);
-        hidden_variables(&mut warnings, container, &format!("{path}.env"));
+        hidden_variables(&mut warnings, container, &path);
     }
     ports(&mut warnings, spec, path);
     if int(spec, "terminationGracePeriodSeconds").is_some_and(|s| s < 0) {
@@ -83,7 +83,8 @@ fn matches_none(warnings: &mut Vec<String>, term: &Value, path: &str) {
 
 /// Terms about other pods that match no pod.
 fn terms_of_none(warnings: &mut Vec<String>, spec: &Value, path: &str) {
-    for of in ["podAffinity", "podAntiAffinity"] {
+    let given = ["podAffinity", "podAntiAffinity"].into_iter().filter(|of| is_set(&spec["affinity"], of));
+    for of in given {
         let (affinity, path) = (&spec["affinity"][of], format!("{path}.affinity.{of}"));
         let key = "requiredDuringSchedulingIgnoredDuringExecution";
         for (i, term) in items(affinity, key).iter().enumerate() {
@@ -174,11 +175,13 @@ fn hidden_variables(warnings: &mut Vec<String>, container: &Value, path: &str) {
     let mut seen = BTreeSet::new();
     for (i, variable) in items(container, "env").iter().enumerate() {
         let (name, value) = (text(variable, "name"), text(variable, "value"));
+        if seen.insert(name) {
+            continue;
+        }
         let reference = format!("$({name})");
-        let hides = is_set(variable, "valueFrom") || value == reference || !value.contains(&reference);
-        if !seen.insert(name) && hides {
+        if is_set(variable, "valueFrom") || value == reference || !value.contains(&reference) {
             warnings.push(format!(
-                "{path}[{i}]: hides previous definition of {name:?}, which may be dropped when using apply"
+                "{path}.env[{i}]: hides previous definition of {name:?}, which may be dropped when using apply"
             ));
         }
     }

@@ -53,7 +53,7 @@ proptest! {
             cutter.longest = longest;
             let end = cut.index(bytes.len() + 1);
             bytes[..end].chunks(chunk).for_each(|part| cutter.take(part, &mut out));
-            cursor = cutter.lost();
+            cursor = cutter.cursor();
         }
         let mut cutter = Cutter::new(cursor.clone(), false);
         cutter.longest = longest;
@@ -76,7 +76,7 @@ proptest! {
             let mut cutter = Cutter::new(cursor, false);
             cutter.take(&bytes[..cut.index(bytes.len() + 1)], &mut out);
             prop_assert!(!cutter.is_cut());
-            cursor = cutter.lost();
+            cursor = cutter.cursor();
         }
         let mut cutter = Cutter::new(cursor.clone(), false);
         cutter.take(&sent(&log, cursor.since().as_deref()), &mut out);
@@ -116,11 +116,11 @@ fn gap_that_comes_again_after_a_broken_connection_is_told_once() {
     let mut cutter = Cutter::new(Cursor::default(), false);
     cutter.take(format!("{GAP}{one}").as_bytes(), &mut out);
     assert_eq!(cutter.gaps(), [TOLD]);
-    let mut cutter = Cutter::new(cutter.lost(), false);
+    let mut cutter = Cutter::new(cutter.cursor(), false);
     cutter.take(format!("{GAP}{one}{two}").as_bytes(), &mut out);
     assert_eq!(cutter.gaps(), [""; 0]);
     // A new one, in the place of what was not seen.
-    let mut cutter = Cutter::new(cutter.lost(), false);
+    let mut cutter = Cutter::new(cutter.cursor(), false);
     cutter.take(format!("{GAP}2026-11-20T10:00:09Z nine\n").as_bytes(), &mut out);
     assert_eq!(cutter.gaps(), [TOLD]);
     assert_eq!(out, b"one\ntwo\nnine\n");
@@ -139,7 +139,7 @@ fn a_log_that_was_cut_off_behind_the_cursor_is_noticed() {
     for is_whole in [true, false] {
         let mut cutter = Cutter::new(Cursor::new(is_whole), false);
         cutter.take(b"2026-11-20T10:00:01Z a\n2026-11-20T10:00:02Z b\n", &mut Vec::new());
-        let mut cutter = Cutter::new(cutter.lost(), false);
+        let mut cutter = Cutter::new(cutter.cursor(), false);
         let mut out = Vec::new();
         cutter.take(b"2026-11-20T10:00:07Z f\n2026-11-20T10:00:08Z g\n2026-11-20T10:00:09Z h\n", &mut out);
         assert!(cutter.is_cut(), "{is_whole}");
@@ -151,6 +151,6 @@ fn a_log_that_was_cut_off_behind_the_cursor_is_noticed() {
 fn a_cursor_asks_from_the_whole_second() {
     let mut cutter = Cutter::new(Cursor::default(), false);
     cutter.take(b"2026-11-20T10:00:07.999999999Z a\n", &mut Vec::new());
-    assert_eq!(cutter.lost().since().as_deref(), Some("2026-11-20T10:00:07Z"));
+    assert_eq!(cutter.cursor().since().as_deref(), Some("2026-11-20T10:00:07Z"));
     assert_eq!(Cursor::default().since(), None);
 }

@@ -219,6 +219,28 @@ async fn full_disk_leaves_a_gap_where_it_was() {
 }
 
 #[tokio::test]
+async fn segment_that_began_on_a_full_disk_still_tells_what_went_before_it() {
+    let mut log = Log::new();
+    log.write(1000).unwrap();
+    let last = segments::list(&log.path()).unwrap().last().copied().unwrap();
+    let next = segments::plain(&log.path(), last + 1);
+    symlink("/dev/full", &next).unwrap();
+    while log.write(1).is_ok() {}
+    let before = log.lines - 1;
+    std::fs::remove_file(&next).unwrap();
+    log.write(10).unwrap();
+    // As if its limit had taken them away.
+    (0..=last).for_each(|number| _ = std::fs::remove_file(segments::plain(&log.path(), number)));
+    let full = "the log could not be written: No space left on device (os error 28)]\n";
+    let expected = format!(
+        "{}[windlass: 10 bytes (1 lines) of stdout are missing here: {full}{}",
+        gap(before),
+        lines(before + 1, before + 11)
+    );
+    assert_eq!(log.read(ReadOptions::default()).await, expected);
+}
+
+#[tokio::test]
 async fn full_disk_that_stays_full_loses_the_log_and_nothing_else() {
     let mut log = Log::new();
     symlink("/dev/full", log.path()).unwrap();

@@ -1,13 +1,20 @@
 //! Who writes to the runs: which input a guest gets, and what its going away means.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 
-use super::{GUEST, Server};
+use super::{DOOR, GUEST, LISTENER, Server};
 use crate::runtime::Key;
 use crate::shim::door::{Answer, Heard};
 use crate::shim::run::{Live, Run, State};
+use crate::world;
+
+/// How long nobody is let in after there were no descriptors for it.
+const DEAF: Duration = Duration::from_secs(1);
 
 impl Server {
     pub(super) fn on_door(&mut self) {
@@ -19,7 +26,31 @@ impl Server {
                     self.note(&format!("a guest cannot be waited for: {error}"));
                 }
             }
-            Err(error) => self.note(&format!("a guest was refused: {error}")),
+            Err(error) => {
+                self.note(&format!("a guest was refused: {error}"));
+                self.rest_from_accepting(&error);
+            }
+        }
+    }
+
+    /// Whoever cannot be let in stays at the door, which is then ready all the time: without descriptors or memory it
+    /// is not looked at for a while.
+    pub(super) fn rest_from_accepting(&mut self, error: &io::Error) {
+        let raw = error.raw_os_error().map(Errno::from_raw);
+        if !matches!(raw, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) {
+            return;
+        }
+        let _ = self.epoll.delete(&self.door);
+        let _ = self.epoll.delete(&self.listener);
+        self.deaf_until = Some(world::monotonic() + DEAF);
+    }
+
+    /// Listens again when that while is over.
+    pub(super) fn listen_again(&mut self, now: Instant) {
+        if self.deaf_until.is_some_and(|until| until <= now) {
+            self.deaf_until = None;
+            let _ = self.epoll.add(&self.door, EpollEvent::new(EpollFlags::EPOLLIN, DOOR));
+            let _ = self.epoll.add(&self.listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER));
         }
     }
 

@@ -141,7 +141,7 @@ impl Server {
         }
         let ending: Vec<(u64, &Run)> =
             self.ending.iter().filter_map(|id| Some((*id, self.runs.get(id)?))).collect();
-        let killed = descend::end_orphans(&self.children, &ending);
+        let killed = descend::end_orphans(&self.children, &ending, ending.len() == self.open);
         for (id, pid) in killed {
             if let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id)
                 && let Some(ending) = &mut live.ending
@@ -245,10 +245,11 @@ impl Server {
     }
 
     pub(super) fn on_time(&mut self) {
-        if self.ending.is_empty() && self.paced.is_empty() {
+        if self.is_timeless() {
             return;
         }
         let now = world::monotonic();
+        self.listen_again(now);
         self.resume(now);
         let due: Vec<u64> = self
             .ending

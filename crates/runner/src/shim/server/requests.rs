@@ -15,7 +15,10 @@ use crate::world;
 
 impl Server {
     pub(super) fn on_connect(&mut self) {
-        let Ok((stream, _)) = self.listener.accept() else { return };
+        let stream = match self.listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) => return self.rest_from_accepting(&error),
+        };
         let connection = match Connection::greet(stream) {
             Ok(connection) => connection,
             Err(error) => return self.note(&format!("a connection was refused: {error}")),
@@ -117,6 +120,17 @@ impl Server {
             && !is_repeated
         {
             descend::signal_all(&self.children, live.pid, key, signal);
+        }
+    }
+
+    /// What was not begun, because no record of it could be written, and is not to be begun any more.
+    pub(super) fn fail_held(&mut self) {
+        let is_killed = |job: &Job| {
+            self.runs.get(&job.id).is_some_and(|run| run.signalled & (1 << (libc::SIGKILL - 1)) != 0)
+        };
+        for job in self.jobs.extract_if(.., |job| is_killed(job)).collect::<Vec<_>>() {
+            let message = "it was ended before it started: no record of it could be written".to_owned();
+            self.on_failed(job.id, StartFailure::Other, message, world::now());
         }
     }
 
