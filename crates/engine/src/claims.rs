@@ -2,6 +2,7 @@
 //! which pods use which claims.
 
 use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use windlass_apiserver::kind::Kind;
@@ -11,14 +12,17 @@ use windlass_control::job::Event;
 use windlass_control::schedule;
 use windlass_store::Key;
 
+use crate::cache::Held;
 use crate::draft::Draft;
 use crate::events::Note;
-use crate::pods::is_ended;
+use crate::pods::{is_deleting, is_ended};
 use crate::tick::Tick;
 
 const CLAIMS: &str = "/persistentvolumeclaims/";
 const VOLUMES: &str = "/persistentvolumes/";
 const CLASSES: &str = "/storageclasses.storage.k8s.io/";
+/// How the name of a directory begins whose volume has gone. No object's name begins so.
+const GIVEN_UP: &str = ".gone-";
 const COMPONENT: &str = "persistentvolume-controller";
 
 /// Which objects there are, and who uses which claim.
@@ -70,8 +74,7 @@ impl Tick {
     pub(crate) fn claims_arrive(&mut self, key: &Key, object: &Object) {
         if key.starts_with("/pods/") {
             let named = if is_ended(object) { Vec::new() } else { named(object) };
-            let affected = self.claims.pod(key, named);
-            self.dirty.extend(affected);
+            self.uses(key, named);
             return;
         }
         let Some(keys) = self.claims.kind(key) else { return };
@@ -87,8 +90,7 @@ impl Tick {
     /// Something of them left; `object` is what was known of it.
     pub(crate) fn claims_depart(&mut self, key: &Key) {
         if key.starts_with("/pods/") {
-            let affected = self.claims.pod(key, Vec::new());
-            self.dirty.extend(affected);
+            self.uses(key, Vec::new());
             return;
         }
         let Some(keys) = self.claims.kind(key) else { return };
@@ -98,6 +100,20 @@ impl Tick {
         let others: Vec<Key> = volume_of(object).into_iter().chain(claim_of(object)).collect();
         self.dirty.extend(others);
         self.unblock(key);
+    }
+
+    /// A pod uses these claims from now on, and no others.
+    fn uses(&mut self, key: &Key, named: Vec<Key>) {
+        let ends = named.is_empty();
+        let affected = self.claims.pod(key, named);
+        if ends
+            && affected
+                .iter()
+                .any(|claim| self.cache.held(claim).is_some_and(|held| is_exclusive(&held.object)))
+        {
+            self.unblock(key);
+        }
+        self.dirty.extend(affected);
     }
 
     /// Claims that are not bound may find what they look for now.
@@ -171,7 +187,11 @@ impl Tick {
         let Some(volume) = draft.current(&self.cache, key) else { return };
         let claim = claim_of(volume).and_then(|claim| draft.current(&self.cache, &claim)).map(Object::whole);
         let volume = volume.whole();
-        let plan = claims::volume(&volume, claim.as_ref(), self.world.now());
+        let path = volume["spec"]["hostPath"]["path"].as_str().map(Path::new);
+        let is_ours = path.is_some_and(|path| {
+            path == self.home.volumes().join(volume["metadata"]["name"].as_str().unwrap_or_default())
+        });
+        let plan = claims::volume(&volume, claim.as_ref(), is_ours, self.world.now());
         self.tell(draft, key, plan.events);
         if plan.remove {
             if let Some(path) = volume["spec"]["hostPath"]["path"].as_str() {
@@ -181,6 +201,27 @@ impl Tick {
         } else if let Some(volume) = plan.volume {
             draft.edit(&self.cache, key, |object| *object = volume.into());
         }
+    }
+
+    /// The directory of a volume that has gone. It is renamed at once and removed when there is time: should that not
+    /// come, the next engine knows by its name that it is nobody's. (That no volume names a directory says nothing: those
+    /// with the policy `Retain` are kept without one.)
+    pub(crate) fn give_up_directory(&self, place: &Path) {
+        let name = place.file_name().unwrap_or_default().to_string_lossy();
+        let given_up = place.with_file_name(format!("{GIVEN_UP}{name}"));
+        match std::fs::rename(place, &given_up) {
+            Ok(()) => self.sweeper.remove_directory(given_up),
+            // No pod ever mounted it.
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+            Err(_) => self.sweeper.remove_directory(place.to_owned()),
+        }
+    }
+
+    /// Removes the directories that earlier engines have given up and not removed.
+    pub(crate) fn sweep_directories(&self) {
+        let entries = std::fs::read_dir(self.home.volumes()).into_iter().flatten().flatten();
+        let given_up = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(GIVEN_UP));
+        given_up.for_each(|entry| self.sweeper.remove_directory(entry.path()));
     }
 
     /// Why a pod has to wait for its claims: what to write, or nothing if they are on their way. None if they are bound,
@@ -196,13 +237,21 @@ impl Tick {
             return None;
         }
         let keys = named(pod);
-        let is_bound =
-            |claim: &Key| self.cache.held(claim).is_some_and(|held| held.object.status()["phase"] == "Bound");
-        let waiting: Vec<Key> = keys.into_iter().filter(|claim| !is_bound(claim)).collect();
-        if waiting.is_empty() {
-            return None;
-        }
+        let is_bound = |claim: &Key| {
+            let is_bound = |held: &Held| held.object.status()["phase"] == "Bound";
+            // One that goes takes no new pods, or a stream of them would keep it for ever.
+            let stays = draft.current(&self.cache, claim).is_some_and(|claim| !is_deleting(claim));
+            stays && self.cache.held(claim).is_some_and(is_bound)
+        };
         let namespace = pod.text("namespace").to_owned();
+        let (ready, waiting): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(is_bound);
+        if waiting.is_empty() {
+            if !ready.iter().any(|claim| self.is_taken(draft, claim, key)) {
+                return None;
+            }
+            self.blocked.entry(namespace).or_default().insert(key.clone());
+            return Some(schedule::excluded(pod, self.world.now()));
+        }
         let classes = self.all(draft, &self.claims.classes);
         let is_delayed = |claim: &Key| {
             let claim = draft.current(&self.cache, claim).map(Object::whole);
@@ -218,13 +267,25 @@ impl Tick {
         let why = waiting.iter().find_map(|claim| {
             let name = claim.rsplit('/').next().unwrap_or_default();
             let object = draft.current(&self.cache, claim);
-            if object.is_some_and(|object| self.is_on_its_way(draft, object)) {
+            if object.is_some_and(|claim| !is_deleting(claim) && self.is_on_its_way(draft, claim)) {
                 return None;
             }
             claims::unbound(name, object.map(Object::whole).as_ref(), &classes)
         });
         let pod = draft.current(&self.cache, key)?;
         Some(why.and_then(|why| schedule::unclaimed(pod, &why, self.world.now())))
+    }
+
+    /// Whether a claim is for one pod at a time, and another one that is placed has it.
+    fn is_taken(&self, draft: &Draft, claim: &Key, by: &Key) -> bool {
+        if !self.cache.held(claim).is_some_and(|held| is_exclusive(&held.object)) {
+            return false;
+        }
+        let has_it =
+            |pod: &Object| !is_ended(pod) && !pod.spec()["nodeName"].is_null() && named(pod).contains(claim);
+        let known = self.claims.users.get(claim).into_iter().flatten();
+        let mut others = known.chain(draft.touched("/pods/")).filter(|key| *key != by);
+        others.any(|key| draft.current(&self.cache, key).is_some_and(has_it))
     }
 
     /// Whether this draft makes the volume of a claim.
@@ -257,6 +318,13 @@ impl Tick {
 /// Whether the tick knows all objects of a kind because claims and volumes are planned from them.
 pub(crate) fn is_of_claims(kind: &Kind) -> bool {
     matches!(kind.kind, "PersistentVolume" | "PersistentVolumeClaim" | "StorageClass")
+}
+
+/// Whether only one pod at a time may use a claim.
+fn is_exclusive(claim: &Object) -> bool {
+    claim.spec()["accessModes"]
+        .as_array()
+        .is_some_and(|modes| modes.iter().any(|mode| mode == "ReadWriteOncePod"))
 }
 
 /// The claims that a pod's volumes name.

@@ -1,6 +1,7 @@
 //! What one tick wants to write and then do: edits over the cache, committed together, and their effects.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -17,6 +18,8 @@ use crate::volumes::Furniture;
 #[derive(Default)]
 pub(crate) struct Draft {
     edits: BTreeMap<Key, Edit>,
+    /// About as many bytes as the objects have that it writes.
+    bytes: usize,
     /// Processes to start once the writes are durable.
     pub(crate) starts: Vec<Start>,
     /// Volumes to make before that, by the pod's uid.
@@ -79,6 +82,12 @@ impl Draft {
         self.edits.contains_key(key)
     }
 
+    /// The objects that it touches below a prefix.
+    pub(crate) fn touched(&self, prefix: &str) -> impl Iterator<Item = &Key> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        self.edits.range::<str, _>(from).map(|(key, _)| key).take_while(move |key| key.starts_with(prefix))
+    }
+
     /// Takes back what was to be started or signalled for a pod: it is looked at anew.
     pub(crate) fn reconsider(&mut self, pod: &str) {
         self.starts.retain(|start| start.key.pod != pod);
@@ -92,6 +101,16 @@ impl Draft {
     /// How many objects it touches.
     pub(crate) fn len(&self) -> usize {
         self.edits.len()
+    }
+
+    /// About how many bytes it writes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn add(&mut self, key: Key, edit: Edit) {
+        self.bytes += edit.after.as_ref().map_or(0, Object::weight);
+        self.edits.insert(key, edit);
     }
 
     /// Whether it neither writes nor does anything.
@@ -113,7 +132,7 @@ impl Draft {
             let mut after = object.clone();
             change(&mut after);
             if after != *object {
-                self.edits.insert(key.clone(), Edit::new(kind, Some(object.clone()), Some(after)));
+                self.add(key.clone(), Edit::new(kind, Some(object.clone()), Some(after)));
             }
         }
     }
@@ -129,7 +148,7 @@ impl Draft {
     pub(crate) fn replace(&mut self, kind: &'static Kind, key: &Key, before: Object, after: Object) {
         if before != after {
             self.quiet.remove(key);
-            self.edits.insert(key.clone(), Edit::new(kind, Some(before), Some(after)));
+            self.add(key.clone(), Edit::new(kind, Some(before), Some(after)));
         }
     }
 
@@ -137,7 +156,7 @@ impl Draft {
     pub(crate) fn insert(&mut self, kind: &'static Kind, object: Object) -> Key {
         let namespace = object.metadata()["namespace"].as_str();
         let key: Key = kind.key(namespace, object.text("name")).into();
-        self.edits.insert(key.clone(), Edit::new(kind, None, Some(object)));
+        self.add(key.clone(), Edit::new(kind, None, Some(object)));
         key
     }
 

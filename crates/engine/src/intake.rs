@@ -100,6 +100,7 @@ impl Tick {
         let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
         self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
         self.adopt_volumes();
+        self.sweep_directories();
     }
 
     pub(crate) fn absorb_changes(&mut self, changes: Vec<Change>) {

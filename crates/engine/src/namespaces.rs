@@ -15,8 +15,12 @@ use crate::tick::Tick;
 
 /// Objects of a terminating namespace that one transaction deletes.
 const EMPTIED_AT_ONCE: usize = 200;
-/// When to look again at a namespace that is not yet empty: its pods may need their grace.
+/// When to look again at a namespace that is not yet empty: its pods may need their grace. Each look reads all that is
+/// left, so that one that takes long is looked at the more seldom the longer it takes.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(250);
+const LOOK_AT_LEAST: SignedDuration = SignedDuration::from_secs(5);
+/// The wait is so small a part of the time that it has taken.
+const PART: i32 = 16;
 
 /// What is left of a kind in a namespace, and a batch of the objects themselves.
 type Left = (Remaining, &'static Kind, Vec<(Key, Object)>);
@@ -78,7 +82,9 @@ impl Tick {
         if plan.finalize {
             draft.edit(&self.cache, key, drop_finalizer);
         } else {
-            self.timers.set(key, self.world.now().checked_add(LOOK_AGAIN).ok());
+            let now = self.world.now();
+            let since = held.view.meta().deletion_timestamp.unwrap_or(now);
+            self.timers.set(key, now.checked_add(pause(now.duration_since(since))).ok());
         }
     }
 
@@ -134,11 +140,29 @@ impl Tick {
     }
 }
 
+/// How long to wait for a namespace that has been going for so long.
+fn pause(going: SignedDuration) -> SignedDuration {
+    (going / PART).clamp(LOOK_AGAIN, LOOK_AT_LEAST)
+}
+
 /// Takes `kubernetes` off `spec.finalizers`: the namespace is empty.
 fn drop_finalizer(namespace: &mut Object) {
     if let Some(Value::Array(finalizers)) =
         namespace["spec"].as_object_mut().and_then(|s| s.get_mut("finalizers"))
     {
         finalizers.retain(|finalizer| finalizer != namespace::FINALIZER);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespace_that_takes_long_is_looked_at_seldom() {
+        for (going_ms, pause_ms) in [(-1000, 250), (0, 250), (4000, 250), (16_000, 1000), (3_600_000, 5000)] {
+            let going = SignedDuration::from_millis(going_ms);
+            assert_eq!(pause(going), SignedDuration::from_millis(pause_ms), "{going_ms}");
+        }
     }
 }

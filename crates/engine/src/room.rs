@@ -4,13 +4,14 @@
 
 use serde_json::Value;
 use windlass_apiserver::registry::Object;
-use windlass_control::schedule::{self, Amounts, Decision, Plan, Stand};
+use windlass_control::schedule::{self, Amounts, Decision, Plan, Shortage, Stand};
 use windlass_store::Key;
 
 use crate::draft::Draft;
 use crate::events::Note;
 use crate::pods::{is_deleting, is_ended};
 use crate::tick::Tick;
+use crate::world::rfc3339;
 
 impl Tick {
     /// Binds a pod to the node, lets it wait for room, or says why it cannot come.
@@ -26,11 +27,39 @@ impl Tick {
             }
             Stand::Placed(plan) => {
                 self.room.leave(key);
-                self.room.take(uid(pod), Amounts::requested(&pod["spec"]));
+                let request = Amounts::requested(&pod["spec"]);
+                // Since it came it is counted among those that are here.
+                self.room.free(uid(pod));
+                if let Some(shortage) = self.room.shortage(&request) {
+                    return self.turn_away(draft, key, &shortage);
+                }
+                self.room.take(uid(pod), request);
                 self.scheduled(draft, key, plan);
             }
             Stand::Open(request) => self.enter(draft, key, request),
         }
+    }
+
+    /// Ends a pod that named this node itself and does not fit, as a kubelet does (`rejectPod`).
+    fn turn_away(&mut self, draft: &mut Draft, key: &Key, shortage: &Shortage) {
+        let about = self.about(draft, key);
+        let now = rfc3339(self.world.now());
+        draft.edit(&self.cache, key, |pod| {
+            let status = &mut pod["status"];
+            status["phase"] = "Failed".into();
+            status["reason"] = shortage.reason().into();
+            status["message"] = format!("Pod was rejected: {}", shortage.message()).into();
+            if status["startTime"].is_null() {
+                status["startTime"] = now.into();
+            }
+        });
+        let note = Note {
+            warning: true,
+            reason: shortage.reason(),
+            message: shortage.message(),
+            component: "kubelet",
+        };
+        self.note(draft, &about, &note);
     }
 
     /// A pod that this node may take: once its claims are bound, and there is room.
@@ -56,7 +85,8 @@ impl Tick {
         self.newcomers.push(key.clone());
     }
 
-    /// Places who waits and fits, at most so many, and tells the newcomers that stay outside why. Returns who was placed.
+    /// Places who waits and fits, at most so many, and tells the newcomers that stay outside why. Returns who was placed,
+    /// or has to wait for something else now.
     pub(crate) fn fill(&mut self, draft: &mut Draft, most: usize) -> Vec<Key> {
         let mut placed = Vec::new();
         while placed.len() < most
@@ -64,10 +94,12 @@ impl Tick {
             && let Some((key, request)) = self.room.next_fit()
         {
             self.room.leave(&key);
+            // Those that waited for its place come now; others may have gone, or another pod has come to use them.
             if let Some(waits) = self.unclaimed(draft, &key, true) {
                 if let Some(plan) = waits {
                     self.scheduled(draft, &key, plan);
                 }
+                placed.push(key);
                 continue;
             }
             let Some(pod) = draft.current(&self.cache, &key) else { continue };

@@ -111,11 +111,26 @@ pub struct Engine {
     _lock: File,
 }
 
+/// How often, and how far apart, a lock is asked for again that nobody says is theirs.
+const LOCK_AGAIN: (u32, Duration) = (50, Duration::from_millis(20));
+
+/// Takes the home's lock. A child that a program with several engines is just starting holds a copy of each of its
+/// descriptors until it executes: such a lock is free in a moment.
+async fn lock(home: &Home) -> Result<File, HomeError> {
+    for _ in 0..LOCK_AGAIN.0 {
+        match home.lock() {
+            Err(HomeError::Locked { pid: None, .. }) => world::pause(LOCK_AGAIN.1).await,
+            taken => return taken,
+        }
+    }
+    home.lock()
+}
+
 impl Engine {
     /// Starts an engine; it serves when this returns.
     pub async fn start(config: Config) -> Result<Engine, StartError> {
         config.home.make()?;
-        let lock = config.home.lock()?;
+        let lock = lock(&config.home).await?;
         // Before the shim, which inherits it; what the shim starts finds what the user had.
         descriptors::raise();
         let mut shim = config.shim.clone();
@@ -129,7 +144,7 @@ impl Engine {
     /// Starts an engine on a runtime of the caller's: a scripted one, in tests.
     pub async fn start_on(config: Config, runtime: Arc<dyn Runtime>) -> Result<Engine, StartError> {
         config.home.make()?;
-        let lock = config.home.lock()?;
+        let lock = lock(&config.home).await?;
         Engine::assemble(config, lock, runtime, Vec::new()).await
     }
 
@@ -368,13 +383,13 @@ fn tick(
         timers: Timers::default(),
         foreign: 0,
         pace: Pace::new(world::instant()),
-        full_since: None,
         alike: Default::default(),
         patterns: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),
         blocked: Default::default(),
         careful: 0,
+        full: false,
         busy: Arc::default(),
         drain_until: None,
     }

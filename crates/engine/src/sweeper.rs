@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 use windlass_runner::log;
@@ -14,7 +14,8 @@ use crate::home::Home;
 use crate::remove;
 use crate::world;
 
-/// Errands that may wait; what does not fit is found by the next engine's first sweep.
+/// Errands that may wait. Of those that do not fit, logs of pods that have gone and directories are found by the next
+/// engine; the logs of old attempts go with their pod.
 const WAITING: usize = 100_000;
 /// Errands that are done together: each folder is read once for all of them.
 const TOGETHER: usize = 1000;
@@ -24,6 +25,11 @@ const AT_ONCE: usize = 64;
 const REST: Duration = Duration::from_millis(20);
 /// A log that takes no more gives nothing back when it is shed: a block of the file system.
 const BLOCK: u64 = 4 << 10;
+/// Directories that could not be removed and are tried again: a process that was killed may write its last.
+const STUBBORN: usize = 1000;
+/// When they are tried again, and how often.
+const AGAIN: Duration = Duration::from_secs(5);
+const TRIES: u32 = 5;
 
 enum Errand {
     /// The pod left the store.
@@ -111,15 +117,26 @@ struct Work {
     turn: u64,
     bytes: u64,
     removed: usize,
+    /// Directories that could not be removed, and how often that was tried.
+    stubborn: Vec<(PathBuf, u32)>,
 }
 
 impl Work {
     fn new(home: Home, total: u64) -> Work {
-        Work { home, total, order: BTreeMap::new(), complete: HashMap::new(), turn: 0, bytes: 0, removed: 0 }
+        Work {
+            home,
+            total,
+            order: BTreeMap::new(),
+            complete: HashMap::new(),
+            turn: 0,
+            bytes: 0,
+            removed: 0,
+            stubborn: Vec::new(),
+        }
     }
 
     fn run(mut self, errands: &Receiver<Errand>) {
-        while let Ok(first) = errands.recv() {
+        while let Some(first) = self.next(errands) {
             let mut pods: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
             let more = std::iter::from_fn(|| errands.try_recv().ok());
             for errand in std::iter::once(first).chain(more).take(TOGETHER) {
@@ -131,7 +148,7 @@ impl Work {
                     Errand::Attempt(run) => self.remove(&self.base(&run)),
                     Errand::Survey(writing) => self.survey(&writing),
                     Errand::Complete(uid, bytes) => self.add(uid, bytes),
-                    Errand::Directory(folder) => self.remove_directory(&folder),
+                    Errand::Directory(folder) => self.try_directory(&folder, 1),
                 }
             }
             for (folder, uids) in pods {
@@ -141,6 +158,25 @@ impl Work {
                 }
             }
             self.shed();
+        }
+    }
+
+    /// The next errand; none when nobody sends any more. What could not be removed is tried again when nothing else is
+    /// to be done.
+    fn next(&mut self, errands: &Receiver<Errand>) -> Option<Errand> {
+        while !self.stubborn.is_empty() {
+            match errands.recv_timeout(AGAIN) {
+                Ok(errand) => return Some(errand),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.try_again(),
+            }
+        }
+        errands.recv().ok()
+    }
+
+    fn try_again(&mut self) {
+        for (folder, tries) in std::mem::take(&mut self.stubborn) {
+            self.try_directory(&folder, tries + 1);
         }
     }
 
@@ -196,9 +232,12 @@ impl Work {
         self.count();
     }
 
-    fn remove_directory(&mut self, folder: &Path) {
-        if let Err(cause) = remove::directory(folder, || self.count()) {
-            tracing::warn!(folder = %folder.display(), %cause, "a pod's volumes stay behind");
+    fn try_directory(&mut self, folder: &Path, tries: u32) {
+        let Err(cause) = remove::directory(folder, || self.count()) else { return };
+        if tries < TRIES && self.stubborn.len() < STUBBORN {
+            self.stubborn.push((folder.to_owned(), tries));
+        } else {
+            tracing::warn!(folder = %folder.display(), %cause, "volumes stay behind; the next engine tries again");
         }
     }
 

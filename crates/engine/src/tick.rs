@@ -40,14 +40,16 @@ use crate::world;
 
 /// Objects that one transaction touches, unless one plan alone touches more.
 const BATCH: usize = 256;
+/// About the bytes of objects that one transaction writes, unless one plan alone writes more.
+const BATCH_BYTES: usize = 16 << 20;
 /// Changes taken from the store at once.
 const CHANGES: usize = 1024;
 /// The present attempt of a container and the one before it, as a kubelet keeps them.
 const KEPT_ATTEMPTS: u32 = 2;
 /// How long the engine waits before it writes again when too much waits to be written.
 const RETRY: Duration = Duration::from_millis(100);
-/// How long it waits for room on a full disk, before it ends: what runs goes on, and who needs the next engine is told.
-const FULL: Duration = Duration::from_secs(10);
+/// How long it waits before it writes again when the disk is full.
+const RETRY_FULL: Duration = Duration::from_secs(1);
 /// How long a draining engine lets containers end by themselves, and how often it kills then.
 const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
 const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
@@ -60,6 +62,8 @@ const PLANNED: [(&str, Look); 5] = [
     ("/namespaces/", Tick::namespace),
 ];
 
+/// Tells that the engine is to stop, and what its pods are to expect.
+type Stop = watch::Receiver<Option<StopPods>>;
 type Look = fn(&mut Tick, &mut Draft, &Key);
 
 /// All that the controllers know and use.
@@ -92,8 +96,6 @@ pub(crate) struct Tick {
     pub(crate) foreign: usize,
     /// How much happens.
     pub(crate) pace: Pace,
-    /// Since when the store has no room for what is to be written.
-    pub(crate) full_since: Option<tokio::time::Instant>,
     /// What was decided last for pods that have not begun.
     pub(crate) alike: Alike,
     /// What Jobs' pods have in common, by the Job's uid.
@@ -106,6 +108,8 @@ pub(crate) struct Tick {
     pub(crate) blocked: HashMap<String, BTreeSet<Key>>,
     /// Rounds in which one object is asked at a time: the store refused an object in a larger draft.
     pub(crate) careful: usize,
+    /// The disk was full when something was last to be written.
+    pub(crate) full: bool,
     /// How many jobs and pods are not over, for whoever wants to know whether the engine is idle.
     pub(crate) busy: Arc<AtomicUsize>,
     /// Set while the engine ends pods before it stops: when those that still run are killed.
@@ -143,11 +147,7 @@ struct Asked {
 
 impl Tick {
     /// Runs until it is told to stop, or cannot go on.
-    pub(crate) async fn run(
-        mut self,
-        mut changes: Watch,
-        mut stop: watch::Receiver<Option<StopPods>>,
-    ) -> Result<(), TickError> {
+    pub(crate) async fn run(mut self, mut changes: Watch, mut stop: Stop) -> Result<(), TickError> {
         loop {
             let mut ready = self.ready(&mut changes, &mut stop).await?;
             self.gather(&mut ready, &mut changes).await?;
@@ -165,7 +165,7 @@ impl Tick {
             self.look_at(due);
             self.renew_tokens();
             self.see_sizes();
-            self.step().await?;
+            self.step(&stop).await?;
             self.busy.store(self.cache.busy(), Ordering::Release);
             if self.drained() {
                 return Ok(());
@@ -174,13 +174,11 @@ impl Tick {
     }
 
     /// Takes what is ready; waits for something only if there is nothing to do meanwhile.
-    async fn ready(
-        &self,
-        changes: &mut Watch,
-        stop: &mut watch::Receiver<Option<StopPods>>,
-    ) -> Result<Ready, TickError> {
+    async fn ready(&self, changes: &mut Watch, stop: &mut Stop) -> Result<Ready, TickError> {
         let mut ready = Ready::default();
-        if self.dirty.is_empty() && self.garbage.is_empty() && !self.room.is_stirred() {
+        // While it drains nobody is let in, however much room there is.
+        let is_idle = self.dirty.is_empty() && self.garbage.is_empty();
+        if is_idle && (self.draining() || !self.room.is_stirred()) {
             tokio::select! {
                 told = stop.changed(), if self.drain_until.is_none() => {
                     // Whoever drops the engine without stopping it leaves its pods running.
@@ -234,7 +232,7 @@ impl Tick {
     }
 
     /// One transaction: decided, committed, done.
-    async fn step(&mut self) -> Result<(), TickError> {
+    async fn step(&mut self, stop: &Stop) -> Result<(), TickError> {
         let mut draft = Draft::default();
         let asked = self.decide(&mut draft);
         if draft.is_empty() {
@@ -242,7 +240,7 @@ impl Tick {
             self.garbage.extend(draft.again);
             return Ok(());
         }
-        let outcome = draft.transaction(&self.registry).commit().await;
+        let outcome = self.commit(&draft, stop).await;
         match &outcome {
             Ok(_) => self.room.keep(),
             Err(_) => self.room.take_back(),
@@ -250,7 +248,6 @@ impl Tick {
         match outcome {
             Ok(committed) => {
                 self.pace.committed(world::instant());
-                self.full_since = None;
                 self.done(draft, &committed);
                 return Ok(());
             }
@@ -262,17 +259,7 @@ impl Tick {
                 tracing::warn!(bytes, "the store has much to write; waiting");
                 world::pause(RETRY).await;
             }
-            Err(cause @ CommitError::Full { .. }) => {
-                let now = world::instant();
-                if self.full_since.is_none() {
-                    tracing::warn!(%cause, "waiting for room");
-                }
-                let since = *self.full_since.get_or_insert(now);
-                if self.draining() || now.duration_since(since) >= FULL {
-                    return Err(TickError::Commit(cause));
-                }
-                world::pause(RETRY).await;
-            }
+            Err(CommitError::Full(_)) => world::pause(RETRY).await,
             Err(cause @ (CommitError::Io(_) | CommitError::Closed)) => return Err(TickError::Commit(cause)),
             Err(cause) if asked.len() <= 1 => {
                 self.give_up(&asked, &cause);
@@ -289,25 +276,50 @@ impl Tick {
         Ok(())
     }
 
+    /// Writes a draft. While the disk is full it is kept and tried again, so that nothing is decided (and no event
+    /// counted) twice; if the engine is told to stop meanwhile, it is given up.
+    async fn commit(&mut self, draft: &Draft, stop: &Stop) -> Result<Committed, CommitError> {
+        loop {
+            let outcome = draft.transaction(&self.registry).commit().await;
+            let was_full = std::mem::replace(&mut self.full, matches!(outcome, Err(CommitError::Full(_))));
+            match &outcome {
+                Err(CommitError::Full(cause)) if !was_full => {
+                    tracing::error!(%cause, "the disk is full; what is to be written waits until there is room");
+                }
+                Ok(_) if was_full => tracing::info!("there is room on the disk again"),
+                _ => {}
+            }
+            let mut stop = stop.clone();
+            if !self.full || self.draining() || stop.has_changed().unwrap_or(true) {
+                return outcome;
+            }
+            tokio::select! {
+                _ = stop.changed() => {}
+                () = world::pause(RETRY_FULL) => {}
+            }
+        }
+    }
+
     /// One transaction's worth of decisions.
     fn decide(&mut self, draft: &mut Draft) -> Asked {
         let limit = if self.careful > 0 { 1 } else { BATCH };
         self.careful = self.careful.saturating_sub(1);
         let mut asked = Asked::default();
+        let has_room = |draft: &Draft| draft.len() < limit && draft.bytes() < BATCH_BYTES;
         for (prefix, look) in PLANNED {
             while asked.len() < limit
-                && draft.len() < limit
+                && has_room(draft)
                 && let Some(key) = first_with(&self.dirty, prefix)
             {
                 self.dirty.remove(&key);
                 look(self, draft, &key);
                 asked.objects.push(key);
             }
-            let most = limit.saturating_sub(asked.len());
+            let most = if has_room(draft) { limit.saturating_sub(asked.len()) } else { 0 };
             asked.objects.extend(self.fill(draft, most));
         }
         while asked.len() < limit
-            && draft.len() < limit
+            && has_room(draft)
             && let Some(key) = self.garbage.pop_first()
         {
             self.collect(draft, &key);
@@ -360,7 +372,7 @@ impl Tick {
         self.garbage.extend(std::mem::take(&mut draft.again));
         let unfurnished = if draft.furniture.is_empty() { Vec::new() } else { self.make_volumes(&mut draft) };
         for place in std::mem::take(&mut draft.unmade) {
-            self.sweeper.remove_directory(place);
+            self.give_up_directory(&place);
         }
         let mut outdated = Vec::new();
         for start in &draft.starts {
@@ -414,7 +426,8 @@ impl Tick {
             }
             self.drain_until = now.saturating_add(DRAIN_AGAIN).ok();
         }
-        !self.runs.any_alive() && self.dirty.is_empty() && self.garbage.is_empty()
+        // What a full disk does not take the next engine reads in the shim's ledger.
+        !self.runs.any_alive() && (self.full || (self.dirty.is_empty() && self.garbage.is_empty()))
     }
 
     pub(crate) fn draining(&self) -> bool {

@@ -1,5 +1,5 @@
 //! What a container used, told on its pod: the annotation `usage.windlass.dev/<container>` is
-//! `cpu=1.234s,memory=12Mi`, the CPU time and the most resident memory of one process of the container's last run that
+//! `cpu=1.234s,memory=12288Ki` (`Mi` from 16 MiB on), the CPU time and the most resident memory of one process of the container's last run that
 //! has ended. It is written together with the status that says so. A container's name fits the annotation's.
 
 use serde_json::Value;

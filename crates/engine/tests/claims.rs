@@ -191,3 +191,104 @@ async fn claim_of_a_pod_that_waits_for_room_gets_its_volume_only_when_the_pod_fi
     cluster.wait_pod("second", pod_phase("Succeeded")).await;
     storage.cluster.stop().await;
 }
+
+fn is_placed(pod: Option<&Pod>) -> bool {
+    pod.and_then(|p| p.spec.as_ref()).and_then(|s| s.node_name.as_deref()) == Some("windlass")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claim_for_one_pod_at_a_time_keeps_the_second_waiting() {
+    let storage = Storage::start().await;
+    storage.claim("mutex", json!({"accessModes": ["ReadWriteOncePod"]})).await;
+    storage.pod("first", "mutex", "sleep 1000").await;
+    storage.cluster.wait_pod("first", is_placed).await;
+    storage.pod("second", "mutex", "true").await;
+    let words = "1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod";
+    storage.cluster.wait_pod("second", waits_for(words)).await;
+    let pods = storage.cluster.pods();
+    pods.delete("first", &DeleteParams::default().grace_period(0)).await.expect("deleted");
+    storage.cluster.wait_pod("second", is_placed).await;
+    storage.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_of_one_job_take_turns_with_a_claim_for_one_pod() {
+    let storage = Storage::start().await;
+    storage.claim("mutex", json!({"accessModes": ["ReadWriteOncePod"]})).await;
+    let mut spec = support::job("turns", &["sleep", "1000"]);
+    spec["spec"]["parallelism"] = json!(2);
+    spec["spec"]["completions"] = json!(2);
+    spec["spec"]["template"]["spec"]["volumes"] =
+        json!([{"name": "data", "persistentVolumeClaim": {"claimName": "mutex"}}]);
+    storage.cluster.create(spec).await;
+    storage.bound("mutex").await;
+    let waits = |job: Option<&k8s_openapi::api::batch::v1::Job>| {
+        job.and_then(|j| j.status.as_ref()).and_then(|s| s.ready).is_some_and(|n| n > 0)
+    };
+    storage.cluster.wait_job("turns", waits).await;
+    let pods = storage.cluster.pods_of("turns").await;
+    assert_eq!(pods.iter().filter(|pod| is_placed(Some(pod))).count(), 1, "{pods:#?}");
+    storage.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claim_that_is_being_deleted_takes_no_new_pods() {
+    let storage = Storage::start().await;
+    storage.claim("data", json!({})).await;
+    storage.pod("first", "data", "sleep 1000").await;
+    storage.bound("data").await;
+    storage.cluster.wait_pod("first", is_placed).await;
+    storage.claims.delete("data", &DeleteParams::default()).await.expect("deleted");
+    storage.pod("second", "data", "true").await;
+    storage.cluster.wait_pod("second", waits_for("persistentvolumeclaim \"data\" is being deleted")).await;
+    let pods = storage.cluster.pods();
+    pods.delete("first", &DeleteParams::default().grace_period(0)).await.expect("deleted");
+    storage.cluster.wait_pod("second", waits_for("persistentvolumeclaim \"data\" not found")).await;
+    storage.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_that_only_an_annotation_calls_ours_is_kept() {
+    let mut storage = Storage::start().await;
+    let path = storage.directory("precious");
+    std::fs::write(format!("{path}/file"), "mine").expect("written");
+    let volume = json!({
+        "metadata": {"name": "copied", "annotations": {"pv.kubernetes.io/provisioned-by": "windlass.dev/local"}},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": path},
+            "storageClassName": "", "persistentVolumeReclaimPolicy": "Delete",
+        },
+    });
+    let volume = serde_json::from_value(volume).expect("a volume");
+    storage.volumes.create(&PostParams::default(), &volume).await.expect("created");
+    storage.claim("data", json!({"storageClassName": "", "volumeName": "copied"})).await;
+    storage.bound("data").await;
+    storage.claims.delete("data", &DeleteParams::default()).await.expect("deleted");
+    storage.comes("copied", "Failed").await;
+    let engine = storage.cluster.engine.take().expect("it runs");
+    engine.stop(windlass_engine::StopPods::End).await;
+    assert!(std::path::Path::new(&path).join("file").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volume_that_is_deleted_before_its_claim_takes_its_directory_along() {
+    let mut storage = Storage::start().await;
+    storage.claim("data", json!({})).await;
+    storage.pod("first", "data", "sleep 1000").await;
+    let bound = storage.bound("data").await;
+    let name = bound.spec.and_then(|spec| spec.volume_name).expect("a volume");
+    let volume = storage.volumes.get(&name).await.expect("the volume");
+    let path = volume.spec.and_then(|spec| spec.host_path).expect("a directory").path;
+    std::fs::create_dir_all(format!("{path}/inside")).expect("made");
+    storage.volumes.delete(&name, &DeleteParams::default()).await.expect("deleted");
+    storage.claims.delete("data", &DeleteParams::default()).await.expect("deleted");
+    let pods = storage.cluster.pods();
+    pods.delete("first", &DeleteParams::default().grace_period(0)).await.expect("deleted");
+    let uid = volume.metadata.uid.expect("a uid");
+    let gone = await_condition(storage.volumes.clone(), &name, conditions::is_deleted(&uid));
+    tokio::time::timeout(PATIENCE, gone).await.expect("the volume goes with its claim").expect("a watch");
+    // What is given up has another name when the engine has stopped at the latest; it is removed at leisure.
+    let engine = storage.cluster.engine.take().expect("it runs");
+    engine.stop(windlass_engine::StopPods::End).await;
+    assert!(!std::path::Path::new(&path).exists());
+}

@@ -7,7 +7,8 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Cluster, finished, job, pod_phase};
+use support::{Cluster, PATIENCE, finished, job, pod_phase};
+use windlass_engine::StopPods;
 
 fn pod(name: &str, cpu: &str, argv: &[&str]) -> Value {
     json!({
@@ -105,5 +106,56 @@ async fn what_the_node_does_not_have_is_named_and_may_be_counted_by_its_owner() 
     let capacity = json!({"status": {"capacity": {"nvidia.com/gpu": "1"}}});
     nodes.patch_status("windlass", &PatchParams::default(), &Patch::Merge(capacity)).await.expect("patched");
     cluster.wait_pod("gpu", pod_phase("Succeeded")).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_that_wait_for_room_do_not_keep_an_engine_that_is_to_end_its_pods() {
+    let mut cluster = Cluster::start().await;
+    let signal = cluster.home.path().join("signal");
+    assert!(std::process::Command::new("mkfifo").arg(&signal).status().expect("mkfifo").success());
+    let all = cpus(&cluster).await;
+    make(&cluster, pod("first", &all, &["sleep", "1000"])).await;
+    let script =
+        format!("trap 'cat {}; exit' TERM; echo set; while :; do sleep 1000 & wait; done", signal.display());
+    make(&cluster, pod("second", "0", &["sh", "-c", &script])).await;
+    for name in ["first", "second"] {
+        cluster.wait_pod(name, pod_phase("Running")).await;
+    }
+    make(&cluster, pod("waits", "1", &["true"])).await;
+    cluster.wait_pod("waits", is_unschedulable()).await;
+    let engine = cluster.engine.take().expect("it runs");
+    let stopping = tokio::spawn(engine.stop(StopPods::End));
+    // The room of the first is free now, and the second still goes on.
+    cluster.wait_pod("first", pod_phase("Failed")).await;
+    // Should it have been ended by then, nobody reads.
+    drop(tokio::task::spawn_blocking(move || std::fs::write(signal, "")));
+    tokio::time::timeout(PATIENCE, stopping).await.expect("it stops").expect("it ends well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pod_that_names_the_node_itself_and_does_not_fit_is_turned_away() {
+    let cluster = Cluster::start().await;
+    let mut greedy = pod("greedy", "100k", &["true"]);
+    greedy["spec"]["nodeName"] = json!("windlass");
+    make(&cluster, greedy).await;
+    let failed = cluster.wait_pod("greedy", pod_phase("Failed")).await.and_then(|pod| pod.status);
+    let status = failed.expect("a status");
+    assert_eq!(status.reason.as_deref(), Some("OutOfcpu"));
+    let message = status.message.unwrap_or_default();
+    let words =
+        "Pod was rejected: Node didn't have enough resource: cpu, requested: 100000000, used: 0, capacity: ";
+    assert!(message.starts_with(words), "{message}");
+    assert!(
+        status
+            .container_statuses
+            .unwrap_or_default()
+            .iter()
+            .all(|one| one.state.as_ref().is_none_or(|s| s.running.is_none()))
+    );
+    let mut modest = pod("modest", "1", &["true"]);
+    modest["spec"]["nodeName"] = json!("windlass");
+    make(&cluster, modest).await;
+    cluster.wait_pod("modest", pod_phase("Succeeded")).await;
     cluster.stop().await;
 }

@@ -112,20 +112,14 @@ pub enum CommitError {
     /// Too much is waiting; try again later.
     #[error("the store has {0} bytes waiting to be written")]
     Busy(usize),
-    /// The disk. Nothing of this transaction is shown, and writes are refused until the store is opened again.
-    /// Should the disk have kept the transaction all the same, it is there whole after that.
+    /// The disk is full. Nothing of this transaction is shown; later commits are tried again and work when there is
+    /// room. Should the disk have kept the transaction all the same, it is there whole after that.
+    #[error("writing the store: {0}; it takes writes again when there is room")]
+    Full(Arc<std::io::Error>),
+    /// The disk. Nothing of this transaction is shown, and writes are refused until the store is opened again. Should
+    /// the disk have kept the transaction all the same, it is there whole after that.
     #[error("writing the store: {0}")]
     Io(Arc<std::io::Error>),
-    /// There is no room on the disk. Nothing of this transaction is shown; later commits are tried again and work when
-    /// there is room. Should the disk have kept the transaction all the same, it is there whole after that.
-    #[error(
-        "{place}: no space is left on its disk, nothing can be written; free some, then try again: what was acknowledged \
-         is kept"
-    )]
-    Full {
-        /// The store's directory.
-        place: String,
-    },
     /// The store was closed.
     #[error("the store is closed")]
     Closed,

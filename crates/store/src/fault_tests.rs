@@ -308,7 +308,7 @@ async fn store_on_a_full_disk_reads_refuses_and_goes_on_when_there_is_room() {
         for _ in 0..2 {
             let error = store.commit(vec![put("a", "2"), put("b", "2")]).await.unwrap_err();
             assert!(
-                matches!(&error, CommitError::Io(e) if e.kind() == io::ErrorKind::StorageFull),
+                matches!(&error, CommitError::Full(e) if e.kind() == io::ErrorKind::StorageFull),
                 "{error}"
             );
             assert_eq!((store.revision(), store.list(&all()).unwrap().entries.len()), (Revision(1), 1));

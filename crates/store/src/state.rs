@@ -34,6 +34,12 @@ pub(crate) struct Logged {
 }
 
 impl Logged {
+    /// The bytes of its values.
+    pub(crate) fn bytes(&self) -> usize {
+        let sides = [&self.before, &self.after];
+        sides.into_iter().flatten().map(|version| version.size as usize).sum()
+    }
+
     /// What the change weighs against the log's bound: the old value it keeps, and itself.
     fn weight(&self) -> u64 {
         let tags = |v: &Option<Version>| v.as_ref().map_or(0, |v| v.tags.bytes());

@@ -6,7 +6,7 @@
 
 use std::borrow::Borrow;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock, Mutex};
 
@@ -27,12 +27,14 @@ impl Tags {
     pub fn new(mut pairs: Vec<(Box<str>, Box<str>)>) -> Tags {
         pairs.sort();
         let (mut names, mut values) = (String::new(), String::new());
+        let mut firsts = HashMap::with_capacity(pairs.len());
         for (at, (name, value)) in pairs.iter().enumerate() {
             put_number(&mut names, name.len());
             names.push_str(name);
-            match pairs[..at].iter().position(|(_, earlier)| earlier == value) {
-                // A reference that would be longer than the value is none.
-                Some(earlier) if value.len() > 1 => put_number(&mut values, earlier * 2 + 1),
+            // A reference that would be longer than the value is none.
+            let first = if value.len() > 1 { *firsts.entry(&**value).or_insert(at) } else { at };
+            match first {
+                earlier if earlier < at => put_number(&mut values, earlier * 2 + 1),
                 _ => {
                     put_number(&mut values, value.len() * 2);
                     values.push_str(value);
@@ -61,12 +63,33 @@ impl Tags {
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let first = self.shape.names.partition_point(|n| &**n < name);
         let many = self.shape.names[first..].iter().take_while(|n| &***n == name).count();
-        (first..first + many).map(|at| self.value(at))
+        // Whoever has none of that name need not read the values.
+        let values = (many > 0).then(|| self.values());
+        values.into_iter().flatten().skip(first).take(many)
     }
 
     /// All pairs in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.shape.names.iter().enumerate().map(|(at, name)| (&**name, self.value(at)))
+        self.shape.names.iter().map(|name| &**name).zip(self.values())
+    }
+
+    /// All values in order, read in one go.
+    fn values(&self) -> impl Iterator<Item = &str> {
+        let mut rest = &*self.values;
+        let mut values = Vec::with_capacity(self.shape.names.len());
+        for _ in 0..self.shape.names.len() {
+            // Text that is none of ours was refused when these tags were made.
+            let Some((number, after)) = take_number(rest) else { break };
+            let length = if number % 2 == 0 { number / 2 } else { 0 };
+            let Some((own, after)) = after.split_at_checked(length) else { break };
+            rest = after;
+            values.push(if number % 2 == 0 {
+                own
+            } else {
+                values.get(number / 2).copied().unwrap_or_default()
+            });
+        }
+        values.into_iter()
     }
 
     /// The bytes that these tags take for themselves.

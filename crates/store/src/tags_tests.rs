@@ -78,3 +78,15 @@ fn what_repeats_is_kept_once() {
     assert_eq!(tags.bytes(), uid.len() + 4);
     assert!(tags.iter().all(|(_, value)| value == uid));
 }
+
+#[test]
+fn hundred_thousands_of_tags_are_made_and_read_in_one_go() {
+    // As many as a request's body has room for; looking at all others for each of them would take minutes.
+    let names = (0..200_000).map(|n| (format!("l/{n:06}").into(), format!("v{n:06}").into()));
+    let owners = (0..50_000).map(|n| ("o".into(), format!("v{n:06}").into()));
+    let pairs: Vec<(Box<str>, Box<str>)> = names.chain(owners).collect();
+    let tags = Tags::new(pairs.clone());
+    assert!(tags.iter().eq(pairs.iter().map(|(name, value)| (&**name, &**value))));
+    assert_eq!(tags.all("o").count(), 50_000);
+    assert_eq!(tags.all("o").last(), Some("v049999"));
+}

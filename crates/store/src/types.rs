@@ -185,6 +185,8 @@ pub struct Bounds {
     pub value_bytes: usize,
     /// Bytes of the writes waiting to be committed; more are refused.
     pub queue_bytes: usize,
+    /// Bytes of values that a watch hands out at once; a single change may have more.
+    pub watch_bytes: usize,
     /// Bytes of values that the disk's store gathers in memory before it writes them to a sorted file; of keys and
     /// of changes half as many. A store that exists keeps what it was made with.
     pub memtable_bytes: u64,
@@ -198,6 +200,7 @@ impl Default for Bounds {
             cache_bytes: 8 << 20,
             value_bytes: 3 << 20,
             queue_bytes: 64 << 20,
+            watch_bytes: 16 << 20,
             memtable_bytes: 16 << 20,
         }
     }

@@ -59,7 +59,8 @@ impl Watch {
         Watch { tells_before: false, ..self }
     }
 
-    /// Waits for the next changes: at least one, at most `max` (0 counts as 1). A future that is dropped
+    /// Waits for the next changes: at least one, at most `max` (0 counts as 1), and no more than
+    /// [`Bounds::watch_bytes`](crate::Bounds) of their values. A future that is dropped
     /// loses nothing: the next call goes on where this one was.
     pub async fn next(&mut self, max: usize) -> Result<Vec<Change>, WatchError> {
         loop {
@@ -87,14 +88,21 @@ impl Watch {
     /// Looks at the next changes, and whether they were the last.
     fn step(&mut self, max: usize) -> Result<(Vec<Change>, bool), WatchError> {
         let mut seen = self.seen;
-        let mut passed = Vec::new();
+        let (mut passed, mut bytes) = (Vec::new(), 0);
         let state = read(&self.shared.state);
         if self.seen < state.floor() {
             return Err(WatchError::Compacted { asked: self.seen, oldest: state.floor() });
         }
         for (revision, change) in state.changes(self.seen).take(STEP) {
+            let is_wanted = self.wants(change);
+            if is_wanted {
+                bytes += change.bytes();
+                if bytes > self.shared.bounds.watch_bytes && !passed.is_empty() {
+                    break;
+                }
+            }
             seen = revision;
-            if self.wants(change) {
+            if is_wanted {
                 passed.push((revision, change.clone()));
                 if passed.len() == max {
                     break;

@@ -249,14 +249,14 @@ impl Writer<'_> {
     fn write(&mut self, staged: Vec<Staged>) -> Result<(), CommitError> {
         if let Some(error) = &self.broken {
             // Decided on what was there before: what is there now may differ.
-            return Err(self.refusal(error));
+            return Err(self.refusal(error.clone()));
         }
         // A few changes more than come in, so that the log shrinks without a burst.
         let keys = self.forget(4 * staged.len());
         let batch = Batch { keys, staged: &staged, forgotten: &self.forgotten };
         if let Err(error) = self.shared.with_backend(|backend| backend.write(&batch)) {
             let error = self.fail(error);
-            return Err(self.refusal(&error));
+            return Err(self.refusal(error));
         }
         let revision = staged.last().map_or(Revision::default(), |s| s.revision);
         self.gathered +=
@@ -341,13 +341,17 @@ impl Writer<'_> {
         self.broken.insert(Arc::new(error)).clone()
     }
 
-    /// What a failed write is answered with: of a disk without room one can say where.
-    fn refusal(&self, error: &Arc<io::Error>) -> CommitError {
-        let backend = read(&self.shared.backend);
-        let full = backend.as_deref().filter(|backend| backend.is_mendable(error));
-        match full.and_then(|backend| backend.place()) {
-            Some(place) => CommitError::Full { place: place.display().to_string() },
-            None => CommitError::Io(error.clone()),
+    /// What a write is answered that failed, or that was not tried because one before it did.
+    fn refusal(&self, error: Arc<io::Error>) -> CommitError {
+        let full = self.shared.with_backend(|backend| {
+            Ok(backend.is_mendable(&error).then(|| backend.place().map(|place| place.display().to_string())))
+        });
+        match full {
+            Ok(Some(Some(place))) => {
+                CommitError::Full(Arc::new(io::Error::new(error.kind(), format!("{place}: {error}"))))
+            }
+            Ok(Some(None)) => CommitError::Full(error),
+            Ok(None) | Err(_) => CommitError::Io(error),
         }
     }
 

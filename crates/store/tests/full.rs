@@ -96,9 +96,7 @@ async fn full_disk_loses_nothing_and_the_store_goes_on_when_there_is_room() {
             number += 1;
             assert!(number < 20_000, "the disk does not become full");
         };
-        let named =
-            matches!(&error, CommitError::Full { place: named } if *named == place.display().to_string());
-        assert!(named, "{error}");
+        assert!(matches!(error, CommitError::Full(_)), "{error}");
         assert_holds(&store, &acknowledged);
         assert!(store.commit(vec![put(number)]).await.is_err(), "it is full still");
         assert_holds(&store, &acknowledged);

@@ -1,6 +1,5 @@
 //! Request bodies: read within a bound, decoded by content type, fitted to the kind's schema.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,42 +9,43 @@ use http::header::CONTENT_TYPE;
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::Value;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::App;
 use super::request::{FieldValidation, media};
+use super::room::Room;
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::kinds;
+use crate::rights::User;
 use crate::schema;
 
 /// The media type of Kubernetes' protobuf envelope.
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
-/// Bytes of a body that one permit stands for.
-pub(crate) const UNIT: usize = 1 << 10;
-
-/// Reads a body within the bounds: its size, the room that all bodies have together, and the time it may take.
-/// The permit stands for its bytes as long as they are worked on.
-pub(super) async fn read(body: Body, app: &App) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
+/// Reads a body within the bounds: its size, the room that its sender's bodies have and that all have together, and the
+/// time it may take. The room is its own as long as its bytes are worked on.
+pub(super) async fn read(
+    body: Body,
+    limit: usize,
+    user: &User,
+    app: &App,
+) -> Result<(Bytes, Room), ApiError> {
     let patience = Duration::from_secs(app.limits.body_timeout_s);
-    timeout(patience, within(body, app)).await.unwrap_or_else(|_| {
+    timeout(patience, within(body, limit, user, app)).await.unwrap_or_else(|_| {
         let text = format!("the request's body did not arrive within {} seconds", patience.as_secs());
         Err(ApiError::new(408, "Timeout", text))
     })
 }
 
-async fn within(body: Body, app: &App) -> Result<(Bytes, OwnedSemaphorePermit), ApiError> {
-    let limit = app.limits.body_bytes;
+async fn within(body: Body, limit: usize, user: &User, app: &App) -> Result<(Bytes, Room), ApiError> {
     let said = body.size_hint();
     // One that says that it is too large is not begun; one that says nothing may become as large as any.
     if usize::try_from(said.lower()).is_ok_and(|least| least > limit) {
         return Err(too_large(limit));
     }
     let most = said.upper().and_then(|most| usize::try_from(most).ok()).map_or(limit, |most| most.min(limit));
-    let units = u32::try_from(most.div_ceil(UNIT)).unwrap_or(u32::MAX);
-    let room = Arc::clone(&app.bodies).acquire_many_owned(units).await;
+    let room = app.bodies.take(user, most).await;
     let room = room.map_err(|_| ApiError::new(503, "ServiceUnavailable", "the server is shutting down"))?;
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok((collected.to_bytes(), room)),

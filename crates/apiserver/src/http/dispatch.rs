@@ -11,11 +11,11 @@ use axum::response::Response;
 use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
+use super::room::Room;
 use super::route::{self, Route, Target};
 use super::{
     App, attach, authorize, body, delete, discovery, get, info, list, patch, pod, review, table, token,
@@ -44,7 +44,7 @@ pub(super) struct Call {
     /// Behind a lock only so that a call can be shared between threads while it is read.
     body: Mutex<Body>,
     /// Its part of the room that bodies have, kept until it is answered.
-    room: Option<OwnedSemaphorePermit>,
+    room: Option<Room>,
     /// The connection, if it can be handed over.
     upgrade: Option<OnUpgrade>,
 }
@@ -57,7 +57,12 @@ impl Call {
     /// The body, read within the bound. A second reading is empty.
     pub(super) async fn body(&mut self) -> Result<bytes::Bytes, ApiError> {
         let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
-        let (bytes, room) = body::read(body, &self.app).await?;
+        let limits = &self.app.limits;
+        let limit = match self.kind.served {
+            Served::Review => limits.review_bytes.min(limits.body_bytes),
+            _ => limits.body_bytes,
+        };
+        let (bytes, room) = body::read(body, limit, &self.user, &self.app).await?;
         self.room = Some(room);
         Ok(bytes)
     }

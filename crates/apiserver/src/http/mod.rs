@@ -19,6 +19,7 @@ mod pod;
 mod request;
 mod respond;
 mod review;
+mod room;
 mod route;
 mod serve;
 mod table;
@@ -68,7 +69,10 @@ pub struct Config {
 pub struct Limits {
     /// Bytes of a request body.
     pub body_bytes: usize,
-    /// Bytes of the bodies of all requests that are being read or worked on.
+    /// Bytes of the body of a review, which whoever is known may send.
+    pub review_bytes: usize,
+    /// Bytes of the bodies of all requests that are being read or worked on. A user who is not the administrator has an
+    /// eighth of it, but room for one body in any case.
     pub bodies_bytes: usize,
     /// Seconds that a request's body may take to arrive, the wait for room included.
     pub body_timeout_s: u64,
@@ -111,6 +115,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             body_bytes: 3 << 20,
+            review_bytes: 64 << 10,
             bodies_bytes: 64 << 20,
             body_timeout_s: 60,
             connections: 4096,
@@ -178,8 +183,8 @@ struct App {
     attaches: Arc<Semaphore>,
     /// One permit a log that is being read.
     open_logs: Arc<Semaphore>,
-    /// One permit a KiB of a body.
-    bodies: Arc<Semaphore>,
+    /// What bodies may take.
+    bodies: room::Bodies,
     openapi: info::OpenApi,
 }
 
@@ -203,7 +208,7 @@ pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
         watches: Arc::new(Semaphore::new(limits.watches)),
         attaches: Arc::new(Semaphore::new(limits.attaches)),
         open_logs: Arc::new(Semaphore::new(limits.logs)),
-        bodies: Arc::new(Semaphore::new(limits.bodies_bytes.div_ceil(body::UNIT))),
+        bodies: room::Bodies::new(limits.bodies_bytes, limits.body_bytes),
         limits,
         openapi: info::OpenApi::default(),
     });

@@ -24,8 +24,8 @@ use crate::schema;
 /// Operations in one JSON Patch (upstream's bound).
 const OPERATIONS: usize = 10_000;
 
-/// Bytes that the copy operations of one JSON Patch may add (as much as a body may have).
-const COPIED_BYTES: usize = 3 << 20;
+/// Bytes that the copy and move operations of one JSON Patch may carry (as much as a body may have).
+const CARRIED_BYTES: usize = 3 << 20;
 
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -181,24 +181,55 @@ fn undecoded(prefix: &str, value: &Value, wanted: &str) -> ApiError {
     ApiError::bad_request(format!("{prefix}json: cannot unmarshal {found} into Go value of type {wanted}"))
 }
 
-/// Applies a JSON Patch operation by operation, because copies of copies double the object each time.
+/// Applies a JSON Patch operation by operation, because copies of copies double the object each time, and values that
+/// are moved into each other nest without end.
 fn apply_operations(patch: &json_patch::Patch, mut object: Value) -> Result<Value, ApiError> {
-    let mut copied = 0;
+    let mut carried = 0;
     for operation in &patch.0 {
-        if let json_patch::PatchOperation::Copy(copy) = operation {
-            copied += copy.from.resolve(&object).map_or(0, |source| source.to_string().len());
-            if copied > COPIED_BYTES {
-                return Err(ApiError::new(
-                    413,
-                    "RequestEntityTooLarge",
-                    format!(
-                        "the copy operations of the JSON patch add up to {copied} bytes, the limit is {COPIED_BYTES}"
-                    ),
-                ));
-            }
+        carried += check(operation, &object)?;
+        if carried > CARRIED_BYTES {
+            return Err(ApiError::new(
+                413,
+                "RequestEntityTooLarge",
+                format!(
+                    "the copy and move operations of the JSON patch add up to {carried} bytes, the limit is {CARRIED_BYTES}"
+                ),
+            ));
         }
         json_patch::patch(&mut object, std::slice::from_ref(operation))
             .map_err(|e| rejected(&e.to_string()))?;
     }
     Ok(object)
+}
+
+/// How many bytes an operation carries from one place to another; refused if it leaves more levels than a body may
+/// have. As long as each keeps this bound, values may be walked and dropped by recursion.
+fn check(operation: &json_patch::PatchOperation, object: &Value) -> Result<usize, ApiError> {
+    use json_patch::PatchOperation::{Add, Copy, Move, Remove, Replace, Test};
+    let (value, is_carried) = match operation {
+        Add(add) => (Some(&add.value), false),
+        Replace(replace) => (Some(&replace.value), false),
+        Move(carry) => (carry.from.resolve(object).ok(), true),
+        Copy(carry) => (carry.from.resolve(object).ok(), true),
+        Remove(_) | Test(_) => (None, false),
+    };
+    // What is not there is refused when it is looked for.
+    let Some(value) = value else { return Ok(0) };
+    let path = operation.path();
+    let left = schema::DEPTH.checked_sub(path.count());
+    if left.is_none_or(|levels| is_deeper(value, levels)) {
+        let levels = schema::DEPTH;
+        return Err(rejected(&format!("what is at {path} would be nested deeper than {levels} levels")));
+    }
+    Ok(if is_carried { value.to_string().len() } else { 0 })
+}
+
+/// Whether lists and maps stand in each other more often than so many times.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let inside = |inner: &Value| levels == 0 || is_deeper(inner, levels - 1);
+    match value {
+        Value::Array(list) => list.iter().any(inside),
+        Value::Object(map) => map.values().any(inside),
+        _ => false,
+    }
 }

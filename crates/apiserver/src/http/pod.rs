@@ -17,7 +17,7 @@ use super::{body, delete};
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
 use crate::logs::{LogRequest, Stream};
-use crate::registry::{ChangeFn, Door, meta};
+use crate::registry::{ChangeFn, Door, check_preconditions, meta};
 
 /// `GET` of a pod's log: plain bytes, as they come.
 pub(super) async fn log(call: &Call) -> Answer {
@@ -110,6 +110,9 @@ fn log_request(name: &str, query: &Query, now: Timestamp) -> Result<LogRequest, 
 }
 
 /// `POST` of an Eviction: marks the pod as disrupted and deletes it. There are no disruption budgets here.
+///
+/// The delete's preconditions are asked before the mark, which moves the version that they may name.
+/// Source: upstream `registry/core/pod/storage/eviction.go` (`addConditionAndDeletePod`).
 pub(super) async fn evict(mut call: Call) -> Answer {
     let bytes = call.body().await?;
     let (eviction, _) = body::decode(&call.headers, &bytes)?;
@@ -125,7 +128,9 @@ pub(super) async fn evict(mut call: Call) -> Answer {
     let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     if !ended && !options.dry_run {
         let now = meta::time(registry.world.now());
+        let (kind, name, wanted) = (call.kind, call.name.clone(), options.clone());
         let mark: ChangeFn = Arc::new(move |old| {
+            check_preconditions(kind, &name, &wanted, old)?;
             Ok(with_condition(
                 old,
                 json!({
@@ -134,7 +139,11 @@ pub(super) async fn evict(mut call: Call) -> Answer {
                 }),
             ))
         });
-        registry.update(call.kind, call.namespace(), &call.name, Door::Engine, false, mark).await?;
+        let marked =
+            registry.update(call.kind, call.namespace(), &call.name, Door::Engine, false, mark).await?;
+        if options.resource_version.is_some() {
+            options.resource_version = Some(meta::text(&marked, "resourceVersion").to_owned());
+        }
     }
     registry.delete(call.kind, call.namespace(), &call.name, &options).await?;
     Ok(respond::success(StatusCode::CREATED, None))

@@ -60,7 +60,8 @@ impl Registry {
     }
 }
 
-fn check_preconditions(
+/// 409 unless the object is the one, and the version, that a delete is meant for.
+pub(crate) fn check_preconditions(
     kind: &Kind,
     name: &str,
     options: &DeleteOptions,

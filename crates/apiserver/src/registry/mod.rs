@@ -23,6 +23,7 @@ use crate::error::ApiError;
 use crate::kind::{Kind, Propagation};
 use crate::world::SharedWorld;
 
+pub(crate) use delete::check_preconditions;
 pub use delete::{Mark, mark};
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
@@ -178,6 +179,14 @@ pub fn commit_error(error: &CommitError) -> ApiError {
             error.details = Some(serde_json::json!({"retryAfterSeconds": 1}));
             error
         }
+        // Clients ask a busy server again; here somebody has to make room first.
+        CommitError::Full(cause) => ApiError::new(
+            507,
+            "InsufficientStorage",
+            format!(
+                "the disk that the engine keeps its state on is full: nothing can be written until there is room ({cause})"
+            ),
+        ),
         CommitError::Closed => ApiError::new(503, "ServiceUnavailable", "the server is shutting down"),
         other => ApiError::internal(other),
     }

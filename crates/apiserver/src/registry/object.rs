@@ -29,6 +29,7 @@ pub struct Object {
 #[derive(Debug, Default)]
 pub struct Spec {
     value: Arc<Value>,
+    weight: OnceLock<usize>,
     json: OnceLock<Vec<u8>>,
     bound: OnceLock<(String, Arc<Spec>)>,
 }
@@ -117,6 +118,13 @@ impl Object {
         }
         Value::Object(map)
     }
+    /// About as many bytes as it has as JSON.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let spec = self.spec.weight.get_or_init(|| weight(&self.spec.value));
+        let rest = self.rest.iter().map(|(name, value)| name.len() + weight(value));
+        spec + weight(&self.metadata) + weight(&self.status) + rest.sum::<usize>()
+    }
     /// The fields but metadata, spec and status, in order of their names.
     pub(super) fn others(&self) -> impl Iterator<Item = (&String, &Value)> {
         self.rest.iter()
@@ -182,7 +190,10 @@ impl IndexMut<&str> for Object {
         match name {
             "metadata" => Arc::make_mut(&mut self.metadata),
             "spec" => {
-                if Arc::get_mut(&mut self.spec).is_none_or(|spec| spec.json.get().is_some()) {
+                let is_used = |spec: &mut Spec| {
+                    spec.json.get().is_some() || spec.bound.get().is_some() || spec.weight.get().is_some()
+                };
+                if Arc::get_mut(&mut self.spec).is_none_or(is_used) {
                     self.spec = Arc::new((*self.spec).clone());
                 }
                 Arc::make_mut(&mut Arc::make_mut(&mut self.spec).value)
@@ -190,6 +201,15 @@ impl IndexMut<&str> for Object {
             "status" => Arc::make_mut(&mut self.status),
             other => Arc::make_mut(&mut self.rest).entry(other).or_insert(Value::Null),
         }
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Array(list) => list.iter().map(weight).sum::<usize>() + 3,
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 4 + weight(value)).sum::<usize>() + 3,
+        _ => 5,
     }
 }
 
@@ -238,6 +258,26 @@ mod tests {
         assert_eq!(object.spec_json(), br#"{"containers":[]}"#);
         object["spec"]["hostname"] = json!("h");
         assert_eq!(object.spec_json(), br#"{"containers":[],"hostname":"h"}"#);
+    }
+
+    #[test]
+    fn an_object_weighs_about_what_its_json_does() {
+        let mut object = Object::from(pod());
+        assert!(object.weight().abs_diff(pod().to_string().len()) < 60, "{}", object.weight());
+        let before = object.weight();
+        object["spec"]["hostname"] = json!("h".repeat(1000));
+        assert!((1000..1020).contains(&(object.weight() - before)));
+    }
+
+    #[test]
+    fn a_spec_that_changes_forgets_what_it_was_bound_as() {
+        let one = Object::from(pod());
+        let mut other = one.clone();
+        let mut first = one;
+        first.bind("here");
+        other["spec"]["hostname"] = json!("h");
+        other.bind("here");
+        assert_eq!(other.spec(), &json!({"containers": [], "hostname": "h", "nodeName": "here"}));
     }
 
     #[test]

@@ -21,6 +21,8 @@ mod wire;
 
 use serde_json::Value;
 
+pub(crate) use parse::DEPTH;
+
 /// A request body as an object, with what strict decoding would complain about.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Decoded {

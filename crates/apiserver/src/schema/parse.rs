@@ -9,7 +9,7 @@ use super::path::Path;
 use super::{DecodeError, Decoded};
 
 /// How deep a body may nest.
-pub(super) const DEPTH: usize = 100;
+pub(crate) const DEPTH: usize = 100;
 /// How much of a YAML body may come from aliases, in parser events; they multiply.
 const REPLAYED: usize = 50_000;
 /// How many complaints are kept, as upstream.

@@ -69,6 +69,38 @@ async fn nothing_is_written_whose_answer_the_client_cannot_read() {
 }
 
 #[tokio::test]
+async fn moves_do_not_nest_deeper_than_a_body_may() {
+    let api = Api::new().await;
+    api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let path = format!("{CONFIG_MAPS}/c");
+    let inside = "/a".repeat(90);
+    let deep = (0..90).fold(json!({}), |inner, _| json!({"a": inner}));
+    // Each round puts what there is 90 levels deeper; dropping what they would leave takes more stack than there is.
+    let mut rounds = vec![json!({"op": "add", "path": "/x", "value": {}})];
+    for _ in 0..2500 {
+        rounds.push(json!({"op": "add", "path": "/y", "value": deep}));
+        rounds.push(json!({"op": "move", "from": "/x", "path": format!("/y{inside}/a")}));
+        rounds.push(json!({"op": "move", "from": "/y", "path": "/x"}));
+    }
+    let refused = patch(&api, &path, "json-patch+json", json!(rounds)).await;
+    assert_eq!((refused.code, &refused.json()["reason"]), (422, &json!("Invalid")));
+    assert!(refused.message().contains("nested deeper than 100 levels"), "{}", refused.message());
+    let onto = |op: &str| {
+        json!([
+            {"op": "add", "path": "/x", "value": deep},
+            {"op": "add", "path": "/y", "value": deep},
+            {"op": op, "from": "/x", "path": format!("/y{inside}/a"), "value": deep},
+        ])
+    };
+    for op in ["add", "copy", "move"] {
+        let refused = patch(&api, &path, "json-patch+json", onto(op)).await;
+        assert!(refused.message().contains("nested deeper"), "{op}: {}", refused.message());
+    }
+    let renamed = json!([{"op": "move", "from": "/data/a", "path": "/data/b"}]);
+    assert_eq!(patch(&api, &path, "json-patch+json", renamed).await.json()["data"], json!({"b": "b"}));
+}
+
+#[tokio::test]
 async fn a_patch_fails_on_the_revision_only_if_it_names_one() {
     let api = Api::new().await;
     let first = api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
@@ -160,6 +192,28 @@ async fn an_evicted_pod_is_marked_and_deleted() {
     let marked = conditions.iter().find(|c| c["type"] == "DisruptionTarget").unwrap();
     assert_eq!(marked["reason"], "EvictionByEvictionAPI");
     assert_eq!(api.post(&format!("{PODS}/other/eviction"), body).await.code, 400);
+}
+
+#[tokio::test]
+async fn an_eviction_of_another_pod_than_there_is_leaves_no_mark() {
+    let api = Api::new().await;
+    let mut wanted = pod("p");
+    wanted["spec"]["nodeName"] = json!("here");
+    let made = api.make(PODS, wanted).await;
+    let evict = async |preconditions: Value| {
+        let options = json!({"preconditions": preconditions});
+        let body = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}, "deleteOptions": options});
+        api.post(&format!("{PODS}/p/eviction"), body).await.code
+    };
+    for wrong in [json!({"uid": "another"}), json!({"resourceVersion": "1"})] {
+        assert_eq!(evict(wrong).await, 409);
+        assert_eq!(api.get(&format!("{PODS}/p")).await.json(), made);
+    }
+    let right =
+        json!({"uid": made["metadata"]["uid"], "resourceVersion": made["metadata"]["resourceVersion"]});
+    assert_eq!(evict(right).await, 201);
+    let left = api.get(&format!("{PODS}/p")).await.json();
+    assert_eq!(left["metadata"]["deletionGracePeriodSeconds"], 30);
 }
 
 #[tokio::test]

@@ -345,6 +345,11 @@ async fn reviews_tell_whom_a_token_means_and_what_they_may() {
     let review = |token: &str| json!({"spec": {"token": token}});
     let path = "/apis/authentication.k8s.io/v1/tokenreviews";
     let known = api.make(path, review(&submitter.token)).await;
+    assert_eq!(
+        api.post(path, review(&"x".repeat(100 << 10))).await.code,
+        413,
+        "whoever is known may ask this"
+    );
     assert_eq!(known["status"]["user"]["username"], "system:serviceaccount:default:holder-submitx");
     assert_eq!(known["status"]["authenticated"], true);
     let unknown = api.make(path, review("nobody's")).await;

@@ -32,8 +32,8 @@ pub fn claim(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now
                 return bind(claim, volume, now);
             }
             let why = format!(
-                "Cannot bind to requested volume \"{named}\": requested PV is too small, has other access modes, or is of \
-                 another class"
+                "Cannot bind to requested volume \"{named}\": requested PV is too small, is being deleted, has other \
+                 access modes or another volume mode, or is of another class"
             );
             told(true, "VolumeMismatch", why)
         }

@@ -17,9 +17,7 @@ pub(super) fn best<'a>(claim: &Value, volumes: impl IntoIterator<Item = &'a Valu
 
 fn fits(claim: &Value, volume: &Value, wanted: i64) -> bool {
     let (ask, have) = (&claim["spec"], &volume["spec"]);
-    let mode = |spec: &Value| spec["volumeMode"].as_str().unwrap_or("Filesystem").to_owned();
-    let large = storage(&have["capacity"]) >= wanted && mode(ask) == mode(have) && !is_deleting(volume);
-    if !large || !has_modes(ask, have) {
+    if !suits(claim, volume, wanted) {
         return false;
     }
     if have["claimRef"].is_object() {
@@ -29,12 +27,20 @@ fn fits(claim: &Value, volume: &Value, wanted: i64) -> bool {
     is_free && class(claim) == class(volume) && selects(&ask["selector"], &volume["metadata"]["labels"])
 }
 
-/// A claim that names its volume takes it as it is; it must be large enough and may be mounted so.
+/// A claim that names its volume takes it whatever its labels (upstream `checkVolumeSatisfyClaim`).
 pub(super) fn satisfies(claim: &Value, volume: &Value) -> bool {
     let wanted = storage(&claim["spec"]["resources"]["requests"]);
-    storage(&volume["spec"]["capacity"]) >= wanted
-        && has_modes(&claim["spec"], &volume["spec"])
-        && class(claim) == class(volume)
+    suits(claim, volume, wanted) && class(claim) == class(volume)
+}
+
+/// What every volume of a claim must be: large enough, of its mode and access modes, and there to stay.
+fn suits(claim: &Value, volume: &Value, wanted: i64) -> bool {
+    let (ask, have) = (&claim["spec"], &volume["spec"]);
+    let mode = |spec: &Value| spec["volumeMode"].as_str().unwrap_or("Filesystem").to_owned();
+    storage(&have["capacity"]) >= wanted
+        && mode(ask) == mode(have)
+        && has_modes(ask, have)
+        && !is_deleting(volume)
 }
 
 fn has_modes(ask: &Value, have: &Value) -> bool {

@@ -51,7 +51,7 @@ fn claim_gets_the_smallest_volume_that_is_large_enough_and_both_say_so() {
         (&json!("u1"), &json!("Bound"))
     );
     assert_eq!(claim(&bound, std::slice::from_ref(&taken), &[], Use::default(), at(2)), ClaimPlan::default());
-    assert_eq!(volume(&taken, Some(&bound), at(2)), VolumePlan::default());
+    assert_eq!(volume(&taken, Some(&bound), false, at(2)), VolumePlan::default());
     assert_eq!(unbound("data", Some(&bound), &[]), None);
 }
 
@@ -85,7 +85,7 @@ fn volume_of_other_class_modes_labels_or_claim_is_left_alone() {
 fn volume_that_names_the_claim_is_preferred_and_kept_for_it() {
     let mut named = a_volume("named", "", "9Gi");
     named["spec"]["claimRef"] = json!({"name": "data", "namespace": "n"});
-    assert_eq!(volume(&named, None, at(1)), VolumePlan::default(), "it waits for its claim");
+    assert_eq!(volume(&named, None, false, at(1)), VolumePlan::default(), "it waits for its claim");
     let plan = claim(&a_claim("", "1Gi"), &[a_volume("v", "", "1Gi"), named], &[], Use::default(), at(1));
     assert_eq!(plan.claim.unwrap()["spec"]["volumeName"], "named");
 }
@@ -141,16 +141,52 @@ fn volume_without_its_claim_is_released_and_reclaimed_by_its_policy() {
     let mut bound = a_volume("v", "", "1Gi");
     bound["spec"]["claimRef"] = json!({"name": "data", "namespace": "n", "uid": "u0"});
     bound["status"]["phase"] = "Bound".into();
-    let released = volume(&bound, Some(&a_claim("", "1Gi")), at(1)).volume.unwrap();
+    let released = volume(&bound, Some(&a_claim("", "1Gi")), true, at(1)).volume.unwrap();
     assert_eq!(released["status"]["phase"], "Released", "another claim of that name is not its own");
     bound["spec"]["persistentVolumeReclaimPolicy"] = "Delete".into();
-    let plan = volume(&bound, None, at(1));
-    assert_eq!((plan.volume.unwrap()["status"]["phase"].as_str(), plan.remove), (Some("Failed"), false));
+    let is_left = |volume_: &Value, is_ours| {
+        let plan = volume(volume_, None, is_ours, at(1));
+        assert_eq!((plan.volume.unwrap()["status"]["phase"].as_str(), plan.remove), (Some("Failed"), false));
+    };
+    is_left(&bound, true);
     annotate(&mut bound, PROVISIONED_BY, PROVISIONER);
-    assert!(volume(&bound, None, at(1)).remove);
-    bound["metadata"]["deletionTimestamp"] = json!(at(1));
-    let goes = volume(&bound, None, at(1)).volume.unwrap();
-    assert!(goes["metadata"]["finalizers"].is_null());
+    is_left(&bound, false);
+    assert!(volume(&bound, None, true, at(1)).remove);
+}
+
+#[test]
+fn volume_that_is_deleted_before_its_claim_goes_with_its_directory_once_nobody_keeps_it() {
+    let mut going = a_volume("v", "", "1Gi");
+    going["spec"]["claimRef"] = json!({"name": "data", "namespace": "n", "uid": "u0"});
+    going["spec"]["persistentVolumeReclaimPolicy"] = "Delete".into();
+    going["metadata"]["deletionTimestamp"] = json!(at(1));
+    going["status"]["phase"] = "Bound".into();
+    annotate(&mut going, PROVISIONED_BY, PROVISIONER);
+    assert!(volume(&going, None, true, at(1)).remove);
+    going["metadata"]["finalizers"] = json!([VOLUME_FINALIZER, "example.com/backup"]);
+    let plan = volume(&going, None, true, at(1));
+    assert!(!plan.remove);
+    assert_eq!(plan.volume.unwrap()["metadata"]["finalizers"], json!(["example.com/backup"]));
+    going["metadata"]["finalizers"] = json!([VOLUME_FINALIZER]);
+    going["spec"]["persistentVolumeReclaimPolicy"] = "Retain".into();
+    let plan = volume(&going, None, true, at(1));
+    assert!(!plan.remove && plan.volume.unwrap()["metadata"]["finalizers"].is_null());
+}
+
+#[test]
+fn claim_that_names_a_volume_is_not_bound_to_one_of_another_mode_or_one_that_goes() {
+    let mut picky = a_claim("", "1Gi");
+    picky["spec"]["volumeName"] = "v".into();
+    let mut block = a_volume("v", "", "1Gi");
+    block["spec"]["volumeMode"] = "Block".into();
+    let mut going = a_volume("v", "", "1Gi");
+    going["metadata"]["deletionTimestamp"] = json!(at(1));
+    for volume in [block, going] {
+        let plan = claim(&picky, &[volume], &[], Use::default(), at(1));
+        assert_eq!((plan.claim.as_ref(), reason(&plan)), (None, "VolumeMismatch"));
+    }
+    let plan = claim(&picky, &[a_volume("v", "", "1Gi")], &[], Use::default(), at(1));
+    assert_eq!(plan.claim.unwrap()["status"]["phase"], "Bound");
 }
 
 #[test]

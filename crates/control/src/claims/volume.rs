@@ -10,9 +10,10 @@ use super::{
 use crate::job::Event;
 
 /// Decides for a volume, given as the whole object. `claim` is the one that its `claimRef` names, if there is one of
-/// that name.
+/// that name. `is_ours` says whether its directory is the one that the provisioner makes for a volume of this name: an
+/// annotation is soon copied, and what it would have deleted is not soon brought back.
 #[must_use]
-pub fn volume(volume: &Value, claim: Option<&Value>, now: Timestamp) -> VolumePlan {
+pub fn volume(volume: &Value, claim: Option<&Value>, is_ours: bool, now: Timestamp) -> VolumePlan {
     let reference = &volume["spec"]["claimRef"];
     let mut after = volume.clone();
     let mut plan = VolumePlan::default();
@@ -29,7 +30,7 @@ pub fn volume(volume: &Value, claim: Option<&Value>, now: Timestamp) -> VolumePl
     } else if text(reference, "uid").is_empty() {
         set_phase(&mut after, "Available", now);
     } else {
-        reclaim(&mut after, &mut plan, now);
+        reclaim(&mut after, &mut plan, is_ours, now);
     }
     if is_deleting(volume) && after["status"]["phase"] != "Bound" {
         drop_finalizer(&mut after, VOLUME_FINALIZER);
@@ -39,7 +40,7 @@ pub fn volume(volume: &Value, claim: Option<&Value>, now: Timestamp) -> VolumePl
 }
 
 /// Its claim is gone.
-fn reclaim(volume: &mut Value, plan: &mut VolumePlan, now: Timestamp) {
+fn reclaim(volume: &mut Value, plan: &mut VolumePlan, is_ours: bool, now: Timestamp) {
     if volume["status"]["phase"] == "Failed" {
         return;
     }
@@ -48,8 +49,9 @@ fn reclaim(volume: &mut Value, plan: &mut VolumePlan, now: Timestamp) {
     if policy == "Retain" {
         return;
     }
-    if policy == "Delete" && volume["metadata"]["annotations"][PROVISIONED_BY] == PROVISIONER {
-        plan.remove = !is_deleting(volume);
+    if policy == "Delete" && is_ours && volume["metadata"]["annotations"][PROVISIONED_BY] == PROVISIONER {
+        // One that is being deleted goes with its directory, too, unless somebody else still keeps it.
+        plan.remove = !is_deleting(volume) || !has_other_finalizer(volume);
         return;
     }
     let message = match policy.as_str() {
@@ -61,6 +63,11 @@ fn reclaim(volume: &mut Value, plan: &mut VolumePlan, now: Timestamp) {
     set_phase(volume, "Failed", now);
     volume["status"]["message"] = message.as_str().into();
     plan.events.push(Event { warning: true, reason: "VolumeFailedDelete", message });
+}
+
+fn has_other_finalizer(volume: &Value) -> bool {
+    let finalizers = volume["metadata"]["finalizers"].as_array().into_iter().flatten();
+    finalizers.into_iter().any(|finalizer| finalizer != VOLUME_FINALIZER)
 }
 
 /// A volume's phase, and since when.

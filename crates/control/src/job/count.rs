@@ -13,7 +13,7 @@ use super::finish::{Target, Verdict};
 use super::indexed::{Indexes, index_of};
 use super::manage::Managed;
 use super::per_index::{PerIndex, per_index};
-use super::{Action, Draft, MAX_PODS_PER_PLAN, TRACKING_FINALIZER};
+use super::{Action, Draft, TRACKING_FINALIZER, at_once};
 use crate::view::{Job, JobStatus, Pod};
 
 /// What the pods amount to, whether or not this plan gets round to counting them all.
@@ -202,7 +202,7 @@ pub(super) fn account(
         done.retain(|(pod, _)| !is_held(pod, per_index, managed));
     }
     let listed = done.iter().take_while(|(_, outcome)| *outcome == Outcome::Nothing).count();
-    let bound = listed.max(MAX_PODS_PER_PLAN);
+    let bound = listed.max(at_once(draft.job, done.len()));
     done.truncate(bound);
     let counted = Counted::of(tally, &done);
     draft.status.failed = counted.failed;

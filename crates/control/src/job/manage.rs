@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::count::{Tally, count_of, index_count, is_indexed, is_ready, replaces_only_failed};
 use super::indexed::{Indexes, index_of};
 use super::suspend::is_suspended;
-use super::{MAX_PODS_PER_PLAN, backoff, podspec};
+use super::{at_once, backoff, podspec};
 use crate::view::{Job, Pod};
 
 /// What is done about the number of pods. Never both creations and deletions.
@@ -29,14 +29,15 @@ pub(super) struct Managed<'a> {
 }
 
 /// The Job is over: what still runs goes.
-pub(super) fn end_all<'a>(tally: &Tally<'a>) -> Managed<'a> {
-    Managed { delete: tally.active.iter().copied().take(MAX_PODS_PER_PLAN).collect(), ..Managed::default() }
+pub(super) fn end_all<'a>(job: &Job, tally: &Tally<'a>) -> Managed<'a> {
+    let most = at_once(job, tally.active.len());
+    Managed { delete: tally.active.iter().copied().take(most).collect(), ..Managed::default() }
 }
 
 /// Brings the number of active pods to what is wanted.
 pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Timestamp) -> Managed<'a> {
     if is_suspended(job) {
-        return end_all(tally);
+        return end_all(job, tally);
     }
     let active = tally.active.len();
     let wanted = wanted(job, tally);
@@ -45,7 +46,7 @@ pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Tim
         return Managed { delete, ..Managed::default() };
     }
     let held_back = if replaces_only_failed(job) { tally.terminating.len() } else { 0 };
-    let missing = wanted.saturating_sub(held_back + active).min(MAX_PODS_PER_PLAN);
+    let missing = at_once(job, wanted.saturating_sub(held_back + active));
     if missing == 0 {
         return Managed::default();
     }
@@ -109,7 +110,7 @@ fn surplus<'a>(job: &Job, active: &[&'a Pod], at_least: usize) -> Vec<&'a Pod> {
         let further = at_least - surplus.len();
         surplus.extend(left.into_iter().take(further));
     }
-    surplus.truncate(MAX_PODS_PER_PLAN);
+    surplus.truncate(at_once(job, surplus.len()));
     surplus
 }
 

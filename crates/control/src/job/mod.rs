@@ -46,6 +46,31 @@ pub const CONTROLLER_NAME: &str = "kubernetes.io/job-controller";
 /// Pods created, deleted or counted by one plan at most; the rest is left to the next.
 pub const MAX_PODS_PER_PLAN: usize = 500;
 
+/// Bytes of pods that one plan creates, deletes or counts at most, but always a few pods: all of them are written in
+/// one transaction, and one pod may be as large as a request's body.
+const BYTES_PER_PLAN: usize = 16 << 20;
+/// Pods that one plan may touch however large they are.
+const FEW_PODS: usize = 4;
+
+/// How many of so many pods of a Job one plan may touch.
+fn at_once(job: &Job, wanted: usize) -> usize {
+    if wanted <= FEW_PODS {
+        return wanted;
+    }
+    let fitting = BYTES_PER_PLAN / weight(&job.spec.template).max(1);
+    wanted.min(fitting.clamp(FEW_PODS, MAX_PODS_PER_PLAN))
+}
+
+/// About as many bytes as a value has as JSON.
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len() + 3,
+        Value::Array(list) => list.iter().map(weight).sum::<usize>() + 3,
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + 4 + weight(value)).sum::<usize>() + 3,
+        _ => 5,
+    }
+}
+
 /// What to do for a Job now. The executor commits pods, finalizers and status in one transaction, then asks again.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Plan {
@@ -159,7 +184,7 @@ fn decide(job: &Job, pods: &[&Pod], now: Timestamp) -> Plan {
     suspend::start(&mut draft);
     let verdict = finish::verdict(&mut draft, &tally, &own, now);
     let managed = match &verdict {
-        Some(_) => manage::end_all(&tally),
+        Some(_) => manage::end_all(job, &tally),
         None if job.metadata.deletion_timestamp.is_some() => manage::Managed::default(),
         None => manage::manage(job, &tally, &own, now),
     };

@@ -16,7 +16,7 @@ mod request;
 mod room;
 
 pub use request::Amounts;
-pub use room::{Lack, Room};
+pub use room::{Lack, Room, Shortage};
 
 /// The runtime class whose pods are processes of the host.
 pub const HOST_CLASS: &str = "windlass-host";
@@ -79,7 +79,7 @@ pub enum Stand {
     Settled,
     /// This node cannot take it; what to write, if its condition does not say so already.
     Refused(Option<Plan>),
-    /// It named this node itself, and nobody asks whether it fits, as upstream.
+    /// It named this node itself: no scheduler asks whether it fits, the node does ([`Room::shortage`]).
     Placed(Plan),
     /// It is placed when there is room for what it asks for.
     Open(Amounts),
@@ -126,6 +126,17 @@ pub fn unclaimed(pod: &impl Fields, why: &str, now: Timestamp) -> Option<Plan> {
          scheduling"
     );
     refuse(pod, &why, now)
+}
+
+/// A pod waits for another to let go of a claim that one pod at a time may use. None if its condition says so already.
+///
+/// Source: upstream `scheduler/framework/plugins/volumerestrictions` (`ErrReasonReadWriteOncePodConflict`).
+#[must_use]
+pub fn excluded(pod: &impl Fields, now: Timestamp) -> Option<Plan> {
+    let why = "1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by \
+               another pod. no new claims to deallocate, preemption: 0/1 nodes are available: 1 No preemption victims \
+               found for incoming pod";
+    refuse(pod, why, now)
 }
 
 /// A pod waits until others give room back. None if its condition says so already.

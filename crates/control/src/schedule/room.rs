@@ -48,6 +48,33 @@ pub struct Lack {
     pub is_hopeless: bool,
 }
 
+/// Why a node sends away a pod that nobody has asked whether it fits.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shortage {
+    /// `cpu`, or `pods` for too many pods.
+    pub resource: String,
+    requested: i64,
+    used: i64,
+    capacity: i64,
+}
+
+impl Shortage {
+    /// The reason of the pod's end.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        format!("OutOf{}", self.resource)
+    }
+
+    /// What there is too little of, in a kubelet's words.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let Shortage { resource, requested, used, capacity } = self;
+        format!(
+            "Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, capacity: {capacity}"
+        )
+    }
+}
+
 impl Room {
     /// What the node offers (`status.allocatable`).
     pub fn offer(&mut self, mut total: Amounts) {
@@ -74,6 +101,31 @@ impl Room {
             add("pods", false);
         }
         lacks
+    }
+
+    /// What a pod that named the node itself finds too little of; none if it fits. Of extended resources that the node
+    /// has never heard of nobody here knows whether there are enough.
+    ///
+    /// Source: upstream `kubelet/lifecycle/predicate.go` (`Admit`), which tells the first of its predicates that fails.
+    #[must_use]
+    pub fn shortage(&self, request: &Amounts) -> Option<Shortage> {
+        let used = i64::try_from(self.holders.len()).unwrap_or(i64::MAX);
+        if self.is_full() {
+            return Some(Shortage { resource: "pods".to_owned(), requested: 1, used, capacity: self.slots });
+        }
+        let first = ["cpu", "memory", "ephemeral-storage"];
+        let others = request.iter().map(|(name, _)| name).filter(|name| !first.contains(name));
+        first.into_iter().chain(others).find_map(|name| {
+            let (requested, used, capacity) = (request.of(name), self.held.of(name), self.total.of(name));
+            let is_unknown = name.contains('/') && capacity == 0;
+            let is_short = requested > 0 && requested > capacity.saturating_sub(used);
+            (is_short && !is_unknown).then(|| Shortage {
+                resource: name.to_owned(),
+                requested,
+                used,
+                capacity,
+            })
+        })
     }
 
     fn fits(&self, request: &Amounts) -> bool {

@@ -93,3 +93,24 @@ fn an_attempts_log_goes_alone() {
     logs.work(u64::MAX, vec![Errand::Attempt(run)]);
     assert_eq!((logs.log("ab-1").exists(), other.exists()), (false, true));
 }
+
+#[test]
+fn directory_that_could_not_be_removed_is_tried_again_a_few_times() {
+    let logs = Logs::new();
+    let file = logs.home.root().join("file");
+    std::fs::create_dir_all(logs.home.root()).unwrap();
+    std::fs::write(&file, "").unwrap();
+    let mut work = Work::new(logs.home.clone(), u64::MAX);
+    // What is below a file is not there, nor can it be looked for.
+    let below = file.join("below");
+    work.try_directory(&below, 1);
+    assert_eq!(work.stubborn, [(below.clone(), 1)]);
+    work.try_again();
+    assert_eq!(work.stubborn, [(below.clone(), 2)]);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir_all(below.join("volume")).unwrap();
+    work.try_again();
+    assert!(work.stubborn.is_empty() && !below.exists());
+    work.try_directory(&logs.home.root().join("file"), TRIES);
+    assert!(work.stubborn.is_empty() && !file.exists());
+}

@@ -17,6 +17,7 @@ crate::on_both!(
     deletion_can_be_shown_at_its_revision,
     slow_watcher_is_cut_off,
     dropped_wait_loses_nothing,
+    large_values_come_a_few_at_a_time_and_all,
     close_ends_a_watch_after_what_is_left,
     many_writers_one_order,
     two_hundred_watchers_get_every_event_once_and_in_order,
@@ -47,6 +48,24 @@ async fn watch_begins_strictly_after_its_revision(on: On) {
     bench.put("a", "2").await;
     let mut watch = bench.store.watch("", Revision(1001), None).unwrap();
     assert_eq!(lines(&next(&mut watch, 9).await.unwrap()), ["a=1>2"]);
+}
+
+async fn large_values_come_a_few_at_a_time_and_all(on: On) {
+    let bench = Bench::bounded(on, Bounds { watch_bytes: 3_500, ..Bounds::default() });
+    let mut watch = bench.store.watch("", FIRST, None).unwrap();
+    for name in ["a", "b", "c", "d", "e"] {
+        bench.put(name, &"v".repeat(1000)).await;
+    }
+    // Both sides of a change count; one alone may be larger than the bound.
+    bench.put("a", &"w".repeat(9000)).await;
+    bench.put("b", "w").await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let changes = next(&mut watch, 100).await.unwrap();
+        assert_eq!(changes.last().unwrap().revision, watch.seen());
+        seen.push(revisions(&changes));
+    }
+    assert_eq!(seen, [vec![1001, 1002, 1003], vec![1004, 1005], vec![1006], vec![1007]]);
 }
 
 async fn watch_ahead_is_refused(on: On) {

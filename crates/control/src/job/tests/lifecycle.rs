@@ -43,6 +43,27 @@ fn one_shot_job_runs_one_pod_and_completes_in_two_steps() {
 }
 
 #[test]
+fn large_pods_are_made_counted_and_deleted_a_few_at_a_time() {
+    let mut template = crate::job::sim::template();
+    template["metadata"]["annotations"] = json!({"pad": "x".repeat(2 << 20)});
+    let mut world = World::with(json!({"parallelism": 30, "completions": 40, "template": template}));
+    assert_eq!(created(&world.step()), 7, "16 MiB of them");
+    world.settle();
+    assert_eq!(world.status().active, 30);
+    for uid in world.active_uids() {
+        world.end(&uid, 0);
+    }
+    let counted = world.step();
+    assert_eq!(counted.actions.len(), 7 + created(&counted), "{:?}", counted.actions.len());
+    world.settle();
+    assert_eq!((world.status().succeeded, world.status().active), (30, 10));
+    world.job.spec.suspend = Some(true);
+    assert_eq!(world.step().actions.len(), 7);
+    world.settle();
+    assert_eq!(world.status().active, 0);
+}
+
+#[test]
 fn status_times_have_whole_seconds() {
     let mut world = World::with(json!({"completions": 1}));
     world.now = at(3) + jiff::SignedDuration::from_millis(900);

@@ -75,6 +75,28 @@ fn one_that_does_not_fit_is_passed_by_and_comes_in_when_there_is_room() {
 }
 
 #[test]
+fn pod_that_nobody_scheduled_is_told_the_first_thing_that_is_short() {
+    let mut room = room("2");
+    room.take("a", cpu("500m"));
+    let reason = |room: &Room, list: Value| room.shortage(&amounts(list)).map(|short| short.reason());
+    assert_eq!(reason(&room, json!({"cpu": "1500m", "memory": "1Gi"})), None);
+    assert_eq!(reason(&room, json!({"cpu": "1501m", "memory": "2Gi"})).as_deref(), Some("OutOfcpu"));
+    assert_eq!(
+        reason(&room, json!({"ephemeral-storage": "1", "memory": "2Gi"})).as_deref(),
+        Some("OutOfmemory")
+    );
+    assert_eq!(reason(&room, json!({"nvidia.com/gpu": "1"})), None, "of it the node knows nothing");
+    assert_eq!(
+        room.shortage(&cpu("2")).map(|short| short.message()).as_deref(),
+        Some("Node didn't have enough resource: cpu, requested: 2000, used: 500, capacity: 2000")
+    );
+    for uid in ["b", "c", "d", "e"] {
+        room.take(uid, Amounts::default());
+    }
+    assert_eq!(reason(&room, json!({})).as_deref(), Some("OutOfpods"));
+}
+
+#[test]
 fn priority_comes_first_then_age() {
     let mut room = room("1");
     for (key, priority, created) in [("late", 0, "2"), ("early", 0, "1"), ("high", 7, "3"), ("again", 0, "1")]
