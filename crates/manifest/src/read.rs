@@ -72,6 +72,16 @@ pub enum ReadError {
         /// Why, and the way out.
         message: String,
     },
+    /// A line is wrong.
+    #[error("{file}:{line}: {message}")]
+    Line {
+        /// The file as the user named it.
+        file: String,
+        /// From 1.
+        line: u64,
+        /// What is wrong and what is right.
+        message: String,
+    },
     /// No error of its own: what the errors before it come to.
     #[error("{file}: corrected it reads\n{text}")]
     Corrected {
