@@ -18,6 +18,7 @@ mod out;
 mod place;
 mod print;
 mod progress;
+mod random;
 mod runtime;
 mod said;
 mod saved;

@@ -8,6 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use windlass_manifest::{JobStatus, Phase, Seen, observe, observe_gone};
 
+use crate::evidence::Found;
 use crate::patience::Patience;
 use crate::pods::{Pods, Table};
 use crate::transport::Fault;
@@ -22,6 +23,8 @@ pub(crate) struct Feed {
     job: Job,
     pods: Pods,
     changes: BoxStream<'static, Change>,
+    /// What was found out when it was looked at closer.
+    found: Option<Found>,
     ended: bool,
     gone: bool,
 }
@@ -71,7 +74,7 @@ impl Feed {
             true => futures::stream::empty().boxed(),
             false => changes(manager, &name, &job, with_pods, is_new),
         };
-        Feed { manager: manager.clone(), name, job, pods, changes, ended, gone: false }
+        Feed { manager: manager.clone(), name, job, pods, changes, found: None, ended, gone: false }
     }
 
     /// The job as it was last seen.
@@ -147,7 +150,28 @@ impl Feed {
     }
 
     fn status(&self) -> JobStatus {
-        observe(&self.job, self.pods.seen(), Seen::NotAsked)
+        match &self.found {
+            Some(found) => found.status(&self.job, self.pods.seen()),
+            None => observe(&self.job, self.pods.seen(), Seen::NotAsked),
+        }
+    }
+
+    /// Looks closer at a job that waits, and tells its status in the light of what was found. What cannot be found
+    /// out is no fault.
+    pub(crate) async fn look(&mut self) -> JobStatus {
+        let pods = self.pods.seen();
+        let known = match pods {
+            Seen::All(pods) => Some(pods),
+            Seen::NotAsked | Seen::Forbidden => None,
+        };
+        let events = self.manager.events_of(&self.name, &self.job, known).await;
+        let before = self.found.take().and_then(|found| found.events);
+        let events = events.or_else(|fault| match before {
+            Some(before) if !fault.is_forbidden() => Ok(before),
+            _ => Err(fault),
+        });
+        self.found = Some(self.manager.find_out(&self.job, pods, events).await);
+        self.status()
     }
 
     /// The status of a job that has ended. Its pods are read once more unless all that it counts are known, because

@@ -1,10 +1,11 @@
 //! Follow: status and logs of one job in one stream that ends with its outcome.
 
-use futures::StreamExt;
-use futures::future::{self, Either};
+use futures::future::{self, BoxFuture, Either};
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use windlass_manifest::JobStatus;
 
+use crate::attention::{Attention, Due};
 use crate::feed::{Feed, Sight};
 use crate::logs::Pump;
 use crate::{JobManager, LogEvent, LogOptions, Outcome, Result, Submitted, limits};
@@ -16,6 +17,11 @@ pub enum FollowEvent {
     Status(Box<JobStatus>),
     /// Something of the logs.
     Log(LogEvent),
+    /// It has waited for 30 s ([`JobManager::giving_up_after`]) for what never resolves itself. Said once; nothing is
+    /// done about it.
+    Stuck(Box<JobStatus>),
+    /// Its payload ended 10 s ago, and other containers keep its pod running. Said once; the job goes on.
+    Outlived(Box<Outcome>),
     /// The job has ended and all its logs were handed out. The last event.
     Ended(Box<Outcome>),
 }
@@ -23,6 +29,33 @@ pub enum FollowEvent {
 impl JobManager {
     /// Follows a job to its end. The stream ends after `Ended`, or after an error. Logs are handed out in full
     /// before `Ended`; a fault of theirs is a gap and changes nothing else.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.rs"));
+    /// # fn main() { with_engine(async |jobs, _folder| {
+    /// use futures::StreamExt;
+    /// use windlass::manifest::{Base, make};
+    /// use windlass::model::{JobRequest, Place};
+    /// use windlass::{FollowEvent, LogEvent, LogOptions, SubmitOptions};
+    ///
+    /// let command = ["sh", "-c", "echo one; echo two"].map(str::to_owned).to_vec();
+    /// let manifest = make(&Base::Request(Box::new(JobRequest::new(command, Place::Host))), &[])?;
+    /// let job = jobs.submit(&manifest, &SubmitOptions::default()).await?;
+    ///
+    /// let mut events = jobs.follow(&job.name, LogOptions::default());
+    /// let mut output = Vec::new();
+    /// while let Some(event) = events.next().await {
+    ///     match event? {
+    ///         FollowEvent::Log(LogEvent::Chunk(chunk)) => output.extend(chunk.bytes),
+    ///         FollowEvent::Log(LogEvent::Gap { reason, .. }) => eprintln!("missing: {reason}"),
+    ///         FollowEvent::Log(LogEvent::StreamsMerged) => eprintln!("stderr comes on stdout"),
+    ///         FollowEvent::Status(status) => eprintln!("{}", status.verdict.text),
+    ///         FollowEvent::Ended(outcome) => assert_eq!(outcome.exit.code(), 0),
+    ///     }
+    /// }
+    /// assert_eq!(output, b"one\ntwo\n");
+    /// # Ok(()) }); }
+    /// ```
     pub fn follow(&self, name: &str, options: LogOptions) -> BoxStream<'static, Result<FollowEvent>> {
         let (manager, name) = (self.clone(), name.to_owned());
         let follower = async move {
@@ -68,6 +101,7 @@ struct Follower {
     /// As long as no pod was seen: a cluster may add containers to pods, so the template does not tell them all.
     unchecked: Option<LogOptions>,
     last: Option<JobStatus>,
+    attention: Attention,
     /// It was said that the pods may not be read.
     is_gap_said: bool,
     /// Known once the job has ended; logs may still be on their way.
@@ -78,7 +112,8 @@ impl Follower {
     fn new(manager: JobManager, feed: Feed, options: LogOptions) -> Self {
         let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
-        Follower { manager, feed, pump, unchecked, last: None, is_gap_said: false, outcome: None }
+        let attention = Attention::new(manager.stuck_after);
+        Follower { manager, feed, pump, unchecked, last: None, attention, is_gap_said: false, outcome: None }
     }
 
     async fn next(&mut self) -> Result<FollowEvent> {
@@ -93,24 +128,48 @@ impl Follower {
                     .await
                     .map_or_else(|| FollowEvent::Ended(Box::new(outcome)), FollowEvent::Log));
             }
-            let sight = {
-                let feed = std::pin::pin!(self.feed.next());
-                if self.pump.is_idle() {
-                    feed.await?
-                } else {
-                    let log = std::pin::pin!(self.pump.next());
-                    match future::select(log, feed).await {
-                        Either::Left((Some(event), _)) => return Ok(FollowEvent::Log(event)),
-                        Either::Left((None, _)) => continue,
-                        Either::Right((sight, _)) => sight?,
-                    }
-                }
+            let (is_idle, due) = (self.pump.is_idle(), self.due());
+            let sight = tokio::select! {
+                biased;
+                log = self.pump.next(), if !is_idle => match log {
+                    Some(event) => return Ok(FollowEvent::Log(event)),
+                    None => continue,
+                },
+                sight = self.feed.next() => sight?,
+                () = due => match self.attend().await {
+                    Some(event) => return Ok(event),
+                    None => continue,
+                },
             };
             if let Some(options) = self.unchecked.take_if(|_| !self.feed.pods().is_empty()) {
                 options.check_container(self.feed.job(), self.feed.pods())?;
             }
             if let Some(event) = self.see(sight) {
                 return Ok(event);
+            }
+        }
+    }
+
+    /// Ends when something is due.
+    fn due(&self) -> BoxFuture<'static, ()> {
+        match self.attention.next() {
+            Some(at) => self.manager.world.sleep(at.saturating_duration_since(self.manager.world.instant())),
+            None => future::pending().boxed(),
+        }
+    }
+
+    /// Does what is due.
+    async fn attend(&mut self) -> Option<FollowEvent> {
+        match self.attention.take(self.manager.world.instant())? {
+            Due::Look => {
+                let status = self.feed.look().await;
+                self.see(Sight::Status(Box::new(status)))
+            }
+            Due::Stuck => self.last.clone().map(|status| FollowEvent::Stuck(Box::new(status))),
+            Due::Outlived => {
+                let status = self.last.as_ref()?;
+                let outcome = Outcome::of_payload(status.payload.as_ref()?, status);
+                Some(FollowEvent::Outlived(Box::new(outcome)))
             }
         }
     }
@@ -122,6 +181,7 @@ impl Follower {
             self.pump.close();
             self.outcome = Some(outcome);
         }
+        self.attention.see(&status, self.manager.world.instant());
         if self.last.as_ref() == Some(&*status) {
             return None;
         }

@@ -5,12 +5,15 @@
 //! `windlass_manifest` that its signatures use are re-exported as [`model`] and [`manifest`].
 
 mod attach;
+mod attention;
 mod cancel;
 pub mod connect;
 mod crowd;
+pub mod definitions;
 mod delete;
 mod door;
 mod error;
+mod evidence;
 mod feed;
 mod find;
 mod follow;
@@ -21,6 +24,8 @@ mod manager;
 mod pages;
 mod patience;
 mod pods;
+pub mod retention;
+mod sidecars;
 mod slim;
 mod submit;
 mod transport;
@@ -41,6 +46,7 @@ pub use follow::FollowEvent;
 pub use list::{JobPage, ListFilter, StatusPage};
 pub use logs::{LogChunk, LogEvent, LogOptions, LogStream};
 pub use manager::{JobManager, Known};
+pub use sidecars::SidecarStop;
 pub use submit::{SubmitOptions, Submitted};
 pub use view::JobView;
 pub use wait::Outcome;

@@ -65,6 +65,19 @@ pub(crate) const RELISTS: u32 = 3;
 pub(crate) const NAMES: u32 = 5;
 /// How often a change is tried again when somebody else changed the object meanwhile.
 pub(crate) const CONFLICTS: u32 = 10;
+/// How long is waited for what else may say why a job waits.
+pub(crate) const EVIDENCE: Duration = Duration::from_secs(5);
+/// How much is read of the end of a log for a verdict: lines, and bytes.
+pub(crate) const LAST_LINES: &str = "10";
+pub(crate) const LAST_BYTES: &str = "16384";
+/// A job that waits for so long is looked at closer: its events, the nodes, its queue.
+pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// How long after a look the next one comes, as long as it waits.
+pub(crate) const NEXT_LOOK: Duration = Duration::from_secs(10);
+/// For how long what never resolves itself is waited for.
+pub(crate) const STUCK: Duration = Duration::from_secs(30);
+/// For how long a pod's other containers may outlive its payload: most end by themselves.
+pub(crate) const OUTLIVED: Duration = Duration::from_secs(10);
 /// Jobs that an ambiguous prefix names in its message.
 pub(crate) const CANDIDATES: usize = 5;
 /// Jobs whose pods are asked for by uid in one request: more would not fit into an address that every proxy takes.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::OnceCell;
@@ -22,6 +23,7 @@ pub struct JobManager {
     pub(crate) context: String,
     pub(crate) world: Arc<dyn World>,
     pub(crate) memo: Arc<Memo>,
+    pub(crate) stuck_after: Duration,
 }
 
 /// What a caller knows of a cluster without asking it.
@@ -85,6 +87,7 @@ impl JobManager {
             context: "the cluster".to_owned(),
             world: Arc::new(crate::world::Real),
             memo: Arc::default(),
+            stuck_after: crate::limits::STUCK,
         }
     }
 
@@ -108,6 +111,12 @@ impl JobManager {
     /// The same, with another clock, sleep and source of randomness.
     pub fn in_world(&self, world: Arc<dyn World>) -> Self {
         JobManager { world, ..self.clone() }
+    }
+
+    /// The same, with how long what never resolves itself is waited for until [`crate::FollowEvent::Stuck`] says so
+    /// (30 s unless set).
+    pub fn giving_up_after(&self, patience: Duration) -> Self {
+        JobManager { stuck_after: patience, ..self.clone() }
     }
 
     /// The same, with what the caller knows of the cluster: what need not be asked costs no time. A wrong version

@@ -78,6 +78,7 @@ struct SpecOfJob {
     parallelism: Option<i32>,
     selector: Option<LabelSelector>,
     suspend: Option<bool>,
+    ttl_seconds_after_finished: Option<i32>,
     template: Template,
 }
 
@@ -156,6 +157,7 @@ impl From<SpecOfJob> for JobSpec {
             parallelism: spec.parallelism,
             selector: spec.selector,
             suspend: spec.suspend,
+            ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
             template: PodTemplateSpec { metadata: None, spec: spec.template.spec.map(Into::into) },
             ..JobSpec::default()
         }
@@ -191,9 +193,10 @@ impl<'de> Deserialize<'de> for SlimPod {
 }
 
 /// How the keys begin that say something of a job.
-const KEPT: [&str; 3] = ["windlass.dev/", "batch.kubernetes.io/", windlass_manifest::marks::USAGE];
+const KEPT: [&str; 4] =
+    ["windlass.dev/", "batch.kubernetes.io/", "kueue.x-k8s.io/", windlass_manifest::marks::USAGE];
 
-/// The labels or annotations that say something of a job: ours and those of the Job controller.
+/// The labels or annotations that say something of a job: ours, those of the Job controller and of Kueue.
 fn marks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     struct Marks;
 
@@ -246,7 +249,7 @@ mod tests {
         let specs = [
             json!({ "suspend": true, "parallelism": 0, "activeDeadlineSeconds": 1 }),
             json!({ "managedBy": "kueue.x-k8s.io/multikueue", "completions": 3, "completionMode": "Indexed" }),
-            json!({ "backoffLimit": 2, "activeDeadlineSeconds": 5, "maxFailedIndexes": 1, "backoffLimitPerIndex": 1 }),
+            json!({ "backoffLimit": 2, "activeDeadlineSeconds": 5, "maxFailedIndexes": 1, "backoffLimitPerIndex": 1, "ttlSecondsAfterFinished": 60 }),
         ];
         let mut jobs = Vec::new();
         for status in status {

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use windlass_manifest::{JobStatus, Seen, observe};
+use windlass_manifest::{JobStatus, Seen};
 
 use crate::transport::{Answer, Call, Fault};
 use crate::{JobManager, Result, limits};
@@ -28,12 +28,13 @@ impl JobManager {
     pub async fn get(&self, name: &str) -> Result<JobView> {
         let job = self.job(name).await?;
         let pods = self.readable(self.pods_of(&job).await, name)?;
-        let mut events = self.readable(self.events_of(name, &job, pods.as_deref()).await, name)?;
-        if let Some(events) = &mut events {
-            events.sort_by_key(seen_at);
-        }
-        let status = observe(&job, seen(pods.as_deref()), seen(events.as_deref()));
-        Ok(JobView { job, pods: pods.unwrap_or_default(), events: events.unwrap_or_default(), status })
+        let events = match self.events_of(name, &job, pods.as_deref()).await {
+            Err(fault) if !fault.is_forbidden() => return Err(self.error(name, fault)),
+            events => events,
+        };
+        let found = self.find_out(&job, seen(pods.as_deref()), events).await;
+        let status = found.status(&job, seen(pods.as_deref()));
+        Ok(JobView { job, pods: pods.unwrap_or_default(), events: found.events.unwrap_or_default(), status })
     }
 
     /// A job as the server has it.
@@ -54,21 +55,33 @@ impl JobManager {
         Ok(pods)
     }
 
-    /// Events of a job and of its pods. Events of other objects are not asked for.
-    async fn events_of(&self, name: &str, job: &Job, pods: Option<&[Pod]>) -> Result<Vec<Event>, Fault> {
+    /// Events of a job and of its pods, oldest first. Events of other objects are not asked for.
+    pub(crate) async fn events_of(
+        &self,
+        name: &str,
+        job: &Job,
+        pods: Option<&[Pod]>,
+    ) -> Result<Vec<Event>, Fault> {
         let path = self.core_path("events");
         let of = |kind: &str, name: &str| format!("involvedObject.kind={kind},involvedObject.name={name}");
         let mut events: Vec<Event> = self.selected(&path, "fieldSelector", &of("Job", name)).await?;
         events.retain(|event| event.involved_object.uid == job.metadata.uid);
-        // The pods whose events say something: those that have not started yet, a few of them.
-        let waiting =
-            |pod: &&Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Pending");
+        // The pods whose events say something: those that have not started yet, or are not ready; a few of them.
+        let waiting = |pod: &&Pod| {
+            let status = pod.status.as_ref();
+            let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+            match status.and_then(|status| status.phase.as_deref()) {
+                Some("Running") => conditions.iter().any(|one| one.type_ == "Ready" && one.status == "False"),
+                phase => phase == Some("Pending"),
+            }
+        };
         for pod in pods.unwrap_or_default().iter().filter(waiting).take(limits::CANDIDATES) {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
             let mut more: Vec<Event> = self.selected(&path, "fieldSelector", &of("Pod", name)).await?;
             more.retain(|event| event.involved_object.uid == pod.metadata.uid);
             events.append(&mut more);
         }
+        events.sort_by_key(seen_at);
         Ok(events)
     }
 

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::future::{self, Either};
+use futures::future::{self, BoxFuture, Either};
 use futures::stream::{self, BoxStream};
-use windlass_manifest::{Cause, JobStatus};
+use k8s_openapi::api::batch::v1::Job;
+use windlass_manifest::{Cause, JobStatus, PayloadEnd};
 use windlass_model::ExitCode;
 
 use crate::feed::{Feed, Sight};
-use crate::{Error, JobManager, Result};
+use crate::{Error, JobManager, Result, limits};
 
 /// How a job ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +31,12 @@ impl Outcome {
         let (cause, exit) = (status.cause.clone()?, status.exit()?);
         Some(Outcome { name: status.name.clone(), cause, exit, status })
     }
+
+    /// The outcome of a payload that has ended, in a job that has not.
+    pub(crate) fn of_payload(payload: &PayloadEnd, status: &JobStatus) -> Self {
+        let cause = payload.cause.clone();
+        Outcome { name: status.name.clone(), exit: cause.exit(), cause, status: status.clone() }
+    }
 }
 
 impl JobManager {
@@ -42,7 +49,8 @@ impl JobManager {
     }
 
     /// Waits until the job has ended. Right also when it ended before, or is deleted meanwhile
-    /// (`Cause::Deleted`).
+    /// (`Cause::Deleted`). A job whose payload ended 10 s ago, and whose pod other containers keep running, has ended
+    /// as far as this is concerned; its status then says that it runs.
     ///
     /// # Errors
     /// `NotFound` if it is not there at the beginning, `TimedOut` after `timeout`, and what every call may answer.
@@ -56,15 +64,40 @@ impl JobManager {
     }
 
     async fn ends(&self, name: &str) -> Result<Outcome> {
-        let mut feed = Feed::open(self, name, false).await?;
+        let job = self.job(name).await?;
+        // Only of pods with several containers one may outlive the payload.
+        let with_pods = has_several_containers(&job);
+        let mut feed = Feed::of(self, job, with_pods);
+        let mut outlived: Option<(Outcome, BoxFuture<'static, ()>)> = None;
         loop {
-            if let Sight::Status(status) = feed.next().await?
-                && let Some(outcome) = Outcome::of(*status)
-            {
+            let sight = match &mut outlived {
+                None => feed.next().await?,
+                Some((outcome, patience)) => {
+                    match future::select(std::pin::pin!(feed.next()), patience).await {
+                        Either::Left((sight, _)) => sight?,
+                        Either::Right(_) => return Ok(outcome.clone()),
+                    }
+                }
+            };
+            let Sight::Status(status) = sight else { continue };
+            match &status.payload {
+                Some(payload) if outlived.is_none() => {
+                    let outcome = Outcome::of_payload(payload, &status);
+                    outlived = Some((outcome, self.world.sleep(limits::OUTLIVED)));
+                }
+                Some(_) => {}
+                None => outlived = None,
+            }
+            if let Some(outcome) = Outcome::of(*status) {
                 return Ok(outcome);
             }
         }
     }
+}
+
+fn has_several_containers(job: &Job) -> bool {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    pod.is_some_and(|pod| pod.containers.len() > 1)
 }
 
 /// Every status of a feed that differs from the one before, to the final one or an error.

@@ -4,6 +4,7 @@ use k8s_openapi::api::batch::v1::{Job, JobCondition};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
 use crate::Cause;
+use crate::ended;
 use crate::facts::{self, condition};
 use crate::marks::Cancellation;
 
@@ -69,7 +70,12 @@ fn contains(indexes: &str, index: u32) -> bool {
 }
 
 /// How a failed pod ended: its first container that did not end well, else the pod's own reason.
+///
+/// What the cluster did to the pod comes first: its containers' codes are then those of being ended.
 pub(crate) fn of_pod(pod: &Pod) -> Option<Cause> {
+    if let Some((reason, message)) = ended::disruption_of(pod) {
+        return Some(Cause::Failed { reason, message });
+    }
     let bad =
         |container: &&ContainerStatus| facts::terminated(container).is_some_and(|end| end.exit_code != 0);
     let first = facts::containers(pod).filter(bad).min_by_key(|container| {
@@ -83,7 +89,8 @@ pub(crate) fn of_pod(pod: &Pod) -> Option<Cause> {
     Some(Cause::Failed { reason, message: status.message.clone().unwrap_or_default() })
 }
 
-fn of_container(pod: &Pod, container: &str, end: &ContainerStateTerminated) -> Cause {
+/// How a container ended, badly.
+pub(crate) fn of_container(pod: &Pod, container: &str, end: &ContainerStateTerminated) -> Cause {
     let (pod, container) = (facts::pod_name(pod).to_owned(), container.to_owned());
     let message = end.message.clone().unwrap_or_default();
     match end.reason.as_deref() {

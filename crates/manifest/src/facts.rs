@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus as KubeStatus};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition, PodStatus};
 
 use crate::marks::{self, Cancellation};
 
@@ -39,6 +39,18 @@ pub(crate) fn cancellation(job: &Job) -> Option<Cancellation> {
 /// When the Job was submitted, if its submitter wrote it down.
 pub(crate) fn submitted(job: &Job) -> Option<Timestamp> {
     job.metadata.annotations.as_ref()?.get(marks::SUBMITTED)?.parse().ok()
+}
+
+/// When a Job that has ended is deleted by the cluster, if it is.
+pub(crate) fn expires(job: &Job) -> Option<Timestamp> {
+    let ttl = spec(job)?.ttl_seconds_after_finished?;
+    finished(job)?.checked_add(jiff::SignedDuration::from_secs(i64::from(ttl))).ok()
+}
+
+/// When a Job ended, by its own conditions.
+pub(crate) fn finished(job: &Job) -> Option<Timestamp> {
+    let completed = status(job)?.completion_time.as_ref().map(|time| time.0);
+    completed.or_else(|| condition(job, "Failed").and_then(since))
 }
 
 /// The Job's name, for sentences.
@@ -92,6 +104,51 @@ pub(crate) fn requests(pod: &Pod) -> String {
         (!words.is_empty()).then(|| format!("{of}{}", words.join(", ")))
     });
     asked.collect::<Vec<_>>().join("; ")
+}
+
+/// What a pod asks for of one resource, as a container says it; of several containers `1 + 500m`.
+pub(crate) fn request(pod: &Pod, resource: &str) -> Option<String> {
+    let asked = pod.spec.as_ref()?.containers.iter().filter_map(|container| {
+        Some(container.resources.as_ref()?.requests.as_ref()?.get(resource)?.0.clone())
+    });
+    Some(asked.collect::<Vec<_>>().join(" + ")).filter(|text| !text.is_empty())
+}
+
+/// A pod's condition, whatever its status.
+pub(crate) fn pod_condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+    pod_status(pod)?.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
+}
+
+/// That the cluster itself ends a pod, and why (KEP 3329).
+pub(crate) fn disruption(pod: &Pod) -> Option<&PodCondition> {
+    pod_condition(pod, "DisruptionTarget").filter(|condition| condition.status == "True")
+}
+
+/// Whether a container is one of those that run before the others.
+pub(crate) fn is_init(pod: &Pod, container: &str) -> bool {
+    let init = pod_status(pod).and_then(|status| status.init_container_statuses.as_deref());
+    init.unwrap_or_default().iter().any(|status| status.name == container)
+}
+
+/// The Job of a pod, by its owner.
+pub(crate) fn job_name(pod: &Pod) -> Option<&str> {
+    let owners = pod.metadata.owner_references.as_ref()?;
+    owners.iter().find(|owner| owner.kind == "Job").map(|owner| owner.name.as_str())
+}
+
+/// The beginning of a kubectl line about things of a namespace.
+pub(crate) fn kubectl(namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) if !namespace.is_empty() => format!("kubectl -n {namespace}"),
+        _ => "kubectl".to_owned(),
+    }
+}
+
+/// The container whose end is the job's: the first of its pod, or of the Job's template.
+pub(crate) fn payload<'a>(job: &'a Job, pod: &'a Pod) -> Option<&'a str> {
+    let of_pod = pod.spec.as_ref().and_then(|spec| spec.containers.first());
+    let of_job = || spec(job)?.template.spec.as_ref()?.containers.first();
+    of_pod.or_else(of_job).map(|container| container.name.as_str())
 }
 
 /// Whether any container of the pod has ever started.

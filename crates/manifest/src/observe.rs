@@ -1,11 +1,13 @@
 //! The only place where Kubernetes' status becomes ours.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
+use serde_json::Value;
 
 use crate::facts::{self, condition};
 use crate::verdict::{self, Scene};
-use crate::{Cause, Counts, JobStatus, Phase, Times, cause, marks, usage};
+use crate::{Cause, Counts, JobStatus, Phase, Right, Times, cause, marks, sidecar, usage};
 
 /// Objects that belong to a job, or why there are none to look at.
 #[derive(Debug)]
@@ -36,12 +38,52 @@ impl<'a, T> Seen<'a, T> {
     }
 }
 
+/// What belongs to a Job, as far as it could be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// Its pods.
+    pub pods: Seen<'a, Pod>,
+    /// Events of the Job and its pods.
+    pub events: Seen<'a, Event>,
+    /// Other objects that say something of it, as the server sends them, each with its `kind`: Kueue's `Workload` of
+    /// the Job, and the `Node`s.
+    pub others: &'a [Value],
+    /// The last lines of the logs of what failed.
+    pub last_lines: &'a [String],
+    /// What else was asked for and may not be read.
+    pub lacking: &'a [Right],
+}
+
+impl<'a> Evidence<'a> {
+    /// Pods and events, and nothing else.
+    pub fn new(pods: Seen<'a, Pod>, events: Seen<'a, Event>) -> Self {
+        Evidence { pods, events, others: &[], last_lines: &[], lacking: &[] }
+    }
+}
+
 /// Tells the truth about a job, whoever made it. Total: strange objects give a short verdict, never a panic.
 pub fn observe(job: &Job, pods: Seen<'_, Pod>, events: Seen<'_, Event>) -> JobStatus {
+    observe_all(job, &Evidence::new(pods, events))
+}
+
+/// As [`observe`], with all that could be found out.
+pub fn observe_all(job: &Job, evidence: &Evidence<'_>) -> JobStatus {
+    let pods = evidence.pods;
     let cause = cause::of_job(job, pods.items());
     let phase = phase(job, pods, cause.as_ref());
     let counts = counts(job);
-    let scene = Scene { job, pods, events, phase, counts: &counts, cause: cause.as_ref() };
+    let payload = Some(phase)
+        .filter(|phase| *phase == Phase::Running)
+        .and_then(|_| sidecar::payload_end(job, pods.items()));
+    let scene = Scene {
+        job,
+        evidence,
+        pods,
+        phase,
+        counts: &counts,
+        cause: cause.as_ref(),
+        payload: payload.as_ref(),
+    };
     let verdict = verdict::of(&scene);
     JobStatus {
         name: facts::name(job).to_owned(),
@@ -49,10 +91,11 @@ pub fn observe(job: &Job, pods: Seen<'_, Pod>, events: Seen<'_, Event>) -> JobSt
         uid: job.metadata.uid.clone().unwrap_or_default(),
         submission: job.metadata.labels.as_ref().and_then(|labels| labels.get(marks::SUBMISSION)).cloned(),
         phase,
-        times: times(job, cause.as_ref()),
+        times: times(job, pods.items(), cause.as_ref()),
         counts,
         verdict,
         exit_code: cause.as_ref().map(|cause| cause.exit().code()),
+        payload,
         usage: usage::of_pods(pods.items()),
         cause,
     }
@@ -62,7 +105,8 @@ pub fn observe(job: &Job, pods: Seen<'_, Pod>, events: Seen<'_, Event>) -> JobSt
 ///
 /// One that had ended keeps its end, one that was being cancelled is cancelled; any other was deleted.
 pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
-    let mut status = observe(job, pods, Seen::NotAsked);
+    let evidence = Evidence::new(pods, Seen::NotAsked);
+    let mut status = observe_all(job, &evidence);
     if status.cause.is_some() {
         return status;
     }
@@ -70,12 +114,13 @@ pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
         Some(by) => (Phase::Cancelled, Cause::Cancelled { by }),
         None => (Phase::Failed, Cause::Deleted),
     };
-    let scene =
-        Scene { job, pods, events: Seen::NotAsked, phase, counts: &status.counts, cause: Some(&cause) };
+    let counts = &status.counts;
+    let scene = Scene { job, evidence: &evidence, pods, phase, counts, cause: Some(&cause), payload: None };
     status.verdict = verdict::of(&scene);
     status.phase = phase;
     status.exit_code = Some(cause.exit().code());
     status.cause = Some(cause);
+    status.payload = None;
     status
 }
 
@@ -129,10 +174,8 @@ fn counts(job: &Job) -> Counts {
     }
 }
 
-fn times(job: &Job, cause: Option<&Cause>) -> Times {
+fn times(job: &Job, pods: &[Pod], cause: Option<&Cause>) -> Times {
     let status = facts::status(job);
-    let completed = status.and_then(|status| status.completion_time.as_ref()).map(|time| time.0);
-    let failed = || condition(job, "Failed").and_then(facts::since);
     let never_started = || match cause {
         Some(Cause::Cancelled { by }) => Some(by.when),
         _ => None,
@@ -141,7 +184,29 @@ fn times(job: &Job, cause: Option<&Cause>) -> Times {
         created: job.metadata.creation_timestamp.as_ref().map(|time| time.0),
         submitted: facts::submitted(job),
         started: status.and_then(|status| status.start_time.as_ref()).map(|time| time.0),
-        finished: completed.or_else(failed).or_else(never_started),
+        scheduled: pods.iter().filter_map(scheduled).min(),
+        running: pods.iter().filter_map(ran_since).min(),
+        finished: facts::finished(job).or_else(never_started),
+        expires: facts::expires(job),
         deleted: job.metadata.deletion_timestamp.as_ref().map(|time| time.0),
     }
+}
+
+/// When a pod was placed on a node.
+fn scheduled(pod: &Pod) -> Option<Timestamp> {
+    let condition = facts::pod_condition(pod, "PodScheduled").filter(|condition| condition.status == "True");
+    condition?.last_transition_time.as_ref().map(|time| time.0)
+}
+
+/// When the first container of a pod began to run, init containers aside.
+fn ran_since(pod: &Pod) -> Option<Timestamp> {
+    let statuses = facts::pod_status(pod)?.container_statuses.as_deref()?;
+    let states =
+        statuses.iter().flat_map(|status| [status.state.as_ref(), status.last_state.as_ref()]).flatten();
+    let begun = states.filter_map(|state| {
+        let running = state.running.as_ref().and_then(|running| running.started_at.as_ref());
+        running.or_else(|| state.terminated.as_ref()?.started_at.as_ref()).map(|time| time.0)
+    });
+    // Of a container that did not start, kubelets say that it began in 1970.
+    begun.filter(|begun| begun.as_second() > 0).min()
 }

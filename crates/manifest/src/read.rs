@@ -7,6 +7,8 @@ use serde_json::Value;
 use serde_saphyr::Spanned;
 use serde_saphyr::budget::BudgetBreach;
 
+use crate::{mend, tree};
+
 /// The longest file that is read, in bytes: no object that a server takes is longer than 3 MiB.
 pub const MAX_FILE: usize = 16 << 20;
 
@@ -48,6 +50,46 @@ pub enum ReadError {
         /// What is wrong and what is accepted.
         message: String,
     },
+    /// A field is wrong.
+    #[error("{file}:{line}:{column}: {path}: {message}")]
+    Field {
+        /// The file as the user named it.
+        file: String,
+        /// From 1.
+        line: u64,
+        /// From 1.
+        column: u64,
+        /// The field: `executor.config.cpu_limit`.
+        path: String,
+        /// What is wrong and what is right.
+        message: String,
+    },
+    /// What the caller wants does not go with the file.
+    #[error("{file}: {message}")]
+    Unfit {
+        /// The file as the user named it.
+        file: String,
+        /// Why, and the way out.
+        message: String,
+    },
+    /// A line is wrong.
+    #[error("{file}:{line}: {message}")]
+    Line {
+        /// The file as the user named it.
+        file: String,
+        /// From 1.
+        line: u64,
+        /// What is wrong and what is right.
+        message: String,
+    },
+    /// No error of its own: what the errors before it come to.
+    #[error("{file}: corrected it reads\n{text}")]
+    Corrected {
+        /// The file as the user named it.
+        file: String,
+        /// The document.
+        text: String,
+    },
     /// There is no document in it.
     #[error("{file}: holds no document; expected a Kubernetes Job (apiVersion: batch/v1, kind: Job)")]
     Empty {
@@ -69,25 +111,98 @@ pub enum ReadError {
 /// # Errors
 /// All that is wrong: at most one error for each document, or one for text that cannot be parsed.
 pub fn read_documents(file: &str, text: &str) -> Result<Vec<Document>, Vec<ReadError>> {
+    jobs_of(file, text, read_values(file, text)?)
+}
+
+/// Every document of a text that is not empty, each with the line in which it starts.
+pub(crate) fn read_values(file: &str, text: &str) -> Result<Vec<(u64, Value)>, Vec<ReadError>> {
     if text.len() > MAX_FILE {
         return Err(vec![ReadError::TooLong { file: file.to_owned(), limit: MAX_FILE }]);
     }
     let documents: Vec<Spanned<Value>> =
-        serde_saphyr::from_multiple(text).map_err(|error| vec![syntax(file, &error)])?;
+        serde_saphyr::from_multiple(text).map_err(|error| broken(file, text, &error))?;
+    let placed = documents.into_iter().map(|document| (document.referenced.line().max(1), document.value));
+    Ok(placed.filter(|(_, value)| !value.is_null()).collect())
+}
+
+/// The Jobs among the documents of a text.
+pub(crate) fn jobs_of(
+    file: &str,
+    text: &str,
+    documents: Vec<(u64, Value)>,
+) -> Result<Vec<Document>, Vec<ReadError>> {
     let (mut jobs, mut errors) = (Vec::new(), Vec::new());
-    for document in documents {
-        if !document.value.is_null() {
-            let line = document.referenced.line().max(1);
-            sort(file, line, "", document.value, &mut jobs, &mut errors);
-        }
+    for (line, document) in documents {
+        sort(file, line, "", document, &mut jobs, &mut errors);
     }
     if jobs.is_empty() && errors.is_empty() {
         errors.push(ReadError::Empty { file: file.to_owned() });
     }
-    if errors.is_empty() { Ok(jobs) } else { Err(errors) }
+    if errors.is_empty() {
+        return Ok(jobs);
+    }
+    let places = Places::of(text);
+    let corrected: Vec<ReadError> = errors.iter().filter_map(|error| error.corrected(text)).collect();
+    errors.iter_mut().for_each(|error| error.find_line(&places));
+    errors.extend(corrected);
+    Err(errors)
 }
 
-fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
+/// Where the fields of a text's documents stand.
+#[derive(Debug)]
+pub struct Places(Vec<tree::Node>);
+
+impl Places {
+    /// Of a text that was read before; of one that cannot be, nothing is known.
+    pub fn of(text: &str) -> Self {
+        Places(tree::parse(text).unwrap_or_default())
+    }
+
+    /// The line of a field, or of what of it is there, in the document that starts in this line.
+    pub fn line(&self, document: u64, path: &str) -> u64 {
+        let document_of = |node: &&tree::Node| node.at.line == document;
+        self.0.iter().find(document_of).map_or(document, |node| node.place_of(path).line.max(1))
+    }
+}
+
+impl ReadError {
+    /// A field stands in a line of its own, which the document's first line is not.
+    fn find_line(&mut self, places: &Places) {
+        if let ReadError::NotAJob { line, path, .. } = self {
+            *line = places.line(*line, path.trim_end_matches(": "));
+        }
+    }
+
+    /// The document with the version that it should have, where that was removed.
+    fn corrected(&self, text: &str) -> Option<ReadError> {
+        let ReadError::NotAJob { file, line, message, .. } = self else { return None };
+        let version = REMOVED.into_iter().find(|version| message.contains(&format!("{version:?}")))?;
+        let text = mend::shown(text, *line)?.replacen(version, "batch/v1", 1);
+        Some(ReadError::Corrected { file: file.clone(), text })
+    }
+}
+
+/// Text that is no YAML: how it would be, where that is certain, and what is wrong with it then.
+fn broken(file: &str, text: &str, error: &serde_saphyr::Error) -> Vec<ReadError> {
+    let Some((corrected, line, column)) = mend::beside(text) else { return vec![syntax(file, error)] };
+    let file = file.to_owned();
+    let deeper = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
+    let key = deeper.and_then(|line| line.split(':').next()).unwrap_or_default().trim();
+    let message = format!(
+        "{key}: is deeper than the line before it, which has its value already; they belong side by side"
+    );
+    let mut errors = vec![ReadError::Syntax { file: file.clone(), line, column, message }];
+    errors.extend(read_documents(&file, &corrected).err().into_iter().flatten());
+    if !errors.iter().any(|error| matches!(error, ReadError::Corrected { .. })) {
+        errors.extend(mend::shown(&corrected, 1).map(|text| ReadError::Corrected { file, text }));
+    }
+    errors
+}
+
+/// Versions in which Jobs and CronJobs once were.
+const REMOVED: [&str; 3] = ["batch/v1beta1", "batch/v2alpha1", "extensions/v1beta1"];
+
+pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
     let place = error.location();
     let message = match error.without_snippet() {
         serde_saphyr::Error::Budget { breach: BudgetBreach::Documents { documents }, .. } => {
@@ -96,7 +211,14 @@ fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
         serde_saphyr::Error::Budget { breach, .. } => {
             format!("the file is beyond what is read at once ({breach:?}); split it")
         }
-        other => other.to_string(),
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key {key} is there twice; keep one of the two")
+        }
+        // Inside of an alias the breach comes as words.
+        other if other.to_string().starts_with("budget breached") => {
+            "what its aliases stand for is more than is read at once; write it out, or split it".to_owned()
+        }
+        other => without_place(&other.to_string(), place.as_ref()),
     };
     ReadError::Syntax {
         file: file.to_owned(),
@@ -104,6 +226,12 @@ fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
         column: place.map_or(0, |place| place.column()),
         message,
     }
+}
+
+/// The parser's words without the place that stands in front of them already.
+fn without_place(text: &str, place: Option<&serde_saphyr::Location>) -> String {
+    let end = place.map(|place| format!(" at line {}, column {}", place.line(), place.column()));
+    end.and_then(|end| text.strip_suffix(&end)).unwrap_or(text).to_owned()
 }
 
 /// Puts a document among the jobs or the errors; opens lists.
@@ -134,8 +262,8 @@ fn sort(
 }
 
 fn check(document: &Value) -> Result<(), (&'static str, String)> {
-    const ACCEPTED: &str =
-        "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), or a List of Jobs";
+    const ACCEPTED: &str = "accepted is a Kubernetes Job (apiVersion: batch/v1, kind: Job), a List of Jobs, a job file \
+         (windlass: v1), or a magnus configuration (executor: {type: k8s-job})";
     if !document.is_object() {
         return Err(("", format!("is {}, not a mapping; {ACCEPTED}", noun(document))));
     }
@@ -146,11 +274,19 @@ fn check(document: &Value) -> Result<(), (&'static str, String)> {
     };
     let (kind, version) = (text("kind")?, text("apiVersion")?);
     if kind != "Job" {
+        let removed = match REMOVED.contains(&version) {
+            true => format!("; its apiVersion {version:?} was removed from Kubernetes, write batch/v1"),
+            false => String::new(),
+        };
+        if kind == "CronJob" {
+            let hint = "is not one job, it makes one at every turn; `windlass cron create -f FILE` takes it";
+            return Err(("kind", format!("{kind:?} {hint}{removed}")));
+        }
         return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}", hint(kind))));
     }
     match version {
         "batch/v1" => Ok(()),
-        "batch/v1beta1" | "batch/v2alpha1" | "extensions/v1beta1" => {
+        removed if REMOVED.contains(&removed) => {
             Err(("apiVersion", format!("{version:?} was removed from Kubernetes; write batch/v1")))
         }
         _ => Err(("apiVersion", format!("{version:?} has no kind Job; write batch/v1"))),

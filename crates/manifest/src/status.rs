@@ -1,6 +1,6 @@
 //! A job's status in our words: what CLI, library, server and dashboard show.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use windlass_model::ExitCode;
 
@@ -33,9 +33,26 @@ pub struct JobStatus {
     /// The exit code for whoever waits for it; `None` while it has not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<u8>,
+    /// How its payload ended, while other containers keep its pod running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<PayloadEnd>,
     /// What its containers used, where the cluster tells it: the embedded engine does, of containers that have ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+}
+
+/// A payload that has ended for good: the first container of a job's only pod, whose other containers run on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PayloadEnd {
+    /// How it ended.
+    pub cause: Cause,
+    /// Its pod.
+    pub pod: String,
+    /// Its container.
+    pub container: String,
+    /// The containers that keep the pod running.
+    pub still_running: Vec<String>,
 }
 
 /// What a job's containers used: of each the last run that has ended.
@@ -106,9 +123,18 @@ pub struct Times {
     /// First taken up by the controller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started: Option<Timestamp>,
+    /// Its first pod was placed on a node. Only told of pods that are still there, as [`Times::running`] is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Timestamp>,
+    /// The first container of a pod began to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running: Option<Timestamp>,
     /// Ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finished: Option<Timestamp>,
+    /// The cluster deletes it, because its time to live after its end is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
     /// Asked to be deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deleted: Option<Timestamp>,
@@ -119,6 +145,11 @@ impl Times {
     pub fn age(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         (self.created, self.submitted)
     }
+}
+
+/// From one moment to another; clocks differ: never less than nothing.
+fn between(begin: Timestamp, end: Timestamp) -> SignedDuration {
+    end.duration_since(begin).max(SignedDuration::ZERO)
 }
 
 /// Why a job stands where it stands, and what to do.
@@ -132,6 +163,9 @@ pub struct Verdict {
     /// What a person can do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_step: Option<String>,
+    /// The last lines of what failed: its termination message, else the end of its log where that was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
     /// What could not be looked at; the sentence may be shorter for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Right>,
@@ -159,6 +193,25 @@ pub enum Right {
     Pods,
     /// To list events.
     Events,
+    /// To list nodes: what the largest has.
+    Nodes,
+    /// To list Kueue's Workloads: why a queue does not admit the job.
+    Workloads,
+    /// To read logs: the last lines of what failed.
+    Logs,
+}
+
+impl Right {
+    /// The right in words, as RBAC writes it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Right::Pods => "list pods",
+            Right::Events => "list events",
+            Right::Nodes => "list nodes",
+            Right::Workloads => "list workloads.kueue.x-k8s.io",
+            Right::Logs => "get pods/log",
+        }
+    }
 }
 
 /// How a job ended. The closed set of reasons, each with its exit code.
@@ -217,6 +270,25 @@ pub enum Cause {
 }
 
 impl JobStatus {
+    /// How long it waited for a place: from its creation until its first pod was placed on a node, or until now.
+    /// `None` of a job whose pods are gone, or were not seen.
+    pub fn queued(&self, now: Timestamp) -> Option<SignedDuration> {
+        let waits = matches!(self.phase, Phase::Pending | Phase::Suspended);
+        let end = self.times.scheduled.or_else(|| waits.then_some(now))?;
+        Some(between(self.times.created?, end))
+    }
+
+    /// How long it took to start, once it had a place: images, volumes, init containers.
+    pub fn starting(&self, now: Timestamp) -> Option<SignedDuration> {
+        let end = self.times.running.or(self.times.finished).unwrap_or(now);
+        Some(between(self.times.scheduled?, end))
+    }
+
+    /// How long it ran, from the start of its first container.
+    pub fn ran(&self, now: Timestamp) -> Option<SignedDuration> {
+        Some(between(self.times.running?, self.times.finished.unwrap_or(now)))
+    }
+
     /// The exit code for whoever waits; `None` while the job has not ended.
     pub fn exit(&self) -> Option<ExitCode> {
         self.cause.as_ref().map(Cause::exit)

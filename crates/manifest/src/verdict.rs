@@ -4,35 +4,42 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 
 use crate::facts::{self, condition};
-use crate::marks::Cancellation;
-use crate::obstacle::{self, Obstacle};
-use crate::{Cause, Counts, Outlook, Phase, Right, Seen, Verdict, cause, marks};
+use crate::obstacle::{self, Obstacle, kueue, refusal};
+use crate::words::listed;
+use crate::{Cause, Counts, Evidence, Outlook, PayloadEnd, Phase, Right, Seen, Verdict, cause, ended};
+
+/// Lines of what failed that a verdict holds.
+const LINES: usize = 10;
+/// Different obstacles of one job's pods that are told.
+const OBSTACLES: usize = 3;
 
 /// What a verdict is made of.
 pub(crate) struct Scene<'a> {
     pub(crate) job: &'a Job,
+    pub(crate) evidence: &'a Evidence<'a>,
     pub(crate) pods: Seen<'a, Pod>,
-    pub(crate) events: Seen<'a, Event>,
     pub(crate) phase: Phase,
     pub(crate) counts: &'a Counts,
     pub(crate) cause: Option<&'a Cause>,
+    pub(crate) payload: Option<&'a PayloadEnd>,
+}
+
+impl Scene<'_> {
+    fn events(&self) -> &[Event] {
+        self.evidence.events.items()
+    }
 }
 
 /// The verdict of a scene.
 pub(crate) fn of(scene: &Scene<'_>) -> Verdict {
-    let name = facts::name(scene.job);
     let (text, outlook, next_step) = match (scene.phase, scene.cause) {
-        (_, Some(cause)) => (ended(scene, cause), Outlook::Final, after(scene.job, cause)),
-        (Phase::Ending, _) => (ending(scene), Outlook::ResolvesItself, None),
-        (Phase::Suspended, _) => {
-            let next =
-                format!("kubectl patch job {name} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'");
-            ("suspended: nothing starts until it is resumed".to_owned(), Outlook::NeedsAction, Some(next))
-        }
+        (_, Some(cause)) => (ended::sentence(scene, cause), Outlook::Final, ended::next_step(scene, cause)),
+        (Phase::Ending, _) => ending(scene),
+        (Phase::Suspended, _) => suspended(scene),
         (Phase::Running, _) => running(scene),
         _ => pending(scene),
     };
-    Verdict { text, outlook, next_step, missing: missing(scene) }
+    Verdict { text, outlook, next_step, last_lines: last_lines(scene), missing: missing(scene) }
 }
 
 fn missing(scene: &Scene<'_>) -> Vec<Right> {
@@ -40,152 +47,87 @@ fn missing(scene: &Scene<'_>) -> Vec<Right> {
     if matches!(scene.pods, Seen::Forbidden) {
         rights.push(Right::Pods);
     }
-    if matches!(scene.events, Seen::Forbidden) {
+    if matches!(scene.evidence.events, Seen::Forbidden) {
         rights.push(Right::Events);
     }
+    rights.extend(scene.evidence.lacking);
     rights
 }
 
-fn ended(scene: &Scene<'_>, cause: &Cause) -> String {
-    match cause {
-        Cause::Succeeded => match scene.counts.wanted {
-            Some(wanted) if wanted > 1 => format!("succeeded: {} of {wanted}", scene.counts.succeeded),
-            _ => "succeeded".to_owned(),
-        },
-        Cause::Cancelled { by } => format!("cancelled {}", by_whom(by)),
-        Cause::Deleted => "deleted before it ended".to_owned(),
-        cause => format!("failed because {}{}", because(scene.job, cause), attempts(scene)),
+/// What the container that failed said last: the message that it left, else the end of its log.
+fn last_lines(scene: &Scene<'_>) -> Vec<String> {
+    let Some(Cause::Exited { pod, container, .. } | Cause::Signalled { pod, container, .. }) = scene.cause
+    else {
+        return Vec::new();
+    };
+    let pod = scene.pods.items().iter().find(|one| facts::pod_name(one) == pod);
+    let status = pod.and_then(|pod| facts::containers(pod).find(|one| one.name == *container));
+    let message =
+        status.and_then(facts::terminated).and_then(|end| end.message.as_deref()).unwrap_or_default();
+    let left: Vec<String> =
+        message.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    let lines = if left.is_empty() { scene.evidence.last_lines } else { &left };
+    lines[lines.len().saturating_sub(LINES)..].to_vec()
+}
+
+type Told = (String, Outlook, Option<String>);
+
+fn told(obstacle: Obstacle) -> Told {
+    (obstacle.text, obstacle.outlook, obstacle.next_step)
+}
+
+fn suspended(scene: &Scene<'_>) -> Told {
+    if let Some(obstacle) = kueue::of_job(scene.job, scene.evidence.others) {
+        return told(obstacle);
     }
+    let kubectl = facts::kubectl(scene.job.metadata.namespace.as_deref());
+    let name = facts::name(scene.job);
+    let next = format!("{kubectl} patch job {name} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'");
+    ("suspended: nothing starts until it is resumed".to_owned(), Outlook::NeedsAction, Some(next))
 }
 
-/// The cause as the end of a sentence.
-fn because(job: &Job, cause: &Cause) -> String {
-    match cause {
-        Cause::Exited { code, pod, .. } => format!("its command ended with code {code} (pod {pod})"),
-        Cause::Signalled { pod, out_of_memory: true, .. } => {
-            format!("its command used more memory than its limit and was killed (pod {pod})")
-        }
-        Cause::Signalled { signal, pod, .. } => {
-            format!("signal {}{} ended its command (pod {pod})", signal, named(*signal))
-        }
-        Cause::NotStarted { message, .. } if is_about_directory(message) => {
-            format!("its command could not start{}", details(message))
-        }
-        Cause::NotStarted { code: 127, message, .. } => {
-            format!("its command was not found{}", details(message))
-        }
-        Cause::NotStarted { code: 126, message, .. } => {
-            format!("its command could not be executed{}", details(message))
-        }
-        Cause::NotStarted { message, .. } => {
-            format!("its container could not be started{}", details(message))
-        }
-        Cause::DeadlineExceeded => {
-            let deadline = facts::spec(job).and_then(|spec| spec.active_deadline_seconds);
-            let deadline = deadline.map_or(String::new(), |seconds| format!(" of {seconds} s"));
-            format!("its deadline{deadline} passed")
-        }
-        Cause::Failed { reason, message } if message.is_empty() => format!("of {reason}"),
-        Cause::Failed { reason, message } => format!("of {reason}: {message}"),
-        Cause::Succeeded | Cause::Cancelled { .. } | Cause::Deleted => "it ended".to_owned(),
-    }
-}
-
-/// The engine's words, and runc's.
-fn is_about_directory(message: &str) -> bool {
-    ["working directory", "chdir to cwd"].iter().any(|words| message.contains(words))
-}
-
-fn details(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(": {message}") }
-}
-
-fn named(signal: u8) -> &'static str {
-    match signal {
-        1 => " (SIGHUP)",
-        2 => " (SIGINT)",
-        3 => " (SIGQUIT)",
-        4 => " (SIGILL)",
-        6 => " (SIGABRT)",
-        7 => " (SIGBUS)",
-        8 => " (SIGFPE)",
-        9 => " (SIGKILL)",
-        11 => " (SIGSEGV)",
-        13 => " (SIGPIPE)",
-        14 => " (SIGALRM)",
-        15 => " (SIGTERM)",
-        24 => " (SIGXCPU)",
-        25 => " (SIGXFSZ)",
-        _ => "",
-    }
-}
-
-fn attempts(scene: &Scene<'_>) -> String {
-    let reason = condition(scene.job, "Failed").and_then(|failed| failed.reason.as_deref());
-    match (reason, scene.counts.failed) {
-        (Some("BackoffLimitExceeded"), failed) if failed > 1 && limit(scene.job) > 0 => {
-            format!(", the last of {failed} failed attempts (back-off limit {})", limit(scene.job))
-        }
-        (Some("FailedIndexes" | "MaxFailedIndexesExceeded"), _) => {
-            let indexes = facts::status(scene.job).and_then(|status| status.failed_indexes.as_deref());
-            format!(" (failed indexes: {})", indexes.unwrap_or("unknown"))
-        }
-        _ => String::new(),
-    }
-}
-
-fn limit(job: &Job) -> i32 {
-    facts::spec(job).and_then(|spec| spec.backoff_limit).unwrap_or(6)
-}
-
-fn is_host(job: &Job) -> bool {
-    let pod = facts::spec(job).and_then(|spec| spec.template.spec.as_ref());
-    pod.and_then(|pod| pod.runtime_class_name.as_deref()) == Some(marks::HOST_CLASS)
-}
-
-fn after(job: &Job, cause: &Cause) -> Option<String> {
-    let name = facts::name(job);
-    match cause {
-        Cause::Exited { .. } | Cause::Signalled { .. } | Cause::DeadlineExceeded => {
-            Some(format!("windlass logs {name}"))
-        }
-        Cause::NotStarted { message, .. } if is_about_directory(message) => {
-            Some("choose a working directory that is there".to_owned())
-        }
-        Cause::NotStarted { .. } if is_host(job) => {
-            Some("check the command's path, and whether PATH leads to it".to_owned())
-        }
-        Cause::NotStarted { .. } => Some("check the command's path, or what the image holds".to_owned()),
-        Cause::Failed { .. } => Some(format!("windlass show {name}")),
-        Cause::Succeeded | Cause::Cancelled { .. } | Cause::Deleted => None,
-    }
-}
-
-fn by_whom(by: &Cancellation) -> String {
-    let why = by.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
-    format!("by {} at {:.0}{why}", by.who, by.when)
-}
-
-fn ending(scene: &Scene<'_>) -> String {
-    let what = if scene.job.metadata.deletion_timestamp.is_some() {
+fn ending(scene: &Scene<'_>) -> Told {
+    let metadata = &scene.job.metadata;
+    let what = if metadata.deletion_timestamp.is_some() {
         "being deleted".to_owned()
     } else if let Some(by) = facts::cancellation(scene.job) {
-        format!("being cancelled {}", by_whom(&by))
+        format!("being cancelled {}", ended::by_whom(&by))
     } else if let Some(target) = condition(scene.job, "FailureTarget") {
         let cause = cause::of_failure(scene.job, target, scene.pods.items());
-        format!("failing because {}", because(scene.job, &cause))
+        format!("failing because {}", ended::because(scene, &cause))
     } else {
         "succeeding".to_owned()
     };
-    match scene.counts.active + scene.counts.terminating {
+    let left = scene.counts.active + scene.counts.terminating;
+    if let Some(finalizer) = held_by(scene.job).filter(|_| left == 0) {
+        let kubectl = facts::kubectl(metadata.namespace.as_deref());
+        let next = format!(
+            "if what set it is gone: {kubectl} patch job {} --type merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'",
+            facts::name(scene.job)
+        );
+        let text = format!("{what}; blocked by its finalizer {finalizer}, which somebody must remove");
+        return (text, Outlook::NeedsAction, Some(next));
+    }
+    let text = match left {
         0 => format!("{what}; waiting for the cluster to record it"),
         1 => format!("{what}; waiting for its pod to end"),
         left => format!("{what}; waiting for {left} pods to end"),
-    }
+    };
+    (text, Outlook::ResolvesItself, None)
 }
 
-fn running(scene: &Scene<'_>) -> (String, Outlook, Option<String>) {
+/// The finalizer that keeps a Job that is to be deleted: not one of the cluster's own.
+fn held_by(job: &Job) -> Option<&str> {
+    job.metadata.deletion_timestamp.as_ref()?;
+    let own = |finalizer: &&String| matches!(finalizer.as_str(), "foregroundDeletion" | "orphan");
+    job.metadata.finalizers.as_ref()?.iter().find(|one| !own(one)).map(String::as_str)
+}
+
+fn running(scene: &Scene<'_>) -> Told {
     let counts = scene.counts;
+    if let Some(payload) = scene.payload {
+        return outlived(scene, payload);
+    }
     let mut text = match counts.wanted {
         Some(wanted) if wanted > 1 => {
             format!("running: {} of {wanted} succeeded, {} active", counts.succeeded, counts.active)
@@ -198,57 +140,96 @@ fn running(scene: &Scene<'_>) -> (String, Outlook, Option<String>) {
         _ => "running".to_owned(),
     };
     if counts.failed > 0 {
-        text.push_str(&format!(", {} failed (back-off limit {})", counts.failed, limit(scene.job)));
+        text.push_str(&format!(", {} failed (back-off limit {})", counts.failed, ended::limit(scene.job)));
     }
-    match worst(scene) {
-        Some((obstacle, pods)) => {
-            (format!("{text}; {pods}: {}", obstacle.text), obstacle.outlook, obstacle.next_step)
+    match met(scene) {
+        Some(Met { worst, all, .. }) => {
+            let all = if scene.pods.items().len() == 1 { worst.text } else { all };
+            (format!("{text}; {all}"), worst.outlook, worst.next_step)
         }
         None => (text, Outlook::Proceeds, None),
     }
 }
 
-/// The worst obstacle of all pods, and how many pods meet it.
-fn worst(scene: &Scene<'_>) -> Option<(Obstacle, String)> {
-    let found: Vec<Obstacle> =
-        scene.pods.items().iter().filter_map(|pod| obstacle::of_pod(pod, scene.events.items())).collect();
-    let worst = found.iter().find(|one| one.outlook == Outlook::NeedsAction).or_else(|| found.first())?;
-    let same = found.iter().filter(|one| *one == worst).count();
-    Some((worst.clone(), if same == 1 { "1 pod".to_owned() } else { format!("{same} pods") }))
+/// A payload that is done, in a pod that goes on.
+fn outlived(scene: &Scene<'_>, payload: &PayloadEnd) -> Told {
+    let end = match &payload.cause {
+        Cause::Succeeded => "has ended with code 0".to_owned(),
+        Cause::Exited { code, .. } => format!("has ended with code {code}"),
+        Cause::Signalled { out_of_memory: true, .. } => "was killed for lack of memory".to_owned(),
+        Cause::Signalled { signal, .. } => format!("was ended by signal {signal}"),
+        _ => "has ended".to_owned(),
+    };
+    let names: Vec<String> = payload.still_running.iter().map(|name| format!("{name:?}")).collect();
+    let (names, keep) = (listed(&names), if names.len() == 1 { "container" } else { "containers" });
+    let keeps = if keep == "container" { "keeps" } else { "keep" };
+    let next = format!(
+        "make it a native sidecar: move {names} from containers to initContainers, with restartPolicy: Always; this run \
+         ends with: windlass cancel {} (or `run --stop-sidecars` next time)",
+        facts::name(scene.job)
+    );
+    let text = format!("its command {end}, and {keep} {names} {keeps} its pod running (pod {})", payload.pod);
+    (text, Outlook::NeedsAction, Some(next))
 }
 
-fn pending(scene: &Scene<'_>) -> (String, Outlook, Option<String>) {
-    if let Some((obstacle, _)) = worst(scene) {
-        return (obstacle.text, obstacle.outlook, obstacle.next_step);
+/// What a job's pods meet.
+struct Met {
+    /// The worst.
+    worst: Obstacle,
+    /// The different ones, with how many pods meet each, the worst first.
+    all: String,
+    /// How many different ones there are.
+    kinds: usize,
+}
+
+/// What a job's pods meet: one cause is told once, however many pods it stops.
+fn met(scene: &Scene<'_>) -> Option<Met> {
+    let of_pod = |pod| obstacle::of_pod(pod, scene.events(), scene.evidence.others);
+    let mut found: Vec<(Obstacle, usize)> = Vec::new();
+    for obstacle in scene.pods.items().iter().filter_map(of_pod) {
+        match found.iter_mut().find(|(known, _)| known.text == obstacle.text) {
+            Some((_, pods)) => *pods += 1,
+            None => found.push((obstacle, 1)),
+        }
+    }
+    found
+        .sort_by_key(|(obstacle, pods)| (obstacle.outlook != Outlook::NeedsAction, std::cmp::Reverse(*pods)));
+    let told = found.iter().take(OBSTACLES).map(|(obstacle, pods)| match pods {
+        1 => format!("1 pod: {}", obstacle.text),
+        pods => format!("{pods} pods: {}", obstacle.text),
+    });
+    let mut all = told.collect::<Vec<_>>().join("; ");
+    if found.len() > OBSTACLES {
+        all.push_str(&format!("; and {} more", found.len() - OBSTACLES));
+    }
+    let kinds = found.len();
+    found.into_iter().next().map(|(worst, _)| Met { worst, all, kinds })
+}
+
+fn pending(scene: &Scene<'_>) -> Told {
+    if let Some(Met { worst, all, kinds }) = met(scene) {
+        let text = if kinds > 1 { all } else { worst.text };
+        return (text, worst.outlook, worst.next_step);
     }
     if let Some(foreign) = foreign_controller(scene.job) {
-        return (
-            format!("waiting for the controller {foreign}, which manages this job"),
-            Outlook::ResolvesItself,
-            None,
-        );
+        let text = format!("waiting for the controller {foreign}, which manages this job");
+        return (text, Outlook::ResolvesItself, None);
     }
+    let kubectl = facts::kubectl(scene.job.metadata.namespace.as_deref());
     if facts::spec(scene.job).and_then(|spec| spec.parallelism) == Some(0) {
-        let next = format!(
-            "kubectl patch job {} --type merge -p '{{\"spec\":{{\"parallelism\":1}}}}'",
-            facts::name(scene.job)
-        );
+        let name = facts::name(scene.job);
+        let next = format!("{kubectl} patch job {name} --type merge -p '{{\"spec\":{{\"parallelism\":1}}}}'");
         return ("blocked by its parallelism of 0".to_owned(), Outlook::NeedsAction, Some(next));
     }
-    if let Some(refusal) = refusal(scene) {
-        let next = "change the job or what refuses its pods (quota, admission, service account)".to_owned();
-        return (
-            format!("blocked by the cluster, which refuses its pods: {refusal}"),
-            Outlook::NeedsAction,
-            Some(next),
-        );
+    if let Some(message) = refusal(scene) {
+        return told(refusal::of_message(message, &kubectl));
     }
     let text = match (scene.counts.failed, scene.counts.active) {
         (0, 0) => "waiting for its first pod to be made".to_owned(),
         (0, _) => "waiting for its pod to start".to_owned(),
         (failed, _) => format!(
             "waiting for the next attempt after {failed} failed (back-off limit {})",
-            limit(scene.job)
+            ended::limit(scene.job)
         ),
     };
     (text, Outlook::ResolvesItself, None)
@@ -259,9 +240,12 @@ fn foreign_controller(job: &Job) -> Option<&str> {
     (manager != "kubernetes.io/job-controller").then_some(manager)
 }
 
-fn refusal(scene: &Scene<'_>) -> Option<String> {
+/// Why the Job's last pod was refused, unless one was made since.
+fn refusal<'a>(scene: &'a Scene<'_>) -> Option<&'a str> {
     let of_job = |event: &&Event| {
-        event.reason.as_deref() == Some("FailedCreate") && event.involved_object.uid == scene.job.metadata.uid
+        matches!(event.reason.as_deref(), Some("FailedCreate" | "SuccessfulCreate"))
+            && event.involved_object.uid == scene.job.metadata.uid
     };
-    scene.events.items().iter().filter(of_job).max_by_key(|event| obstacle::time(event))?.message.clone()
+    let last = scene.events().iter().filter(of_job).max_by_key(|event| obstacle::time(event))?;
+    last.message.as_deref().filter(|_| last.reason.as_deref() == Some("FailedCreate"))
 }

@@ -156,7 +156,7 @@ fn an_evicted_pod_tells_its_own_reason() {
     let evicted = pod(
         json!({ "status": { "phase": "Failed", "reason": "Evicted", "message": "node is low on disk" } }),
     );
-    ends(failed(LIMIT.0, LIMIT.1), evicted, 125, "failed because of Evicted: node is low on disk");
+    ends(failed(LIMIT.0, LIMIT.1), evicted, 125, "failed because its pod was evicted: node is low on disk");
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_failed_init_container_gives_the_code() {
         failed(LIMIT.0, LIMIT.1),
         pod,
         7,
-        "failed because its command ended with code 7 (pod train-x7k2p-abcde)",
+        "failed because its init container \"main\" ended with code 7 (pod train-x7k2p-abcde)",
     );
 }
 
@@ -319,13 +319,13 @@ fn a_pod_that_no_node_takes_waits_with_the_schedulers_words() {
          1 Insufficient cpu, 1 Insufficient memory)",
     );
     let never = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
-    let text = format!("blocked by scheduling: {never}");
+    let text = "blocked by its choice of nodes: the only node does not match its node selector or affinity";
     let status = stands(
         json!({ "status": { "active": 1 } }),
         &[pod(never)],
         Phase::Pending,
         Outlook::NeedsAction,
-        &text,
+        text,
     );
     assert!(status.verdict.next_step.is_some());
 }
@@ -335,7 +335,7 @@ fn a_missing_secret_blocks_and_says_which() {
     let waiting = json!({ "waiting": { "reason": "CreateContainerConfigError", "message": "secret \"key\" not found" } });
     let pod = pod(json!({ "status": { "phase": "Pending", "containerStatuses": [container(waiting)],
         "conditions": [{ "type": "PodScheduled", "status": "True" }] } }));
-    let text = "blocked by container \"main\": CreateContainerConfigError: secret \"key\" not found";
+    let text = "blocked by secret \"key\", which is not there";
     stands(json!({ "status": { "active": 1 } }), &[pod], Phase::Pending, Outlook::NeedsAction, text);
 }
 
@@ -404,9 +404,9 @@ fn a_refused_pod_is_told_from_the_jobs_events() {
         )
         .unwrap()
     };
-    let events = [event("j1", "exceeded quota: small"), event("another", "not of this job")];
+    let events = [event("j1", "no pods on Sundays"), event("another", "not of this job")];
     let status = observe(&job(json!({})), Seen::All(&[]), Seen::All(&events));
-    assert_eq!(status.verdict.text, "blocked by the cluster, which refuses its pods: exceeded quota: small");
+    assert_eq!(status.verdict.text, "blocked by the cluster, which refuses its pods: no pods on Sundays");
     assert_eq!(status.verdict.outlook, Outlook::NeedsAction);
 }
 
@@ -436,4 +436,35 @@ fn an_empty_job_is_pending_and_no_panic() {
     let status = observe(&Job::default(), Seen::NotAsked, Seen::NotAsked);
     assert_eq!(status.phase, Phase::Pending);
     assert_eq!(status.name, "");
+}
+
+#[test]
+fn time_in_the_queue_to_start_and_running_are_told_apart() {
+    let at = |text: &str| format!("2026-11-20T10:{text}Z").parse::<jiff::Timestamp>().unwrap();
+    let times = |job: Value, pods: &[Pod], now: &str| {
+        let status = see(&self::job(job), pods);
+        let seconds = [status.queued(at(now)), status.starting(at(now)), status.ran(at(now))];
+        seconds.map(|time| time.map(|time| time.as_secs()))
+    };
+    let placed =
+        json!({ "type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-11-20T10:01:00Z" });
+    let active = || json!({ "status": { "startTime": "2026-11-20T10:00:00Z", "active": 1 } });
+    let starting =
+        pod(json!({ "status": { "phase": "Pending", "conditions": [placed.clone()], "containerStatuses": [
+        container(json!({ "waiting": { "reason": "ContainerCreating" } }))] } }));
+    let ended = pod(json!({ "status": { "phase": "Failed", "conditions": [placed], "containerStatuses": [
+        container(json!({ "terminated": { "exitCode": 1, "startedAt": "2026-11-20T10:01:10Z" } }))] } }));
+    assert_eq!(times(active(), &[], "00:30"), [Some(30), None, None]);
+    assert_eq!(times(active(), &[starting], "01:05"), [Some(60), Some(5), None]);
+    let mut over = failed(LIMIT.0, LIMIT.1);
+    over["status"]["conditions"][0]["lastTransitionTime"] = json!("2026-11-20T10:03:00Z");
+    assert_eq!(times(over.clone(), &[ended], "59:00"), [Some(60), Some(10), Some(110)]);
+    assert_eq!(times(over, &[], "59:00"), [None, None, None], "pods that are gone tell nothing");
+    let never = json!({ "terminated": { "exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z" } });
+    let never = pod(json!({ "status": { "phase": "Failed", "containerStatuses": [container(never)] } }));
+    assert_eq!(
+        times(failed(LIMIT.0, LIMIT.1), &[never], "59:00")[2],
+        None,
+        "one that did not start did not run"
+    );
 }

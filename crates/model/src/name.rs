@@ -33,14 +33,30 @@ impl JobName {
                 text.len()
             ));
         }
+        let valid = JobName::near(text).map(|near| format!(", like {near}")).unwrap_or_default();
         if let Some(bad) = text.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '-'))
         {
-            return wrong(format!("{text:?} holds {bad:?}; a job's name is made of a-z, 0-9 and '-'"));
+            return wrong(format!("{text:?} holds {bad:?}; a job's name is made of a-z, 0-9 and '-'{valid}"));
         }
         if text.starts_with('-') || text.ends_with('-') {
-            return wrong(format!("{text:?} must begin and end with a letter or digit"));
+            return wrong(format!("{text:?} must begin and end with a letter or digit{valid}"));
         }
         Ok(JobName(text.to_owned()))
+    }
+
+    /// The valid name that is nearest to a text: `My_Run` gives `my-run`. None if no letter or digit is in it.
+    pub fn near(text: &str) -> Option<Self> {
+        let mut name = String::new();
+        for c in text.chars() {
+            if c.is_ascii_alphanumeric() {
+                name.push(c.to_ascii_lowercase());
+            } else if !name.is_empty() && !name.ends_with('-') {
+                name.push('-');
+            }
+        }
+        name.truncate(MAX_LEN);
+        let name = name.trim_end_matches('-');
+        (!name.is_empty()).then(|| JobName(name.to_owned()))
     }
 
     /// The name as text.

@@ -30,8 +30,9 @@ pub(crate) struct HelperArgs {
     /// Where the payload sees the data [default: /ntuples]
     #[arg(long, help_heading = HEADING, value_name = "PATH")]
     pub k8s_mount_path: Option<String>,
-    /// What the job is called: part of its name, and the label `identifier`. The same again is the same job
-    #[arg(long, help_heading = HEADING, value_name = "TEXT", requires = "k8s_image")]
+    /// What the job is called: part of its name, and the label `identifier`. The same again is the same job. With
+    /// --job-spec-file: the labels `identifier` and `prefect.io/identifier` [default there: the submission's id]
+    #[arg(long, help_heading = HEADING, value_name = "TEXT")]
     pub identifier: Option<String>,
     /// CPUs of the payload [default: 1]
     #[arg(long, help_heading = HEADING, value_name = "N", requires = "k8s_image", conflicts_with = "cpu")]
@@ -55,6 +56,7 @@ impl HelperArgs {
 
     /// The submission's id of an identifier: the same again is the same submission, as it was there.
     pub(super) fn id(&self) -> Option<String> {
+        self.k8s_image.as_ref()?;
         Some(job_name(self.identifier.as_deref()?, 0))
     }
 }

@@ -8,7 +8,9 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
+use super::definition::FromDefinition;
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::source::{self, Mistake};
 use super::{Usage, job};
 use crate::cluster::choose::Flags;
 use crate::env::Env;
@@ -42,7 +44,7 @@ pub(crate) enum Act {
     /// `submit`
     Submit(SubmitOptions),
     /// `list`
-    List(low::List),
+    List(ListOptions),
     /// `show`
     Show(low::Show),
     /// `why`
@@ -57,6 +59,10 @@ pub(crate) enum Act {
     Retry(low::Retry),
     /// `delete`
     Delete(low::Delete),
+    /// `clean`
+    Clean(low::Clean),
+    /// `definitions`
+    Definitions(low::Definitions),
     /// `use`
     Use(low::Use),
     /// `up`
@@ -77,9 +83,7 @@ pub(crate) enum Act {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RunOptions {
     /// The job.
-    pub base: Base,
-    /// What is changed of it.
-    pub edits: Vec<Edit>,
+    pub work: Work,
     /// Variables from files.
     pub env_files: EnvFiles,
     /// It is not followed.
@@ -90,6 +94,10 @@ pub(crate) struct RunOptions {
     pub on_interrupt: OnInterrupt,
     /// End when the job waits for what will never come.
     pub fail_fast: bool,
+    /// How long that is waited for, if not as long as usual.
+    pub give_up_after: Option<Duration>,
+    /// What outlives the command is ended.
+    pub stop_sidecars: bool,
     /// Where cause and code are written.
     pub result_file: Option<PathBuf>,
     /// Whether stdin is passed on.
@@ -114,8 +122,40 @@ pub(crate) enum PassStdin {
 pub(crate) enum Work {
     /// A command's job, changed.
     Command(Base, Vec<Edit>),
-    /// Every job of a file, changed; with what is to be run, if the caller says it.
-    File(PathBuf, Payload, Vec<Edit>),
+    /// Every job of a file, changed.
+    File(Box<Source>),
+    /// The job of a definition, changed.
+    Definition(Box<FromDefinition>),
+}
+
+/// Jobs of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Source {
+    /// The file; `-` is stdin.
+    pub file: PathBuf,
+    /// What is to be run, if the caller says it.
+    pub payload: Payload,
+    /// What is changed of the jobs.
+    pub edits: Vec<Edit>,
+    /// What the run is called, for formats that write it into the job.
+    pub run_id: Option<String>,
+    /// It is a job spec of Prefect's.
+    pub prefect: Option<PrefectRun>,
+}
+
+/// A run of a Prefect job spec.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PrefectRun {
+    /// The flow's image.
+    pub image: Option<String>,
+    /// Names the run; `None`: the submission's id.
+    pub identifier: Option<String>,
+    /// The flow run; `None`: the identifier.
+    pub flow_run_id: Option<String>,
+    /// The job's name gets an end of its own.
+    pub unique_name: bool,
+    /// Variables are every container's.
+    pub env_all: bool,
 }
 
 /// What `submit` does.
@@ -142,6 +182,23 @@ pub(crate) struct LogsOptions {
     pub jobs: Which,
     /// Which part of its logs.
     pub which: windlass::LogOptions,
+    /// Each line begins with pod and container.
+    pub prefix: bool,
+}
+
+/// What `list` shows.
+#[derive(Debug)]
+pub(crate) struct ListOptions {
+    /// With which labels.
+    pub selector: Option<String>,
+    /// Of every namespace.
+    pub all_namespaces: bool,
+    /// Where they stand; none: anywhere.
+    pub phases: Vec<low::PhaseName>,
+    /// Created so long ago at most.
+    pub since: Option<Duration>,
+    /// In which format.
+    pub output: low::ListFormat,
 }
 
 /// What `wait` does.
@@ -151,6 +208,10 @@ pub(crate) struct WaitOptions {
     pub which: Which,
     /// How long.
     pub timeout: Option<Duration>,
+    /// One of them is enough.
+    pub any: bool,
+    /// What outlives the command is ended.
+    pub stop_sidecars: bool,
     /// Where cause and code are written.
     pub result_file: Option<PathBuf>,
 }
@@ -191,11 +252,12 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Submit(args) => args.job.helper.typed(),
         _ => None,
     };
-    let common = Common { flags: Flags { context, kubeconfig, local, things }, namespace, quiet };
+    let flags = Flags { context, kubeconfig, local, things, of_file: None };
+    let common = Common { flags, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
-        Verb::List(args) => Act::List(args),
+        Verb::List(args) => Act::List(list(args)?),
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
         Verb::Why(args) => Act::Why(some("why", &args.which).map(|()| args)?),
         Verb::Logs(args) => Act::Logs(logs(args)?),
@@ -203,6 +265,8 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
         Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
+        Verb::Clean(args) => Act::Clean(args),
+        Verb::Definitions(args) => Act::Definitions(args),
         Verb::Use(args) => Act::Use(args),
         Verb::Up(args) => Act::Up(up(args)?),
         Verb::Down(args) => Act::Down(args),
@@ -215,21 +279,24 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
 }
 
 fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
-    let usage = "windlass run [OPTIONS] -- COMMAND...";
-    if args.job.command.is_empty() {
-        return Err(Usage::mistake("run", "there is no command", usage));
-    }
     let id = job::id(&args.job).map_err(|problems| wrong("run", &problems))?;
     let env_files = job::env_files(&args.job, env);
-    let (request, edits) = job::request(args.job, env).map_err(|problems| wrong("run", &problems))?;
+    let mut problems = Problems::new();
+    let give_up_after = job::time("--give-up-after", args.give_up_after.as_deref(), &mut problems);
+    problems.or(()).map_err(|problems| wrong("run", &problems))?;
+    let work = source::work(args.job, args.source, env).map_err(|mistake| {
+        let usage = "windlass run [OPTIONS] -- COMMAND..., or: windlass run [OPTIONS] -f FILE";
+        nothing("run", &mistake, usage)
+    })?;
     Ok(RunOptions {
-        base: Base::Request(Box::new(request)),
-        edits,
+        work,
         env_files,
         detach: args.detach,
         id,
         on_interrupt: args.on_interrupt,
         fail_fast: !args.no_fail_fast,
+        give_up_after,
+        stop_sidecars: args.stop_sidecars,
         result_file: args.result_file.map(|path| env.absolute(path)),
         stdin: match (args.stdin, args.no_stdin || args.detach) {
             (true, _) => PassStdin::Always,
@@ -245,29 +312,20 @@ fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
     let id = job::id(&args.job).map_err(|problems| wrong("submit", &problems))?;
     let env_files = job::env_files(&args.job, env);
-    let work = match args.file {
-        None if args.job.command.is_empty() => {
-            return Err(Usage::mistake("submit", "there is neither a command nor a file", usage));
-        }
-        None => job::request(args.job, env)
-            .map(|(request, edits)| Work::Command(Base::Request(Box::new(request)), edits)),
-        Some(_) if let Some(option) = args.job.helper.typed() => {
-            return Err(Usage::mistake(
-                "submit",
-                &format!("{option} makes a job of its own, beside -f"),
-                usage,
-            ));
-        }
-        Some(file) => {
-            let payload = match args.job.command.is_empty() {
-                true => Payload::Own,
-                false => Payload::Command(args.job.command.clone()),
-            };
-            job::edits(args.job, env).map(|edits| Work::File(file, payload, edits))
-        }
-    };
-    let work = work.map_err(|problems| wrong("submit", &problems))?;
+    let work =
+        source::work(args.job, args.source, env).map_err(|mistake| nothing("submit", &mistake, usage))?;
     Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
+}
+
+fn list(args: low::List) -> Result<ListOptions, Usage> {
+    let mut problems = Problems::new();
+    let since = job::time("--since", args.since.as_deref(), &mut problems);
+    problems.or(()).map_err(|problems| wrong("list", &problems))?;
+    let mut phases = args.phase;
+    phases.extend(args.failed.then_some(low::PhaseName::Failed));
+    phases.extend(args.running.then_some(low::PhaseName::Running));
+    let (selector, all_namespaces, output) = (args.selector, args.all_namespaces, args.output);
+    Ok(ListOptions { selector, all_namespaces, phases, since, output })
 }
 
 fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
@@ -282,8 +340,9 @@ fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
         tail: args.tail,
         since,
         timestamps: args.timestamps,
+        previous: args.previous,
     };
-    Ok(LogsOptions { jobs: args.which, which })
+    Ok(LogsOptions { jobs: args.which, which, prefix: args.prefix })
 }
 
 fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
@@ -291,7 +350,13 @@ fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
     let mut problems = Problems::new();
     let timeout = job::time("--timeout", args.timeout.as_deref(), &mut problems);
     problems.or(()).map_err(|problems| wrong("wait", &problems))?;
-    Ok(WaitOptions { which: args.which, timeout, result_file: args.result_file })
+    Ok(WaitOptions {
+        which: args.which,
+        timeout,
+        any: args.any,
+        stop_sidecars: args.stop_sidecars,
+        result_file: args.result_file,
+    })
 }
 
 fn up(args: low::Up) -> Result<UpOptions, Usage> {
@@ -339,6 +404,14 @@ fn loopback(text: &str) -> Result<SocketAddr, Usage> {
         return Ok(address);
     }
     Err(Usage::mistake("up", &format!("--listen: {} is not a loopback address", address.ip()), way_out))
+}
+
+/// Why there is nothing to submit.
+fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
+    match mistake {
+        Mistake::Nothing => Usage::mistake(verb, "there is neither a command nor a file", usage),
+        Mistake::Problems(problems) => wrong(verb, problems),
+    }
 }
 
 /// At least one job must be named.

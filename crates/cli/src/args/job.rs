@@ -92,6 +92,23 @@ pub(super) fn edits(args: JobArgs, env: &Env) -> Result<Vec<Edit>, Problems> {
     problems.or(edits)
 }
 
+/// What a job of a file lacks that a command typed here would have: as a process of the host it starts in the caller's
+/// directory, with the listed variables below its own. An image makes it a container's.
+pub(crate) fn settle(request: &mut JobRequest, image: Option<&str>, env: &Env) -> Result<(), Problems> {
+    if let Some(image) = image {
+        request.place = Place::Image(image.to_owned());
+    }
+    if request.place != Place::Host {
+        return Ok(());
+    }
+    let mut problems = Problems::new();
+    let args = JobArgs { workdir: request.working_dir.take(), ..JobArgs::default() };
+    request.working_dir = working_dir(&args, env, &mut problems);
+    let own = std::mem::replace(&mut request.env, exported(None, env, &mut problems));
+    request.env.extend(own);
+    problems.or(())
+}
+
 /// The submission's id, if one was given, by `--id` or by submission-helper's identifier.
 pub(super) fn id(args: &JobArgs) -> Result<Option<SubmissionId>, Problems> {
     let id = args.id.clone().or_else(|| args.helper.id());

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
+pub(crate) use super::source::SourceArgs;
 
 /// Run batch jobs on Kubernetes, or on this machine where there is none.
 #[derive(Parser, Debug)]
@@ -71,6 +73,10 @@ pub(crate) enum Verb {
     Retry(Retry),
     /// Delete jobs and all that belongs to them
     Delete(Delete),
+    /// Delete jobs that ended some time ago
+    Clean(Clean),
+    /// List job definitions, print their templates, variables and Jobs
+    Definitions(Definitions),
     /// Choose the cluster for the commands to come, or print the choice
     Use(Use),
     /// Start the engine of this machine
@@ -89,10 +95,14 @@ pub(crate) enum Verb {
 
 /// `windlass run`
 #[derive(Args, Debug)]
-#[command(override_usage = "windlass run [OPTIONS] -- COMMAND...")]
+#[command(
+    override_usage = "windlass run [OPTIONS] -- COMMAND...\n       windlass run [OPTIONS] -f FILE [-- COMMAND...]"
+)]
 pub(crate) struct Run {
     #[command(flatten)]
     pub job: JobArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Print the job's name and return; it runs on
     #[arg(short, long, conflicts_with_all = ["on_interrupt", "no_fail_fast", "result_file"])]
     pub detach: bool,
@@ -102,6 +112,13 @@ pub(crate) struct Run {
     /// Keep waiting even for what will never resolve itself
     #[arg(long)]
     pub no_fail_fast: bool,
+    /// Cancel the job when it has waited this long for what will never resolve itself, e.g. 5m [default: 30s]
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["no_fail_fast", "detach"])]
+    pub give_up_after: Option<String>,
+    /// End the containers that keep the pod running after the command has ended: by a signal from inside, or as the
+    /// pod's annotation windlass.dev/quit.CONTAINER: PORT/PATH says
+    #[arg(long, conflicts_with = "detach")]
+    pub stop_sidecars: bool,
     /// Write how the job ended to this file as JSON: its cause and its exit code apart
     #[arg(long, value_name = "FILE")]
     pub result_file: Option<PathBuf>,
@@ -130,15 +147,13 @@ pub(crate) enum OnInterrupt {
 /// `windlass submit`
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE"
+    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]"
 )]
 pub(crate) struct Submit {
     #[command(flatten)]
     pub job: JobArgs,
-    /// Submit the jobs of this file (Kubernetes manifests, YAML or JSON); - is stdin. A command takes the place of
-    /// what the first container runs
-    #[arg(short, long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Wait until the jobs have ended, exit with their code
     #[arg(long)]
     pub wait: bool,
@@ -198,9 +213,33 @@ pub(crate) struct List {
     /// Jobs of all namespaces
     #[arg(short = 'A', long, conflicts_with = "namespace")]
     pub all_namespaces: bool,
+    /// Only jobs that stand here; several by commas
+    #[arg(long, value_enum, ignore_case = true, value_delimiter = ',', value_name = "STATUS")]
+    pub phase: Vec<PhaseName>,
+    /// Only jobs that failed: short for --phase failed
+    #[arg(long)]
+    pub failed: bool,
+    /// Only jobs that run: short for --phase running
+    #[arg(long)]
+    pub running: bool,
+    /// Only jobs that were created since, e.g. 2h
+    #[arg(long, value_name = "DURATION")]
+    pub since: Option<String>,
     /// Format of the list
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub output: ListFormat,
+}
+
+/// Where a job stands.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PhaseName {
+    Pending,
+    Suspended,
+    Running,
+    Ending,
+    Succeeded,
+    Failed,
+    Cancelled,
 }
 
 /// `windlass show`
@@ -254,6 +293,12 @@ pub(crate) struct Logs {
     /// Begin each line with its time
     #[arg(long)]
     pub timestamps: bool,
+    /// Only the attempt before the newest, of containers that were started again
+    #[arg(short, long, conflicts_with = "follow")]
+    pub previous: bool,
+    /// Begin each line with [POD/CONTAINER]; several pods always are told apart
+    #[arg(long)]
+    pub prefix: bool,
 }
 
 /// `windlass wait`
@@ -264,6 +309,12 @@ pub(crate) struct Wait {
     /// Give up after this long, e.g. 10m, with exit code 124
     #[arg(long, value_name = "DURATION")]
     pub timeout: Option<String>,
+    /// Wait until one of the jobs has ended, and exit with its code; otherwise until all have
+    #[arg(long)]
+    pub any: bool,
+    /// End the containers that keep a pod running after its command has ended, as `run --stop-sidecars` does
+    #[arg(long)]
+    pub stop_sidecars: bool,
     /// Write how the jobs ended to this file as JSON: each one's cause and exit code
     #[arg(long, value_name = "FILE")]
     pub result_file: Option<PathBuf>,

@@ -2,12 +2,14 @@
 //!
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
+pub(crate) mod definition;
 mod helper;
 pub(crate) mod high;
-mod job;
+pub(crate) mod job;
 pub(crate) mod low;
 mod low_job;
 mod more;
+pub(crate) mod source;
 mod usage;
 
 use std::ffi::OsString;

@@ -7,7 +7,7 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, Payload, PodEdit};
 use windlass_model::{CompletionMode, JobRequest, Place};
 
-use super::high::{Act, Request, Work};
+use super::high::{Act, Request, Source, Work};
 use super::low::{Cli, OnInterrupt};
 use super::*;
 use crate::exit::Exit;
@@ -34,9 +34,9 @@ fn refused(line: &[&str]) -> Usage {
 #[track_caller]
 fn run(line: &[&str]) -> (JobRequest, super::high::RunOptions) {
     match read(line).expect("a good line").act {
-        Act::Run(options) => match options.base.clone() {
-            Base::Request(request) => (*request, options),
-            Base::Manifest(job) => panic!("{job}"),
+        Act::Run(options) => match options.work.clone() {
+            Work::Command(Base::Request(request), _) => (*request, options),
+            other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
     }
@@ -106,6 +106,14 @@ fn every_mistake_in_the_options_is_told_at_once() {
     }
 }
 
+fn file(file: &str, payload: Payload, edits: Vec<Edit>) -> Work {
+    let run_id = edits.iter().find_map(|edit| match edit {
+        Edit::Job(JobEdit::Name(name)) => Some(name.clone()),
+        _ => None,
+    });
+    Work::File(Box::new(Source { file: file.into(), payload, edits, run_id, prefect: None }))
+}
+
 #[test]
 fn options_of_a_file_are_edits_and_only_those_that_were_typed() {
     let line = ["submit", "-f", "job.yaml", "--name", "n", "--label", "a=b", "--image", "i", "-e", "K=v"];
@@ -118,14 +126,14 @@ fn options_of_a_file_are_edits_and_only_those_that_were_typed() {
         Edit::FirstContainer(ContainerEdit::Image(text("i"))),
         Edit::AllContainers(ContainerEdit::Env(text("K"), text("v"))),
     ];
-    assert_eq!(options.work, Work::File("job.yaml".into(), Payload::Own, edits));
+    assert_eq!(options.work, file("job.yaml", Payload::Own, edits));
     let Act::Submit(options) = read(&["submit", "-f", "job.yaml", "--", "fit", "1"]).unwrap().act else {
         panic!()
     };
     let payload = Payload::Command(vec![text("fit"), text("1")]);
-    assert_eq!(options.work, Work::File("job.yaml".into(), payload, vec![]));
+    assert_eq!(options.work, file("job.yaml", payload, vec![]));
     let Act::Submit(options) = read(&["submit", "-f", "-"]).unwrap().act else { panic!() };
-    assert_eq!(options.work, Work::File("-".into(), Payload::Own, vec![]));
+    assert_eq!(options.work, file("-", Payload::Own, vec![]));
 }
 
 #[test]

@@ -18,7 +18,9 @@ pub(crate) struct Flags {
     pub kubeconfig: Option<PathBuf>,
     /// `--local`
     pub local: bool,
-    /// An option that was typed and names things of a cluster, such as `--k8s-image`.
+    /// The kubeconfig that the job's file names (magnus' `config_path`): as if it had been typed.
+    pub of_file: Option<PathBuf>,
+    /// An option that was typed and names things of a cluster, such as `--k8s-image`, or a file's format that does.
     pub things: Option<&'static str>,
 }
 
@@ -61,8 +63,9 @@ pub(crate) struct Choice {
     pub because: Because,
 }
 
-/// Decides, in this order: a flag, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved choice, with an option that names
-/// things of a cluster the current context of `~/.kube/config`, the embedded engine.
+/// Decides, in this order: a flag, the kubeconfig that the job's file names, `WINDLASS_CONTEXT`, `KUBECONFIG`, the saved
+/// choice, with an option or file that names things of a cluster the current context of `~/.kube/config`, the embedded
+/// engine.
 ///
 /// `own` is the embedded engine's own kubeconfig: whoever points `KUBECONFIG` at it means the engine, running or not.
 pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Path) -> Choice {
@@ -73,6 +76,10 @@ pub(crate) fn choose(flags: &Flags, env: &Env, saved: Option<&Cluster>, own: &Pa
     if let Some(file) = &flags.kubeconfig {
         let files = vec![env.absolute(file.clone())];
         return because(context(files, flags.context.clone(), own), Because::Flag("--kubeconfig"));
+    }
+    if let Some(file) = &flags.of_file {
+        let because = Because::Flag("config_path");
+        return Choice { cluster: context(vec![file.clone()], flags.context.clone(), own), because };
     }
     if let Some(name) = &flags.context {
         return because(context(variable_files(env), Some(name.clone()), own), Because::Flag("--context"));

@@ -21,7 +21,7 @@ fn flags(context: Option<&str>, kubeconfig: Option<&str>, local: bool) -> Flags 
         context: context.map(str::to_owned),
         kubeconfig: kubeconfig.map(PathBuf::from),
         local,
-        things: None,
+        ..Flags::default()
     }
 }
 
@@ -100,6 +100,20 @@ fn the_engines_own_kubeconfig_means_the_engine() {
 fn default_kubeconfig_and_in_cluster_credentials_are_never_taken_by_themselves() {
     let vars = [("HOME", "/home/me"), ("KUBERNETES_SERVICE_HOST", "10.0.0.1")];
     check(&Flags::default(), &vars, None, Cluster::Local, Because::Default);
+}
+
+#[test]
+fn a_file_names_its_kubeconfig_and_what_is_typed_goes_over_it() {
+    let file = Flags { of_file: Some("/lab/config".into()), things: Some("x"), ..Flags::default() };
+    let because = Because::Flag("config_path");
+    let vars = [("KUBECONFIG", "/other")];
+    check(&file, &vars, None, named(&["/lab/config"], None), because);
+    let with_context = Flags { context: Some("big".into()), ..file.clone() };
+    check(&with_context, &vars, None, named(&["/lab/config"], Some("big")), because);
+    let local = Flags { local: true, ..file.clone() };
+    check(&local, &vars, None, Cluster::Local, Because::Flag("--local"));
+    let typed = Flags { kubeconfig: Some("/typed".into()), ..file };
+    check(&typed, &vars, None, named(&["/typed"], None), Because::Flag("--kubeconfig"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use windlass::{FollowEvent, JobManager, LogOptions, Submitted};
 
 use super::interrupt::{Interrupt, Interrupts};
 use super::pump::Pump;
+use super::sidecars;
 use super::stdin::{Passed, Passing};
 use super::terminal::{self, Shown};
 use crate::args::high::RunOptions;
@@ -180,6 +181,22 @@ impl<'a> Follower<'a> {
                         self.status(&status);
                         None
                     }
+                    Some(FollowEvent::Stuck(status)) => {
+                        self.stuck(&status);
+                        None
+                    }
+                    Some(FollowEvent::Outlived(end)) if self.stage == Stage::Following => {
+                        progress::clear();
+                        let stop = self.options.stop_sidecars;
+                        let exit = tokio::select! {
+                            biased;
+                            _ = interrupts.next() => return self.detach().unwrap_or(Ok(Exit::INTERRUPTED)),
+                            exit = sidecars::outlived(&end, stop, &self.manager, self.notes) => exit,
+                        };
+                        ends.push(*end);
+                        return exit;
+                    }
+                    Some(FollowEvent::Outlived(_)) => None,
                     Some(FollowEvent::Ended(end)) => {
                         progress::clear();
                         (self.over, self.waiting) = (Some(*end), None);
@@ -234,7 +251,7 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// What is said of a status, and the end of what will never start.
+    /// What is said of a status.
     fn status(&mut self, status: &JobStatus) {
         let verdict = &status.verdict;
         progress::show(&format!("{}: {}", self.name, plain(&verdict.text)));
@@ -243,12 +260,14 @@ impl<'a> Follower<'a> {
             Some((known, _)) if waits && *known == verdict.text => {}
             _ => self.waiting = waits.then(|| (verdict.text.clone(), Some(clock::after(SOON)))),
         }
-        if verdict.outlook != Outlook::NeedsAction
-            || !self.options.fail_fast
-            || self.stage != Stage::Following
-        {
+    }
+
+    /// The end of what has waited long enough for what will never come.
+    fn stuck(&mut self, status: &JobStatus) {
+        if !self.options.fail_fast || self.stage != Stage::Following {
             return;
         }
+        let verdict = &status.verdict;
         let cause = format!("cancelled, because it would never go on: {}", plain(&verdict.text));
         let next = verdict.next_step.as_deref().unwrap_or("--no-fail-fast keeps waiting");
         self.never = Some(Failure::new(self.name, cause).way_out(plain(next)));

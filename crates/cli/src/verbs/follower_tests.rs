@@ -4,18 +4,22 @@ use windlass::manifest::Base;
 use windlass::model::{JobRequest, Place};
 
 use super::*;
-use crate::args::high::PassStdin;
+use crate::args::high::{PassStdin, Work};
 use crate::verbs::env_file::EnvFiles;
 
 fn options(on_interrupt: OnInterrupt) -> RunOptions {
     RunOptions {
-        base: Base::Request(Box::new(JobRequest::new(vec!["cat".to_owned()], Place::Host))),
-        edits: Vec::new(),
+        work: Work::Command(
+            Base::Request(Box::new(JobRequest::new(vec!["cat".to_owned()], Place::Host))),
+            Vec::new(),
+        ),
         env_files: EnvFiles::default(),
         detach: false,
         id: None,
         on_interrupt,
         fail_fast: true,
+        give_up_after: None,
+        stop_sidecars: false,
         result_file: None,
         stdin: PassStdin::Piped,
         tty: false,

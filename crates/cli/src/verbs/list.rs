@@ -1,12 +1,15 @@
 //! `windlass list`: one line a job.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Serialize;
 use windlass::ListFilter;
 use windlass::manifest::{JobStatus, Phase};
 
 use crate::age;
-use crate::args::low::{List, ListFormat};
+use crate::args::high::ListOptions as List;
+use crate::args::low::{ListFormat, PhaseName};
 use crate::clock;
 use crate::cluster::{Call, Session};
 use crate::exit::Exit;
@@ -26,11 +29,12 @@ pub(crate) async fn run(options: &List, call: Call<'_>) -> Outcome {
     let session = call.open().await?;
     let jobs = jobs(options, &session).await?;
     if jobs.is_empty() && options.output == ListFormat::Table {
+        let such = if options.phases.is_empty() && options.since.is_none() { "" } else { "such " };
         let place = match options.all_namespaces {
             true => "on this cluster".to_owned(),
             false => format!("in namespace {:?}", session.manager.namespace()),
         };
-        session.notes.say(&format!("no jobs {place}"));
+        session.notes.say(&format!("no {such}jobs {place}"));
         return Ok(Exit::OK);
     }
     out::data(&text(&jobs, options, clock::now())?)?;
@@ -42,10 +46,11 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
     let mut filter = ListFilter {
         labels: options.selector.clone(),
         all_namespaces: options.all_namespaces,
-        with_pods: !matches!(options.output, ListFormat::Name),
+        with_pods: !matches!(options.output, ListFormat::Name) || !options.phases.is_empty(),
         ..ListFilter::default()
     };
     let (mut jobs, mut memory, mut restarts) = (Vec::new(), 0, 0);
+    let now = clock::now();
     loop {
         let page = match session.manager.statuses(&filter).await {
             Err(windlass::Error::Expired { .. }) if restarts < RESTARTS => {
@@ -55,7 +60,7 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
             }
             page => page?,
         };
-        for job in page.jobs {
+        for job in page.jobs.into_iter().filter(|job| is_meant(job, options, now)) {
             let job = lighten(job, options.output);
             memory += weight(&job);
             jobs.push(job);
@@ -73,6 +78,26 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
     }
     jobs.sort_by(|a, b| (a.times.age(), &a.namespace, &a.name).cmp(&(b.times.age(), &b.namespace, &b.name)));
     Ok(jobs)
+}
+
+/// Whether a job is one of those that were asked for.
+fn is_meant(job: &JobStatus, options: &List, now: Timestamp) -> bool {
+    let stands = |name: &PhaseName| match name {
+        PhaseName::Pending => job.phase == Phase::Pending,
+        PhaseName::Suspended => job.phase == Phase::Suspended,
+        PhaseName::Running => job.phase == Phase::Running,
+        PhaseName::Ending => job.phase == Phase::Ending,
+        PhaseName::Succeeded => job.phase == Phase::Succeeded,
+        PhaseName::Failed => job.phase == Phase::Failed,
+        PhaseName::Cancelled => job.phase == Phase::Cancelled,
+    };
+    let is_young = |since: Duration| {
+        let age = job.times.created.map(|created| now.duration_since(created));
+        age.is_none_or(|age| {
+            age <= jiff::SignedDuration::try_from(since).unwrap_or(jiff::SignedDuration::MAX)
+        })
+    };
+    (options.phases.is_empty() || options.phases.iter().any(stands)) && options.since.is_none_or(is_young)
 }
 
 /// What a format shows of a job: of many, names alone weigh much less.

@@ -15,14 +15,20 @@ fn job(name: &str, phase: Phase, verdict: &str) -> JobStatus {
         counts: Counts { wanted: Some(1), ..Counts::default() },
         times: Times {
             created: at("2026-01-01T00:00:00Z"),
-            submitted: None,
             started: at("2026-01-01T00:00:10Z"),
             finished: phase.is_final().then(|| "2026-01-01T00:01:00Z".parse().unwrap()),
-            deleted: None,
+            ..Times::default()
         },
-        verdict: Verdict { text: verdict.into(), outlook: Outlook::Final, next_step: None, missing: vec![] },
+        verdict: Verdict {
+            text: verdict.into(),
+            outlook: Outlook::Final,
+            next_step: None,
+            last_lines: vec![],
+            missing: vec![],
+        },
         cause: None,
         exit_code: None,
+        payload: None,
         usage: None,
     }
 }

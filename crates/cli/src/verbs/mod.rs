@@ -1,8 +1,10 @@
 //! One file for each thing that `windlass` can do.
 
 pub(crate) mod cancel;
+pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod definitions;
 pub(crate) mod delete;
 pub(crate) mod down;
 pub(crate) mod env_file;
@@ -12,6 +14,7 @@ pub(crate) mod logs;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod show;
+mod sidecars;
 pub(crate) mod status;
 mod stdin;
 pub(crate) mod submit;
@@ -31,3 +34,4 @@ mod object;
 mod pump;
 mod result_file;
 mod which;
+mod work;

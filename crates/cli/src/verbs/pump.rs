@@ -18,6 +18,8 @@ pub(super) struct Pump {
     stderr: File,
     notes: Notes,
     names: bool,
+    /// The name's second half.
+    containers: bool,
     /// Whether stdout was a terminal when it began.
     terminal: bool,
     /// What was last said to be missing: a fault of both streams is one to its reader.
@@ -34,7 +36,12 @@ impl Pump {
         let stdout = file(std::io::stdout().as_fd()).map_err(|error| out::fault(&error))?;
         let stderr = file(std::io::stderr().as_fd()).map_err(|error| out::fault(&error))?;
         let terminal = std::io::stdout().is_terminal();
-        Ok(Pump { stdout, stderr, notes, names, terminal, missing: String::new() })
+        Ok(Pump { stdout, stderr, notes, names, containers: false, terminal, missing: String::new() })
+    }
+
+    /// The same, with the container behind the pod.
+    pub(super) fn with_containers(self) -> Pump {
+        Pump { containers: true, ..self }
     }
 
     /// Writes what came.
@@ -63,7 +70,7 @@ impl Pump {
     async fn write(&mut self, chunk: LogChunk) -> Outcome<()> {
         let stream = chunk.stream;
         progress::yield_to_job(stream == LogStream::Stdout);
-        let bytes = if self.names { named(&chunk) } else { chunk.bytes };
+        let bytes = if self.names { named(&chunk, self.containers) } else { chunk.bytes };
         let written = match stream {
             LogStream::Stdout => flush(&mut self.stdout, &bytes).await,
             LogStream::Stderr => match flush(&mut self.stderr, &bytes).await {
@@ -86,11 +93,15 @@ async fn flush(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::io::
 }
 
 /// Each line with its pod: the completion index, else the end of the pod's name.
-fn named(chunk: &LogChunk) -> Vec<u8> {
-    let name = match chunk.index {
+fn named(chunk: &LogChunk, containers: bool) -> Vec<u8> {
+    let mut name = match chunk.index {
         Some(index) => index.to_string(),
         None => chunk.pod.rsplit('-').next().unwrap_or(&chunk.pod).to_owned(),
     };
+    if containers {
+        name.push('/');
+        name.push_str(&chunk.container);
+    }
     let mut bytes = Vec::with_capacity(chunk.bytes.len() + 32);
     for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
         bytes.extend_from_slice(format!("[{name}] ").as_bytes());
@@ -119,8 +130,8 @@ mod tests {
 
     #[test]
     fn lines_of_several_pods_begin_with_index_or_pod() {
-        assert_eq!(named(&chunk(Some(3), b"a\nb\n")), b"[3] a\n[3] b\n");
-        assert_eq!(named(&chunk(None, b"a\n\xff")), b"[9wq2m] a\n[9wq2m] \xff\n");
-        assert_eq!(named(&chunk(None, b"")), b"");
+        assert_eq!(named(&chunk(Some(3), b"a\nb\n"), false), b"[3] a\n[3] b\n");
+        assert_eq!(named(&chunk(None, b"a\n\xff"), true), b"[9wq2m/main] a\n[9wq2m/main] \xff\n");
+        assert_eq!(named(&chunk(None, b""), false), b"");
     }
 }

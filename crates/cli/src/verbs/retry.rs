@@ -45,7 +45,7 @@ pub(crate) async fn run(options: &Retry, call: Call<'_>) -> Outcome {
     if !options.wait {
         return Ok(Exit::OK);
     }
-    let ends = wait::all(&names, &session.manager, None, session.notes).await?;
+    let ends = wait::all(&names, &session.manager, wait::Until::default(), session.notes).await?;
     Ok(wait::code(&ends))
 }
 

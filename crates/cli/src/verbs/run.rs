@@ -2,13 +2,13 @@
 
 use tokio::sync::watch;
 use windlass::SubmitOptions;
-use windlass::manifest::{Edit, make};
+use windlass::manifest::Edit;
 
 use super::follower::Follower;
 use super::interrupt::Interrupts;
 use super::stdin::{Kind, Stdio};
 use super::terminal::Shown;
-use super::{env_file, result_file};
+use super::{result_file, work};
 use crate::args::high::RunOptions;
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -29,21 +29,25 @@ async fn submit_and_follow(
     call: Call<'_>,
     ends: &mut Vec<windlass::Outcome>,
 ) -> Outcome {
-    let mut edits = env_file::edits(&options.env_files, call.env)?;
-    edits.extend_from_slice(&options.edits);
-    let made = |edits: &[Edit]| make(&options.base, edits).map_err(|problems| Failure::new("run", problems));
-    let stdio = Stdio::decide(options, Kind::of_stdin(), &made(&edits)?)?;
-    edits.extend(stdio.edits(call.env));
-    let manifest = made(&edits)?;
+    let prepared = work::prepare(&options.work, &options.env_files, options.id.as_ref(), "run", call).await?;
+    let [draft] = &prepared.jobs[..] else {
+        let cause = format!("the file holds {} jobs, and one can be followed", prepared.jobs.len());
+        return Err(Failure::new("run", cause).way_out("windlass submit --wait -f FILE"));
+    };
+    let made = |edits: &[Edit]| draft.make(edits).map_err(|problems| prepared.faults(&[(draft, problems)]));
+    let stdio = Stdio::decide(options, Kind::of_stdin(), &made(&[])?)?;
+    let manifest = made(&stdio.edits(call.env))?;
+    let call = Call { common: &prepared.common, ..call };
     // Before the job exists: whoever interrupts now has nothing to cancel.
     let mut interrupts = Interrupts::take()?;
     let submit = async {
         let session = call.open().await?;
         let submit = SubmitOptions {
-            id: options.id.clone(),
+            id: prepared.id.clone(),
             submitter: Some(call.who().to_owned()),
             ..SubmitOptions::default()
         };
+        work::settle(&prepared.jobs, std::slice::from_ref(&manifest), &session, &submit).await?;
         let submitted = session.manager.submit(&manifest, &submit).await?;
         Ok::<_, Failure>((session, submitted))
     };
@@ -70,7 +74,10 @@ async fn submit_and_follow(
         out::data(&format!("{}\n", submitted.name))?;
         return Ok(Exit::OK);
     }
-    let manager = session.manager.in_namespace(&submitted.namespace);
+    let mut manager = session.manager.in_namespace(&submitted.namespace);
+    if let Some(patience) = options.give_up_after {
+        manager = manager.giving_up_after(patience);
+    }
     let (show, shown) = watch::channel(Shown::default());
     let passing = stdio.pass(&manager, &submitted, session.notes, show);
     let in_terminal = passing.is_some() && stdio != Stdio::Bytes;

@@ -10,6 +10,7 @@ use windlass::manifest::{Cause, Right, Usage, marks};
 
 use super::list::{completions, duration, phase};
 use super::which;
+use super::why::times;
 use crate::args::low::{ObjectFormat, Show};
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -89,6 +90,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     ];
     let mut add = |label, value: Option<String>| lines.extend(value.map(|value| (label, value)));
     add("Next step", status.verdict.next_step.clone());
+    add("Last lines", Some(status.verdict.last_lines.join(" / ")).filter(|lines| !lines.is_empty()));
     add("Not seen", missing(&status.verdict.missing));
     add("Exit code", status.exit_code.map(|code| code.to_string()));
     add("Cancelled", cancelled(status.cause.as_ref()));
@@ -96,7 +98,9 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Created", status.times.created.map(|then| format!("{then} ({} ago)", age::since(then, now))));
     add("Submitted by", annotation(view, marks::SUBMITTER));
     add("Submission", status.submission.clone());
+    add("Times", times(status, now));
     add("Duration", duration(status, now));
+    add("Deleted at", status.times.expires.map(|then| then.to_string()));
     add("Used", status.usage.map(used));
     if let Some(container) = container(view) {
         let words = container.command.iter().flatten().chain(container.args.iter().flatten());
@@ -140,11 +144,8 @@ fn cancelled(cause: Option<&Cause>) -> Option<String> {
 }
 
 fn missing(rights: &[Right]) -> Option<String> {
-    let words = rights.iter().map(|right| match right {
-        Right::Pods => "pods (no right to list them)",
-        Right::Events => "events (no right to list them)",
-    });
-    Some(words.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+    let words: Vec<&str> = rights.iter().map(|right| right.words()).collect();
+    (!words.is_empty()).then(|| format!("there may be more to it: no right to {}", words.join(", ")))
 }
 
 fn annotation(view: &JobView, name: &str) -> Option<String> {

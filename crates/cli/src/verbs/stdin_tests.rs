@@ -4,6 +4,7 @@ use windlass::manifest::{Base, make};
 use windlass::model::{JobRequest, Place};
 
 use super::*;
+use crate::args::high::Work;
 use crate::args::low::OnInterrupt;
 use crate::verbs::env_file::EnvFiles;
 
@@ -15,13 +16,14 @@ fn decide_for(request: JobRequest, stdin: PassStdin, tty: bool, kind: Kind) -> R
     let base = Base::Request(Box::new(request));
     let manifest = make(&base, &[]).unwrap();
     let options = RunOptions {
-        base,
-        edits: Vec::new(),
+        work: Work::Command(base, Vec::new()),
         env_files: EnvFiles::default(),
         detach: false,
         id: None,
         on_interrupt: OnInterrupt::Cancel,
         fail_fast: true,
+        give_up_after: None,
+        stop_sidecars: false,
         result_file: None,
         stdin,
         tty,

@@ -1,15 +1,10 @@
 //! `windlass submit`: create jobs and return.
 
-use std::io::Read;
-use std::path::Path;
-
 use windlass::SubmitOptions as Submission;
-use windlass::manifest::formats::{self, Inputs};
-use windlass::manifest::read::MAX_FILE;
-use windlass::manifest::{Edit, Manifest, make};
+use windlass::manifest::Manifest;
 
-use super::{env_file, object, wait};
-use crate::args::high::{SubmitOptions, Work};
+use super::{object, wait, work};
+use crate::args::high::SubmitOptions;
 use crate::args::low::ObjectFormat;
 use crate::cluster::{Call, Session};
 use crate::exit::Exit;
@@ -17,28 +12,24 @@ use crate::fail::{Failure, Outcome};
 use crate::out;
 use crate::print::plain;
 
-/// So much of a file is read, bytes: one more than is accepted, so that a longer one is refused and not cut.
-const LIMIT: u64 = MAX_FILE as u64 + 1;
-
 /// Submits. All is read and checked before the first job is created.
 pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
-    let mut all = env_file::edits(&options.env_files, call.env)?;
-    let manifests = match &options.work {
-        Work::Command(base, edits) => {
-            all.extend_from_slice(edits);
-            vec![make(base, &all).map_err(|problems| Failure::new("submit", problems))?]
-        }
-        Work::File(file, payload, edits) => {
-            all.extend_from_slice(edits);
-            file_manifests(file, Inputs { variables: &call.env.vars, payload }, &all)?
-        }
-    };
+    let prepared =
+        work::prepare(&options.work, &options.env_files, options.id.as_ref(), "submit", call).await?;
+    let manifests = prepared.manifests()?;
     if manifests.len() > 1 && options.id.is_some() {
         return Err(Failure::new("--id", "the file holds several jobs, an id is one job's")
             .way_out("submit them one by one"));
     }
+    let call = Call { common: &prepared.common, ..call };
     let session = call.open().await?;
-    let jobs = create(&manifests, options, &session, call).await?;
+    let submission = Submission {
+        id: prepared.id.clone(),
+        submitter: Some(call.who().to_owned()),
+        dry_run: options.dry_run,
+    };
+    work::settle(&prepared.jobs, &manifests, &session, &submission).await?;
+    let jobs = create(&manifests, options, &session, &submission).await?;
     if !options.wait {
         return Ok(Exit::OK);
     }
@@ -46,7 +37,7 @@ pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
     let mut first_failure = Exit::OK;
     for (namespace, names) in by_namespace(jobs) {
         let manager = session.manager.in_namespace(namespace);
-        let ends = wait::all(&names, &manager, None, session.notes).await?;
+        let ends = wait::all(&names, &manager, wait::Until::default(), session.notes).await?;
         if first_failure == Exit::OK {
             first_failure = wait::code(&ends);
         }
@@ -59,17 +50,12 @@ async fn create(
     manifests: &[Manifest],
     options: &SubmitOptions,
     session: &Session,
-    call: Call<'_>,
+    submission: &Submission,
 ) -> Outcome<Vec<(String, String)>> {
-    let submission = Submission {
-        id: options.id.clone(),
-        submitter: Some(call.who().to_owned()),
-        dry_run: options.dry_run,
-    };
     let (mut names, mut jobs) = (Vec::new(), Vec::new());
     let mut fault = None;
     for manifest in manifests {
-        match session.manager.submit(manifest, &submission).await {
+        match session.manager.submit(manifest, submission).await {
             Ok(submitted) => {
                 for warning in &submitted.warnings {
                     session.notes.say(&format!("{}: {}", submitted.name, plain(warning)));
@@ -114,40 +100,4 @@ fn by_namespace(jobs: Vec<(String, String)>) -> Vec<(String, Vec<String>)> {
         }
     }
     groups
-}
-
-/// Every job of a file, changed; all that is wrong with any of them at once.
-fn file_manifests(file: &Path, inputs: Inputs<'_>, edits: &[Edit]) -> Outcome<Vec<Manifest>> {
-    let name = file.display().to_string();
-    let text = read(file).map_err(|error| Failure::new(&name, error))?;
-    let reading = formats::read(&name, &text, inputs).map_err(|errors| all(errors.iter()))?;
-    let (mut manifests, mut faults) = (Vec::new(), Vec::new());
-    for written in reading.jobs {
-        let edits = [&written.edits, edits].concat();
-        match make(&written.base, &edits) {
-            Ok(manifest) => manifests.push(manifest),
-            Err(problems) => {
-                let place = format!("{}:{}", written.file, written.line);
-                faults.extend(problems.iter().map(|problem| format!("{place}: {problem}")));
-            }
-        }
-    }
-    if faults.is_empty() { Ok(manifests) } else { Err(all(faults.iter())) }
-}
-
-/// Several faults as one failure, a line each.
-fn all<T: ToString>(faults: impl Iterator<Item = T>) -> Failure {
-    let lines: Vec<String> = faults.map(|fault| fault.to_string()).collect();
-    Failure::bare(lines.join("\n")).way_out("nothing was submitted")
-}
-
-/// A file's text; `-` is stdin.
-fn read(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    if file == Path::new("-") {
-        std::io::stdin().lock().take(LIMIT).read_to_string(&mut text)?;
-    } else {
-        std::fs::File::open(file)?.take(LIMIT).read_to_string(&mut text)?;
-    }
-    Ok(text)
 }

@@ -1,4 +1,4 @@
-//! `windlass wait`: until all of some jobs have ended.
+//! `windlass wait`: until all, or one, of some jobs have ended.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use windlass::{JobManager, Outcome as Ended};
 
-use super::{result_file, which};
+use super::{result_file, sidecars, which};
 use crate::args::high::WaitOptions;
 use crate::clock;
 use crate::cluster::Call;
@@ -25,36 +25,62 @@ pub(crate) async fn run(options: &WaitOptions, call: Call<'_>) -> Outcome {
 
 async fn wait(options: &WaitOptions, call: Call<'_>, ends: &mut Vec<Ended>) -> Outcome {
     let session = call.open().await?;
-    let names = which::names(&options.which, &session.manager, false).await?;
-    *ends = all(&names, &session.manager, options.timeout, session.notes).await?;
-    Ok(code(ends))
+    let (names, missing) = which::names_and_missing(&options.which, &session.manager).await?;
+    for failure in &missing {
+        session.notes.say(&failure.to_string());
+    }
+    let until = Until { timeout: options.timeout, any: options.any };
+    *ends = all(&names, &session.manager, until, session.notes).await?;
+    for end in ends.iter() {
+        sidecars::outlived(end, options.stop_sidecars, &session.manager, session.notes).await?;
+    }
+    match (code(ends), missing.into_iter().next()) {
+        // What is not there cannot be said to have succeeded.
+        (Exit::OK, Some(failure)) if !options.any => Err(failure),
+        (exit, _) => Ok(exit),
+    }
+}
+
+/// Until when is waited.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Until {
+    /// For so long, for all of them together.
+    pub(super) timeout: Option<Duration>,
+    /// One end is enough.
+    pub(super) any: bool,
 }
 
 /// The ends of jobs, in the order in which they were named.
 ///
 /// # Errors
-/// The first fault; `timeout` is for all of them together.
+/// The first fault.
 pub(super) async fn all(
     names: &[String],
     manager: &JobManager,
-    timeout: Option<Duration>,
+    until: Until,
     notes: Notes,
 ) -> Outcome<Vec<Ended>> {
     let mut ends = BTreeMap::new();
     let mut waits = manager.wait_all(names.iter().cloned());
-    let deadline = timeout.map(clock::after);
+    let deadline = until.timeout.map(clock::after);
     loop {
         let next = waits.next();
         let next = match deadline {
             Some(deadline) => tokio::time::timeout_at(deadline, next).await,
             None => Ok(next.await),
         };
-        match (next, timeout) {
+        match (next, until.timeout) {
             (Ok(None), _) => break,
             (Ok(Some((name, end))), _) => {
                 let end = end?;
-                notes.say(&format!("{name}: {}", plain(&end.status.verdict.text)));
+                // What outlives its command is told with what becomes of it.
+                if end.status.payload.is_none() {
+                    notes.say(&format!("{name}: {}", plain(&end.status.verdict.text)));
+                }
                 ends.insert(name, end);
+                if until.any {
+                    break;
+                }
             }
             (Err(_), after) => {
                 let left = names.iter().find(|name| !ends.contains_key(*name));

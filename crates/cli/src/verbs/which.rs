@@ -28,6 +28,36 @@ pub(super) async fn names(which: &Which, manager: &JobManager, only_ours: bool) 
     Ok(names)
 }
 
+/// As [`names`], but a named job that is not there does not keep the others from being acted on: it is told apart.
+///
+/// # Errors
+/// No job at all is there.
+pub(super) async fn names_and_missing(
+    which: &Which,
+    manager: &JobManager,
+) -> Outcome<(Vec<String>, Vec<Failure>)> {
+    let (mut there, mut missing) = (Vec::new(), Vec::new());
+    for text in &which.jobs {
+        let one = Which { jobs: vec![text.clone()], selector: None };
+        match names(&one, manager, false).await {
+            Ok(names) => {
+                let new: Vec<String> = names.into_iter().filter(|name| !there.contains(name)).collect();
+                there.extend(new);
+            }
+            Err(failure) => missing.push(failure),
+        }
+    }
+    let labelled = Which { jobs: Vec::new(), selector: which.selector.clone() };
+    there.extend(names(&labelled, manager, false).await?);
+    match missing.pop() {
+        Some(failure) if there.is_empty() => Err(failure),
+        failure => {
+            missing.extend(failure);
+            Ok((there, missing))
+        }
+    }
+}
+
 /// All jobs with these labels.
 async fn selected(labels: &str, manager: &JobManager, only_ours: bool) -> Outcome<Vec<String>> {
     let filter = ListFilter { labels: Some(labels.to_owned()), only_ours, ..ListFilter::default() };

@@ -5,8 +5,10 @@
 
 mod home;
 
+mod definitions;
 mod engine;
 mod ephemeral;
+mod formats;
 mod full_disk;
 mod helper;
 mod idle;
@@ -23,6 +25,7 @@ mod service;
 mod stdin;
 mod storm;
 mod terminal;
+mod truth;
 mod tty;
 mod versions;
 mod which_cluster;

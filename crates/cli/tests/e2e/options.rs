@@ -183,7 +183,11 @@ fn labels_name_jobs_for_every_verb() {
     assert_eq!(home.ok(&["logs", "-q", "-l", "set=a"]), "one\ntwo\n");
     let shown = home.ok(&["show", "-l", "set=a"]);
     assert!(shown.contains("Name:         one\n") && shown.contains("Name:         two\n"), "{shown}");
-    assert_eq!(home.ok(&["why", "-l", "set=a"]), "one (Succeeded): succeeded\ntwo (Succeeded): succeeded\n");
+    let why = home.ok(&["why", "-l", "set=a"]);
+    assert!(
+        why.contains("one (Succeeded): succeeded\n") && why.contains("two (Succeeded): succeeded\n"),
+        "{why}"
+    );
     assert_eq!(home.windlass(&["why"]).code, Some(2));
 }
 

@@ -98,7 +98,17 @@ fn retries_run_again_until_it_succeeds() {
 #[test]
 fn what_never_starts_ends_with_its_verdict() {
     let home = Home::new();
-    let ended = home.windlass(&["run", "--name", "boxed", "--image", "busybox", "--", "true"]);
+    let ended = home.windlass(&[
+        "run",
+        "--give-up-after",
+        "1s",
+        "--name",
+        "boxed",
+        "--image",
+        "busybox",
+        "--",
+        "true",
+    ]);
     assert_eq!(ended.code, Some(125), "{ended:?}");
     assert!(ended.stderr.contains("image"), "{}", ended.stderr);
     assert!(home.ok(&["list"]).contains("Cancelled"));

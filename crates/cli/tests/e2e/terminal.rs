@@ -86,6 +86,6 @@ fn a_terminal_shows_what_is_waited_for_and_gets_its_line_back() {
     assert!(seen.contains("\r\u{1b}[K"), "{seen:?}");
     assert_eq!(child.wait().unwrap().code(), Some(130));
     // The same without a terminal has no such line.
-    let ended = home.windlass(&["run", "--image", "i", "--", "true"]);
+    let ended = home.windlass(&["run", "--give-up-after", "1s", "--image", "i", "--", "true"]);
     assert!(!ended.stderr.contains('\u{1b}'), "{ended:?}");
 }

@@ -14,6 +14,7 @@ use windlass_manifest::CONTAINER;
 use crate::transport::{Fault, segment};
 use crate::{Error, JobManager, Result, Submitted, limits};
 
+pub(crate) use socket::split;
 pub use socket::{AttachEvent, AttachInput, AttachOutput};
 pub use stdin::StdinEnd;
 use target::Target;

@@ -58,7 +58,7 @@ pub enum AttachEvent {
     Cut(String),
 }
 
-pub(super) fn split(connection: Connection, world: Arc<dyn World>) -> (AttachInput, AttachOutput) {
+pub(crate) fn split(connection: Connection, world: Arc<dyn World>) -> (AttachInput, AttachOutput) {
     let ends_channels = connection.supports_stream_close();
     let (sink, source) = connection.into_stream().split();
     let sign = world.sleep(SIGN);

@@ -32,6 +32,8 @@ pub struct LogOptions {
     pub tail: Option<u32>,
     /// Only what is younger than this.
     pub since: Option<Duration>,
+    /// Only the attempt before the newest, of containers that were started again.
+    pub previous: bool,
     /// Each line begins with its time.
     pub timestamps: bool,
 }
@@ -133,7 +135,7 @@ impl JobManager {
             let only_logs = |event| async move {
                 match event {
                     Ok(FollowEvent::Log(event)) => Some(Ok(event)),
-                    Ok(FollowEvent::Status(_) | FollowEvent::Ended(_)) => None,
+                    Ok(_) => None,
                     Err(error) => Some(Err(error)),
                 }
             };

@@ -139,6 +139,13 @@ impl ContainerTask {
         let now = *state.borrow();
         // A cluster keeps the log of the attempt before the newest one, and of none before that.
         let mut attempt = now.attempt.saturating_sub(1);
+        if self.options.previous {
+            match now.attempt {
+                0 => _ = self.gap("there is no attempt before the newest".to_owned()).await,
+                _ => _ = self.attempt(attempt, &state).await,
+            }
+            return;
+        }
         if attempt > 0 && !self.gap(format!("attempts 0 to {} are no longer kept", attempt - 1)).await {
             return;
         }

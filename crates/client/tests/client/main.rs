@@ -3,11 +3,14 @@
 
 mod acts;
 mod chance;
+mod definitions;
 mod logs;
 mod model;
+mod retention;
 mod storm;
 mod submit;
 mod support;
 mod trouble;
+mod truth;
 mod wait;
 mod weather;

@@ -116,6 +116,10 @@ impl Model {
         let body = body.collect_bytes().await.map_err(std::io::Error::other)?;
         let query = query(parts.uri.query().unwrap_or_default());
         let path = parts.uri.path().to_owned();
+        if !["/jobs", "/pods", "/version", "/runtimeclasses"].iter().any(|part| path.contains(part)) {
+            let text = status(404, "NotFound", "the model has none").to_string();
+            return Ok(answer(404, futures::stream::iter([Ok(Bytes::from(text))])));
+        }
         let fate = self.trouble.fate(&format!("{} {path} {}", parts.method, query.contains_key("watch")));
         tokio::time::sleep(fate.delay).await;
         if let Some(answer) = fate.before(&self.trouble) {

@@ -122,7 +122,7 @@ async fn follow(manager: &JobManager, submitted: &Submitted) -> (Cause, u8, Stri
                 text.push_str(std::str::from_utf8(&chunk.bytes).unwrap());
             }
             FollowEvent::Log(gap) => gaps.push(gap),
-            FollowEvent::Status(_) => {}
+            FollowEvent::Status(_) | FollowEvent::Stuck(_) | FollowEvent::Outlived(_) => {}
             FollowEvent::Ended(outcome) => end = Some((outcome.cause, outcome.exit.code())),
         }
     }

@@ -3,13 +3,17 @@
 //! [`read()`] recognises the format of a file by its content. Formats that are chosen by an option have a function of
 //! their own. A reader is pure: files, environment and cluster are its caller's.
 
+pub mod definition;
+pub mod job_file;
 mod kubernetes;
+pub mod magnus;
+pub mod prefect;
 pub mod submission_helper;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::read::ReadError;
+use crate::read::{ReadError, read_values};
 use crate::{Base, Edit};
 
 /// A format that is recognised by a file's content.
@@ -17,6 +21,14 @@ use crate::{Base, Edit};
 pub enum Format {
     /// Kubernetes' own Jobs.
     Kubernetes,
+    /// A configuration of magnus with the executor `k8s-job`.
+    Magnus,
+    /// A job definition, as k8s-jobs has them; its template is chosen by name, not by content.
+    Definition,
+    /// Our own job file.
+    JobFile,
+    /// The job spec of a Prefect `KubernetesJobEnvironment`; an option says so, not the content.
+    Prefect,
 }
 
 impl fmt::Display for Format {
@@ -24,6 +36,10 @@ impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::Kubernetes => "a Kubernetes manifest",
+            Format::Magnus => "a magnus configuration",
+            Format::Definition => "a job definition",
+            Format::JobFile => "a job file",
+            Format::Prefect => "a Prefect job spec",
         })
     }
 }
@@ -36,6 +52,8 @@ pub enum Payload {
     Own,
     /// This program with its arguments, literally.
     Command(Vec<String>),
+    /// A function or notebook that magnus runs; for its configurations only.
+    Magnus(magnus::Task),
 }
 
 /// What a reader may need beside the text.
@@ -45,6 +63,8 @@ pub struct Inputs<'a> {
     pub variables: &'a BTreeMap<String, String>,
     /// What is to be run.
     pub payload: &'a Payload,
+    /// What the caller calls this run, for formats that write it into the job (magnus' run id). `None`: nothing.
+    pub run_id: Option<&'a str>,
 }
 
 /// What a file holds.
@@ -58,6 +78,20 @@ pub struct Reading {
     pub kubeconfig: Option<String>,
     /// What the user should know: a value that was left out, a default that is unusual.
     pub notes: Vec<String>,
+    /// Fields that Kubernetes, as far as it is known here, does not have: the cluster must be asked before anything of
+    /// the file is created.
+    pub doubts: Vec<Doubt>,
+}
+
+/// A field that a newer Kubernetes may know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// The job of [`Reading::jobs`] that has it, counted from 0.
+    pub job: usize,
+    /// Where it stands, from 1.
+    pub line: u64,
+    /// Its path.
+    pub path: String,
 }
 
 /// One job as somebody wrote it.
@@ -78,5 +112,10 @@ pub struct Written {
 /// # Errors
 /// All that is wrong, each with file, line and field; nothing of a file with an error is used.
 pub fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading, Vec<ReadError>> {
-    kubernetes::read(file, text, inputs)
+    let documents = read_values(file, text)?;
+    match documents.first() {
+        Some((_, first)) if job_file::is(first) => job_file::read(file, text, inputs),
+        Some((_, first)) if magnus::is(first) => magnus::read(file, text, inputs),
+        _ => kubernetes::read(file, text, documents, inputs),
+    }
 }

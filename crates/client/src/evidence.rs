@@ -1,0 +1,156 @@
+//! What else says why a job stands where it stands: Kueue's Workload, the nodes, the last lines of what failed. Asked
+//! for where it helps, and never a reason to fail: what cannot be had makes the verdict shorter.
+
+use futures::future::{self, Either};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use serde_json::{Value, json};
+use windlass_manifest::{Cause, Evidence, JobStatus, Outlook, Phase, Right, Seen, observe_all};
+
+use crate::transport::{Answer, Call, Fault, segment};
+use crate::{JobManager, limits};
+
+/// Versions of Kueue's API that serve Workloads, the newest first.
+const KUEUE: [&str; 2] = ["v1beta2", "v1beta1"];
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Found {
+    /// Events of the job and its pods, oldest first; `None` if there is nothing known of them.
+    pub(crate) events: Option<Vec<Event>>,
+    pub(crate) others: Vec<Value>,
+    pub(crate) last_lines: Vec<String>,
+    pub(crate) lacking: Vec<Right>,
+}
+
+impl Found {
+    /// The status of a job in the light of it.
+    pub(crate) fn status(&self, job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
+        let Found { events, others, last_lines, lacking } = self;
+        let events = events.as_deref().map_or(Seen::NotAsked, Seen::All);
+        observe_all(job, &Evidence { pods, events, others, last_lines, lacking })
+    }
+
+    /// Keeps what there is, or that it may not be had.
+    fn take(&mut self, right: Right, answer: Result<Vec<Value>, Fault>) {
+        match answer {
+            Ok(objects) => self.others.extend(objects),
+            Err(fault) if fault.is_forbidden() => self.lacking.push(right),
+            Err(fault) => {
+                tracing::debug!(
+                    code = fault.code,
+                    message = fault.message,
+                    right = right.words(),
+                    "not found out"
+                );
+            }
+        }
+    }
+}
+
+impl JobManager {
+    /// Finds out what helps to say why a job stands where it stands. What takes too long is left out.
+    pub(crate) async fn find_out(
+        &self,
+        job: &Job,
+        pods: Seen<'_, Pod>,
+        events: Result<Vec<Event>, Fault>,
+    ) -> Found {
+        let mut found = Found::default();
+        match events {
+            Ok(events) => found.events = Some(events),
+            Err(fault) if fault.is_forbidden() => found.lacking.push(Right::Events),
+            Err(_) => {}
+        }
+        let status = found.status(job, pods);
+        let work = self.add(&mut found, job, pods, &status);
+        let sleep = self.world.sleep(limits::EVIDENCE);
+        let is_late = matches!(future::select(std::pin::pin!(work), sleep).await, Either::Right(_));
+        if is_late {
+            tracing::debug!("the cluster takes too long to say more");
+        }
+        found
+    }
+
+    async fn add(&self, found: &mut Found, job: &Job, pods: Seen<'_, Pod>, status: &JobStatus) {
+        if status.phase == Phase::Suspended && is_queued(job) {
+            found.take(Right::Workloads, self.workloads(job).await);
+        }
+        if status.verdict.outlook != Outlook::Final && pods.items().iter().any(wants_nodes) {
+            found.take(Right::Nodes, self.nodes().await);
+        }
+        let wants_lines = status.verdict.last_lines.is_empty();
+        if let Some(Cause::Exited { pod, container, .. } | Cause::Signalled { pod, container, .. }) =
+            &status.cause
+            && wants_lines
+            && pods.items().iter().any(|one| one.metadata.name.as_ref() == Some(pod))
+        {
+            match self.last_lines(pod, container).await {
+                Ok(lines) => found.last_lines = lines,
+                Err(fault) if fault.is_forbidden() => found.lacking.push(Right::Logs),
+                Err(fault) => tracing::debug!(code = fault.code, message = fault.message, "no last lines"),
+            }
+        }
+    }
+
+    async fn workloads(&self, job: &Job) -> Result<Vec<Value>, Fault> {
+        let uid = job.metadata.uid.as_deref().unwrap_or_default();
+        let mut fault = Fault::default();
+        for version in KUEUE {
+            let namespace = segment(&self.namespace);
+            let path = format!("/apis/kueue.x-k8s.io/{version}/namespaces/{namespace}/workloads");
+            let call = Call::get(path).query("labelSelector", &format!("kueue.x-k8s.io/job-uid={uid}"));
+            match self.ask::<Value>(call.query("limit", "1")).await {
+                Ok(Answer { value, .. }) => return Ok(items(value, "Workload")),
+                Err(refused) if refused.is_not_found() => fault = refused,
+                Err(refused) => return Err(refused),
+            }
+        }
+        Err(fault)
+    }
+
+    /// What the nodes have, those of the first page.
+    async fn nodes(&self) -> Result<Vec<Value>, Fault> {
+        let call = Call::get("/api/v1/nodes").query("limit", &limits::PAGE.to_string());
+        let nodes = items(self.ask::<Value>(call).await?.value, "Node");
+        let slim = |node: Value| {
+            json!({ "kind": "Node", "metadata": { "name": node["metadata"]["name"] },
+                    "spec": { "taints": node["spec"]["taints"] },
+                    "status": { "allocatable": node["status"]["allocatable"] } })
+        };
+        Ok(nodes.into_iter().map(slim).collect())
+    }
+
+    async fn last_lines(&self, pod: &str, container: &str) -> Result<Vec<String>, Fault> {
+        let call = Call::get(format!("{}/{}/log", self.core_path("pods"), segment(pod)))
+            .query("container", container)
+            .query("tailLines", limits::LAST_LINES)
+            .query("limitBytes", limits::LAST_BYTES);
+        let (_, bytes) = self.ask_bytes(&call).await?;
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
+    }
+}
+
+/// Whether a job is one of Kueue's.
+fn is_queued(job: &Job) -> bool {
+    job.metadata.labels.iter().flatten().any(|(key, _)| key.starts_with("kueue.x-k8s.io/"))
+}
+
+/// Whether the nodes tell more than the scheduler does: how large they are, and which taints they have.
+fn wants_nodes(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let waits = |message: &Option<String>| {
+        message.as_deref().is_some_and(|text| {
+            [" Insufficient ", "untolerated taint(s)"].iter().any(|words| text.contains(words))
+        })
+    };
+    conditions.iter().any(|one| one.type_ == "PodScheduled" && one.status == "False" && waits(&one.message))
+}
+
+/// The items of a list, each with its kind, which lists leave out.
+fn items(mut list: Value, kind: &str) -> Vec<Value> {
+    let Value::Array(mut items) = list["items"].take() else { return Vec::new() };
+    items.iter_mut().for_each(|item| item["kind"] = kind.into());
+    items
+}

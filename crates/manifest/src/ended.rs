@@ -1,0 +1,242 @@
+//! How a job ended, as the end of a sentence, and what to do then.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+
+use crate::facts::{self, condition};
+use crate::marks::Cancellation;
+use crate::verdict::Scene;
+use crate::words::{between, says, trimmed};
+use crate::{Cause, cause, marks};
+
+/// The sentence.
+pub(crate) fn sentence(scene: &Scene<'_>, cause: &Cause) -> String {
+    match cause {
+        Cause::Succeeded => match scene.counts.wanted {
+            Some(wanted) if wanted > 1 => format!("succeeded: {} of {wanted}", scene.counts.succeeded),
+            _ => "succeeded".to_owned(),
+        },
+        Cause::Cancelled { by } => format!("cancelled {}", by_whom(by)),
+        Cause::Deleted => "deleted before it ended".to_owned(),
+        cause => format!("failed because {}{}", because(scene, cause), attempts(scene)),
+    }
+}
+
+/// The cause as the end of a sentence.
+pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
+    match cause {
+        Cause::Exited { code, pod, container } => {
+            format!("{} ended with code {code} (pod {pod})", who(scene, container))
+        }
+        Cause::Signalled { pod, container, out_of_memory: true, .. } => {
+            let limit = memory_limit(scene, container).map(|limit| format!(" of {limit}"));
+            let limit = limit.unwrap_or_default();
+            let who = who(scene, container);
+            format!("{who} used more memory than its limit{limit} and was killed (pod {pod})")
+        }
+        Cause::Signalled { signal, pod, container, .. } => {
+            format!("signal {}{} ended {} (pod {pod})", signal, named(*signal), who(scene, container))
+        }
+        Cause::NotStarted { code, message, container, .. } => {
+            let what = match code {
+                _ if is_about_directory(message) => "could not start",
+                127 => "was not found",
+                126 => "could not be executed",
+                _ => return format!("its container could not be started{}", details(message)),
+            };
+            format!("{} {what}{}", who(scene, container), details(message))
+        }
+        Cause::DeadlineExceeded => {
+            let deadline = facts::spec(scene.job).and_then(|spec| spec.active_deadline_seconds);
+            let deadline = deadline.map_or(String::new(), |seconds| format!(" of {seconds} s"));
+            format!("its deadline{deadline} passed")
+        }
+        Cause::Failed { reason, message } => disrupted(reason, message),
+        Cause::Succeeded | Cause::Cancelled { .. } | Cause::Deleted => "it ended".to_owned(),
+    }
+}
+
+/// What the cluster did to a pod, in our words; of what we have no words for, its own.
+fn disrupted(reason: &str, message: &str) -> String {
+    let message = trimmed(message);
+    match reason {
+        "Evicted" if message.starts_with("Eviction API") => {
+            "its pod was evicted through the API, as when its node is drained".to_owned()
+        }
+        "Evicted" if !message.is_empty() => format!("its pod was evicted: {message}"),
+        "Preempted" => "its pod was ended to make room for one of higher priority".to_owned(),
+        "NodeLost" => format!("its node was lost{}", details(message)),
+        "NodeShutdown" => "its node was shut down".to_owned(),
+        _ if message.is_empty() => format!("of {reason}"),
+        _ => format!("of {reason}: {message}"),
+    }
+}
+
+/// How a container is called: the payload is the job's command.
+fn who(scene: &Scene<'_>, container: &str) -> String {
+    let pods = scene.pods.items();
+    let pod = cause::deciding_pod(scene.job, pods).or_else(|| pods.first());
+    let Some(pod) = pod else { return "its command".to_owned() };
+    if facts::is_init(pod, container) {
+        return format!("its init container {container:?}");
+    }
+    match facts::payload(scene.job, pod) {
+        Some(payload) if payload != container => format!("its container {container:?}"),
+        _ => "its command".to_owned(),
+    }
+}
+
+fn memory_limit(scene: &Scene<'_>, container: &str) -> Option<String> {
+    let spec = facts::spec(scene.job)?.template.spec.as_ref()?;
+    let mut all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let limits = all.find(|one| one.name == container)?.resources.as_ref()?.limits.as_ref()?;
+    limits.get("memory").map(|limit| limit.0.clone())
+}
+
+/// The engine's words, and runc's.
+fn is_about_directory(message: &str) -> bool {
+    ["working directory", "chdir to cwd"].iter().any(|words| message.contains(words))
+}
+
+/// The runtime's words, without the way that they came.
+fn details(message: &str) -> String {
+    const WAYS: [&str; 2] = ["unable to start container process: ", "error during container init: "];
+    let told = WAYS.iter().fold(message, |told, way| told.rsplit_once(way).map_or(told, |(_, rest)| rest));
+    let told = told.trim_end_matches(": unknown");
+    if told.is_empty() { String::new() } else { format!(": {told}") }
+}
+
+fn named(signal: u8) -> &'static str {
+    match signal {
+        1 => " (SIGHUP)",
+        2 => " (SIGINT)",
+        3 => " (SIGQUIT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        7 => " (SIGBUS)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        14 => " (SIGALRM)",
+        15 => " (SIGTERM)",
+        24 => " (SIGXCPU)",
+        25 => " (SIGXFSZ)",
+        _ => "",
+    }
+}
+
+fn attempts(scene: &Scene<'_>) -> String {
+    let failed = condition(scene.job, "Failed");
+    let limit = limit(scene.job);
+    match (failed.and_then(|failed| failed.reason.as_deref()), scene.counts.failed) {
+        (Some("BackoffLimitExceeded"), failed) if failed > 1 && limit > 0 => {
+            format!(", the last of {failed} failed attempts (back-off limit {limit})")
+        }
+        (Some("FailedIndexes" | "MaxFailedIndexesExceeded"), _) => {
+            let indexes = facts::status(scene.job).and_then(|status| status.failed_indexes.as_deref());
+            format!(" (failed indexes: {})", indexes.unwrap_or("unknown"))
+        }
+        (Some("PodFailurePolicy"), _)
+            if scene.cause.is_some_and(|cause| !matches!(cause, Cause::Failed { .. })) =>
+        {
+            let message = failed.and_then(|failed| failed.message.as_deref()).unwrap_or_default();
+            let rule =
+                between(&format!("{message} "), "rule at index ", " ").map(|rule| format!(" (rule {rule})"));
+            format!(", which its pod failure policy makes final{}", rule.unwrap_or_default())
+        }
+        _ => String::new(),
+    }
+}
+
+/// How many failures the job may have.
+pub(crate) fn limit(job: &Job) -> i32 {
+    facts::spec(job).and_then(|spec| spec.backoff_limit).unwrap_or(6)
+}
+
+fn is_host(job: &Job) -> bool {
+    let pod = facts::spec(job).and_then(|spec| spec.template.spec.as_ref());
+    pod.and_then(|pod| pod.runtime_class_name.as_deref()) == Some(marks::HOST_CLASS)
+}
+
+/// What to do once it has ended.
+pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
+    let job = scene.job;
+    let name = facts::name(job);
+    let logs = || format!("windlass logs {name}{}", until(job));
+    match cause {
+        Cause::Signalled { out_of_memory: true, .. } => {
+            Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned())
+        }
+        Cause::Exited { .. } | Cause::Signalled { .. } => Some(logs()),
+        Cause::DeadlineExceeded => {
+            Some(format!("give it more time (--deadline), or see how far it came: {}", logs()))
+        }
+        Cause::NotStarted { message, .. } if is_about_directory(message) => {
+            Some("choose a working directory that is there".to_owned())
+        }
+        Cause::NotStarted { .. } if is_host(job) => {
+            Some("check the command's path, and whether PATH leads to it".to_owned())
+        }
+        Cause::NotStarted { .. } => Some("check the command's path, or what the image holds".to_owned()),
+        Cause::Failed { reason, message } => Some(after_disruption(reason, message, name)),
+        Cause::Succeeded => Some(until(job)).filter(|text| !text.is_empty()).map(|_| logs()),
+        Cause::Deleted => Some("submit it again".to_owned()),
+        Cause::Cancelled { .. } => None,
+    }
+}
+
+fn after_disruption(reason: &str, message: &str, name: &str) -> String {
+    match reason {
+        "Evicted" if says(message, &["emptydir volume"]) => {
+            "raise the volume's sizeLimit, or write less into it".to_owned()
+        }
+        "Evicted" if says(message, &["ephemeral"]) => {
+            "write less to local disk, or ask for more: --request ephemeral-storage=AMOUNT".to_owned()
+        }
+        "Evicted" if says(message, &["memory"]) => {
+            "ask for as much memory as it uses (--memory), then `windlass retry`".to_owned()
+        }
+        "Evicted" | "Preempted" | "NodeLost" | "NodeShutdown" => format!("windlass retry {name}"),
+        _ => format!("windlass show {name}"),
+    }
+}
+
+/// Until when what belongs to an ended job is kept, if not for ever.
+fn until(job: &Job) -> String {
+    let Some(expires) = facts::expires(job) else { return String::new() };
+    let ttl = facts::spec(job).and_then(|spec| spec.ttl_seconds_after_finished).unwrap_or(0);
+    format!(" (until {expires}: then the job is deleted, {ttl} s after its end)")
+}
+
+/// Who cancelled it, when and why.
+pub(crate) fn by_whom(by: &Cancellation) -> String {
+    let why = by.why.as_ref().map_or(String::new(), |why| format!(": {why}"));
+    format!("by {} at {:.0}{why}", by.who, by.when)
+}
+
+/// What a pod that the cluster ended is said to have failed of, and the cluster's words; `None` if it ended by itself.
+pub(crate) fn disruption_of(pod: &Pod) -> Option<(String, String)> {
+    let status = facts::pod_status(pod)?;
+    let own = || status.message.clone().filter(|message| !message.is_empty());
+    if let Some(told) = facts::disruption(pod) {
+        let reason = match told.reason.as_deref().unwrap_or_default() {
+            "PreemptionByScheduler" | "PreemptionByKubelet" => "Preempted",
+            "DeletionByTaintManager" | "DeletionByPodGC" => "NodeLost",
+            "TerminationByKubelet" if status.reason.as_deref() == Some("Evicted") => "Evicted",
+            "TerminationByKubelet" if status.reason.as_deref() == Some("Preempting") => "Preempted",
+            "TerminationByKubelet" => "NodeShutdown",
+            "EvictionByEvictionAPI" => "Evicted",
+            other => other,
+        };
+        let message = own().or_else(|| told.message.clone()).unwrap_or_default();
+        return Some((reason.to_owned(), message));
+    }
+    let reason = status.reason.as_deref()?;
+    let reason = match reason {
+        "NodeShutdown" | "Terminated" | "Shutdown" => "NodeShutdown",
+        "NodeLost" | "Evicted" => reason,
+        _ => return None,
+    };
+    Some((reason.to_owned(), own().unwrap_or_default()))
+}

@@ -1,0 +1,278 @@
+//! What stands between a pod and its start, one file a kind of trouble.
+
+mod image;
+pub(crate) mod kueue;
+mod missing;
+pub(crate) mod refusal;
+mod scheduling;
+
+use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, Pod};
+use serde_json::Value;
+
+use crate::Outlook;
+use crate::facts;
+use crate::words::{between, quoted, says, trimmed};
+
+/// One thing that a pod waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Obstacle {
+    /// `waiting for ...` or `blocked by ...`.
+    pub(crate) text: String,
+    /// Whether it goes away by itself.
+    pub(crate) outlook: Outlook,
+    /// What a person can do about it.
+    pub(crate) next_step: Option<String>,
+}
+
+impl Obstacle {
+    fn waiting(what: impl std::fmt::Display) -> Self {
+        Obstacle { text: format!("waiting for {what}"), outlook: Outlook::ResolvesItself, next_step: None }
+    }
+
+    fn blocked(what: impl std::fmt::Display, next_step: &str) -> Self {
+        Obstacle {
+            text: format!("blocked by {what}"),
+            outlook: Outlook::NeedsAction,
+            next_step: Some(next_step.to_owned()),
+        }
+    }
+}
+
+/// What a pod that does not get on waits for; `None` if it runs or is over.
+pub(crate) fn of_pod(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Obstacle> {
+    if facts::is_over(pod) {
+        return None;
+    }
+    if let Some(lost) = lost_node(pod, events) {
+        return Some(lost);
+    }
+    if facts::has_started(pod) && !waits_again(pod) {
+        return None;
+    }
+    let nodes: Vec<&Value> = others.iter().filter(|object| object["kind"] == "Node").collect();
+    scheduling::of(pod, events, &nodes)
+        .or_else(|| container(pod, events))
+        .or_else(|| Some(Obstacle::waiting("its pod to be started")))
+}
+
+/// Events of one pod.
+fn of_pod_events<'a>(pod: &Pod, events: &'a [Event]) -> impl Iterator<Item = &'a Event> {
+    let uid = pod.metadata.uid.clone();
+    events.iter().filter(move |event| event.involved_object.uid == uid)
+}
+
+/// When an event was last seen.
+pub(crate) fn time(event: &Event) -> Option<jiff::Timestamp> {
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    last.or_else(|| event.event_time.as_ref().map(|time| time.0))
+        .or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0))
+}
+
+/// A pod whose node does not answer: it is to be taken away, or its node is said to be not ready (`NodeNotReady` is the
+/// node controller's event).
+fn lost_node(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
+    let node = pod.spec.as_ref()?.node_name.as_deref()?;
+    let is_taken =
+        facts::disruption(pod).is_some_and(|told| told.reason.as_deref() == Some("DeletionByTaintManager"));
+    let is_silent = facts::phase(pod) == "Running"
+        && facts::pod_condition(pod, "Ready").is_some_and(|ready| ready.status == "False")
+        && of_pod_events(pod, events).any(|event| event.reason.as_deref() == Some("NodeNotReady"));
+    let is_lost = is_silent || is_taken && pod.metadata.deletion_timestamp.is_some();
+    if !is_lost {
+        return None;
+    }
+    let kubectl = facts::kubectl(pod.metadata.namespace.as_deref());
+    let next = format!(
+        "if the node never comes back: kubectl delete node {node} (or {kubectl} delete pod {} --force)",
+        facts::pod_name(pod)
+    );
+    let mut obstacle = Obstacle::waiting(format_args!("node {node:?}, which does not answer"));
+    obstacle.next_step = Some(next);
+    Some(obstacle)
+}
+
+/// A container that has ended and is to be started again.
+fn waits_again(pod: &Pod) -> bool {
+    let mut containers = facts::containers(pod);
+    !containers.any(|one| one.state.as_ref().is_some_and(|state| state.running.is_some()))
+        && facts::containers(pod).any(|one| {
+            waiting(one).is_some_and(|waiting| is_trouble(reason(waiting))) || is_between(pod, one)
+        })
+}
+
+/// Whether a container has failed and its pod has not: it is started again, though its status does not say so yet.
+fn is_between(pod: &Pod, one: &ContainerStatus) -> bool {
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    policy == Some("OnFailure") && facts::terminated(one).is_some_and(|end| end.exit_code != 0)
+}
+
+fn container(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
+    let stuck = facts::containers(pod).find_map(|one| {
+        let waiting = waiting(one)?;
+        let tells = waiting.message.as_deref().is_some_and(|message| !message.is_empty());
+        (is_trouble(reason(waiting)) || tells).then_some((one, waiting))
+    });
+    if let Some((one, waiting)) = stuck {
+        return Some(of_waiting(pod, events, one, waiting));
+    }
+    if let Some(one) = facts::containers(pod).find(|one| is_between(pod, one)) {
+        return Some(again(pod, one));
+    }
+    if let Some(warning) = last_warning(pod, events) {
+        return Some(of_words(pod, &warning));
+    }
+    let scheduled = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    let what = if scheduled { "the container to be created" } else { "the pod to be scheduled" };
+    Some(Obstacle::waiting(what))
+}
+
+/// A container that waits for a reason of its own.
+fn of_waiting(
+    pod: &Pod,
+    events: &[Event],
+    one: &ContainerStatus,
+    waiting: &ContainerStateWaiting,
+) -> Obstacle {
+    let message = waiting.message.as_deref().unwrap_or_default();
+    let reason = reason(waiting);
+    if image::is_about(reason) {
+        let image = Some(one.image.as_str()).filter(|image| !image.is_empty());
+        let image = image.or_else(|| image::named(message)).unwrap_or("of its container");
+        return image::of(reason, message, image, pod, events);
+    }
+    if let Some(obstacle) = missing::of_message(message, pod) {
+        return obstacle;
+    }
+    match reason {
+        "CrashLoopBackOff" => again(pod, one),
+        "" | "ContainerCreating" | "PodInitializing" => of_words(pod, message),
+        // A kubelet that has just been started.
+        _ if message.contains("services have not yet been read") => {
+            Obstacle::waiting("its node, which has just been started")
+        }
+        _ if says(message, &["runasnonroot", "non-numeric user", "run as root"]) => Obstacle::blocked(
+            format_args!("the security context of container {:?}: {message}", one.name),
+            "set runAsUser to a user that is not root, or use an image that has one",
+        ),
+        _ => {
+            let details = if message.is_empty() { String::new() } else { format!(": {message}") };
+            let what = format!("container {:?}: {reason}{details}", one.name);
+            match next_step(reason) {
+                Some(next) => Obstacle::blocked(what, next),
+                None => Obstacle::waiting(what),
+            }
+        }
+    }
+}
+
+/// A container that ended and is started again in its pod, up to the Job's back-off limit.
+fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
+    let before = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let last = facts::terminated(one).or(before);
+    let end = match last {
+        Some(end) if end.reason.as_deref() == Some("OOMKilled") => " for lack of memory".to_owned(),
+        Some(end) => format!(", the last time with code {}", end.exit_code),
+        None => String::new(),
+    };
+    // The count is of new starts, not of failures.
+    let times = match one.restart_count {
+        0 => "once".to_owned(),
+        starts => format!("{} times", starts + 1),
+    };
+    let kind = if facts::is_init(pod, &one.name) { "init container" } else { "container" };
+    let mut obstacle =
+        Obstacle::waiting(format_args!("the next try of {kind} {:?}, which failed {times}{end}", one.name));
+    let is_short = last.is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"));
+    obstacle.next_step = match is_short {
+        true => Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned()),
+        false => facts::job_name(pod).map(|job| format!("windlass logs {job}")),
+    };
+    obstacle
+}
+
+/// What a warning about a pod, or the message of a container in the making, comes to: volumes and networks mostly.
+fn of_words(pod: &Pod, message: &str) -> Obstacle {
+    if let Some(obstacle) = missing::of_message(message, pod) {
+        return obstacle;
+    }
+    if let Some(name) = quoted(message, "no runtime for ") {
+        let next = "choose another runtime class, or nodes that have it";
+        return Obstacle::blocked(
+            format_args!("its runtime class, whose handler {name:?} its node does not have"),
+            next,
+        );
+    }
+    if says(message, &["runtimehandler", "runtime handler"])
+        && says(message, &["not supported", "not configured"])
+    {
+        let next = "choose another runtime class, or nodes that have it";
+        return Obstacle::blocked(
+            format_args!("its runtime class, which its node does not know: {message}"),
+            next,
+        );
+    }
+    if says(message, &["type check failed"]) {
+        let next = "name a path that is there on the node, or let it be made: type DirectoryOrCreate";
+        return Obstacle::blocked(format_args!("{}: {}", volume(message), cause(message)), next);
+    }
+    if message.contains("Multi-Attach") {
+        return Obstacle::waiting(format_args!("{}, which another node still holds", volume(message)));
+    }
+    if let Some(claim) = between(message, "persistentvolumeclaim \"", "\" is not bound") {
+        return Obstacle::waiting(format_args!("claim {claim:?} to be bound to a volume"));
+    }
+    if says(message, &["mountvolume", "attachvolume", "attach or mount volumes", "unmounted volumes"]) {
+        let mut obstacle = Obstacle::waiting(format_args!(
+            "{}, which cannot be mounted yet: {}",
+            volume(message),
+            cause(message)
+        ));
+        let kubectl = facts::kubectl(pod.metadata.namespace.as_deref());
+        obstacle.next_step = Some(format!("{kubectl} describe pod {}", facts::pod_name(pod)));
+        return obstacle;
+    }
+    Obstacle::waiting(format_args!("its pod to be started: {message}"))
+}
+
+/// Which volume a message is about.
+fn volume(message: &str) -> String {
+    let name = quoted(message, "volume ").or_else(|| between(message, "unmounted volumes=[", "]"));
+    name.map_or("a volume".to_owned(), |name| format!("volume {name:?}"))
+}
+
+/// What comes behind the volume's name.
+fn cause(message: &str) -> &str {
+    trimmed(message.split_once("\" : ").map_or(message, |(_, cause)| cause))
+}
+
+fn waiting(container: &ContainerStatus) -> Option<&ContainerStateWaiting> {
+    container.state.as_ref()?.waiting.as_ref()
+}
+
+fn reason(waiting: &ContainerStateWaiting) -> &str {
+    waiting.reason.as_deref().unwrap_or_default()
+}
+
+fn is_trouble(reason: &str) -> bool {
+    !matches!(reason, "" | "ContainerCreating" | "PodInitializing")
+}
+
+/// What to do about a kubelet's reason; `None` for reasons that pass by themselves.
+fn next_step(reason: &str) -> Option<&'static str> {
+    match reason {
+        "CreateContainerConfigError" => {
+            Some("create what the message names (a ConfigMap, a Secret), or change the job")
+        }
+        "CreateContainerError" | "RunContainerError" => {
+            Some("read the message; the runtime refuses the container")
+        }
+        _ => None,
+    }
+}
+
+fn last_warning(pod: &Pod, events: &[Event]) -> Option<String> {
+    let warnings = of_pod_events(pod, events).filter(|event| event.type_.as_deref() == Some("Warning"));
+    // What was said of scheduling is over once it is scheduled.
+    let warnings = warnings.filter(|event| event.reason.as_deref() != Some("FailedScheduling"));
+    warnings.max_by_key(|event| time(event))?.message.clone()
+}
