@@ -15,6 +15,9 @@ pub(crate) struct Saved {
     /// The cluster that `windlass use` chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Cluster>,
+    /// The file of job definitions, from this file's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definitions: Option<PathBuf>,
 }
 
 /// Where the file is.
@@ -64,7 +67,7 @@ mod tests {
             Cluster::Context { kubeconfig: vec![], name: Some("lab".into()) },
             Cluster::Context { kubeconfig: vec!["/k".into()], name: None },
         ] {
-            let saved = Saved { cluster: Some(cluster) };
+            let saved = Saved { cluster: Some(cluster), definitions: Some("definitions.yaml".into()) };
             write(home.path(), &saved).unwrap();
             assert_eq!(read(home.path()).unwrap(), saved);
         }

@@ -88,3 +88,76 @@ impl Attention {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::batch::v1::Job;
+    use windlass_manifest::{Seen, observe};
+
+    use super::*;
+
+    fn status(phase: Phase, outlook: Outlook, text: &str) -> JobStatus {
+        let mut status = observe(&Job::default(), Seen::NotAsked, Seen::NotAsked);
+        (status.phase, status.verdict.outlook, status.verdict.text) = (phase, outlook, text.to_owned());
+        status
+    }
+
+    fn blocked() -> JobStatus {
+        status(Phase::Pending, Outlook::NeedsAction, "blocked by secret \"key\", which is not there")
+    }
+
+    /// What is due in so many seconds, and when.
+    fn dues(attention: &mut Attention, begin: Instant, seconds: u64) -> Vec<(u64, Due)> {
+        let mut dues = Vec::new();
+        while let Some(at) = attention.next().filter(|at| *at <= begin + Duration::from_secs(seconds)) {
+            dues.extend(attention.take(at).map(|due| ((at - begin).as_secs(), due)));
+        }
+        dues
+    }
+
+    fn attention() -> (Attention, Instant) {
+        (Attention::new(limits::STUCK), tokio::time::Instant::now().into_std())
+    }
+
+    #[test]
+    fn what_is_blocked_is_looked_at_and_given_up_once() {
+        let (mut attention, begin) = attention();
+        attention.see(&blocked(), begin);
+        let all = [2, 12, 22].map(|at| (at, Due::Look));
+        assert_eq!(
+            dues(&mut attention, begin, 40),
+            [&all[..], &[(30, Due::Stuck), (32, Due::Look)]].concat()
+        );
+    }
+
+    #[test]
+    fn what_was_mended_begins_anew() {
+        let (mut attention, begin) = attention();
+        attention.see(&blocked(), begin);
+        let later = begin + Duration::from_secs(29);
+        attention.see(&status(Phase::Running, Outlook::Proceeds, "running"), later);
+        assert_eq!(attention.next(), None);
+        attention.see(&blocked(), later);
+        let stuck = dues(&mut attention, later, 40).into_iter().find(|(_, due)| *due == Due::Stuck);
+        assert_eq!(stuck, Some((30, Due::Stuck)));
+    }
+
+    #[test]
+    fn what_somebody_suspended_is_waited_for_and_what_a_queue_can_never_take_is_not() {
+        for (text, given_up) in
+            [("suspended: nothing starts until it is resumed", false), ("blocked by queue \"a\"", true)]
+        {
+            let (mut attention, begin) = attention();
+            attention.see(&status(Phase::Suspended, Outlook::NeedsAction, text), begin);
+            let is_stuck = dues(&mut attention, begin, 60).iter().any(|(_, due)| *due == Due::Stuck);
+            assert_eq!(is_stuck, given_up, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_resolve_itself_is_only_looked_at() {
+        let (mut attention, begin) = attention();
+        attention.see(&status(Phase::Pending, Outlook::ResolvesItself, "waiting for a node"), begin);
+        assert!(dues(&mut attention, begin, 600).iter().all(|(_, due)| *due == Due::Look));
+    }
+}

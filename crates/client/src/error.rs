@@ -1,5 +1,6 @@
 //! What can go wrong with jobs. Each message says the place, the cause and the way out.
 
+use windlass_manifest::ReadError;
 use windlass_model::{ExitCode, Problem, Problems};
 
 /// The result of this crate's functions.
@@ -146,6 +147,27 @@ pub enum Error {
         job: String,
         /// How long it was waited for.
         after: std::time::Duration,
+    },
+    /// There is no definition of this name.
+    #[error("{place} has no definition {name:?}; it has: {}", .known.join(", "))]
+    NoDefinition {
+        /// What was asked for.
+        name: String,
+        /// The definitions' file.
+        place: String,
+        /// Those that are there.
+        known: Vec<String>,
+    },
+    /// Definitions or a template, or the arguments of one, are wrong: all of it, each with file and line.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Template(Vec<ReadError>),
+    /// A file or ConfigMap with definitions or a template cannot be read.
+    #[error("{path}: {message}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        message: String,
     },
     /// An argument is wrong.
     #[error(transparent)]

@@ -29,6 +29,33 @@ pub enum FollowEvent {
 impl JobManager {
     /// Follows a job to its end. The stream ends after `Ended`, or after an error. Logs are handed out in full
     /// before `Ended`; a fault of theirs is a gap and changes nothing else.
+    ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.rs"));
+    /// # fn main() { with_engine(async |jobs, _folder| {
+    /// use futures::StreamExt;
+    /// use windlass::manifest::{Base, make};
+    /// use windlass::model::{JobRequest, Place};
+    /// use windlass::{FollowEvent, LogEvent, LogOptions, SubmitOptions};
+    ///
+    /// let command = ["sh", "-c", "echo one; echo two"].map(str::to_owned).to_vec();
+    /// let manifest = make(&Base::Request(Box::new(JobRequest::new(command, Place::Host))), &[])?;
+    /// let job = jobs.submit(&manifest, &SubmitOptions::default()).await?;
+    ///
+    /// let mut events = jobs.follow(&job.name, LogOptions::default());
+    /// let mut output = Vec::new();
+    /// while let Some(event) = events.next().await {
+    ///     match event? {
+    ///         FollowEvent::Log(LogEvent::Chunk(chunk)) => output.extend(chunk.bytes),
+    ///         FollowEvent::Log(LogEvent::Gap { reason, .. }) => eprintln!("missing: {reason}"),
+    ///         FollowEvent::Log(LogEvent::StreamsMerged) => eprintln!("stderr comes on stdout"),
+    ///         FollowEvent::Status(status) => eprintln!("{}", status.verdict.text),
+    ///         FollowEvent::Ended(outcome) => assert_eq!(outcome.exit.code(), 0),
+    ///     }
+    /// }
+    /// assert_eq!(output, b"one\ntwo\n");
+    /// # Ok(()) }); }
+    /// ```
     pub fn follow(&self, name: &str, options: LogOptions) -> BoxStream<'static, Result<FollowEvent>> {
         let (manager, name) = (self.clone(), name.to_owned());
         let follower = async move {

@@ -44,6 +44,24 @@ impl JobManager {
     /// Creates the job of a manifest, in the manifest's own namespace if it names one, else in the manager's.
     /// Sent again with the same id and the same content it finds the job that is there.
     ///
+    /// ```
+    /// # include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/engine.rs"));
+    /// # fn main() { with_engine(async |jobs, _folder| {
+    /// use windlass::SubmitOptions;
+    /// use windlass::manifest::{Base, make};
+    /// use windlass::model::{JobRequest, Place};
+    ///
+    /// let command = ["sh", "-c", "exit 3"].map(str::to_owned).to_vec();
+    /// let request = JobRequest::new(command, Place::Host);
+    /// let manifest = make(&Base::Request(Box::new(request)), &[])?;
+    ///
+    /// let submitted = jobs.submit(&manifest, &SubmitOptions::default()).await?;
+    /// let outcome = jobs.wait(&submitted.name, None).await?;
+    /// assert_eq!(outcome.exit.code(), 3);
+    /// assert!(outcome.status.verdict.text.contains("ended with code 3"), "{}", outcome.status.verdict.text);
+    /// # Ok(()) }); }
+    /// ```
+    ///
     /// # Errors
     /// `NoHostClass`, `Conflict`, `Invalid`, `OverQuota`, and what every call may answer.
     pub async fn submit(&self, manifest: &Manifest, options: &SubmitOptions) -> Result<Submitted> {
@@ -66,7 +84,8 @@ impl JobManager {
         there.create(manifest, &id, options).await
     }
 
-    fn new_id(&self) -> SubmissionId {
+    /// An id that nobody else has.
+    pub(crate) fn new_id(&self) -> SubmissionId {
         let mut bytes = [0; 16];
         self.world.random(&mut bytes);
         SubmissionId::from_random(bytes)

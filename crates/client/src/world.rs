@@ -1,4 +1,4 @@
-//! The one place where this crate meets clock, sleep and randomness.
+//! The one place where this crate meets clock, sleep, randomness and the environment.
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,11 @@ pub trait World: Send + Sync {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Fills the buffer with random bytes.
     fn random(&self, buffer: &mut [u8]);
+    /// A variable of the environment, if it is set and UTF-8. Asked for by the one constructor that says so; a world
+    /// has none unless it says otherwise.
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// The machine's own.
@@ -40,5 +45,10 @@ impl World for Real {
             // Linux gives randomness since 3.17; what has none cannot speak TLS either.
             panic!("the operating system gives no randomness: {error}");
         }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
     }
 }

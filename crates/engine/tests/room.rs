@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::Write;
+
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -114,10 +116,14 @@ async fn pods_that_wait_for_room_do_not_keep_an_engine_that_is_to_end_its_pods()
     let mut cluster = Cluster::start().await;
     let signal = cluster.home.path().join("signal");
     assert!(std::process::Command::new("mkfifo").arg(&signal).status().expect("mkfifo").success());
+    // Open for both, nobody waits for the other end, and what is written stays until it is read.
+    let mut told = std::fs::OpenOptions::new().read(true).write(true).open(&signal).expect("the pipe");
     let all = cpus(&cluster).await;
     make(&cluster, pod("first", &all, &["sleep", "1000"])).await;
-    let script =
-        format!("trap 'cat {}; exit' TERM; echo set; while :; do sleep 1000 & wait; done", signal.display());
+    let script = format!(
+        "trap 'read -r line < {}; exit' TERM; echo set; while :; do sleep 1000 & wait; done",
+        signal.display()
+    );
     make(&cluster, pod("second", "0", &["sh", "-c", &script])).await;
     for name in ["first", "second"] {
         cluster.wait_pod(name, pod_phase("Running")).await;
@@ -128,8 +134,7 @@ async fn pods_that_wait_for_room_do_not_keep_an_engine_that_is_to_end_its_pods()
     let stopping = tokio::spawn(engine.stop(StopPods::End));
     // The room of the first is free now, and the second still goes on.
     cluster.wait_pod("first", pod_phase("Failed")).await;
-    // Should it have been ended by then, nobody reads.
-    drop(tokio::task::spawn_blocking(move || std::fs::write(signal, "")));
+    told.write_all(b"\n").expect("told");
     tokio::time::timeout(PATIENCE, stopping).await.expect("it stops").expect("it ends well");
 }
 

@@ -88,6 +88,11 @@ impl<'a> Fields<'a> {
         self.entries.iter().any(|entry| entry.key == name)
     }
 
+    /// Whether there is a key that is none of these.
+    pub(crate) fn has_other_than(&self, keys: &[&str]) -> bool {
+        self.entries.iter().any(|entry| !keys.contains(&entry.key.as_str()))
+    }
+
     /// Tells the keys that nobody took.
     pub(crate) fn end(self, faults: &mut Faults<'_>) {
         for entry in self.entries.iter().filter(|entry| !self.known.contains(&entry.key.as_str())) {

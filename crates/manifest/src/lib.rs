@@ -22,6 +22,7 @@ mod mount;
 pub mod observe;
 mod obstacle;
 pub mod read;
+pub mod retention;
 mod sidecar;
 pub mod status;
 mod tree;

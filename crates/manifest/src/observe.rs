@@ -207,5 +207,6 @@ fn ran_since(pod: &Pod) -> Option<Timestamp> {
         let running = state.running.as_ref().and_then(|running| running.started_at.as_ref());
         running.or_else(|| state.terminated.as_ref()?.started_at.as_ref()).map(|time| time.0)
     });
-    begun.min()
+    // Of a container that did not start, kubelets say that it began in 1970.
+    begun.filter(|begun| begun.as_second() > 0).min()
 }

@@ -72,6 +72,16 @@ pub enum ReadError {
         /// Why, and the way out.
         message: String,
     },
+    /// A line is wrong.
+    #[error("{file}:{line}: {message}")]
+    Line {
+        /// The file as the user named it.
+        file: String,
+        /// From 1.
+        line: u64,
+        /// What is wrong and what is right.
+        message: String,
+    },
     /// No error of its own: what the errors before it come to.
     #[error("{file}: corrected it reads\n{text}")]
     Corrected {
@@ -203,6 +213,10 @@ pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
         }
         serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
             format!("the key {key} is there twice; keep one of the two")
+        }
+        // Inside of an alias the breach comes as words.
+        other if other.to_string().starts_with("budget breached") => {
+            "what its aliases stand for is more than is read at once; write it out, or split it".to_owned()
         }
         other => without_place(&other.to_string(), place.as_ref()),
     };

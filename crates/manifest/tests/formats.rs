@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
-use windlass_manifest::formats::{self, Inputs, Payload, Reading, magnus, prefect};
+use windlass_manifest::formats::definition::{self, Source, Template};
+use windlass_manifest::formats::{self, Format, Inputs, Payload, Reading, magnus, prefect};
 use windlass_manifest::marks::Signature;
 use windlass_manifest::read::Places;
-use windlass_manifest::{ReadError, make};
+use windlass_manifest::{Base, ReadError, make};
 use windlass_model::SubmissionId;
 
 /// What the command line adds.
@@ -27,6 +28,47 @@ struct Options {
     variables: BTreeMap<String, String>,
     /// The reader of Prefect's job specs.
     prefect: Option<Prefect>,
+    /// The reader of job definitions.
+    definition: Option<Chosen>,
+}
+
+/// A definition with its arguments; templates in files stand in the case's folder.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Chosen {
+    name: String,
+    #[serde(default)]
+    arguments: definition::Arguments,
+    signature: Option<String>,
+    /// What the cluster's ConfigMaps hold under their own names.
+    #[serde(default)]
+    config_maps: BTreeMap<String, String>,
+}
+
+impl Chosen {
+    fn read(&self, file: &str, text: &str, case: &Path) -> Result<Reading, Vec<ReadError>> {
+        let all = definition::read(file, text)?;
+        let definition = all.iter().find(|definition| definition.name == self.name).expect("the definition");
+        let template = match &definition.source {
+            Source::Inline(template) => template.clone(),
+            Source::Path(path) => Template::new(path, std::fs::read_to_string(case.join(path)).unwrap()),
+            Source::ConfigMap { name, .. } => {
+                Template::new(format!("ConfigMap {name}"), &self.config_maps[name])
+            }
+        };
+        let mut written = definition.render(&template, &self.arguments)?;
+        if let Base::Manifest(job) = &mut written.base {
+            definition::derive_name(job, &self.name).unwrap();
+        }
+        written.edits = definition.marks(self.signature.as_deref());
+        Ok(Reading {
+            format: Format::Definition,
+            jobs: vec![written],
+            kubeconfig: None,
+            notes: Vec::new(),
+            doubts: Vec::new(),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -54,7 +96,10 @@ impl Options {
 /// The files of a case that are not its input.
 const OURS: [&str; 4] = ["options.yaml", "job.yaml", "problems.txt", "notes.txt"];
 
-fn read(file: &str, text: &str, options: &Options) -> Result<Reading, Vec<ReadError>> {
+fn read(file: &str, text: &str, options: &Options, case: &Path) -> Result<Reading, Vec<ReadError>> {
+    if let Some(chosen) = &options.definition {
+        return chosen.read(file, text, case);
+    }
     let payload = options.payload();
     let inputs =
         Inputs { variables: &options.variables, payload: &payload, run_id: options.run_id.as_deref() };
@@ -84,7 +129,7 @@ fn made(case: &Path) -> Result<Made, String> {
     };
     let input = files(case).into_iter().find(|name| !OURS.contains(&name.as_str())).ok_or("no input")?;
     let lines = |errors: Vec<String>| Ok((vec![("problems.txt", errors.join("\n") + "\n")], Vec::new()));
-    let reading = match read(&input, &text(&input)?, &options) {
+    let reading = match read(&input, &text(&input)?, &options, case) {
         Ok(reading) => reading,
         Err(errors) => return lines(errors.iter().map(ToString::to_string).collect()),
     };

@@ -460,4 +460,11 @@ fn time_in_the_queue_to_start_and_running_are_told_apart() {
     over["status"]["conditions"][0]["lastTransitionTime"] = json!("2026-11-20T10:03:00Z");
     assert_eq!(times(over.clone(), &[ended], "59:00"), [Some(60), Some(10), Some(110)]);
     assert_eq!(times(over, &[], "59:00"), [None, None, None], "pods that are gone tell nothing");
+    let never = json!({ "terminated": { "exitCode": 128, "reason": "StartError", "startedAt": "1970-01-01T00:00:00Z" } });
+    let never = pod(json!({ "status": { "phase": "Failed", "containerStatuses": [container(never)] } }));
+    assert_eq!(
+        times(failed(LIMIT.0, LIMIT.1), &[never], "59:00")[2],
+        None,
+        "one that did not start did not run"
+    );
 }

@@ -110,6 +110,20 @@ may not read makes the sentence shorter, and is named under it.
 - Three times are told apart: in the queue (from the job's creation until its first pod has a node), starting (until its
   first container runs), running.
 
+## A command that has ended beside a sidecar
+
+A pod with several containers ends when all of them have. When the first container, the command, has ended for good and
+others keep the pod running, `run` and `wait` return its code 10 seconds later, say so, and leave the job as it is;
+`wait` for more than 8 jobs at once waits for the jobs' own ends. The lasting remedy is a native sidecar: move the other
+container to `initContainers` with `restartPolicy: Always`. Where that cannot be, `--stop-sidecars` asks it to end: by
+`PORT/PATH` of the pod's annotation `windlass.dev/quit.CONTAINER`, to which a POST is sent through the API server; by
+Istio's own command; else by a TERM signal to the container's first process, sent from inside (`exec`). Before, the job's
+back-off limit becomes the number of its failures, so that a sidecar that ends badly does not make the command run again.
+It says where it cannot: without the right to `pods/exec`, in pods that share the host's or each other's processes, and on
+the engine of this machine, whose processes are the host's. `windlass cancel` ends the whole pod everywhere.
+
+## The situations
+
 These are the situations that are tested, each from what a cluster returns (`crates/manifest/tests/situations/`); a new
 one is a new folder there.
 

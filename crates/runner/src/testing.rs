@@ -23,6 +23,18 @@ fn find() -> PathBuf {
     let fail = |why: String| -> ! { panic!("the shim's program for tests: {why}") };
     let Ok(test) = std::env::current_exe() else { fail("this test has no path".to_owned()) };
     let mut folder = test.parent().unwrap_or(Path::new("/"));
+    // A documentation's test is compiled into a folder of its own; cargo names its target folder for the linker.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "cargo tells tests by this variable where their libraries are"
+    )]
+    let libraries = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
+    let libraries: Vec<PathBuf> = std::env::split_paths(&libraries).collect();
+    if !folder.ancestors().any(|folder| folder.join("CACHEDIR.TAG").exists())
+        && let Some(deps) = libraries.iter().find(|path| path.ends_with("deps"))
+    {
+        folder = deps;
+    }
     if folder.file_name().is_some_and(|name| name == "deps" || name == "examples") {
         folder = folder.parent().unwrap_or(folder);
     }

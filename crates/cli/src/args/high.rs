@@ -8,6 +8,7 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
+use super::definition::FromDefinition;
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
 use super::source::{self, Mistake};
 use super::{Usage, job};
@@ -58,6 +59,10 @@ pub(crate) enum Act {
     Retry(low::Retry),
     /// `delete`
     Delete(low::Delete),
+    /// `clean`
+    Clean(low::Clean),
+    /// `definitions`
+    Definitions(low::Definitions),
     /// `use`
     Use(low::Use),
     /// `up`
@@ -119,6 +124,8 @@ pub(crate) enum Work {
     Command(Base, Vec<Edit>),
     /// Every job of a file, changed.
     File(Box<Source>),
+    /// The job of a definition, changed.
+    Definition(Box<FromDefinition>),
 }
 
 /// Jobs of a file.
@@ -258,6 +265,8 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
         Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
+        Verb::Clean(args) => Act::Clean(args),
+        Verb::Definitions(args) => Act::Definitions(args),
         Verb::Use(args) => Act::Use(args),
         Verb::Up(args) => Act::Up(up(args)?),
         Verb::Down(args) => Act::Down(args),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
 pub(crate) use super::source::SourceArgs;
 
@@ -72,6 +73,10 @@ pub(crate) enum Verb {
     Retry(Retry),
     /// Delete jobs and all that belongs to them
     Delete(Delete),
+    /// Delete jobs that ended some time ago
+    Clean(Clean),
+    /// List job definitions, print their templates, variables and Jobs
+    Definitions(Definitions),
     /// Choose the cluster for the commands to come, or print the choice
     Use(Use),
     /// Start the engine of this machine
@@ -142,7 +147,7 @@ pub(crate) enum OnInterrupt {
 /// `windlass submit`
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]"
+    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]"
 )]
 pub(crate) struct Submit {
     #[command(flatten)]

@@ -7,6 +7,7 @@ use windlass_manifest::formats::magnus::{Task, TaskKind};
 use windlass_manifest::{Base, ContainerEdit, Edit, Payload};
 use windlass_model::Problems;
 
+use super::definition::{self, DefinitionArgs};
 use super::high::{PrefectRun, Source, Work};
 use super::job;
 use super::low::JobArgs;
@@ -23,6 +24,8 @@ pub(crate) struct SourceArgs {
     pub magnus: MagnusArgs,
     #[command(flatten)]
     pub prefect: PrefectArgs,
+    #[command(flatten)]
+    pub definition: DefinitionArgs,
 }
 
 const MAGNUS: &str = "With a magnus configuration (-f)";
@@ -78,10 +81,13 @@ pub(crate) struct PrefectArgs {
 
 /// What is to be submitted; the mistake if that is nothing.
 pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, Mistake> {
-    let SourceArgs { file, magnus, prefect } = source;
-    check(&job, file.is_some(), prefect.job_spec_file.is_some())?;
+    let SourceArgs { file, magnus, prefect, definition } = source;
+    check(&job, file.is_some() || definition.is_named(), prefect.job_spec_file.is_some())?;
     let run_id = magnus.run_id.clone().or_else(|| job.name.clone());
     let payload = payload(&job, magnus);
+    if definition.is_named() {
+        return definition::work(job, definition, payload, env).map(Box::new).map(Work::Definition);
+    }
     let (file, prefect) = match (file, prefect.job_spec_file.clone()) {
         (Some(file), _) => (file, None),
         (None, Some(file)) => (file, Some(run_of(prefect, &job, env))),
@@ -117,6 +123,12 @@ pub(super) enum Mistake {
     Nothing,
     /// What is wrong with the options.
     Problems(Problems),
+}
+
+impl From<windlass_model::Problem> for Mistake {
+    fn from(problem: windlass_model::Problem) -> Self {
+        Mistake::Problems(problem.into())
+    }
 }
 
 impl From<Problems> for Mistake {

@@ -1,6 +1,9 @@
 //! `windlass config show`: every setting that holds here, and where it comes from.
 
+use std::path::Path;
+
 use serde::Serialize;
+use windlass::definitions::JOB_DEFINITIONS_CONFIG_PATH;
 
 use crate::args::low::{Config, ConfigVerb, DataFormat};
 use crate::cluster::Call;
@@ -64,6 +67,7 @@ fn settings(call: Call<'_>) -> Outcome<Vec<Setting>> {
             origin: if namespace.is_some() { "the option -n" } else { "default" }.to_owned(),
             value: namespace.unwrap_or_else(|| "the context's, or default".to_owned()),
         },
+        definitions(call, &asked)?,
         Setting {
             name: "log level of an engine that is started",
             value: call.env.get("WINDLASS_LOG").unwrap_or("info").to_owned(),
@@ -80,6 +84,18 @@ fn settings(call: Call<'_>) -> Outcome<Vec<Setting>> {
             .to_owned(),
         },
     ])
+}
+
+/// The file of job definitions.
+fn definitions(call: Call<'_>, home: &Path) -> Outcome<Setting> {
+    let named = call.env.get(JOB_DEFINITIONS_CONFIG_PATH);
+    let saved = saved::read(home)?.definitions.map(|path| home.join(path).display().to_string());
+    let (value, origin) = match (named, saved) {
+        (Some(path), _) => (path.to_owned(), format!("{JOB_DEFINITIONS_CONFIG_PATH} in the environment")),
+        (None, Some(path)) => (path, saved::place(home).display().to_string()),
+        (None, None) => ("none".to_owned(), "default".to_owned()),
+    };
+    Ok(Setting { name: "job definitions", value, origin })
 }
 
 fn table(settings: &[Setting]) -> String {

@@ -1,8 +1,10 @@
 //! One file for each thing that `windlass` can do.
 
 pub(crate) mod cancel;
+pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod definitions;
 pub(crate) mod delete;
 pub(crate) mod down;
 pub(crate) mod env_file;

@@ -26,7 +26,9 @@ pub(crate) async fn run(options: &Use, call: Call<'_>) -> Outcome {
     };
     let settings = call.settings()?;
     Home::at(&settings).make().map_err(Failure::bare)?;
-    saved::write(&settings, &Saved { cluster: chosen })?;
+    // A file that cannot be read is written anew.
+    let saved = saved::read(&settings).unwrap_or_default();
+    saved::write(&settings, &Saved { cluster: chosen, ..saved })?;
     for name in ["WINDLASS_CONTEXT", "KUBECONFIG"] {
         if call.env.get(name).is_some() {
             call.notes().say(&format!("saved, but {name} is set here and wins"));

@@ -9,6 +9,7 @@ use windlass::manifest::read::{MAX_FILE, Places};
 use windlass::manifest::{Base, ContainerEdit, Edit, JobEdit, Manifest, Payload, make};
 use windlass_model::{Problems, Stem, SubmissionId};
 
+use super::definitions;
 use super::env_file::{self, EnvFiles};
 use crate::args::high::{Common, Source, Work};
 use crate::args::job;
@@ -81,7 +82,7 @@ impl Prepared {
 }
 
 /// Reads it. What the user should know of a file is said.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     work: &Work,
     env_files: &EnvFiles,
     id: Option<&SubmissionId>,
@@ -102,6 +103,14 @@ pub(super) fn prepare(
             }
             variables.extend_from_slice(&source.edits);
             of_file(source, variables, id, call)
+        }
+        Work::Definition(work) => {
+            let (base, mut edits, common) = definitions::draft(work, call).await?;
+            edits.extend(variables);
+            edits.extend_from_slice(&work.edits);
+            let jobs = vec![Draft { line: None, base, edits, doubts: Vec::new() }];
+            let name = format!("definition {:?}", work.name);
+            Ok(Prepared { jobs, common, id: id.cloned(), name, text: None })
         }
     }
 }

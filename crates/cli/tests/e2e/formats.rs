@@ -403,3 +403,28 @@ fn a_job_file_with_mistakes_submits_nothing() {
     refused(&home.windlass(&["submit", "-f", "nowhere.yaml"]), &["nowhere.yaml: No such file"]);
     assert!(!home.state().join("lock").exists());
 }
+
+/// The Jobs of all golden folders, one document each; not those with a field that no Kubernetes has.
+fn golden_jobs() -> String {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifest/tests/formats");
+    let folders = |path: &std::path::Path| -> Vec<_> {
+        let mut found: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        found.sort();
+        found
+    };
+    let cases = folders(&root).into_iter().flat_map(|format| folders(&format));
+    let texts = cases.filter_map(|case| std::fs::read_to_string(case.join("job.yaml")).ok());
+    let known: Vec<String> = texts.filter(|text| !text.contains("futureField")).collect();
+    assert!(known.len() > 5, "{}", known.len());
+    // The namespaces of their users are not here.
+    known.join("---\n").replace("\n  namespace: research\n", "\n")
+}
+
+#[test]
+fn the_server_accepts_every_job_that_the_readers_make() {
+    let home = Home::new();
+    let text = golden_jobs();
+    home.write("golden.yaml", &text);
+    let names = home.ok(&["submit", "--dry-run", "-f", "golden.yaml"]);
+    assert_eq!(names.lines().count(), text.matches("kind: Job\n").count(), "{names}");
+}

@@ -5,6 +5,7 @@
 
 mod home;
 
+mod definitions;
 mod engine;
 mod ephemeral;
 mod formats;

@@ -3,8 +3,10 @@
 
 mod acts;
 mod chance;
+mod definitions;
 mod logs;
 mod model;
+mod retention;
 mod storm;
 mod submit;
 mod support;

@@ -3,6 +3,7 @@
 //! [`read()`] recognises the format of a file by its content. Formats that are chosen by an option have a function of
 //! their own. A reader is pure: files, environment and cluster are its caller's.
 
+pub mod definition;
 pub mod job_file;
 mod kubernetes;
 pub mod magnus;
@@ -22,6 +23,8 @@ pub enum Format {
     Kubernetes,
     /// A configuration of magnus with the executor `k8s-job`.
     Magnus,
+    /// A job definition, as k8s-jobs has them; its template is chosen by name, not by content.
+    Definition,
     /// Our own job file.
     JobFile,
     /// The job spec of a Prefect `KubernetesJobEnvironment`; an option says so, not the content.
@@ -34,6 +37,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Format::Kubernetes => "a Kubernetes manifest",
             Format::Magnus => "a magnus configuration",
+            Format::Definition => "a job definition",
             Format::JobFile => "a job file",
             Format::Prefect => "a Prefect job spec",
         })

@@ -95,7 +95,15 @@ fn lost_node(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
 fn waits_again(pod: &Pod) -> bool {
     let mut containers = facts::containers(pod);
     !containers.any(|one| one.state.as_ref().is_some_and(|state| state.running.is_some()))
-        && facts::containers(pod).any(|one| waiting(one).is_some_and(|waiting| is_trouble(reason(waiting))))
+        && facts::containers(pod).any(|one| {
+            waiting(one).is_some_and(|waiting| is_trouble(reason(waiting))) || is_between(pod, one)
+        })
+}
+
+/// Whether a container has failed and its pod has not: it is started again, though its status does not say so yet.
+fn is_between(pod: &Pod, one: &ContainerStatus) -> bool {
+    let policy = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref());
+    policy == Some("OnFailure") && facts::terminated(one).is_some_and(|end| end.exit_code != 0)
 }
 
 fn container(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
@@ -106,6 +114,9 @@ fn container(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
     });
     if let Some((one, waiting)) = stuck {
         return Some(of_waiting(pod, events, one, waiting));
+    }
+    if let Some(one) = facts::containers(pod).find(|one| is_between(pod, one)) {
+        return Some(again(pod, one));
     }
     if let Some(warning) = last_warning(pod, events) {
         return Some(of_words(pod, &warning));
@@ -156,14 +167,18 @@ fn of_waiting(
 
 /// A container that ended and is started again in its pod, up to the Job's back-off limit.
 fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
-    let last = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let before = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let last = facts::terminated(one).or(before);
     let end = match last {
         Some(end) if end.reason.as_deref() == Some("OOMKilled") => " for lack of memory".to_owned(),
         Some(end) => format!(", the last time with code {}", end.exit_code),
         None => String::new(),
     };
-    let times =
-        if one.restart_count == 1 { "once".to_owned() } else { format!("{} times", one.restart_count) };
+    // The count is of new starts, not of failures.
+    let times = match one.restart_count {
+        0 => "once".to_owned(),
+        starts => format!("{} times", starts + 1),
+    };
     let kind = if facts::is_init(pod, &one.name) { "init container" } else { "container" };
     let mut obstacle =
         Obstacle::waiting(format_args!("the next try of {kind} {:?}, which failed {times}{end}", one.name));
