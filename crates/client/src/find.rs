@@ -85,6 +85,7 @@ impl JobManager {
         mut filter: ListFilter,
         mut read: impl FnMut(&StatusPage) -> bool,
     ) -> Result<()> {
+        filter.limit = limits::PAGE;
         let mut restarts = 0;
         for _ in 0..limits::PAGES {
             let page = match self.statuses(&filter).await {

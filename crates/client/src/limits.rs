@@ -57,6 +57,8 @@ pub(crate) const ANSWER: usize = 256 << 20;
 pub(crate) const REFUSAL: usize = 1 << 20;
 /// Jobs, pods or events on a page.
 pub(crate) const PAGE: u32 = 500;
+/// Jobs on a page of a server on this machine: an answer is held whole while it is read.
+pub(crate) const NEAR_PAGE: u32 = 100;
 /// Pages of one list: 1,000,000 objects.
 pub(crate) const PAGES: usize = 2_000;
 /// How often a list begins again because its pages expired while they were read.

@@ -154,8 +154,9 @@ impl Cache {
         free.take_while(move |key| key.starts_with(&*prefix))
     }
 
-    pub(crate) fn dependents_of(&self, uid: &str) -> Vec<Key> {
-        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    /// The objects that name this one as an owner.
+    pub(crate) fn dependents_of(&self, uid: &str) -> impl Iterator<Item = &Key> {
+        self.dependents.get(uid).into_iter().flatten()
     }
 
     /// Events, the one not seen for longest first.
@@ -280,7 +281,7 @@ impl Cache {
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
         if let Some(node) = self.nodes.get(key) {
             ripple.dirty.extend(node.owners.iter().filter_map(|o| self.live.get(o)).cloned());
-            ripple.garbage = self.dependents_of(&node.uid);
+            ripple.garbage = self.dependents_of(&node.uid).cloned().collect();
             // Owners that wait for their dependents are asked again.
             ripple.garbage.extend(node.owners.iter().filter_map(|o| self.live.get(o)).cloned());
         }
@@ -308,7 +309,7 @@ impl Cache {
             ripple.garbage.push(key.clone());
         }
         if waits {
-            ripple.garbage.extend(self.dependents_of(&meta.uid));
+            ripple.garbage.extend(self.dependents_of(&meta.uid).cloned());
         }
     }
 

@@ -224,8 +224,14 @@ impl Tick {
         given_up.for_each(|entry| self.sweeper.remove_directory(entry.path()));
     }
 
-    /// Why a pod has to wait for its claims: what to write, or nothing if they are on their way. None if they are bound.
-    pub(crate) fn unclaimed(&mut self, draft: &mut Draft, key: &Key) -> Option<Option<schedule::Plan>> {
+    /// Why a pod has to wait for its claims: what to write, or nothing if they are on their way. None if they are bound,
+    /// or if they only wait for a place for the pod, and it does not fit.
+    pub(crate) fn unclaimed(
+        &mut self,
+        draft: &mut Draft,
+        key: &Key,
+        fits: bool,
+    ) -> Option<Option<schedule::Plan>> {
         let pod = draft.current(&self.cache, key)?;
         if pod.spec()["volumes"].is_null() {
             return None;
@@ -246,11 +252,18 @@ impl Tick {
             self.blocked.entry(namespace).or_default().insert(key.clone());
             return Some(schedule::excluded(pod, self.world.now()));
         }
+        let classes = self.all(draft, &self.claims.classes);
+        let is_delayed = |claim: &Key| {
+            let claim = draft.current(&self.cache, claim).map(Object::whole);
+            claim.is_some_and(|claim| claims::waits_for_consumer(&claim, &classes))
+        };
+        if !fits && waiting.iter().all(is_delayed) {
+            return None;
+        }
         for claim in &waiting {
-            self.see_claim(draft, claim, true);
+            self.see_claim(draft, claim, fits);
         }
         self.blocked.entry(namespace).or_default().insert(key.clone());
-        let classes = self.all(draft, &self.claims.classes);
         let why = waiting.iter().find_map(|claim| {
             let name = claim.rsplit('/').next().unwrap_or_default();
             let object = draft.current(&self.cache, claim);

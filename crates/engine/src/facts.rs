@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use windlass_runner::kubelet::{Facts, Run, RunState, Used};
+use windlass_runner::kubelet::{Eviction, Facts, Run, RunState, Used};
 use windlass_runner::runtime::{Event, Key as RunKey};
 
 /// The runs of all pods that are not yet settled, by the pod's uid.
@@ -69,6 +69,11 @@ impl Runs {
     /// Remembers a signal; true if it was not sent before.
     pub(crate) fn first_signal(&mut self, run: &RunKey, signal: i32) -> bool {
         self.signalled.entry(run.pod.clone()).or_default().insert((run.clone(), signal))
+    }
+
+    /// A pod is to be evicted; the first reason counts.
+    pub(crate) fn evict(&mut self, pod: &str, eviction: Eviction) {
+        self.pods.entry(pod.to_owned()).or_default().evicted.get_or_insert(eviction);
     }
 
     /// Drops what is known of a pod, and returns its runs: their ends are recorded.

@@ -18,6 +18,12 @@ use crate::pods::is_deleting;
 use crate::tick::Tick;
 use crate::views::View;
 
+/// Dependents of an object, and whether those left out would change nothing.
+struct Dependents {
+    list: Vec<(Key, Object, Node)>,
+    is_whole: bool,
+}
+
 impl Tick {
     /// Asks about one object that the last changes may have left behind.
     pub(crate) fn collect(&mut self, draft: &mut Draft, key: &Key) {
@@ -33,7 +39,7 @@ impl Tick {
             self.owner(draft, kind, key, &object, &node, &dependents);
             return;
         }
-        let nodes: Vec<Node> = dependents.into_iter().map(|(_, _, node)| node).collect();
+        let nodes: Vec<Node> = dependents.list.into_iter().map(|(_, _, node)| node).collect();
         let action = garbage::dependent(&node, &nodes, |owner| {
             let held = self.cache.held(self.cache.key_of(&owner.uid)?);
             Some(held.map_or(OwnerState::Solid, |held| OwnerState::of(held.view.meta())))
@@ -51,11 +57,16 @@ impl Tick {
         key: &Key,
         object: &Object,
         node: &Node,
-        dependents: &[(Key, Object, Node)],
+        dependents: &Dependents,
     ) {
-        let nodes: Vec<Node> = dependents.iter().map(|(_, _, node)| node.clone()).collect();
-        let plan = garbage::owner(node, &nodes);
-        let find = |uid: &str| dependents.iter().find(|(_, _, node)| node.meta.uid == uid);
+        let nodes: Vec<Node> = dependents.list.iter().map(|(_, _, node)| node.clone()).collect();
+        let mut plan = garbage::owner(node, &nodes);
+        if !dependents.is_whole {
+            // Those that were not read may keep it, too.
+            plan.finalizers = None;
+            draft.again.push(key.clone());
+        }
+        let find = |uid: &str| dependents.list.iter().find(|(_, _, node)| node.meta.uid == uid);
         for (uid, action) in &plan.edits {
             let Some((dependent, value, _)) = find(uid) else { continue };
             let Some(dependent_kind) = self.cache.kind_of(dependent) else { continue };
@@ -76,14 +87,46 @@ impl Tick {
         }
     }
 
-    fn dependents(&self, owner: &Node) -> Vec<(Key, Object, Node)> {
-        let keys = self.cache.dependents_of(&owner.meta.uid).into_iter();
-        keys.filter_map(|key| {
-            let value = self.stored(&key)?;
-            let node = node(&value);
-            Some((key, value, node))
-        })
-        .collect()
+    /// The dependents of an object that matter to what becomes of it now. They are read a few at a time: an owner of
+    /// many is asked again after each draft, and shall not read all that are left each time.
+    fn dependents(&self, owner: &Node) -> Dependents {
+        let mut found = Dependents { list: Vec::new(), is_whole: true };
+        let has = |finalizer: &str| owner.meta.finalizers.iter().any(|one| one == finalizer);
+        let is_letting_go = has(garbage::ORPHAN_FINALIZER);
+        let asks = match owner.meta.deletion_timestamp {
+            Some(_) => is_letting_go || has(garbage::FOREGROUND_FINALIZER),
+            None => !owner.meta.owner_references.is_empty(),
+        };
+        if !asks {
+            return found;
+        }
+        let (mut read, mut is_blocked) = (0, false);
+        for key in self.cache.dependents_of(&owner.meta.uid) {
+            // What is being deleted is held, and what the plans ask of it is known.
+            let held = self.cache.held(key).filter(|held| held.view.meta().deletion_timestamp.is_some());
+            if let Some(held) = held.filter(|_| !is_letting_go) {
+                let meta = held.view.meta();
+                let waits = meta.finalizers.iter().any(|one| one == garbage::FOREGROUND_FINALIZER);
+                let mut owners = meta.owner_references.iter();
+                let blocks = owners.any(|one| one.uid == owner.meta.uid && one.block_owner_deletion);
+                // One that blocks is as good as many; those that wait themselves may be part of a ring.
+                if waits || (blocks && !is_blocked) || found.list.is_empty() {
+                    is_blocked |= blocks;
+                    found.list.push((key.clone(), held.object.clone(), node(&held.object)));
+                }
+                continue;
+            }
+            if read > garbage::MAX_EDITS {
+                found.is_whole = false;
+                break;
+            }
+            read += 1;
+            if let Some(object) = self.stored(key) {
+                let node = node(&object);
+                found.list.push((key.clone(), object, node));
+            }
+        }
+        found
     }
 
     fn carry_out(

@@ -68,7 +68,7 @@ impl Tick {
 
     /// What the arrival of an object means to others, whatever it says.
     fn met(&mut self, key: &Key, uid: &str) {
-        if key.starts_with("/configmaps/") || key.starts_with("/secrets/") {
+        if ["/configmaps/", "/secrets/", "/serviceaccounts/"].iter().any(|kind| key.starts_with(kind)) {
             self.unblock(key);
         }
         if key.starts_with("/pods/") && self.cache.uid_of(key).is_some_and(|known| known != uid) {
@@ -99,7 +99,7 @@ impl Tick {
         self.absorb_events(lost);
         let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
         self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
-        self.unfurnish_ended();
+        self.adopt_volumes();
         self.sweep_directories();
     }
 

@@ -168,8 +168,8 @@ impl Tick {
         if !actions.iter().any(|action| matches!(action, Action::Start { .. })) {
             return (starts, furniture, blocked);
         }
-        let lookup = Objects { tick: self, namespace: pod.text("namespace") };
         let (whole, uid) = (pod.whole(), pod.text("uid"));
+        let lookup = Objects { tick: self, namespace: pod.text("namespace"), pod: &whole };
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
             match process(&whole, container, &lookup, &self.host) {
@@ -261,7 +261,7 @@ impl Tick {
         }
     }
 
-    /// A ConfigMap or Secret came: the pods of its namespace that waited are looked at again.
+    /// A ConfigMap, Secret or service account came: the pods of its namespace that waited are looked at again.
     pub(crate) fn unblock(&mut self, key: &Key) {
         let namespace = key.split('/').nth(2).unwrap_or_default();
         if let Some(pods) = self.blocked.remove(namespace) {
@@ -270,13 +270,17 @@ impl Tick {
     }
 }
 
-/// The ConfigMaps and Secrets that a pod's environment names, as they are now.
+/// What a pod's environment and volumes name, as it is now.
 struct Objects<'a> {
     tick: &'a Tick,
     namespace: &'a str,
+    pod: &'a Value,
 }
 
 impl Lookup for Objects<'_> {
+    fn token(&self, audience: Option<&str>, seconds: i64) -> Result<String, String> {
+        self.tick.tokens.issue(self.pod, audience, seconds)
+    }
     fn claim(&self, name: &str) -> Option<Value> {
         self.tick
             .stored(&format!("/persistentvolumeclaims/{}/{name}", self.namespace))

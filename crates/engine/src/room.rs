@@ -64,7 +64,8 @@ impl Tick {
 
     /// A pod that this node may take: once its claims are bound, and there is room.
     fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts) {
-        if let Some(waits) = self.unclaimed(draft, key) {
+        let fits = self.room.lacks(&request).is_empty();
+        if let Some(waits) = self.unclaimed(draft, key, fits) {
             self.room.leave(key);
             if let Some(plan) = waits {
                 self.scheduled(draft, key, plan);
@@ -93,8 +94,8 @@ impl Tick {
             && let Some((key, request)) = self.room.next_fit()
         {
             self.room.leave(&key);
-            // While it waited its claims may have gone, or another pod has come to use them.
-            if let Some(waits) = self.unclaimed(draft, &key) {
+            // Those that waited for its place come now; others may have gone, or another pod has come to use them.
+            if let Some(waits) = self.unclaimed(draft, &key, true) {
                 if let Some(plan) = waits {
                     self.scheduled(draft, &key, plan);
                 }

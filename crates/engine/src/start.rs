@@ -15,7 +15,7 @@ use windlass_apiserver::rights::Accounts;
 use windlass_control::schedule;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
-use windlass_runner::shim::{ConnectError, ShimRuntime};
+use windlass_runner::shim::{ConnectError, OPEN_FILES, ShimRuntime};
 use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 
 use crate::attach::Attacher;
@@ -31,9 +31,11 @@ use crate::identity::{Identity, IdentityError};
 use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
 use crate::pace::Pace;
+use crate::sizes::Sizes;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
 use crate::timers::Timers;
+use crate::tokens::Tokens;
 use crate::volumes::Volumes;
 use crate::world::{self, hex, millis, rfc3339};
 
@@ -129,9 +131,12 @@ impl Engine {
     pub async fn start(config: Config) -> Result<Engine, StartError> {
         config.home.make()?;
         let lock = lock(&config.home).await?;
-        // Before the shim, which inherits it.
+        // Before the shim, which inherits it; what the shim starts finds what the user had.
         descriptors::raise();
-        let runtime = ShimRuntime::connect(config.home.shim(), config.shim.clone()).await?;
+        let mut shim = config.shim.clone();
+        let usual = descriptors::before().map(|count| [OPEN_FILES.into(), count.to_string().into()]);
+        shim.extend(usual.into_iter().flatten());
+        let runtime = ShimRuntime::connect(config.home.shim(), shim).await?;
         let known = runtime.known().to_vec();
         Engine::assemble(config, lock, Arc::new(runtime), known).await
     }
@@ -161,7 +166,9 @@ impl Engine {
 
         let hub = Hub::default();
         let attachable = Arc::downgrade(&runtime);
-        let mut tick = tick(&config, &registry, runtime, &hub, &machine, identity.authority());
+        let mut tick =
+            tick(&config, &registry, runtime, &hub, &machine, identity.authority(), accounts.clone());
+        tick.host.api = Some(address);
         let busy = Arc::clone(&tick.busy);
         let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;
         tick.adopt(known);
@@ -338,6 +345,7 @@ fn tick(
     hub: &Hub,
     machine: &Machine,
     authority: String,
+    accounts: Accounts,
 ) -> Tick {
     Tick {
         registry: registry.clone(),
@@ -363,8 +371,11 @@ fn tick(
             env: config.environment.clone(),
             allocatable: machine.allocatable(),
             uid: nix::unistd::getuid().as_raw(),
+            api: None,
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
+        tokens: Tokens::new(accounts),
+        sizes: Sizes::default(),
         claims: Claims::default(),
         cache: Cache::new(),
         runs: Runs::default(),

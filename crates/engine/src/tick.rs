@@ -30,9 +30,11 @@ use crate::home::Home;
 use crate::jobs::Pattern;
 use crate::logs::Hub;
 use crate::pace::Pace;
+use crate::sizes::Sizes;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
+use crate::tokens::Tokens;
 use crate::volumes::Volumes;
 use crate::world;
 
@@ -83,6 +85,8 @@ pub(crate) struct Tick {
     pub(crate) authority: String,
     pub(crate) host: Host,
     pub(crate) volumes: Volumes,
+    pub(crate) tokens: Tokens,
+    pub(crate) sizes: Sizes,
     pub(crate) claims: Claims,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
@@ -159,6 +163,8 @@ impl Tick {
             }
             let due = self.timers.due(self.world.now());
             self.look_at(due);
+            self.renew_tokens();
+            self.see_sizes();
             self.step(&stop).await?;
             self.busy.store(self.cache.busy(), Ordering::Release);
             if self.drained() {
@@ -180,6 +186,7 @@ impl Tick {
                 }
                 events = self.runtime.events() => ready.events = events?,
                 list = changes.next(CHANGES) => ready.take_changes(list)?,
+                () = self.sizes.look().done.notified() => {}
                 () = world::sleep_until(&*self.world, self.next_time()) => {}
             }
         } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
@@ -218,7 +225,10 @@ impl Tick {
     }
 
     fn next_time(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.drain_until].into_iter().flatten().min()
+        [self.timers.next(), self.tokens.next(), self.sizes.next(), self.drain_until]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// One transaction: decided, committed, done.

@@ -93,8 +93,19 @@ impl Volumes {
         self.home.shim().join("stage")
     }
 
+    /// Where the volumes of a pod lie that are not in memory.
+    pub(crate) fn disk(&self, uid: &str) -> PathBuf {
+        self.home.pods().join(uid)
+    }
+
+    /// Where one of a pod's empty directories lies.
+    pub(crate) fn place(&self, uid: &str, volume: &str, is_memory: bool) -> PathBuf {
+        let Folders { disk, memory } = self.folders(uid);
+        memory.filter(|_| is_memory).unwrap_or(disk).join(volume)
+    }
+
     fn folders(&self, uid: &str) -> Folders {
-        Folders { disk: self.home.pods().join(uid), memory: memory(&self.home).map(|place| place.join(uid)) }
+        Folders { disk: self.disk(uid), memory: memory(&self.home).map(|place| place.join(uid)) }
     }
 
     /// The directories of a pod that has ended: to be removed. Empty if it has none.
@@ -156,8 +167,12 @@ impl Tick {
     pub(crate) fn make_volumes(&mut self, draft: &mut Draft) -> Vec<Event> {
         let mut failed: BTreeMap<String, String> = BTreeMap::new();
         for (uid, furniture) in std::mem::take(&mut draft.furniture) {
-            if let Err(message) = self.volumes.furnish(&uid, &furniture) {
-                failed.insert(uid, message);
+            match self.volumes.furnish(&uid, &furniture) {
+                Ok(()) => {
+                    self.tokens_made(&uid);
+                    self.sizes_begin(&uid);
+                }
+                Err(message) => drop(failed.insert(uid, message)),
             }
         }
         let mut events = Vec::new();
@@ -180,18 +195,24 @@ impl Tick {
 
     /// A pod has ended: its volumes go.
     pub(crate) fn unfurnish(&mut self, uid: &str) {
+        self.tokens_gone(uid);
+        self.sizes_end(uid);
         for place in self.volumes.leave(uid) {
             self.sweeper.remove_directory(place);
         }
     }
 
-    /// The volumes of pods that ended while no engine ran.
-    pub(crate) fn unfurnish_ended(&mut self) {
-        let needs = |uid: &str| self.cache.key_of(uid).is_some_and(|key| self.cache.held(key).is_some());
-        let gone: Vec<String> =
-            self.volumes.furnished().filter(|uid| !needs(uid)).map(str::to_owned).collect();
+    /// The volumes that earlier engines made: those of pods that ended while no engine ran go.
+    pub(crate) fn adopt_volumes(&mut self) {
+        let needs = |uid: &String| self.cache.key_of(uid).is_some_and(|key| self.cache.held(key).is_some());
+        let (kept, gone): (Vec<String>, Vec<String>) =
+            self.volumes.furnished().map(str::to_owned).partition(needs);
         for uid in gone {
             self.unfurnish(&uid);
+        }
+        for uid in kept {
+            self.tokens_found(&uid);
+            self.sizes_begin(&uid);
         }
     }
 }

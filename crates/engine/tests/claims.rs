@@ -5,7 +5,7 @@ mod support;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition, conditions};
 use serde_json::{Value, json};
 use support::{Cluster, PATIENCE, pod_phase};
@@ -157,6 +157,38 @@ async fn host_directory_is_bound_to_a_claim_without_a_class_and_kept() {
     pods.delete("early", &DeleteParams::default().grace_period(0)).await.expect("deleted");
     storage.comes("disk", "Released").await;
     assert!(std::path::Path::new(&(storage.directory("disk") + "/file")).exists(), "what it holds is kept");
+    storage.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claim_of_a_pod_that_waits_for_room_gets_its_volume_only_when_the_pod_fits() {
+    let storage = Storage::start().await;
+    let cluster = &storage.cluster;
+    let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(cluster.client.clone());
+    let node = nodes.get("windlass").await.expect("the node");
+    let all = node.status.and_then(|status| status.allocatable).expect("allocatable")["cpu"].0.clone();
+    let pod = |name: &str, argv: &[&str], cpu: &str, volumes: Value| {
+        let resources = json!({"requests": {"cpu": cpu}});
+        let main = json!({"name": "main", "image": "host", "command": argv, "resources": resources});
+        let spec = json!({"runtimeClassName": "windlass-host", "restartPolicy": "Never", "volumes": volumes,
+            "terminationGracePeriodSeconds": 0, "containers": [main]});
+        serde_json::from_value::<Pod>(json!({"metadata": {"name": name}, "spec": spec})).expect("a Pod")
+    };
+    let create = PostParams::default();
+    let first = pod("first", &["sleep", "1000"], &all, json!([]));
+    cluster.pods().create(&create, &first).await.expect("created");
+    cluster.wait_pod("first", pod_phase("Running")).await;
+    storage.claim("data", json!({})).await;
+    let data = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+    let second = pod("second", &["true"], "1", data);
+    cluster.pods().create(&create, &second).await.expect("created");
+    cluster.wait_pod("second", waits_for("1 Insufficient cpu")).await;
+    let claim = storage.claims.get("data").await.expect("the claim");
+    assert_eq!(claim.status.and_then(|status| status.phase).as_deref(), Some("Pending"));
+    assert!(storage.volumes.list(&ListParams::default()).await.expect("a list").items.is_empty());
+    cluster.pods().delete("first", &DeleteParams::default().grace_period(0)).await.expect("deleted");
+    storage.bound("data").await;
+    cluster.wait_pod("second", pod_phase("Succeeded")).await;
     storage.cluster.stop().await;
 }
 

@@ -118,6 +118,8 @@ async fn engine_on_a_full_disk_reads_says_so_once_and_writes_what_it_wanted_when
     let refused = refused.expect("the disk is full");
     assert_eq!((refused.code, refused.reason.as_str()), (507, "InsufficientStorage"));
     assert!(refused.message.contains("nothing can be written until there is room"), "{}", refused.message);
+    let place = cluster.home.path().join("home/store").display().to_string();
+    assert!(refused.message.contains(&place), "{}", refused.message);
 
     // The job ends, and nobody can write it down.
     fs::write(&signal, "").expect("the job reads");

@@ -5,13 +5,15 @@
 mod support;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret};
 use kube::Api;
 use kube::api::PostParams;
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Cluster, pod_phase};
+use support::{Ahead, Cluster, pod_phase};
 
 fn pod(name: &str, volumes: Value, containers: Value) -> Value {
     json!({
@@ -182,5 +184,42 @@ async fn volume_that_cannot_be_mounted_is_refused_with_the_reason() {
         }
         assert!(message.contains(words), "{name}: {reason}: {message}");
     }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pod_that_fills_an_empty_directory_beyond_its_limit_is_evicted_and_one_that_does_not_stays() {
+    let ahead = Arc::new(Ahead::default());
+    let cluster = Cluster::with(|config| config.world = ahead.clone()).await;
+    let volume = json!([{"name": "cache", "emptyDir": {"sizeLimit": "1Mi"}}]);
+    let mounts = json!([{"name": "cache", "mountPath": "/windlass-cache"}]);
+    let ready = cluster.home.path().join("ready");
+    nix::unistd::mkfifo(&ready, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    for (name, blocks) in [("modest", 100), ("greedy", 2000)] {
+        let script = format!(
+            "dd if=/dev/zero of=/windlass-cache/file bs=1k count={blocks} 2> /dev/null; echo {name} > {}; exec sleep 1000",
+            ready.display()
+        );
+        make(&cluster, pod(name, volume.clone(), json!([container("main", &script, mounts.clone())]))).await;
+        let pod = cluster.wait_pod(name, pod_phase("Running").or(is_told())).await;
+        if let Some((_, message)) = waiting(pod.as_ref()) {
+            return skip(&message);
+        }
+        let ready = ready.clone();
+        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(ready));
+        let said = tokio::time::timeout(support::PATIENCE, read).await.expect("it writes in time");
+        assert_eq!(said.expect("a thread").expect("a fifo"), format!("{name}\n"));
+    }
+    // Whatever happens makes the controllers look at the clock.
+    ahead.0.store(11, Ordering::Relaxed);
+    make_config(&cluster).await;
+    let gone =
+        cluster.wait_pod("greedy", pod_phase("Failed")).await.and_then(|pod| pod.status).expect("a status");
+    let message = "Usage of EmptyDir volume \"cache\" exceeds the limit \"1Mi\". ";
+    assert_eq!((gone.reason.as_deref(), gone.message.as_deref()), (Some("Evicted"), Some(message)));
+    let events = cluster.events_about("greedy").await;
+    assert!(events.iter().any(|event| event.reason.as_deref() == Some("Evicted")), "{events:#?}");
+    let modest = cluster.pods().get("modest").await.expect("a pod").status.expect("a status");
+    assert_eq!(modest.phase.as_deref(), Some("Running"));
     cluster.stop().await;
 }

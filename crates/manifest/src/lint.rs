@@ -90,7 +90,7 @@ const MOST: usize = 20;
 pub(crate) fn lint(job: &Value) -> Findings {
     let (mut ignored, mut findings) = (Vec::new(), Findings::default());
     let mut job = job.clone();
-    spell_quantities(&mut job);
+    even_out(&mut job);
     // What is of a wrong type is told, taken out, and the rest looked at again.
     for _ in 0..MOST {
         ignored.clear();
@@ -182,20 +182,21 @@ fn known(parent: &str) -> &'static [&'static str] {
     }
 }
 
-/// Kubernetes takes a number for a quantity; its types here hold texts.
-fn spell_quantities(value: &mut Value) {
+/// Kubernetes takes a number for a quantity, and `null` as if the field were not there; its types here do not.
+fn even_out(value: &mut Value) {
     const AMOUNTS: [&str; 5] = ["limits", "requests", "overhead", "sizeLimit", "divisor"];
     match value {
         Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
             for (key, inner) in map.iter_mut() {
                 match inner {
-                    _ if !AMOUNTS.contains(&key.as_str()) => spell_quantities(inner),
+                    _ if !AMOUNTS.contains(&key.as_str()) => even_out(inner),
                     Value::Object(amounts) => amounts.values_mut().for_each(spell),
                     other => spell(other),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(spell_quantities),
+        Value::Array(items) => items.iter_mut().for_each(even_out),
         _ => {}
     }
 }
@@ -254,9 +255,11 @@ mod tests {
 
     #[test]
     fn a_good_job_has_no_findings_whatever_numbers_its_quantities_are() {
-        let good = job(&json!({ "spec": { "restartPolicy": "Never", "containers": [{
+        let good = job(
+            &json!({ "metadata": { "labels": { "identifier": null } }, "spec": { "restartPolicy": "Never", "containers": [{
             "name": "a", "image": "i", "resources": { "limits": { "cpu": 2, "memory": 1e9 } },
-            "livenessProbe": { "httpGet": { "port": "http" } } }] } }));
+            "livenessProbe": { "httpGet": { "port": "http" } } }] } }),
+        );
         assert_eq!(lint(&good), Findings::default());
     }
 

@@ -5,18 +5,21 @@ mod expand;
 mod quantity;
 mod refuse;
 mod source;
+mod token;
 mod volumes;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde_json::Value;
 
 pub use self::refuse::ConfigError;
-pub use self::volumes::{VolumeCause, VolumeError};
+pub use self::token::{TokenFile, tokens};
+pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};
 use crate::runtime::{Stdin, Stdio};
 use crate::volumes::{Volume, VolumeMount};
 
@@ -30,6 +33,9 @@ pub trait Lookup {
     fn claim(&self, name: &str) -> Option<Value>;
     /// The PersistentVolume of this name, whole.
     fn volume(&self, name: &str) -> Option<Value>;
+    /// A token of the pod's service account, bound to the pod, for this audience (none: the API itself), that lasts so
+    /// many seconds; or why there is none.
+    fn token(&self, audience: Option<&str>, seconds: i64) -> Result<String, String>;
 }
 
 /// What the host gives every process.
@@ -41,6 +47,8 @@ pub struct Host {
     pub allocatable: BTreeMap<String, String>,
     /// The user that processes run as.
     pub uid: u32,
+    /// Where the API is: told to containers that mount a service account's token, and to no other.
+    pub api: Option<SocketAddr>,
 }
 
 /// A process to be made.
@@ -90,6 +98,11 @@ pub fn process(
     let argv = words.filter_map(Value::as_str).map(|word| expand::expand(word, text)).collect();
     let mut env = host.env.clone();
     set(&mut env, "HOSTNAME", &hostname(pod));
+    if let Some(api) = host.api.filter(|_| token::is_mounted(pod, spec)) {
+        // Where every client in a pod looks (client-go: rest.InClusterConfig).
+        set(&mut env, "KUBERNETES_SERVICE_HOST", &api.ip().to_string());
+        set(&mut env, "KUBERNETES_SERVICE_PORT", &api.port().to_string());
+    }
     for name in &given.order {
         set(&mut env, name, &given.values[name]);
     }

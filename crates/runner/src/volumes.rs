@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::mounts::Mount;
@@ -196,6 +196,31 @@ pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(
     Ok(())
 }
 
+/// The most entries of a directory that are counted: what a larger one holds is taken for what was counted.
+const COUNTED: usize = 200_000;
+
+/// How many bytes a directory takes on its disk, with all that is below; it stops counting when that is more than
+/// `enough`. What cannot be read counts nothing, and what has several names counts each time.
+#[must_use]
+pub fn used(place: &Path, enough: u64) -> u64 {
+    let (mut bytes, mut left, mut open) = (0, COUNTED, vec![place.to_owned()]);
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            // Of a link its own size, not that of what it leads to.
+            let Ok(meta) = entry.metadata() else { continue };
+            if meta.is_dir() {
+                open.push(entry.path());
+            }
+            bytes += meta.blocks() * 512;
+            left -= 1;
+            if bytes > enough || left == 0 {
+                return bytes;
+            }
+        }
+    }
+    bytes
+}
+
 fn place(volume: &Volume, folders: &Folders) -> PathBuf {
     match &volume.content {
         Content::Host { path, .. } => path.clone(),
@@ -307,6 +332,25 @@ fn file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Puts a file into a volume of files that is there, in place of the one that it has: whoever opens it finds the one or
+/// the other, whole.
+///
+/// # Errors
+/// What the system said. The volume is as it was.
+pub fn renew(volume: &Path, file: &File) -> io::Result<()> {
+    let place = volume.join(&file.path);
+    let name = place.file_name().unwrap_or_default().to_string_lossy();
+    // No file of a volume has a name that begins like this: the API refuses it.
+    let draft = place.with_file_name(format!("..{name}"));
+    let _ = fs::remove_file(&draft);
+    let written = write_one(&draft, file).and_then(|()| fs::rename(&draft, &place));
+    if written.is_err() {
+        // It may be there in part, and nobody needs it.
+        let _ = fs::remove_file(&draft);
+    }
+    written
+}
+
 /// All files of a volume or none: they are written beside it, and then moved to their place.
 fn write_all(place: &Path, files: &[File]) -> io::Result<()> {
     if place.is_dir() {
@@ -322,11 +366,15 @@ fn write_all(place: &Path, files: &[File]) -> io::Result<()> {
         if let Some(parent) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
         }
-        let mut open = OpenOptions::new();
-        // Sources that name the same path: the last counts.
-        let mut written = open.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        written.write_all(&file.bytes)?;
-        written.set_permissions(Permissions::from_mode(file.mode))?;
+        write_one(&path, file)?;
     }
     fs::rename(&draft, place)
+}
+
+fn write_one(path: &Path, file: &File) -> io::Result<()> {
+    let mut open = OpenOptions::new();
+    // Sources that name the same path: the last counts.
+    let mut written = open.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    written.write_all(&file.bytes)?;
+    written.set_permissions(Permissions::from_mode(file.mode))
 }

@@ -343,8 +343,16 @@ impl Writer<'_> {
 
     /// What a write is answered that failed, or that was not tried because one before it did.
     fn refusal(&self, error: Arc<io::Error>) -> CommitError {
-        let passes = self.shared.with_backend(|backend| Ok(backend.is_mendable(&error)));
-        if passes.unwrap_or(false) { CommitError::Full(error) } else { CommitError::Io(error) }
+        let full = self.shared.with_backend(|backend| {
+            Ok(backend.is_mendable(&error).then(|| backend.place().map(|place| place.display().to_string())))
+        });
+        match full {
+            Ok(Some(Some(place))) => {
+                CommitError::Full(Arc::new(io::Error::new(error.kind(), format!("{place}: {error}"))))
+            }
+            Ok(Some(None)) => CommitError::Full(error),
+            Ok(None) | Err(_) => CommitError::Io(error),
+        }
     }
 
     /// Cuts the log a little, and says how many keys there are.

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
+use futures::future::{self, Either};
 use futures::{StreamExt, stream};
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -19,11 +22,15 @@ use crate::field::FieldError;
 use crate::logs::{LogRequest, Stream};
 use crate::registry::{ChangeFn, Door, check_preconditions, meta};
 
+/// The trailer of a followed log that is complete.
+const LOG_COMPLETE: &str = "windlass-log-complete";
+
 /// `GET` of a pod's log: plain bytes, as they come.
 pub(super) async fn log(call: &Call) -> Answer {
     let request = log_request(&call.name, &call.query, call.app.registry.world.now())?;
     let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
     let follow = request.follow;
+    let is_limited = request.limit_bytes.is_some();
     let Ok(permit) = Arc::clone(&call.app.open_logs).try_acquire_owned() else {
         let mut error = ApiError::new(429, "TooManyRequests", "too many logs are open, try again later");
         error.details = Some(json!({"retryAfterSeconds": 5}));
@@ -43,10 +50,28 @@ pub(super) async fn log(call: &Call) -> Answer {
             }
         }
     };
-    let body = stream::unfold((bytes, permit), |(mut bytes, permit)| async move {
-        bytes.next().await.map(|chunk| (chunk, (bytes, permit)))
+    let state = Some((bytes, Box::pin(until), permit));
+    let frames = stream::unfold(state, move |state| async move {
+        let (mut bytes, mut until, permit) = state?;
+        let next = match future::select(&mut until, bytes.next()).await {
+            Either::Left(_) => return None,
+            Either::Right((chunk, _)) => chunk,
+        };
+        match next {
+            Some(chunk) => Some((chunk.map(Frame::data), Some((bytes, until, permit)))),
+            None if follow && !is_limited => Some((Ok(complete()), None)),
+            None => None,
+        }
     });
-    Ok(respond::bytes(StatusCode::OK, "text/plain", Body::from_stream(body.take_until(Box::pin(until)))))
+    Ok(respond::bytes(StatusCode::OK, "text/plain", Body::new(StreamBody::new(frames))))
+}
+
+/// Said after a followed log that has ended because its container has, and not because the connection has to: nobody
+/// need ask again whether that was all. Clients that do not know it pass it over (RFC 9110, 6.5.1).
+fn complete() -> Frame<Bytes> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert(HeaderName::from_static(LOG_COMPLETE), HeaderValue::from_static("true"));
+    Frame::trailers(trailers)
 }
 
 /// Reads `PodLogOptions` (core/v1 validation: ValidatePodLogOptions).

@@ -178,6 +178,18 @@ async fn a_followed_log_comes_at_once_and_ends_with_the_server() {
 }
 
 #[tokio::test]
+async fn a_followed_log_says_that_it_is_complete_and_one_that_was_cut_does_not() {
+    let api = Api::new().await;
+    api.make(PODS, pod("over")).await;
+    for (query, is_complete) in [("follow=true", true), ("follow=true&limitBytes=3", false), ("", false)] {
+        let request = Request::get(format!("{PODS}/over/log?{query}")).body(Body::empty()).unwrap();
+        let body = api.send(request).await.into_body().collect().await.unwrap();
+        let says = body.trailers().is_some_and(|said| said.contains_key("windlass-log-complete"));
+        assert_eq!(says, is_complete, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn an_evicted_pod_is_marked_and_deleted() {
     let api = Api::new().await;
     let mut wanted = pod("p");

@@ -49,7 +49,7 @@ impl World for TestWorld {
     }
 }
 
-/// Logs that say what was asked.
+/// Logs that say what was asked. Those that are followed go on, but that of the pod `over`.
 struct Echo;
 
 impl LogSource for Echo {
@@ -61,7 +61,12 @@ impl LogSource for Echo {
         Box::pin(async move {
             let text = format!("{} {:?} {:?}\n", pod["metadata"]["name"], request.tail_lines, request.stream);
             let first = stream::iter([Ok(Bytes::from(text))]);
-            Ok(if request.follow { first.chain(stream::pending()).boxed() } else { first.boxed() })
+            let is_over = pod["metadata"]["name"] == "over";
+            Ok(if request.follow && !is_over {
+                first.chain(stream::pending()).boxed()
+            } else {
+                first.boxed()
+            })
         })
     }
 }

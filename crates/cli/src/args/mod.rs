@@ -33,16 +33,23 @@ pub(crate) fn parse(argv: &[OsString], env: &Env) -> Result<high::Request, Usage
     }
 }
 
-/// A command that begins with the verb that is typed most: clap need not be told of all the others. What it does not
-/// take as it stands, help among it, is read again by the whole parser, whose words are the ones that are printed.
+/// A command that begins with one of the verbs that are typed most: clap need not be told of all the others. What it
+/// does not take as it stands, help among it, is read again by the whole parser, whose words are the ones that are
+/// printed.
 fn quick(argv: &[OsString]) -> Option<low::Cli> {
-    if argv.get(1)? != "run" {
-        return None;
+    match argv.get(1)?.to_str()? {
+        "run" => one(argv, low::Verb::Run),
+        "list" => one(argv, low::Verb::List),
+        _ => None,
     }
-    let command = low::Run::augment_args(low::Global::augment_args(clap::Command::new("run")));
+}
+
+/// A command that is this verb.
+fn one<T: Args>(argv: &[OsString], verb: fn(T) -> low::Verb) -> Option<low::Cli> {
+    let command = T::augment_args(low::Global::augment_args(clap::Command::new("")));
     let matches = command.try_get_matches_from(&argv[1..]).ok()?;
     let global = low::Global::from_arg_matches(&matches).ok()?;
-    Some(low::Cli { global, verb: low::Verb::Run(low::Run::from_arg_matches(&matches).ok()?) })
+    Some(low::Cli { global, verb: verb(T::from_arg_matches(&matches).ok()?) })
 }
 
 #[cfg(test)]

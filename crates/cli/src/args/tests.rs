@@ -48,6 +48,25 @@ fn the_parser_has_no_contradictions() {
 }
 
 #[test]
+fn the_verbs_that_are_typed_most_are_read_as_by_the_whole_parser_or_left_to_it() {
+    for line in [
+        "run -- make -j all",
+        "run -q --name x --image a -e A=b --on-interrupt detach -- make",
+        "list",
+        "list -A -o wide -l a=b --context c",
+        "list --local -n here -q",
+        "list --help",
+        "list --local --context c",
+        "list too many",
+        "run --no-such-option",
+    ] {
+        let argv: Vec<_> = std::iter::once("windlass").chain(line.split(' ')).map(OsString::from).collect();
+        let whole = Cli::try_parse_from(&argv).ok().map(|cli| format!("{cli:?}"));
+        assert_eq!(quick(&argv).map(|cli| format!("{cli:?}")), whole, "{line}");
+    }
+}
+
+#[test]
 fn a_command_runs_here_with_the_callers_directory_and_listed_variables() {
     let (job, options) = run(&["run", "--", "make", "-j", "--", "all"]);
     assert_eq!(job.command, ["make", "-j", "--", "all"]);

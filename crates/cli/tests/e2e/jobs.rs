@@ -57,6 +57,26 @@ fn a_failed_job_is_listed_with_its_reason_and_shown_with_its_story() {
 }
 
 #[test]
+fn more_jobs_than_a_page_holds_are_listed_once_each_also_into_a_pipe() {
+    let home = Home::new();
+    let names: Vec<String> = (0..230).map(|n| format!("waits-{n:03}")).collect();
+    let jobs = names.iter().map(|name| {
+        TWO.split("---\n")
+            .next()
+            .unwrap()
+            .replace("good", name)
+            .replace("spec:\n  t", "spec:\n  suspend: true\n  t")
+    });
+    let file = home.write("many.yaml", &jobs.collect::<Vec<_>>().join("---\n"));
+    home.ok(&["submit", "-f", file.to_str().unwrap()]);
+    let mut listed: Vec<String> = home.ok(&["list", "-o", "name"]).lines().map(str::to_owned).collect();
+    listed.sort();
+    assert_eq!(listed, names);
+    let table = home.ok(&["list"]);
+    assert_eq!(table.lines().filter(|line| line.contains("Suspended")).count(), names.len(), "{table}");
+}
+
+#[test]
 fn a_file_of_jobs_is_submitted_waited_for_and_deleted() {
     let home = Home::new();
     let file = home.write("jobs.yaml", TWO);

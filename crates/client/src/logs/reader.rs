@@ -17,6 +17,10 @@ use crate::{JobManager, limits};
 /// What is said where the log no longer goes back to what was handed out.
 const CUT: &str = "the server has thrown away a part of it";
 
+/// The trailer by which the engine says that a followed log is complete (`apiserver/src/http/pod.rs`). Elsewhere a log
+/// that ends may only have lost its connection, and is asked for once more when its container has ended.
+const COMPLETE: &str = "windlass-log-complete";
+
 /// Which log.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -54,10 +58,18 @@ pub(crate) struct Reader {
     begun: Instant,
 }
 
+/// What a connection brings.
+enum Piece {
+    Bytes(bytes::Bytes),
+    Complete,
+}
+
 /// What one connection came to.
 enum Connection {
     /// The server sent all it had.
     Whole,
+    /// The same, and it says that nothing comes after it.
+    Complete,
     /// It broke off.
     Broken(String),
     Unheard,
@@ -112,6 +124,7 @@ impl Reader {
             let last = ended || !self.options.follow || before.gone;
             match self.read(body, follow, last).await {
                 Connection::Unheard => return Ended::Unheard,
+                Connection::Complete => return Ended::Done,
                 Connection::Whole if last => return Ended::Done,
                 Connection::Whole if self.state.borrow().over && self.state.borrow().gone => {
                     return self.done().await;
@@ -167,7 +180,8 @@ impl Reader {
         let result = loop {
             let mut out = Vec::new();
             match self.frame(&mut body, &mut silence).await {
-                Some(Ok(bytes)) => {
+                Some(Ok(Piece::Complete)) => break Connection::Complete,
+                Some(Ok(Piece::Bytes(bytes))) => {
                     self.patience.renewed();
                     self.vain = 0;
                     for part in bytes.chunks(limits::LOG_CHUNK) {
@@ -185,12 +199,13 @@ impl Reader {
             }
         };
         self.cursor = cutter.cursor();
-        if let Connection::Whole = result {
+        let is_complete = matches!(result, Connection::Complete);
+        if is_complete || matches!(result, Connection::Whole) {
             let mut out = Vec::new();
             let cursor = cutter.finish(&mut out);
             self.rest = cutter.gaps().into_iter().map(|reason| self.gap_of(reason)).collect();
             self.rest.extend(self.chunk(out));
-            if last {
+            if last || is_complete {
                 self.cursor = cursor;
                 if self.done().await == Ended::Unheard {
                     return Connection::Unheard;
@@ -215,7 +230,7 @@ impl Reader {
         &self,
         body: &mut Body,
         state: &mut Option<watch::Receiver<ContainerState>>,
-    ) -> Option<Result<bytes::Bytes, String>> {
+    ) -> Option<Result<Piece, String>> {
         loop {
             let frame = match state {
                 Some(state) => {
@@ -243,8 +258,11 @@ impl Reader {
             };
             match frame? {
                 Ok(frame) => match frame.into_data() {
-                    Ok(bytes) => return Some(Ok(bytes)),
-                    Err(_trailers) => {}
+                    Ok(bytes) => return Some(Ok(Piece::Bytes(bytes))),
+                    Err(frame) if frame.trailers_ref().is_some_and(|said| said.contains_key(COMPLETE)) => {
+                        return Some(Ok(Piece::Complete));
+                    }
+                    Err(_other_trailers) => {}
                 },
                 Err(error) => return Some(Err(error.to_string())),
             }

@@ -359,6 +359,25 @@ async fn a_followed_job_hands_out_all_its_logs_before_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_of_which_the_server_says_that_it_is_complete_is_not_asked_for_again() {
+    let (server, finish) = with_running_job(complete());
+    server.on(STDOUT, Reply::Text("2026-11-20T10:00:00Z all", End::Complete));
+    let mut events = server.manager().follow("train", LogOptions::default());
+    let (mut logs, mut finish) = (Vec::new(), Some(finish));
+    while let Some(event) = events.next().await {
+        if let FollowEvent::Log(event) = event.unwrap() {
+            logs.push(event);
+            if let Some(finish) = finish.take() {
+                finish.send(()).unwrap();
+            }
+        }
+    }
+    assert_eq!(text(&logs, LogStream::Stdout), "all");
+    assert!(gaps(&logs).is_empty(), "{logs:?}");
+    assert_eq!(server.asked(STDOUT).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fault_of_the_log_changes_no_result() {
     let (server, finish) = with_running_job(complete());
     server.on(STDOUT, refusal(403, "Forbidden", "cannot get pods/log"));

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::{FutureExt, StreamExt, stream};
-use http::{Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http_body::Frame;
 use http_body_util::StreamBody;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -24,6 +25,8 @@ use windlass::JobManager;
 pub(crate) enum End {
     /// As it should.
     Close,
+    /// As it should, and the server says that nothing comes after it.
+    Complete,
     /// The connection breaks.
     Break,
     /// Not before the test says so.
@@ -151,12 +154,19 @@ fn give(reply: Reply) -> Result<Answer, std::io::Error> {
 fn body(parts: Vec<Bytes>, end: End) -> UnsyncBoxBody<Bytes, std::io::Error> {
     let end = match end {
         End::Close => stream::empty().boxed(),
+        End::Complete => {
+            let said = HeaderMap::from_iter([(
+                HeaderName::from_static("windlass-log-complete"),
+                HeaderValue::from_static("true"),
+            )]);
+            stream::iter([Ok(Frame::trailers(said))]).boxed()
+        }
         End::Break => stream::iter([Err(std::io::Error::other("connection reset"))]).boxed(),
         End::Hang => stream::pending().boxed(),
         End::When(signal) => signal.map(|_| ()).into_stream().filter_map(|()| async { None }).boxed(),
     };
-    let frames = stream::iter(parts.into_iter().filter(|part| !part.is_empty()).map(Ok)).chain(end);
-    StreamBody::new(frames.map(|part| part.map(http_body::Frame::data))).boxed_unsync()
+    let parts = parts.into_iter().filter(|part| !part.is_empty()).map(|part| Ok(Frame::data(part)));
+    StreamBody::new(stream::iter(parts).chain(end)).boxed_unsync()
 }
 
 fn missing(route: &str) -> Answer {

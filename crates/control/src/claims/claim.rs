@@ -59,8 +59,7 @@ fn lost(claim: &Value) -> ClaimPlan {
 fn choose(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now: Timestamp) -> ClaimPlan {
     let name = class(claim);
     let class = classes.iter().find(|class| text(&class["metadata"], "name") == name);
-    let delays = class.is_some_and(|class| class["volumeBindingMode"] == "WaitForFirstConsumer");
-    let waits = delays && !used.has_consumer;
+    let waits = delays(claim, classes) && !used.has_consumer;
     // A volume that names the claim is bound at once; others when the scheduler would.
     let candidates = volumes.iter().filter(|volume| !waits || is_for(volume, claim));
     if let Some(volume) = matching::best(claim, candidates) {
@@ -143,6 +142,21 @@ fn told(warning: bool, reason: &'static str, message: String) -> ClaimPlan {
     ClaimPlan { events: vec![Event { warning, reason, message }], ..ClaimPlan::default() }
 }
 
+/// Whether a claim gets a volume only when a pod that names it has found its place.
+#[must_use]
+pub fn waits_for_consumer(claim: &Value, classes: &[Value]) -> bool {
+    !is_deleting(claim)
+        && text(&claim["spec"], "volumeName").is_empty()
+        && !matches!(text(&claim["status"], "phase"), "Bound" | "Lost")
+        && delays(claim, classes)
+}
+
+/// Whether a claim's class has its volumes bound when there is a consumer, and not at once.
+fn delays(claim: &Value, classes: &[Value]) -> bool {
+    let class = classes.iter().find(|one| text(&one["metadata"], "name") == class(claim));
+    class.is_some_and(|class| class["volumeBindingMode"] == "WaitForFirstConsumer")
+}
+
 /// Why a pod has to wait for a claim, in the scheduler's words; none if it is bound. `claim` is none if there is no such
 /// claim.
 ///
@@ -159,14 +173,10 @@ pub fn unbound(name: &str, claim: Option<&Value>, classes: &[Value]) -> Option<S
         "Lost" => Some(format!(
             "persistentvolumeclaim \"{name}\" bound to non-existent persistentvolume \"{volume}\""
         )),
-        _ => {
-            let class = classes.iter().find(|one| text(&one["metadata"], "name") == class(claim));
-            let delays = class.is_some_and(|class| class["volumeBindingMode"] == "WaitForFirstConsumer");
-            Some(if delays {
-                "1 node(s) didn't find available persistent volumes to bind".to_owned()
-            } else {
-                "pod has unbound immediate PersistentVolumeClaims".to_owned()
-            })
-        }
+        _ => Some(if delays(claim, classes) {
+            "1 node(s) didn't find available persistent volumes to bind".to_owned()
+        } else {
+            "pod has unbound immediate PersistentVolumeClaims".to_owned()
+        }),
     }
 }

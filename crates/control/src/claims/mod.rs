@@ -14,7 +14,7 @@ mod tests;
 use serde_json::{Value, json};
 
 use crate::job::Event;
-pub use claim::{claim, unbound};
+pub use claim::{claim, unbound, waits_for_consumer};
 pub use volume::volume;
 
 /// Who makes the volumes of the class `local`.

@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{ListParams, LogParams, PostParams};
@@ -11,10 +13,23 @@ use kube::runtime::wait::{Condition, await_condition};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use windlass_engine::{Config, Engine, Home, Images, StopPods, StoreKind};
+use windlass_engine::{Config, Engine, Home, Images, StopPods, StoreKind, System, World};
 
 /// What a test waits for takes far less; a machine under load may take long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The system's clock, set forward by so many seconds.
+#[derive(Default)]
+pub(crate) struct Ahead(pub(crate) AtomicI64);
+
+impl World for Ahead {
+    fn now(&self) -> Timestamp {
+        System.now() + SignedDuration::from_secs(self.0.load(Ordering::Relaxed))
+    }
+    fn random(&self, buffer: &mut [u8]) {
+        System.random(buffer);
+    }
+}
 
 pub(crate) struct Cluster {
     pub(crate) engine: Option<Engine>,

@@ -32,6 +32,17 @@ pub struct Facts {
     pub blocked: Vec<(String, &'static str, String)>,
     /// The last attempt of a container that ran so long that the crashes before it are forgiven.
     pub steady: Vec<(String, u32)>,
+    /// It is to go, because it uses more than it may. Set only while something of it runs.
+    pub evicted: Option<Eviction>,
+}
+
+/// Why a pod is ended by its node, and since when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Eviction {
+    /// For the pod's status and its event.
+    pub message: String,
+    /// When it was decided.
+    pub at: Timestamp,
 }
 
 impl Facts {
@@ -172,8 +183,13 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
     let wishes = wish::of(view, facts, now);
     let shown = shown::of(view, facts, &wishes);
     let phase = phase::of(view, &wishes, &shown);
-    let events = shown::events(view, &wishes, &shown);
-    let status = conditions::status(view, &wishes, shown, phase, now);
+    let mut events = shown::events(view, &wishes, &shown);
+    let mut status = conditions::status(view, &wishes, shown, phase, now);
+    if let Some(eviction) = facts.evicted.as_ref().filter(|_| wishes.is_evicted(phase)) {
+        status["reason"] = "Evicted".into();
+        status["message"] = eviction.message.as_str().into();
+        events.push((EventType::Warning, "Evicted", eviction.message.clone()));
+    }
     let mut actions = wishes.actions(facts);
     if matches!(phase, Phase::Succeeded | Phase::Failed) {
         actions.extend(removal(view));

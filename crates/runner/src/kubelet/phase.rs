@@ -36,7 +36,7 @@ pub(super) fn of(view: PodView<'_>, wishes: &Wishes<'_>, shown: &[Shown]) -> Pha
         (phase, _) if is_alive && phase.is_terminal() => {
             if view.phase() == "Running" || wishes.is_initialized { Phase::Running } else { Phase::Pending }
         }
-        (_, Some(Cause::Deadline)) if !is_alive => Phase::Failed,
+        (_, Some(Cause::Deadline | Cause::Evicted)) if !is_alive => Phase::Failed,
         (Phase::Pending | Phase::Running, Some(Cause::Deleted)) if !is_alive => Phase::Failed,
         (phase, _) => phase,
     }

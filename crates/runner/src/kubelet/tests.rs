@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod evicted;
+
 fn at(seconds: i64) -> Timestamp {
     Timestamp::new(1_800_000_000 + seconds, 0).unwrap()
 }

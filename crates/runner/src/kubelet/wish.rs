@@ -2,12 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::phase::Phase;
 use super::standing::{self, End, Standing};
 use super::view::{ContainerView, Kind, PodView};
 use super::{Action, Facts, backoff};
 
 pub(super) const SIGTERM: i32 = 15;
 pub(super) const SIGKILL: i32 = 9;
+/// What an evicted pod is given to end by itself (upstream: `immediateEvictionGracePeriodSeconds`).
+const EVICTION_S: i64 = 1;
 /// As the API's default.
 const GRACE_S: i64 = 30;
 
@@ -53,6 +56,8 @@ pub(super) enum Cause {
     Deleted,
     /// It was active for longer than it may.
     Deadline,
+    /// It uses more than it may.
+    Evicted,
 }
 
 /// Decides for all containers.
@@ -74,7 +79,7 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
         });
     let is_over = is_over(&all, is_initialized);
     let mut wake_at = None;
-    let stop = match stopping(view, now) {
+    let stop = match stopping(view, facts, now) {
         // What was over before its deadline is not late.
         Ok((Cause::Deadline, _)) if is_over && last_end(&all) < deadline(view, now) => None,
         Ok(stop) => Some(stop),
@@ -95,6 +100,11 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
 }
 
 impl Wishes<'_> {
+    /// Whether the pod fails, and does so because it was evicted.
+    pub(super) fn is_evicted(&self, phase: Phase) -> bool {
+        phase == Phase::Failed && self.stop == Some(Cause::Evicted)
+    }
+
     /// Whether a process of the pod may exist.
     pub(super) fn is_anything_alive(&self) -> bool {
         self.all.iter().any(|wished| wished.standing.is_alive())
@@ -132,7 +142,14 @@ fn is_over(all: &[Wished<'_>], is_initialized: bool) -> bool {
 }
 
 /// Why all must stop and when it is killed, or when the deadline will be.
-fn stopping(view: PodView<'_>, now: Timestamp) -> Result<(Cause, Timestamp), Option<Timestamp>> {
+fn stopping(
+    view: PodView<'_>,
+    facts: &Facts,
+    now: Timestamp,
+) -> Result<(Cause, Timestamp), Option<Timestamp>> {
+    if let Some(eviction) = &facts.evicted {
+        return Ok((Cause::Evicted, add(eviction.at, EVICTION_S)));
+    }
     // The API keeps whole seconds, rounded down: a grace that was given is given whole.
     let grace = view.seconds("/metadata/deletionGracePeriodSeconds").unwrap_or(0);
     let deleted = view.time("/metadata/deletionTimestamp").map(|at| add(at, i64::from(grace > 0)));

@@ -32,6 +32,13 @@ impl Lookup for Objects {
     fn secret(&self, name: &str) -> Option<Value> {
         (name == "s").then(|| json!({"data": {"password": "aHVudGVyMg==", "raw": "/w=="}}))
     }
+
+    fn token(&self, audience: Option<&str>, seconds: i64) -> Result<String, String> {
+        match audience {
+            Some("nobody") => Err("serviceaccounts \"default\" not found".to_owned()),
+            audience => Ok(format!("for {audience:?} during {seconds}s")),
+        }
+    }
 }
 
 fn pod(container: Value) -> Value {
@@ -48,7 +55,8 @@ fn pod(container: Value) -> Value {
 
 fn host() -> Host {
     let env = vec![("PATH".to_owned(), "/bin".to_owned()), ("HOME".to_owned(), "/home/me".to_owned())];
-    Host { env, allocatable: BTreeMap::from([("cpu".to_owned(), "4".to_owned())]), uid: 1000 }
+    let allocatable = BTreeMap::from([("cpu".to_owned(), "4".to_owned())]);
+    Host { env, allocatable, uid: 1000, api: Some(([127, 0, 0, 1], 6443).into()) }
 }
 
 fn made(container: Value) -> Process {
@@ -265,6 +273,11 @@ fn volume_that_is_not_there_waits_and_one_that_cannot_be_is_refused() {
             "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap cm has no key q",
         ),
         (
+            json!({"projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "nobody"}}]}}),
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : failed to fetch token: serviceaccounts \"default\" \
+             not found",
+        ),
+        (
             json!({"persistentVolumeClaim": {"claimName": "late"}}),
             "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : persistentvolumeclaim \"late\" is not bound",
         ),
@@ -274,7 +287,7 @@ fn volume_that_is_not_there_waits_and_one_that_cannot_be_is_refused() {
     for source in [
         json!({"nfs": {}}),
         json!({"emptyDir": {"medium": "HugePages"}}),
-        json!({"projected": {"sources": [{"serviceAccountToken": {}}]}}),
+        json!({"projected": {"sources": [{"clusterTrustBundle": {}}]}}),
     ] {
         let message = content(source).unwrap_err();
         assert!(
@@ -325,4 +338,45 @@ fn terminal_has_a_name_unless_the_pod_gives_one() {
     assert_eq!(variable(json!({"tty": true}), "TERM").as_deref(), Some("xterm"));
     assert_eq!(variable(named, "TERM").as_deref(), Some("dumb"));
     assert_eq!(variable(json!({}), "TERM"), None);
+}
+
+#[test]
+fn who_mounts_a_token_is_told_where_the_api_is_and_who_does_not_is_told_nothing() {
+    let token = json!({"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}});
+    let volume = json!([{"name": "api", "projected": {"defaultMode": 420, "sources": [token]}}]);
+    let mut pod = pod(json!({"volumeMounts": [{"name": "api", "mountPath": "/var/run/secrets/x"}]}));
+    pod["spec"]["volumes"] = volume;
+    let beside = json!({"name": "beside", "command": ["true"]});
+    pod["spec"]["containers"].as_array_mut().unwrap().push(beside);
+    let host = host();
+    let of = |container: &str| process(&pod, container, &Objects, &host).unwrap();
+    let told = |process: &Process| {
+        process.env.iter().filter(|(name, _)| name.starts_with("KUBERNETES_")).cloned().collect::<Vec<_>>()
+    };
+    let expected = [("KUBERNETES_SERVICE_HOST", "127.0.0.1"), ("KUBERNETES_SERVICE_PORT", "6443")];
+    assert_eq!(told(&of("main")), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(told(&of("beside")), []);
+    let bytes = b"for None during 3607s".to_vec();
+    let file = File { path: "token".into(), bytes, mode: 0o600 };
+    assert_eq!(of("main").volumes[0].content, Content::Files(vec![file]));
+    let asked =
+        TokenFile { volume: "api".into(), path: "token".into(), audience: None, seconds: 3607, mode: 0o600 };
+    assert_eq!(tokens(&pod), [asked]);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!([]);
+    assert_eq!(tokens(&pod), []);
+}
+
+#[test]
+fn limits_of_mounted_empty_directories_are_read_and_others_are_none() {
+    let mounts =
+        ["a", "b", "zero", "free"].map(|name| json!({"name": name, "mountPath": format!("/{name}")}));
+    let mut pod = pod(json!({"volumeMounts": mounts}));
+    pod["spec"]["volumes"] = json!([
+        {"name": "a", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "b", "emptyDir": {"medium": "Memory", "sizeLimit": "1500m"}},
+        {"name": "zero", "emptyDir": {"sizeLimit": "0"}}, {"name": "free", "emptyDir": {}},
+        {"name": "unused", "emptyDir": {"sizeLimit": "1"}},
+    ]);
+    let limits: Vec<_> =
+        size_limits(&pod).into_iter().map(|l| (l.volume, l.bytes, l.text, l.is_memory)).collect();
+    assert_eq!(limits, [("a".into(), 1 << 20, "1Mi".into(), false), ("b".into(), 2, "1500m".into(), true)]);
 }

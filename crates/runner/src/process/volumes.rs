@@ -10,8 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::expand::expand;
+use super::quantity::{ceil_div, nanos};
 use super::source::Scope;
-use super::{ConfigError, Host, Lookup};
+use super::{ConfigError, Host, Lookup, token};
 use crate::volumes::{Content, File, HostKind, Volume, VolumeMount};
 
 /// Which container mounts what: the pod, the container, and its variables for `subPathExpr`.
@@ -48,6 +49,9 @@ pub enum VolumeCause {
         /// The key.
         key: String,
     },
+    /// No token of the pod's service account.
+    #[error("failed to fetch token: {0}")]
+    NoToken(String),
     /// A value that is no base64.
     #[error("the value of key {0} is no base64")]
     NoBytes(String),
@@ -90,11 +94,44 @@ pub(super) fn of(
     Ok((volumes, mounts(wanted)?))
 }
 
-fn used(pod: &Value) -> BTreeSet<&str> {
+/// The names of the volumes that any container mounts.
+pub(super) fn used(pod: &Value) -> BTreeSet<&str> {
     let lists = ["initContainers", "containers"].into_iter();
     let containers = lists.flat_map(|list| pod["spec"][list].as_array().into_iter().flatten());
     let mounts = containers.flat_map(|container| container["volumeMounts"].as_array().into_iter().flatten());
     mounts.filter_map(|mount| mount["name"].as_str()).collect()
+}
+
+/// An empty directory that may not grow beyond a size.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SizeLimit {
+    /// The volume.
+    pub volume: String,
+    /// How much may be in it.
+    pub bytes: u64,
+    /// The same as the pod has it.
+    pub text: String,
+    /// Whether it is in memory.
+    pub is_memory: bool,
+}
+
+/// The limits (`emptyDir.sizeLimit`) of the directories that a pod's containers mount. None of 0: as upstream.
+#[must_use]
+pub fn size_limits(pod: &Value) -> Vec<SizeLimit> {
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let limited = volumes.filter_map(|volume| {
+        let (name, source) = (volume["name"].as_str()?, &volume["emptyDir"]);
+        let text = source["sizeLimit"].as_str()?;
+        let bytes = u64::try_from(ceil_div(nanos(text)?, 1_000_000_000)).ok().filter(|bytes| *bytes > 0)?;
+        let is_memory = source["medium"] == "Memory";
+        Some(SizeLimit { volume: name.to_owned(), bytes, text: text.to_owned(), is_memory })
+    });
+    let limited: Vec<SizeLimit> = limited.collect();
+    if limited.is_empty() {
+        return limited;
+    }
+    let used = used(pod);
+    limited.into_iter().filter(|limit| used.contains(limit.volume.as_str())).collect()
 }
 
 fn mounts(wanted: &Wanted<'_>) -> Result<Vec<VolumeMount>, ConfigError> {
@@ -230,10 +267,17 @@ impl Sources<'_> {
                 "configMap" => self.keys("configmap", part, "name", mode)?,
                 "secret" => self.keys("secret", part, "name", mode)?,
                 "downwardAPI" => self.downward(part, mode)?,
+                "serviceAccountToken" => vec![self.token(part, mode)?],
                 other => return Err(unsupported(&format!("projected {other}"))),
             });
         }
         Ok(files)
+    }
+
+    fn token(&self, source: &Value, mode: u32) -> Result<File, VolumeCause> {
+        let asked = token::read("", source, mode);
+        let token = self.lookup.token(asked.audience.as_deref(), asked.seconds);
+        Ok(asked.file(token.map_err(VolumeCause::NoToken)?))
     }
 
     fn claim(&self, source: &Value) -> Result<Content, VolumeCause> {
@@ -282,7 +326,8 @@ fn host_path(source: &Value, is_read_only: bool) -> Content {
     Content::Host { path: source["path"].as_str().unwrap_or_default().into(), kind, is_read_only }
 }
 
-fn mode(source: &Value) -> u32 {
+/// `defaultMode`, or what the API gives where it is not said.
+pub(super) fn mode(source: &Value) -> u32 {
     source["defaultMode"].as_u64().and_then(|mode| u32::try_from(mode).ok()).unwrap_or(0o644)
 }
 

@@ -81,8 +81,13 @@ struct State {
 }
 
 impl Children {
-    /// Begins the threads. `wake` is written when there is news; at most `max_open` runs are open at once.
-    pub(crate) fn begin(wake: EventFd, max_open: usize) -> io::Result<Arc<Children>> {
+    /// Begins the threads. `wake` is written when there is news; at most `max_open` runs are open at once, each
+    /// of which may have `open_files` files open.
+    pub(crate) fn begin(
+        wake: EventFd,
+        max_open: usize,
+        open_files: Option<u64>,
+    ) -> io::Result<Arc<Children>> {
         let state = State { max_open, ..State::default() };
         let children = Arc::new(Children {
             state: Mutex::new(state),
@@ -95,7 +100,7 @@ impl Children {
             let (children, made) = (Arc::clone(&children), Arc::clone(made));
             let (tell, told) = mpsc::channel();
             std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
-                match Spawner::new(Arc::clone(&made)) {
+                match Spawner::new(Arc::clone(&made), open_files) {
                     Ok(spawner) => {
                         drop(tell);
                         children.spawn_forever(spawner, &made);

@@ -43,17 +43,27 @@ pub use client::{ConnectError, ShimRuntime};
 /// The most runs that the shim keeps: running, or ended and not forgotten.
 pub const MAX_RUNS: usize = 100_000;
 
-/// The program. The one argument is the shim's directory, which must exist (or `--probe-mounts` and a
+/// The argument before how many files a child may have open (the soft RLIMIT_NOFILE): the shim itself has use for more
+/// than the user's programs shall find. Without it they have as many as the shim.
+pub const OPEN_FILES: &str = "--open-files";
+
+/// The program. The last argument is the shim's directory, which must exist; before it there may be [`OPEN_FILES`] (or `--probe-mounts` and a
 /// directory, see [`mounts::probe`]). What goes wrong before it listens is
 /// said on stdout, as is `ready`.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
-    let directory = match args.as_slice() {
-        [directory] => directory,
+    let (directory, open_files) = match args.as_slice() {
+        [directory] => (directory, None),
+        [option, count, directory] if option == OPEN_FILES => {
+            match count.to_str().and_then(|count| count.parse().ok()) {
+                Some(count) => (directory, Some(count)),
+                None => return ExitCode::from(2),
+            }
+        }
         [probe, stage] if probe == mounts::PROBE => return mounts::try_out(Path::new(stage)),
         _ => return ExitCode::from(2),
     };
-    match setup::prepare(&PathBuf::from(directory)) {
+    match setup::prepare(&PathBuf::from(directory), open_files) {
         Ok(Some(server)) => {
             server.run();
             ExitCode::SUCCESS

@@ -45,6 +45,8 @@ const LOOK_AROUND: Duration = Duration::from_secs(30);
 pub(crate) const CROWD: usize = 16;
 /// That moment.
 pub(crate) const BREATH: Duration = Duration::from_millis(1);
+/// How long a round may read output before what else has happened is looked at.
+const TALK: Duration = Duration::from_millis(2);
 /// How much is read from a pipe at a time: its capacity.
 const CHUNK: usize = 64 << 10;
 
@@ -78,8 +80,10 @@ pub(crate) struct Server {
     paced: BTreeSet<(Instant, u64)>,
     /// Nobody is let in until then.
     deaf_until: Option<Instant>,
-    /// A pipe was found full: its writer waits, so there is no rest.
+    /// A pipe was found full, or was not read in its turn: its writer waits, so there is no rest.
     is_flooded: bool,
+    /// The pipe that was read last.
+    last_read: u64,
 }
 
 impl Server {
@@ -91,9 +95,10 @@ impl Server {
         notes: File,
         lock: Flock<File>,
         max_open: usize,
+        open_files: Option<u64>,
     ) -> io::Result<Server> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let children = Children::begin(EventFd::from_value_and_flags(0, flags)?, max_open)?;
+        let children = Children::begin(EventFd::from_value_and_flags(0, flags)?, max_open, open_files)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         listener.set_nonblocking(true)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
@@ -123,6 +128,7 @@ impl Server {
             paced: BTreeSet::new(),
             deaf_until: None,
             is_flooded: false,
+            last_read: 0,
         })
     }
 
@@ -151,15 +157,32 @@ impl Server {
                 Err(Errno::EINTR) => 0,
                 Err(error) => return self.note(&format!("waiting failed: {error}")),
             };
-            for event in &ready[..count] {
-                self.on_ready(event.data());
-            }
+            self.on_all(ready[..count].iter().map(EpollEvent::data));
             self.on_news();
             self.on_time();
             self.commit();
             if self.shall_leave() {
                 return;
             }
+        }
+    }
+
+    /// Requests first, then output for a while: starts and ends shall not wait for those who talk.
+    fn on_all(&mut self, ready: impl Iterator<Item = u64>) {
+        let (others, mut pipes): (Vec<u64>, Vec<u64>) = ready.partition(|token| token & GUEST != 0);
+        others.into_iter().for_each(|token| self.on_ready(token));
+        // Each in its turn: the kernel names those that were left out in the same order again.
+        pipes.sort_unstable();
+        let first = pipes.partition_point(|pipe| *pipe <= self.last_read);
+        pipes.rotate_left(first);
+        let begun = world::monotonic();
+        for (done, pipe) in pipes.iter().enumerate() {
+            if done > 0 && world::monotonic() - begun >= TALK {
+                self.is_flooded = true;
+                break;
+            }
+            self.on_ready(*pipe);
+            self.last_read = *pipe;
         }
     }
 

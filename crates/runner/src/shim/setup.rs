@@ -23,8 +23,8 @@ const OWN_DESCRIPTORS: u64 = 64;
 /// Two pipes, a log file and perhaps a stdin.
 const DESCRIPTORS_A_RUN: u64 = 4;
 
-/// Makes the shim in `directory`. `None`: another one lives there.
-pub(crate) fn prepare(directory: &Path) -> io::Result<Option<Server>> {
+/// Makes the shim in `directory`, whose children may have so many files open. `None`: another one lives there.
+pub(crate) fn prepare(directory: &Path, open_files: Option<u64>) -> io::Result<Option<Server>> {
     leave_the_engine();
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     std::fs::set_permissions(directory, Permissions::from_mode(0o700))?;
@@ -49,7 +49,7 @@ pub(crate) fn prepare(directory: &Path) -> io::Result<Option<Server>> {
     let door = Door::open(&handle, max_guests)?;
     let listener = UnixListener::bind(&socket)?;
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-    let mut server = Server::new(listener, door, ledger, notes, lock, max_open)?;
+    let mut server = Server::new(listener, door, ledger, notes, lock, max_open, open_files)?;
     server.adopt(known);
     if unreadable > 0 {
         server.note(&format!("{unreadable} lines of the ledger could not be read"));

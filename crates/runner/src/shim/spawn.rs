@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicI32;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, access};
 
 use super::children::Exit;
@@ -37,15 +38,19 @@ pub(crate) struct Spawned {
 pub(crate) struct Spawner {
     launcher: Launcher,
     null: File,
+    open_files: Option<libc::rlimit>,
 }
 
 impl Spawner {
-    /// To be made by the thread that uses it.
+    /// To be made by the thread that uses it. Children may have `open_files` files open until they ask for more; none:
+    /// as many as the shim.
     ///
     /// `made` holds the pid of a child from before its first step on. It is reset when its program cannot be executed;
     /// otherwise by whoever has written the child down.
-    pub(crate) fn new(made: Arc<AtomicI32>) -> io::Result<Spawner> {
-        Ok(Spawner { launcher: Launcher::new(made), null: File::open("/dev/null")? })
+    pub(crate) fn new(made: Arc<AtomicI32>, open_files: Option<u64>) -> io::Result<Spawner> {
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        let open_files = open_files.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard });
+        Ok(Spawner { launcher: Launcher::new(made), null: File::open("/dev/null")?, open_files })
     }
 
     /// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.
@@ -84,7 +89,17 @@ impl Spawner {
         let env = environment(start)?;
         let (ends, child_ends) = stdio::make(start.stdio)?;
         let (stdio, terminal) = (child_ends.in_order(self.null.as_fd()), child_ends.is_terminal());
-        let image = Image { program: &program, argv: &argv, env: &env, cwd: &cwd, space, stdio, terminal };
+        let open_files = self.open_files;
+        let image = Image {
+            program: &program,
+            argv: &argv,
+            env: &env,
+            cwd: &cwd,
+            space,
+            stdio,
+            terminal,
+            open_files,
+        };
         let before = world::since_boot();
         let pid = self.launcher.launch(&image)?;
         let birth = Birth::between(before, world::since_boot());

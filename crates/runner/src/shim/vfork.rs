@@ -39,6 +39,8 @@ pub(crate) struct Image<'a> {
     pub(crate) stdio: [BorrowedFd<'a>; 3],
     /// Whether stdin is to become the controlling terminal of a session of its own.
     pub(crate) terminal: bool,
+    /// How many files it may have open (RLIMIT_NOFILE); none: as the shim.
+    pub(crate) open_files: Option<libc::rlimit>,
 }
 
 /// A list of strings as execve(2) wants it.
@@ -68,6 +70,8 @@ struct Errand {
     space: *const Entrance,
     stdio: [RawFd; 3],
     terminal: bool,
+    /// Or null.
+    open_files: *const libc::rlimit,
     errno: c_int,
 }
 
@@ -90,6 +94,7 @@ impl Launcher {
             space: image.space.map_or(std::ptr::null(), std::ptr::from_ref),
             stdio: image.stdio.map(|fd| fd.as_raw_fd()),
             terminal: image.terminal,
+            open_files: image.open_files.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
             errno: 0,
         };
         let end = self.stack.as_mut_ptr_range().end;
@@ -146,6 +151,9 @@ unsafe fn become_program(errand: &Errand) {
             None => libc::chdir(errand.cwd) == 0,
         };
         if !is_there {
+            return;
+        }
+        if !errand.open_files.is_null() && libc::setrlimit(libc::RLIMIT_NOFILE, errand.open_files) < 0 {
             return;
         }
         let mut default: libc::sigaction = std::mem::zeroed();

@@ -153,6 +153,10 @@ impl Backend for Durable {
             || matches!(error.get_ref(), Some(cause) if cause.is::<Background>())
     }
 
+    fn place(&self) -> Option<&Path> {
+        Some(&self.dir)
+    }
+
     fn mend(&mut self) -> io::Result<State> {
         self.probe()?;
         // The embedded store locks its files: the old one goes first.

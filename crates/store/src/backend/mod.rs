@@ -18,6 +18,7 @@ pub(crate) use durable::{Opened, open};
 pub(crate) use memory::Memory;
 
 use std::io;
+use std::path::Path;
 
 use crate::staging::Staged;
 use crate::state::{Forgotten, State};
@@ -43,6 +44,10 @@ pub(crate) trait Backend: Send + Sync {
     fn is_mendable(&self, error: &io::Error) -> bool {
         let _ = error;
         false
+    }
+    /// Where it lies, if it has a place.
+    fn place(&self) -> Option<&Path> {
+        None
     }
     /// Opens what is on the disk anew, if there is room for writing again, and tells what is there.
     /// An error leaves it as it was, if only to read, unless the disk fails more than before.

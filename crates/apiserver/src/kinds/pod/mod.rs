@@ -7,6 +7,7 @@ mod qos;
 mod table;
 #[cfg(test)]
 mod tests;
+mod token;
 mod update;
 pub(crate) mod validate;
 mod volume;

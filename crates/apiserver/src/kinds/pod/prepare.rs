@@ -5,15 +5,17 @@
 
 use serde_json::{Value, json};
 
-use super::qos;
+use super::{qos, token};
 use crate::kind::{Fields, Rest};
 use crate::kinds::common;
 use crate::kinds::json::{fill, fill_text, items, object, put, set, text};
 
 /// A new pod: Pending, with its quality of service; admission's defaults are in its spec.
 pub(crate) fn prepare_create(pod: &mut Value) {
+    let uid = text(&pod["metadata"], "uid").to_owned();
     if let Some(spec) = object(pod, "spec") {
         admit(spec);
+        token::mount(spec, &uid);
     }
     let qos = qos::class(&pod["spec"]);
     common::start(pod, json!({"phase": "Pending", "qosClass": qos}));

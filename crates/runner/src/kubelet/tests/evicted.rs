@@ -1,0 +1,23 @@
+//! Pods that use more than they may.
+
+use super::*;
+
+fn evicted(runs: Vec<Run>, since: i64) -> Facts {
+    let eviction = Eviction { message: "too much".to_owned(), at: at(since) };
+    Facts { runs, evicted: Some(eviction), ..Facts::default() }
+}
+
+#[test]
+fn evicted_pod_has_a_second_to_end_and_fails_however_it_ends() {
+    let mut pod = pod(json!({"restartPolicy": "Always", "terminationGracePeriodSeconds": 60}));
+    step(&mut pod, &facts(vec![running("main", 0, 0)]), 0);
+    let made = step(&mut pod, &evicted(vec![running("main", 0, 0)], 10), 10);
+    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(11))));
+    assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&json!("Running"), &Value::Null));
+    assert_eq!(step(&mut pod, &evicted(vec![running("main", 0, 0)], 10), 11).actions, [signal("main", 0, 9)]);
+    let made = step(&mut pod, &evicted(vec![ended("main", 0, 0, 0, 11)], 10), 11);
+    let event = (EventType::Warning, "Evicted", "too much".to_owned());
+    assert!(made.events.contains(&event), "{:?}", made.events);
+    assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&json!("Failed"), &json!("Evicted")));
+    assert_eq!(pod["status"]["message"], "too much");
+}
