@@ -279,7 +279,7 @@ fn check(document: &Value) -> Result<(), (&'static str, String)> {
             false => String::new(),
         };
         if kind == "CronJob" {
-            let hint = "is not one job, it makes one at every turn; `windlass cron create -f FILE` takes it";
+            let hint = "is not one job, it makes one at every turn; `kubectl create -f FILE` makes it";
             return Err(("kind", format!("{kind:?} {hint}{removed}")));
         }
         return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}", hint(kind))));
