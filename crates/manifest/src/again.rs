@@ -30,7 +30,7 @@ const ATTEMPTS: u32 = 8;
 /// derived is left out, so that the next one is derived as well; a chosen one becomes the beginning of the next.
 ///
 /// # Errors
-/// What [`make`] finds wrong with it.
+/// What [`make()`] finds wrong with it.
 pub fn again(job: &Value) -> Result<Base, Problems> {
     let mut job = job.clone();
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();

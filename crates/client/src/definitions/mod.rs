@@ -2,7 +2,7 @@
 //!
 //! A [`JobManagerFactory`] makes a [`DefinitionManager`], which creates, lists, tells and deletes the jobs of its
 //! signature alone. [`Definitions`] reads the templates; how they become Jobs is
-//! [`definition`](crate::manifest::formats::definition). Deleting what has ended is [`crate::retention`].
+//! [`definition`]. Deleting what has ended is [`crate::retention`].
 
 mod config_map;
 mod factory;
