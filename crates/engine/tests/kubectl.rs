@@ -215,7 +215,9 @@ fn attaches(kubectl: &Kubectl) {
     written.expect("it is read");
     assert_eq!(text(&output.stdout), "over the wire\n", "{}", text(&output.stderr));
     kubectl.ok("wait --for=jsonpath={.status.phase}=Failed pod/reader --timeout=60s");
-    run_pod(kubectl, "shell", "stdin: true, tty: true", "read line; echo \"<$line>\"; stty size");
+    // kubectl tells the window's size beside what is typed, in no order.
+    let script = "read line; echo \"<$line>\"; until stty size | grep '31 97'; do sleep 0.05; done";
+    run_pod(kubectl, "shell", "stdin: true, tty: true", script);
     let pty = nix::pty::openpty(
         Some(&nix::pty::Winsize { ws_row: 31, ws_col: 97, ws_xpixel: 0, ws_ypixel: 0 }),
         None,
