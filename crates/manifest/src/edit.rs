@@ -43,6 +43,38 @@ pub struct Mount {
     pub volume: Option<String>,
 }
 
+/// How [`Mount::parse`]'s text is written, for a message.
+pub const MOUNT_FORMS: &str = "write /DIR:PATH, claim/NAME:PATH, configmap/NAME:PATH, secret/NAME:PATH or empty:PATH, \
+                               with :ro for reading only";
+
+impl Mount {
+    /// `SOURCE:PATH[:ro]`, as Docker writes it; Kubernetes' objects as `kind/NAME`. A directory of the host may be
+    /// relative (it begins with `./` or `../` then): to what, its reader knows.
+    ///
+    /// # Errors
+    /// What is wrong with the text, as the rest of a sentence about it.
+    pub fn parse(text: &str) -> Result<Mount, &'static str> {
+        let (rest, read_only) = match text.strip_suffix(":ro") {
+            Some(rest) => (rest, true),
+            None => (text.strip_suffix(":rw").unwrap_or(text), false),
+        };
+        let (source, path) = rest.rsplit_once(':').ok_or("has no path to be seen at")?;
+        if !path.starts_with('/') {
+            return Err("is not seen at an absolute path");
+        }
+        let source = match source.split_once('/') {
+            None if source == "empty" => VolumeSource::Empty,
+            Some(("" | "." | "..", _)) => VolumeSource::Host(source.to_owned()),
+            Some((_, name)) if !windlass_model::label::is_subdomain(name) => return Err("names no object"),
+            Some(("claim" | "pvc", name)) => VolumeSource::Claim(name.to_owned()),
+            Some(("configmap" | "cm", name)) => VolumeSource::ConfigMap(name.to_owned()),
+            Some(("secret", name)) => VolumeSource::Secret(name.to_owned()),
+            _ => return Err("has no source that is known"),
+        };
+        Ok(Mount { source, path: path.to_owned(), read_only, volume: None })
+    }
+}
+
 /// What a volume is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VolumeSource {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use windlass_manifest::edit::MOUNT_FORMS;
 use windlass_manifest::{ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource};
 use windlass_model::{JobName, Problems, label, quantity};
 
@@ -120,34 +121,15 @@ pub(super) fn pairs(option: &str, words: &[String], problems: &mut Problems) -> 
     pairs
 }
 
-/// `SOURCE:PATH[:ro]`, as Docker writes it; Kubernetes' objects as `kind/NAME`.
+/// `--volume`; a relative directory is the caller's.
 fn volume(text: &str, env: &Env, problems: &mut Problems) -> Option<Mount> {
-    let mut wrong = |why: &str| {
-        problems.add(
-            "--volume",
-            format!("{text:?} {why}; write /DIR:PATH, claim/NAME:PATH, configmap/NAME:PATH, secret/NAME:PATH or empty:PATH, with :ro for reading only"),
-        );
-        None
+    let absolute = |mut mount: Mount| {
+        if let VolumeSource::Host(path) = &mut mount.source {
+            let place = env.absolute(Path::new(path).to_owned());
+            *path = place.to_str().ok_or("stands in a directory whose name is not UTF-8")?.to_owned();
+        }
+        Ok(mount)
     };
-    let (rest, read_only) = match text.strip_suffix(":ro") {
-        Some(rest) => (rest, true),
-        None => (text.strip_suffix(":rw").unwrap_or(text), false),
-    };
-    let Some((source, path)) = rest.rsplit_once(':') else { return wrong("has no path to be seen at") };
-    if !path.starts_with('/') {
-        return wrong("is not seen at an absolute path");
-    }
-    let source = match source.split_once('/') {
-        None if source == "empty" => VolumeSource::Empty,
-        Some(("", _) | ("." | "..", _)) => match env.absolute(Path::new(source).to_owned()).to_str() {
-            Some(path) => VolumeSource::Host(path.to_owned()),
-            None => return wrong("stands in a directory whose name is not UTF-8"),
-        },
-        Some((_, name)) if !label::is_subdomain(name) => return wrong("names no object"),
-        Some(("claim" | "pvc", name)) => VolumeSource::Claim(name.to_owned()),
-        Some(("configmap" | "cm", name)) => VolumeSource::ConfigMap(name.to_owned()),
-        Some(("secret", name)) => VolumeSource::Secret(name.to_owned()),
-        _ => return wrong("has no source that is known"),
-    };
-    Some(Mount { source, path: path.to_owned(), read_only, volume: None })
+    let mount = Mount::parse(text).and_then(absolute);
+    mount.map_err(|why| problems.add("--volume", format!("{text:?} {why}; {MOUNT_FORMS}"))).ok()
 }
