@@ -46,17 +46,8 @@ impl JobName {
 
     /// The valid name that is nearest to a text: `My_Run` gives `my-run`. None if no letter or digit is in it.
     pub fn near(text: &str) -> Option<Self> {
-        let mut name = String::new();
-        for c in text.chars() {
-            if c.is_ascii_alphanumeric() {
-                name.push(c.to_ascii_lowercase());
-            } else if !name.is_empty() && !name.ends_with('-') {
-                name.push('-');
-            }
-        }
-        name.truncate(MAX_LEN);
-        let name = name.trim_end_matches('-');
-        (!name.is_empty()).then(|| JobName(name.to_owned()))
+        let name = readable(text, MAX_LEN);
+        (!name.is_empty()).then_some(JobName(name))
     }
 
     /// The name as text.

@@ -261,3 +261,15 @@ pub(crate) fn merge(into: &mut Value, from: Value) {
         (into, from) => *into = from,
     }
 }
+
+/// A server where job `train` runs at version 1.
+pub(crate) fn with_running_job() -> Server {
+    let server = Server::new();
+    server.on("GET /apis/batch/v1/namespaces/lab/jobs/train", Reply::Json(200, job(1, running())));
+    server.on("GET /apis/batch/v1/namespaces/lab/jobs", list(1, &[job(1, running())]));
+    server.on(
+        "GET /api/v1/namespaces/lab/pods",
+        list(9, &[pod(8, "Failed", json!({ "terminated": { "exitCode": 3 } }))]),
+    );
+    server
+}

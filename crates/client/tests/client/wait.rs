@@ -9,6 +9,7 @@ use windlass::{Error, JobManager, Outcome};
 
 use crate::support::{
     End, Reply, Server, complete, event, failed, job, list, merge, pod, refusal, running, status,
+    with_running_job,
 };
 
 const GET_JOB: &str = "GET /apis/batch/v1/namespaces/lab/jobs/train";
@@ -16,15 +17,6 @@ const LIST_JOBS: &str = "GET /apis/batch/v1/namespaces/lab/jobs";
 const WATCH_JOBS: &str = "GET /apis/batch/v1/namespaces/lab/jobs?watch";
 const LIST_PODS: &str = "GET /api/v1/namespaces/lab/pods";
 const WATCH_PODS: &str = "GET /api/v1/namespaces/lab/pods?watch";
-
-/// A server where job `train` runs at version 1.
-fn with_running_job() -> Server {
-    let server = Server::new();
-    server.on(GET_JOB, Reply::Json(200, job(1, running())));
-    server.on(LIST_JOBS, list(1, &[job(1, running())]));
-    server.on(LIST_PODS, list(9, &[pod(8, "Failed", json!({ "terminated": { "exitCode": 3 } }))]));
-    server
-}
 
 async fn wait(manager: &JobManager) -> Outcome {
     manager.wait("train", None).await.unwrap()

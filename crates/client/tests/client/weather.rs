@@ -11,6 +11,7 @@ use windlass::{CancelEffect, DeleteOptions, Error, JobManager, Known, Source, Su
 
 use crate::support::{
     End, JOBS, Reply, Server, complete, event, failed, job, list, merge, pod, refusal, running, status,
+    with_running_job,
 };
 
 const GET_JOB: &str = "GET /apis/batch/v1/namespaces/lab/jobs/train";
@@ -28,14 +29,6 @@ fn image_job() -> Manifest {
 /// A manager of a cluster that is known to be there.
 fn known(server: &Server) -> JobManager {
     server.manager().knowing(Known { has_answered: true, ..Known::default() })
-}
-
-fn with_running_job() -> Server {
-    let server = Server::new();
-    server.on(GET_JOB, Reply::Json(200, job(1, running())));
-    server.on(LIST_JOBS, list(1, &[job(1, running())]));
-    server.on(LIST_PODS, list(9, &[pod(8, "Failed", json!({ "terminated": { "exitCode": 3 } }))]));
-    server
 }
 
 async fn cause(server: &Server) -> Cause {
