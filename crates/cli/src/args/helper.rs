@@ -3,7 +3,7 @@
 use clap::Args;
 use windlass_manifest::Edit;
 use windlass_manifest::formats::submission_helper::{
-    MOUNT_PATH, REGISTRY_SECRET, SubmissionHelper, VOLUME_CLAIM, job_name,
+    MOUNT_PATH, REGISTRY_SECRET, SubmissionHelper, VOLUME_CLAIM, job_name, quantity_of_memory,
 };
 use windlass_model::{JobRequest, Problems};
 
@@ -79,12 +79,11 @@ pub(super) fn request(mut args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<E
         identifier: helper.identifier.map(|identifier| (identifier, 0)),
     };
     if let Some(memory) = args.memory.take() {
-        let is_bare = !memory.is_empty() && memory.chars().all(|c| c.is_ascii_digit());
-        args.request.push(format!("memory={memory}{}", if is_bare { "M" } else { "" }));
+        args.request.push(format!("memory={}", quantity_of_memory(memory)));
     }
     args.cpu = args.cpu.or(helper.ncores.map(|cores| cores.to_string()));
     match helper.time.map(|minutes| minutes.checked_mul(60)) {
-        // None named: a day, as if the option were not there.
+        // 0 is a day there, as if the option were not given.
         None | Some(Some(0)) => {}
         Some(Some(seconds)) => args.deadline = Some(seconds.to_string()),
         Some(None) => problems.add("--time", "is more minutes than there are"),

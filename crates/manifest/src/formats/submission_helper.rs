@@ -89,3 +89,32 @@ pub fn job_name(identifier: &str, number: u32) -> String {
         false => format!("shj-{identifier}-{number}"),
     }
 }
+
+/// Memory as that program's users write it: a number without a unit is in MB, and loses what is behind its point.
+pub fn quantity_of_memory(text: String) -> String {
+    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    let is_number = !whole.is_empty() && [whole, rest].concat().chars().all(|c| c.is_ascii_digit());
+    if is_number { format!("{whole}M") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn number_of_memory_without_a_unit_is_in_mb() {
+        for (written, sent) in
+            [("2000", "2000M"), ("1500.7", "1500M"), ("2Gi", "2Gi"), ("1.5G", "1.5G"), ("", "")]
+        {
+            assert_eq!(quantity_of_memory(written.to_owned()), sent);
+        }
+    }
+
+    #[test]
+    fn name_fits_whatever_the_identifier_is() {
+        assert_eq!(job_name("My/Run_1", 7), "shj-my-run-1-00007");
+        assert_eq!(job_name("///", 100_000), "shj-100000");
+        let long = job_name(&"x".repeat(100), 0);
+        assert_eq!((long.len(), long.ends_with("-00000")), (name::MAX_LEN, true));
+    }
+}
