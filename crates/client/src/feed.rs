@@ -92,6 +92,11 @@ impl Feed {
         matches!(self.pods, Pods::Forbidden)
     }
 
+    /// Whether the job has ended or is gone, so that `next` tells nothing but that.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended || self.gone
+    }
+
     /// Waits for a change and tells the status after it. After a final status there is nothing more to ask.
     /// Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Result<Sight> {

@@ -152,9 +152,9 @@ impl Follower {
         }
     }
 
-    /// Ends when something is due.
+    /// Ends when something is due; of a job that has ended only the end is still to be told.
     fn due(&self) -> BoxFuture<'static, ()> {
-        match self.attention.next() {
+        match self.attention.next().filter(|_| !self.feed.has_ended()) {
             Some(at) => self.manager.world.sleep(at.saturating_duration_since(self.manager.world.instant())),
             None => future::pending().boxed(),
         }
@@ -162,6 +162,10 @@ impl Follower {
 
     /// Does what is due.
     async fn attend(&mut self) -> Option<FollowEvent> {
+        // It may have ended in this very moment: its pods are read first, else its exit code and its logs were lost.
+        if self.feed.has_ended() {
+            return None;
+        }
         match self.attention.take(self.manager.world.instant())? {
             Due::Look => {
                 let status = self.feed.look().await;

@@ -120,9 +120,9 @@ impl Model {
             let text = status(404, "NotFound", "the model has none").to_string();
             return Ok(answer(404, futures::stream::iter([Ok(Bytes::from(text))])));
         }
-        let fate = self.trouble.fate(&format!("{} {path} {}", parts.method, query.contains_key("watch")));
-        tokio::time::sleep(fate.delay).await;
-        if let Some(answer) = fate.before(&self.trouble) {
+        tokio::time::sleep(self.trouble.chance.millis(0, 40)).await;
+        let fate = self.trouble.fate(&asker(&parts.method, &path, &query, &body));
+        if let Some(answer) = fate.before() {
             return answer;
         }
         let answer = if query.contains_key("watch") {
@@ -314,6 +314,16 @@ impl Tail {
 
 fn line(what: &str, object: &Value) -> Bytes {
     Bytes::from(format!("{}\n", json!({ "type": what, "object": object })))
+}
+
+/// What tells requests apart that are sent side by side, and stays when one is sent again: each is to have its own
+/// row of bad luck, else one could get all the bad answers and its neighbours the good ones.
+fn asker(method: &http::Method, path: &str, query: &Query, body: &[u8]) -> String {
+    let about = ["fieldSelector", "labelSelector"].map(|key| query.get(key).map_or("", String::as_str));
+    let object: Value = serde_json::from_slice(body).unwrap_or_default();
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let watches = query.contains_key("watch");
+    format!("{method} {path} {} {} {name} {watches}", about[0], about[1])
 }
 
 fn kind_of(path: &str) -> &'static str {

@@ -182,12 +182,12 @@ async fn one_seed(seed: u64) -> usize {
 #[tokio::test(start_paused = true)]
 async fn no_storm_doubles_a_job_or_hides_its_end_or_a_byte() {
     let mut marked = 0;
-    for seed in 0..40 {
+    for seed in 0..100 {
         let within = Duration::from_secs(3600);
         let end = tokio::time::timeout(within, one_seed(seed)).await;
         marked += end.unwrap_or_else(|_| panic!("seed {seed} did not end"));
     }
-    assert!(marked < 8, "{marked} of 160 logs were given up");
+    assert!(marked < 20, "{marked} of 400 logs were given up");
 }
 
 #[tokio::test(start_paused = true)]

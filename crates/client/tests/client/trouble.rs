@@ -1,8 +1,7 @@
-//! Bad luck by plan: what becomes of each request is drawn before it is looked at.
+//! Bad luck by plan: what becomes of each request is drawn before it is carried out.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
@@ -21,7 +20,7 @@ type Answer = Response<UnsyncBoxBody<Bytes, std::io::Error>>;
 #[derive(Clone)]
 pub(crate) struct Trouble {
     pub(crate) chance: Chance,
-    /// How often in a row each route had bad luck: nothing fails for ever.
+    /// How often in a row each asker had bad luck: nothing fails for ever.
     rows: Arc<Mutex<BTreeMap<String, u64>>>,
     /// Counts restarts; odd while the server is away.
     pub(crate) life: Arc<watch::Sender<u64>>,
@@ -32,7 +31,6 @@ pub(crate) struct Trouble {
 /// What becomes of one request.
 #[derive(Clone, Default)]
 pub(crate) struct Fate {
-    pub(crate) delay: Duration,
     kind: Kind,
     code: u16,
     /// A revision or a page token is too old.
@@ -70,11 +68,15 @@ impl Trouble {
     }
 
     /// Draws what becomes of a request.
-    pub(crate) fn fate(&self, route: &str) -> Fate {
+    pub(crate) fn fate(&self, asker: &str) -> Fate {
         let chance = &self.chance;
-        let mut fate = Fate { delay: chance.millis(0, 40), repeats: chance.percent(20), ..Fate::default() };
+        let mut fate = Fate { repeats: chance.percent(20), ..Fate::default() };
+        if *self.life.borrow() % 2 == 1 {
+            fate.kind = Kind::Refused;
+            return fate;
+        }
         let mut rows = self.rows.lock().unwrap();
-        let row = rows.entry(route.to_owned()).or_default();
+        let row = rows.entry(asker.to_owned()).or_default();
         if !chance.percent(*self.percent.lock().unwrap()) || *row >= 2 {
             *row = 0;
             return fate;
@@ -95,10 +97,7 @@ impl Trouble {
 
 impl Fate {
     /// The answer to a request that is not carried out.
-    pub(crate) fn before(&self, trouble: &Trouble) -> Option<Result<Answer, std::io::Error>> {
-        if *trouble.life.borrow() % 2 == 1 {
-            return Some(Err(std::io::Error::other("connection refused")));
-        }
+    pub(crate) fn before(&self) -> Option<Result<Answer, std::io::Error>> {
         match (self.kind, self.code) {
             (Kind::Refused, 429) => Some(Ok(self.refusal(429, Some("2")))),
             (Kind::Refused, _) => Some(Err(std::io::Error::other("connection refused"))),

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use windlass::manifest::{Cause, Outlook, Phase, Right};
-use windlass::{FollowEvent, LogOptions};
+use windlass::{FollowEvent, LogEvent, LogOptions};
 
 use crate::support::{
     End, JOBS, PODS, Reply, Server, event, failed, job, list, merge, pod, refusal, running,
@@ -106,6 +106,44 @@ async fn what_was_mended_in_time_is_not_given_up() {
             _ => {}
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_whose_pods_are_slow_to_come_is_not_told_without_them() {
+    let server = Server::new();
+    server.on(GET_JOB, Reply::Json(200, job(1, running())));
+    server.on(&format!("GET {JOBS}"), list(1, &[job(1, running())]));
+    let (end, ends) = futures::channel::oneshot::channel();
+    server.on(&format!("GET {JOBS}?watch"), Reply::Watch(Vec::new(), End::When(ends)));
+    server.on(
+        &format!("GET {JOBS}?watch"),
+        Reply::Watch(vec![event("MODIFIED", &job(2, failed()))], End::Hang),
+    );
+    server.on(&format!("GET {PODS}"), list(1, &[unscheduled("0/1 nodes are available")]));
+    // The pods are asked for once more when the job has ended: no answer, until a look at what waited is long due.
+    server.on(&format!("GET {PODS}"), Reply::Text("", End::Hang));
+    let code = json!({ "terminated": { "exitCode": 3, "startedAt": "2026-11-20T10:00:00Z" } });
+    let ended = pod(3, "Failed", code);
+    server.on(&format!("GET {PODS}"), list(3, &[ended]));
+    server.on(&format!("GET {PODS}?watch"), Reply::Watch(Vec::new(), End::Hang));
+    server.on(
+        &format!("GET {PODS}/train-0/log"),
+        Reply::Text("2026-11-20T10:00:30Z its last words\n", End::Close),
+    );
+    let mut events = server.manager().follow("train", LogOptions::default());
+    let (mut end, mut text) = (Some(end), Vec::new());
+    loop {
+        match events.next().await.unwrap().unwrap() {
+            FollowEvent::Status(_) => drop(end.take().map(|end| end.send(()))),
+            FollowEvent::Log(LogEvent::Chunk(chunk)) => text.extend(chunk.bytes),
+            FollowEvent::Ended(outcome) => {
+                assert_eq!(outcome.exit.code(), 3, "{outcome:?}");
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(String::from_utf8(text).unwrap(), "its last words\n");
 }
 
 #[tokio::test(start_paused = true)]
