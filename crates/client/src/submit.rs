@@ -21,6 +21,17 @@ pub struct SubmitOptions {
     pub dry_run: bool,
 }
 
+/// Whether a submission's id was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// It was made just now.
+    Never,
+    /// Nobody has looked yet.
+    Perhaps,
+    /// It was looked for, and not found; somebody else may send it now.
+    NotSeen,
+}
+
 /// A submission that the cluster has accepted.
 #[derive(Clone, Debug)]
 pub struct Submitted {
@@ -65,6 +76,20 @@ impl JobManager {
     /// # Errors
     /// `NoHostClass`, `Conflict`, `Invalid`, `OverQuota`, and what every call may answer.
     pub async fn submit(&self, manifest: &Manifest, options: &SubmitOptions) -> Result<Submitted> {
+        match &options.id {
+            Some(id) => self.submit_as(manifest, id, Earlier::Perhaps, options).await,
+            None => self.submit_as(manifest, &self.new_id(), Earlier::Never, options).await,
+        }
+    }
+
+    /// As [`JobManager::submit`], with an id of which something is known; that of the options does not count.
+    pub(crate) async fn submit_as(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        earlier: Earlier,
+        options: &SubmitOptions,
+    ) -> Result<Submitted> {
         let there = match manifest.namespace() {
             Some(namespace) if namespace != self.namespace => self.in_namespace(namespace),
             _ => self.clone(),
@@ -72,16 +97,12 @@ impl JobManager {
         if manifest.is_host() {
             there.check_host_class().await?;
         }
-        let id = match &options.id {
-            Some(id) => {
-                if let Some(found) = there.find_submission(manifest, id).await? {
-                    return Ok(found);
-                }
-                id.clone()
-            }
-            None => there.new_id(),
-        };
-        there.create(manifest, &id, options).await
+        if earlier == Earlier::Perhaps
+            && let Some(found) = there.find_submission(manifest, id).await?
+        {
+            return Ok(found);
+        }
+        there.create(manifest, id, earlier, options).await
     }
 
     /// An id that nobody else has.
@@ -106,6 +127,7 @@ impl JobManager {
         &self,
         manifest: &Manifest,
         id: &SubmissionId,
+        earlier: Earlier,
         options: &SubmitOptions,
     ) -> Result<Submitted> {
         let by = Signature { who: options.submitter.as_deref(), when: Some(self.world.now()) };
@@ -143,7 +165,7 @@ impl JobManager {
             if is_ours || matches!(manifest.naming(), Naming::Exact(_)) {
                 let found = self.recognise(manifest, id, job, name)?;
                 // Nobody else has an id that was made here: it was this call's own request, whose answer was lost.
-                return Ok(Submitted { created: options.id.is_none(), ..found });
+                return Ok(Submitted { created: earlier == Earlier::Never, ..found });
             }
         }
         let name = manifest.name_for(id, 0).to_string();

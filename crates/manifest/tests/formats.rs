@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use windlass_manifest::formats::definition::{self, Source, Template};
+use windlass_manifest::formats::submission_helper::{self, SubmissionHelper};
 use windlass_manifest::formats::{self, Format, Inputs, Payload, Reading, magnus, prefect};
 use windlass_manifest::marks::Signature;
 use windlass_manifest::read::Places;
@@ -30,6 +31,43 @@ struct Options {
     prefect: Option<Prefect>,
     /// The reader of job definitions.
     definition: Option<Chosen>,
+    /// The readers of submission-helper's tasks.
+    helper: Option<Helper>,
+}
+
+/// A batch of submission-helper's, with that program's defaults.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Helper {
+    image: String,
+    identifier: String,
+    /// The file holds a payload a line.
+    #[serde(default)]
+    lines: bool,
+}
+
+impl Helper {
+    fn read(&self, file: &str, text: &str) -> Result<Reading, Vec<ReadError>> {
+        let helper = SubmissionHelper {
+            image: self.image.clone(),
+            registry_secret: submission_helper::REGISTRY_SECRET.to_owned(),
+            volume_claim: submission_helper::VOLUME_CLAIM.to_owned(),
+            mount_path: submission_helper::MOUNT_PATH.to_owned(),
+            ..SubmissionHelper::default()
+        };
+        let list = match self.lines {
+            true => submission_helper::of_lines(&self.identifier, &[(file.to_owned(), text.to_owned())])?,
+            false => submission_helper::of_file(file, text, &helper.mount_path)?,
+        };
+        let jobs = 0..list.tasks.len();
+        Ok(Reading {
+            format: Format::SubmissionHelper,
+            jobs: jobs.map(|number| helper.written(&self.identifier, &list, number, &[])).collect(),
+            kubeconfig: None,
+            notes: list.notes,
+            doubts: Vec::new(),
+        })
+    }
 }
 
 /// A definition with its arguments; templates in files stand in the case's folder.
@@ -99,6 +137,9 @@ const OURS: [&str; 4] = ["options.yaml", "job.yaml", "problems.txt", "notes.txt"
 fn read(file: &str, text: &str, options: &Options, case: &Path) -> Result<Reading, Vec<ReadError>> {
     if let Some(chosen) = &options.definition {
         return chosen.read(file, text, case);
+    }
+    if let Some(helper) = &options.helper {
+        return helper.read(file, text);
     }
     let payload = options.payload();
     let inputs =

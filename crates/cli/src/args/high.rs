@@ -8,6 +8,7 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
+use super::batch::{self, BatchOptions};
 use super::definition::FromDefinition;
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
 use super::source::{self, Mistake};
@@ -43,6 +44,8 @@ pub(crate) enum Act {
     Run(RunOptions),
     /// `submit`
     Submit(SubmitOptions),
+    /// `submit` of submission-helper's tasks
+    Batch(Box<BatchOptions>),
     /// `list`
     List(ListOptions),
     /// `show`
@@ -256,6 +259,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let common = Common { flags, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
+        Verb::Submit(args) if args.batch.is_asked() => Act::Batch(Box::new(batch::raise(args, env)?)),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
         Verb::List(args) => Act::List(list(args)?),
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
@@ -424,7 +428,7 @@ fn some(verb: &str, which: &Which) -> Result<(), Usage> {
 }
 
 /// All that is wrong with the options of `verb`.
-fn wrong(verb: &str, problems: &Problems) -> Usage {
+pub(super) fn wrong(verb: &str, problems: &Problems) -> Usage {
     let text = problems.to_string().replace('\n', "\n  ");
     Usage::mistake(verb, &text, &format!("`windlass {verb} --help` shows the options"))
 }

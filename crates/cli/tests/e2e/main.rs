@@ -5,12 +5,14 @@
 
 mod home;
 
+mod bulk;
 mod definitions;
 mod engine;
 mod ephemeral;
 mod formats;
 mod full_disk;
 mod helper;
+mod helper_batch;
 mod idle;
 mod interrupts;
 mod jobs;
