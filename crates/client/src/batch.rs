@@ -91,6 +91,8 @@ pub struct BatchRun {
     window: Window,
     told: VecDeque<BatchEvent>,
     left_out: BTreeSet<usize>,
+    /// Failed tasks whose end is being looked at.
+    ending: BTreeSet<usize>,
     sent: usize,
     /// Nothing will be sent any more.
     is_all_sent: bool,
@@ -139,6 +141,7 @@ impl JobManager {
             window: Window::new(limits::SENDING, self.memo.busy()),
             told: VecDeque::new(),
             left_out: BTreeSet::new(),
+            ending: BTreeSet::new(),
             sent: 0,
             is_all_sent: false,
             has_begun: false,
@@ -247,7 +250,8 @@ impl BatchRun {
             let sends = most.sends.map(|sends| sends.saturating_sub(self.sent));
             let plan = self.batch.plan(&self.jobs.states, BatchLimits { sends, ..most });
             for left in plan.left_out {
-                if self.left_out.insert(left.task) {
+                // First it is told why.
+                if !self.ending.contains(&left.because) && self.left_out.insert(left.task) {
                     self.told.push_back(BatchEvent::LeftOut(left));
                 }
             }
@@ -298,6 +302,8 @@ impl BatchRun {
             Report::Sent(_, Err(error)) if error.is_of_the_cluster() => return Err(error),
             Report::Sent(task, answer) => self.answered(task, answer),
             Report::End(task, (_, Ok(outcome))) => {
+                self.ending.remove(&task);
+                self.jobs.plan_again();
                 self.told.push_back(BatchEvent::Ended(task, Box::new(outcome)));
             }
             Report::End(_, (_, Err(error))) => return Err(error),
@@ -369,7 +375,10 @@ impl BatchRun {
         let Some((state, name, job)) = self.jobs.look(task, job) else { return };
         match state {
             TaskState::Succeeded => self.told.extend(jobs::success(task, &job)),
-            _ => self.errands.push_back(Errand::End(task, name, job)),
+            _ => {
+                self.ending.insert(task);
+                self.errands.push_back(Errand::End(task, name, job));
+            }
         }
     }
 }

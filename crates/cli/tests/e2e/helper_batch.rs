@@ -51,9 +51,10 @@ fn each_line_is_a_job_ntest_stops_and_the_same_again_goes_on() {
         (Some(0), "shj-my-run-00003\nshj-my-run-00004\n"),
         "{checked:?}"
     );
-    // The last payload fails four times: that is three more tries, as there; its code is the command's.
+    // The last payload fails four times: that is three more tries, as there. Kubernetes deletes the pod then, and its
+    // code with it.
     let rest = submit(&home, &[&files[..], &["--wait"]].concat());
-    has(&rest, 3, &["2 of 4 tasks have a job already: 2 succeeded", "task My/Run_4: shj-my-run-00004: "]);
+    has(&rest, 125, &["2 of 4 tasks have a job already: 2 succeeded", "task My/Run_4: shj-my-run-00004: "]);
     assert_eq!(rest.stdout, "shj-my-run-00003\nshj-my-run-00004\n");
     let mut lines = data(&home, "out");
     lines.sort();
@@ -149,15 +150,15 @@ fn what_needs_a_failed_task_is_left_out_and_named_and_deleting_the_job_has_it_ru
     let ended = submit(&home, &line);
     let parts = [
         "task fit a: shj-fit-a-",
-        "ended with code 9",
-        "tasks.yaml:13: task fit/b: is left out: task fit a has failed",
+        "failed because of BackoffLimitExceeded",
+        "tasks.yaml:12: task fit/b: is left out: task fit a has failed",
         "tasks.yaml:2: task report: is left out: task fit a has failed",
         "3 tasks: 1 submitted, 1 failed, 2 left out",
     ];
     has(&ended, 125, &parts);
     has(
         &submit(&home, &[&line[..], &["--wait"]].concat()),
-        9,
+        125,
         &["1 of 3 tasks have a job already: 1 failed"],
     );
     home.ok(&["delete", ended.stdout.trim()]);

@@ -39,6 +39,11 @@ impl Jobs {
         std::mem::take(&mut self.has_changed)
     }
 
+    /// Something else has changed by which more can be told.
+    pub(super) fn plan_again(&mut self) {
+        self.has_changed = true;
+    }
+
     pub(super) fn set(&mut self, task: usize, state: TaskState) {
         self.has_changed |= self.states[task] != state;
         self.states[task] = state;
