@@ -41,7 +41,7 @@ fn each_line_is_a_job_ntest_stops_and_the_same_again_goes_on() {
     let home = home();
     home.write("one.txt", "# the first file\necho a >> /ntuples/out\n\necho b >> /ntuples/out\n");
     home.write("two.txt", "echo c >> /ntuples/out\nexit 3\n");
-    let files = ["--identifier", "My/Run", "--file-lines", "one.txt", "two.txt"];
+    let files = ["--identifier", "My/Run", "--retries", "0", "--file-lines", "one.txt", "two.txt"];
     let first = submit(&home, &[&files[..], &["--ntest", "2", "--wait"]].concat());
     has(&first, 0, &["4 tasks: 2 submitted, 2 not submitted yet", "--identifier My/Run"]);
     assert_eq!(first.stdout, "shj-my-run-00001\nshj-my-run-00002\n");
@@ -51,8 +51,7 @@ fn each_line_is_a_job_ntest_stops_and_the_same_again_goes_on() {
         (Some(0), "shj-my-run-00003\nshj-my-run-00004\n"),
         "{checked:?}"
     );
-    // The last payload fails four times: that is three more tries, as there. Kubernetes deletes the pod then, and its
-    // code with it.
+    // Of what failed too often in its pod Kubernetes deletes the pod, and the code with it.
     let rest = submit(&home, &[&files[..], &["--wait"]].concat());
     has(&rest, 125, &["2 of 4 tasks have a job already: 2 succeeded", "task My/Run_4: shj-my-run-00004: "]);
     assert_eq!(rest.stdout, "shj-my-run-00003\nshj-my-run-00004\n");
@@ -146,7 +145,7 @@ fn what_needs_a_failed_task_is_left_out_and_named_and_deleting_the_job_has_it_ru
     let home = home();
     let text = CHAIN.replace("cat /ntuples/raw", "cat /ntuples/raw || exit 9; cat /ntuples/raw");
     home.write("tasks.yaml", &text.replace("  inputs: /ntuples/raw\n", ""));
-    let line = ["--identifier", "x", "--task-file", "tasks.yaml"];
+    let line = ["--identifier", "x", "--task-file", "tasks.yaml", "--retries", "0"];
     let ended = submit(&home, &line);
     let parts = [
         "task fit a: shj-fit-a-",
