@@ -208,7 +208,7 @@ pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
 }
 
 /// Of several tasks one is looked at, and those that failed can run again.
-fn after_tasks(job: &Job, task: u64) -> String {
+fn after_tasks(job: &Job, task: u32) -> String {
     let name = facts::name(job);
     let logs = format!("windlass logs {name} --task {task}{}", until(job));
     match tasks::Numbering::of(job).keeps_numbers() {

@@ -63,7 +63,7 @@ pub struct FailureGroup {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<String>,
     /// The number of the first.
-    pub first: u64,
+    pub first: u32,
     /// The last lines of the first, as far as they were read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
@@ -74,15 +74,13 @@ pub struct FailureGroup {
 pub(crate) struct Failures {
     /// By cause, the most frequent first.
     pub(crate) groups: Vec<FailureGroup>,
-    /// Causes that are not told one by one.
-    more: usize,
     /// The same as a sentence's middle.
     pub(crate) text: String,
 }
 
 /// One task that failed.
 struct Failed<'a> {
-    number: u64,
+    number: u32,
     values: &'a [String],
     what: &'a str,
     lines: Vec<String>,
@@ -115,14 +113,13 @@ impl Failures {
         let [words, numbers, lines] = levels;
         let groups = [words, numbers].into_iter().find(|groups| groups.len() <= GROUPS).unwrap_or(lines);
         let text = sentence(&failed, &groups, total);
-        let more = groups.len().saturating_sub(GROUPS);
-        let groups = groups.iter().take(GROUPS).map(|group| told(group)).collect();
-        Some(Failures { groups, more, text })
-    }
-
-    /// Causes that are left out.
-    pub(crate) fn more(&self) -> usize {
-        self.more
+        let mut told: Vec<_> = groups.iter().take(GROUPS).map(|group| told(group)).collect();
+        let mut rest: Vec<&Failed<'_>> = groups.iter().skip(GROUPS).flatten().copied().collect();
+        if !rest.is_empty() {
+            rest.sort_by_key(|one| one.number);
+            told.push(FailureGroup { what: "failed of other causes".to_owned(), ..self::told(&rest) });
+        }
+        Some(Failures { groups: told, text })
     }
 }
 
@@ -211,7 +208,7 @@ fn map_numbers<'a>(line: &'a str, replace: impl Fn(&'a str) -> &'a str) -> Strin
 }
 
 fn numbers(group: &[&Failed<'_>], most: usize) -> String {
-    let numbers: Vec<u64> = group.iter().map(|one| one.number).collect();
+    let numbers: Vec<u32> = group.iter().map(|one| one.number).collect();
     ranges(&numbers, most)
 }
 

@@ -33,7 +33,7 @@ const MESSAGE: usize = 400;
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// What its submitter calls it.
-    pub number: u64,
+    pub number: u32,
     /// What Kubernetes calls it: its completion index.
     pub index: u32,
     /// Its values, in the order of the array's names; empty where there are none, or where they are gone.
@@ -239,7 +239,7 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn task(&self, index: u32, number: u64, values: Vec<String>) -> Task {
+    fn task(&self, index: u32, number: u32, values: Vec<String>) -> Task {
         let attempt = self.table.last.get(&index);
         let state = self.state(index, attempt);
         Task {

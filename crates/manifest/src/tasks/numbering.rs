@@ -17,13 +17,18 @@ impl Numbering {
         false
     }
 
+    /// What the values of the tasks are called.
+    pub fn names(&self) -> &[String] {
+        &[]
+    }
+
     /// The number of an index.
-    pub fn number(&self, index: u32) -> u64 {
-        u64::from(index)
+    pub fn number(&self, index: u32) -> u32 {
+        index
     }
 
     /// The index of a number, if it is one.
-    pub fn index(&self, number: u64) -> Option<u32> {
-        u32::try_from(number).ok()
+    pub fn index(&self, number: u32) -> Option<u32> {
+        Some(number)
     }
 }

@@ -39,8 +39,8 @@ impl Indexes {
 
 /// Numbers in ascending order as ranges: `5, 7-9`. Three in a row are a range, two are not; what would be longer than
 /// `most` ranges ends with how many numbers are left out.
-pub fn ranges(numbers: &[u64], most: usize) -> String {
-    let mut runs: Vec<(u64, u64)> = Vec::new();
+pub fn ranges(numbers: &[u32], most: usize) -> String {
+    let mut runs: Vec<(u32, u32)> = Vec::new();
     for number in numbers {
         match runs.last_mut() {
             Some((_, last)) if last.checked_add(1) == Some(*number) => *last = *number,
@@ -80,6 +80,6 @@ mod tests {
         assert_eq!(ranges(&[5, 7, 8, 10, 11, 12], 9), "5, 7, 8, 10-12");
         assert_eq!(ranges(&[1, 3, 5, 7], 2), "1, 3, and 2 more");
         assert_eq!(ranges(&[], 2), "");
-        assert_eq!(ranges(&[u64::MAX], 2), u64::MAX.to_string());
+        assert_eq!(ranges(&[u32::MAX], 2), u32::MAX.to_string());
     }
 }
