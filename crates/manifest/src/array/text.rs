@@ -55,8 +55,12 @@ impl Array {
         Some(Array { names, tasks })
     }
 
-    /// Everything that no Job could hold.
-    pub(crate) fn check(&self, problems: &mut Problems) {
+    /// Looks for what no Job could hold.
+    ///
+    /// # Errors
+    /// Too many tasks, too many bytes, values that no program can be given.
+    pub fn check(&self) -> Result<(), Problems> {
+        let mut problems = Problems::new();
         let count = self.tasks.len();
         if count > MOST_TASKS {
             let message = format!("there are {count} of them, and one job takes at most {MOST_TASKS}");
@@ -86,5 +90,6 @@ impl Array {
         for task in self.tasks.iter().filter(has_nul).take(10) {
             problems.add(place(task), "has a NUL byte in a value, which no argument and no variable can");
         }
+        problems.or(())
     }
 }
