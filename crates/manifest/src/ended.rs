@@ -186,10 +186,12 @@ pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
         Cause::Signalled { out_of_memory: true, .. } => {
             Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned())
         }
-        Cause::Exited { .. } | Cause::Signalled { .. } => Some(match scene.failures.map(|all| &all.groups[..]) {
-            Some([group, ..]) => after_tasks(job, group.first),
-            _ => logs(),
-        }),
+        Cause::Exited { .. } | Cause::Signalled { .. } => {
+            Some(match scene.failures.map(|all| &all.groups[..]) {
+                Some([group, ..]) => after_tasks(job, group.first),
+                _ => logs(),
+            })
+        }
         Cause::DeadlineExceeded => {
             Some(format!("give it more time (--deadline), or see how far it came: {}", logs()))
         }

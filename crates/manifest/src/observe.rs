@@ -122,7 +122,16 @@ pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
         None => (Phase::Failed, Cause::Deleted),
     };
     let counts = &status.counts;
-    let scene = Scene { job, evidence: &evidence, pods, phase, counts, cause: Some(&cause), payload: None, failures: None };
+    let scene = Scene {
+        job,
+        evidence: &evidence,
+        pods,
+        phase,
+        counts,
+        cause: Some(&cause),
+        payload: None,
+        failures: None,
+    };
     status.verdict = verdict::of(&scene);
     status.phase = phase;
     status.exit_code = Some(cause.exit().code());

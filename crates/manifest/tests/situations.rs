@@ -78,8 +78,7 @@ fn status(case: &Path, about: &About) -> JobStatus {
         return observe_gone(&job, pods);
     }
     let tasks = about.tasks.as_ref();
-    let tasks =
-        tasks.map(|tasks| TaskEvidence { lines: tasks.lines.clone(), values: tasks.values.clone() });
+    let tasks = tasks.map(|tasks| TaskEvidence { lines: tasks.lines.clone(), values: tasks.values.clone() });
     let events = if may_not("events") { Seen::Forbidden } else { Seen::All(&events) };
     observe_all(
         &job,

@@ -86,10 +86,9 @@ impl LogFiles {
             LogEvent::Gap { pod, container, reason } => {
                 self.gaps += 1;
                 match self.gaps {
-                    ..=GAPS => self.notes.say(&format!(
-                        "some output of {pod}/{container} is missing: {}",
-                        plain(reason)
-                    )),
+                    ..=GAPS => self
+                        .notes
+                        .say(&format!("some output of {pod}/{container} is missing: {}", plain(reason))),
                     n if n == GAPS + 1 => self.notes.say("more output is missing"),
                     _ => {}
                 }

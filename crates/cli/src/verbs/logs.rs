@@ -26,7 +26,9 @@ pub(crate) async fn run(options: &LogsOptions, call: Call<'_>) -> Outcome {
 
 async fn one(name: &str, options: &LogsOptions, session: &Session) -> Outcome<()> {
     let view = session.manager.get(name).await?;
-    let several = options.which.index.is_none() && options.which.task.is_none() && (view.pods.len() > 1 || wants_several(&view.job));
+    let several = options.which.index.is_none()
+        && options.which.task.is_none()
+        && (view.pods.len() > 1 || wants_several(&view.job));
     let pump = match options.prefix {
         true => Pump::new(session.notes, true)?.with_containers(),
         false => Pump::new(session.notes, several)?,

@@ -140,7 +140,10 @@ mod tests {
     #[test]
     fn lines_of_several_pods_begin_with_index_or_pod() {
         assert_eq!(named(&chunk(Some(3), b"a\nb\n"), &Numbering::default(), false), b"[3] a\n[3] b\n");
-        assert_eq!(named(&chunk(None, b"a\n\xff"), &Numbering::default(), true), b"[9wq2m/main] a\n[9wq2m/main] \xff\n");
+        assert_eq!(
+            named(&chunk(None, b"a\n\xff"), &Numbering::default(), true),
+            b"[9wq2m/main] a\n[9wq2m/main] \xff\n"
+        );
         assert_eq!(named(&chunk(None, b""), &Numbering::default(), false), b"");
     }
 }

@@ -116,8 +116,12 @@ impl<'a> Data<'a> {
 /// A task with its values by their names, and its time.
 fn row(tasks: &Tasks, task: &Task, now: Timestamp) -> Outcome<Value> {
     let mut row = serde_json::to_value(task).map_err(|error| Failure::new("results", error))?;
-    let values: Map<String, Value> =
-        tasks.names.iter().zip(&task.values).map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    let values: Map<String, Value> = tasks
+        .names
+        .iter()
+        .zip(&task.values)
+        .map(|(name, value)| (name.clone(), value.as_str().into()))
+        .collect();
     if let Value::Object(row) = &mut row {
         row.remove("values");
         if !values.is_empty() {
@@ -150,8 +154,10 @@ mod tests {
             ended: Some("2026-01-01T00:00:05Z".parse().unwrap()),
         };
         let names = vec!["item".to_owned(), "seed".to_owned()];
-        let waits = Task { number: 18, state: TaskState::Waiting, ended: None, started: None, ..task.clone() };
-        let tasks = vec![task, Task { values: vec![], exit_code: None, pod: None, attempts: Some(0), ..waits }];
+        let waits =
+            Task { number: 18, state: TaskState::Waiting, ended: None, started: None, ..task.clone() };
+        let tasks =
+            vec![task, Task { values: vec![], exit_code: None, pod: None, attempts: Some(0), ..waits }];
         Tasks { job: "fit".into(), names, tasks, lacks_values: true, missing: vec![] }
     }
 
@@ -177,6 +183,9 @@ mod tests {
     fn json_names_the_values() {
         let json = serde_json::to_value(Data::of(&tasks(), Timestamp::UNIX_EPOCH).unwrap()).unwrap();
         assert_eq!(json["tasks"][0]["values"]["seed"], "2");
-        assert_eq!((json["tasks"][0]["seconds"].as_i64(), &json["tasks"][1]["exitCode"]), (Some(5), &Value::Null));
+        assert_eq!(
+            (json["tasks"][0]["seconds"].as_i64(), &json["tasks"][1]["exitCode"]),
+            (Some(5), &Value::Null)
+        );
     }
 }

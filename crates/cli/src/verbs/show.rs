@@ -9,8 +9,8 @@ use windlass::JobView;
 use windlass::manifest::{Cause, Right, Usage, marks};
 
 use super::list::{completions, duration, phase};
-use super::{failures, which};
 use super::why::times;
+use super::{failures, which};
 use crate::args::low::{ObjectFormat, Show};
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -115,7 +115,8 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
         add("Directory", container.working_dir.clone());
     }
     let spec = view.job.spec.as_ref();
-    add("Retries", spec.and_then(|spec| spec.backoff_limit).map(|limit| limit.to_string()));
+    let limit = spec.and_then(|spec| spec.backoff_limit_per_index.or(spec.backoff_limit));
+    add("Retries", limit.map(|limit| limit.to_string()));
     add("Deadline", spec.and_then(|spec| spec.active_deadline_seconds).map(age::human));
     lines
 }

@@ -89,8 +89,10 @@ impl Tally {
         if end.exit.code() != 0 {
             let verdict = &status.verdict;
             // Of tasks that ended by themselves the groups tell all.
-            let by_themselves =
-                matches!(end.cause, Cause::Exited { .. } | Cause::Signalled { .. } | Cause::NotStarted { .. });
+            let by_themselves = matches!(
+                end.cause,
+                Cause::Exited { .. } | Cause::Signalled { .. } | Cause::NotStarted { .. }
+            );
             if verdict.failures.is_empty() || !by_themselves {
                 text.push_str(&format!("\n  {}", plain(&verdict.text)));
             }

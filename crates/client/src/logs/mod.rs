@@ -49,7 +49,8 @@ impl LogOptions {
             let count = tasks::task_count(job)
                 .ok_or_else(|| wrong("the job is not Indexed: its tasks have no numbers".to_owned()))?;
             let index = Numbering::of(job).index(number).filter(|index| *index < count);
-            let index = index.ok_or_else(|| wrong(format!("the job has no task {number}; it has {count} tasks")))?;
+            let index =
+                index.ok_or_else(|| wrong(format!("the job has no task {number}; it has {count} tasks")))?;
             self.index = Some(index);
         }
         Ok(self)

@@ -9,12 +9,14 @@ use futures::stream::{self, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
-use windlass_manifest::Right;
+use serde_json::Value;
 use windlass_manifest::tasks::{FailedPod, Numbering, Task, TaskEvidence, TaskTable, task_count};
+use windlass_manifest::{Array, Right, TaskMap};
 use windlass_model::Problem;
 
 use crate::pages::Step;
 use crate::slim::SlimPod;
+use crate::transport::{Call, Fault, segment};
 use crate::view::{owner, pod_selector};
 use crate::{JobManager, Result, limits};
 
@@ -102,7 +104,7 @@ impl JobManager {
         Ok(Tasks { job: name, names, tasks, lacks_values, missing })
     }
 
-    async fn fold_pods(&self, job: &Job, table: &mut TaskTable<'_>) -> Result<(), crate::transport::Fault> {
+    async fn fold_pods(&self, job: &Job, table: &mut TaskTable<'_>) -> Result<(), Fault> {
         let Some(selector) = pod_selector(job) else { return Ok(()) };
         let uid = job.metadata.uid.as_deref();
         let take = |step: Step<SlimPod>| match step {
@@ -116,8 +118,32 @@ impl JobManager {
     }
 
     /// The values of a job's tasks by their indexes; `None` if there should be some and they cannot be had.
-    async fn task_values(&self, _numbering: &Numbering) -> Option<BTreeMap<u32, Vec<String>>> {
-        Some(BTreeMap::new())
+    async fn task_values(&self, numbering: &Numbering) -> Option<BTreeMap<u32, Vec<String>>> {
+        let Some(name) = numbering.config_map() else { return Some(BTreeMap::new()) };
+        let array = Array::of_items(&self.task_items(name).await?)?;
+        let tasks = array.tasks.into_iter().zip(0..);
+        Some(tasks.map(|(task, index)| (index, task.values)).collect())
+    }
+
+    /// The text of a ConfigMap with tasks' values; `None` if it is gone, or may not be read.
+    async fn task_items(&self, config_map: &str) -> Option<String> {
+        let call = Call::get(format!("{}/{}", self.core_path("configmaps"), segment(config_map)));
+        match self.ask::<Value>(call).await {
+            Ok(mut answer) => match answer.value["data"][TaskMap::ITEMS].take() {
+                Value::String(text) => Some(text),
+                _ => None,
+            },
+            Err(fault) => {
+                tracing::debug!(code = fault.code, message = fault.message, config_map, "no values of tasks");
+                None
+            }
+        }
+    }
+
+    /// What a job's tasks have for values, as its ConfigMap holds them (`Array::of_items` reads it); `None` if it has
+    /// no such ConfigMap, or it is gone or may not be read.
+    pub async fn items_of(&self, job: &Job) -> Option<String> {
+        self.task_items(Numbering::of(job).config_map()?).await
     }
 
     /// What says why a job's tasks failed beside their pods; `None` if none did. What takes too long is left out.
@@ -144,14 +170,15 @@ impl JobManager {
             evidence.values = failed.iter().filter_map(of).collect();
         }
         let wanted = failed.iter().filter(|one| !one.has_left_words);
-        let reads = wanted.map(|one| async move {
-            (one.pod.clone(), self.last_lines(&one.pod, &one.container).await)
-        });
+        let reads = wanted
+            .map(|one| async move { (one.pod.clone(), self.last_lines(&one.pod, &one.container).await) });
         let mut reads = stream::iter(reads.collect::<Vec<_>>()).buffer_unordered(limits::ENDS);
         while let Some((pod, lines)) = reads.next().await {
             match lines {
                 Ok(lines) => _ = evidence.lines.insert(pod, lines),
-                Err(fault) => tracing::debug!(code = fault.code, message = fault.message, pod, "no last lines"),
+                Err(fault) => {
+                    tracing::debug!(code = fault.code, message = fault.message, pod, "no last lines")
+                }
             }
         }
     }

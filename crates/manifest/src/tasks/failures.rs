@@ -221,7 +221,9 @@ fn told(group: &[&Failed<'_>]) -> FailureGroup {
         tasks: numbers(group, RANGES),
         items: items.map(|one| one.values.join(" ")).collect(),
         first: first.map_or(0, |one| one.number),
-        last_lines: first.map(|one| one.lines[one.lines.len().saturating_sub(LINES)..].to_vec()).unwrap_or_default(),
+        last_lines: first
+            .map(|one| one.lines[one.lines.len().saturating_sub(LINES)..].to_vec())
+            .unwrap_or_default(),
     }
 }
 

@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{ContainerState, Pod};
 use serde::Serialize;
 
 pub(crate) use failures::Failures;
-pub use failures::{FailureGroup, FailedPod, TaskEvidence};
+pub use failures::{FailedPod, FailureGroup, TaskEvidence};
 pub use numbering::Numbering;
 pub(crate) use ranges::Indexes;
 pub use ranges::ranges;
@@ -189,11 +189,7 @@ impl<'a> TaskTable<'a> {
     }
 
     /// Every task in the order of the indexes. `values` are those of an index.
-    pub fn tasks(
-        &self,
-        numbering: &Numbering,
-        mut values: impl FnMut(u32) -> Vec<String>,
-    ) -> Vec<Task> {
+    pub fn tasks(&self, numbering: &Numbering, mut values: impl FnMut(u32) -> Vec<String>) -> Vec<Task> {
         let view = self.view();
         let count = task_count(self.job).unwrap_or(0);
         (0..count).map(|index| view.task(index, numbering.number(index), values(index))).collect()
@@ -202,9 +198,10 @@ impl<'a> TaskTable<'a> {
     /// The pods of the tasks that failed for good, the first of them: those whose last words say why.
     pub fn failed_pods(&self, most: usize) -> Vec<FailedPod> {
         let view = self.view();
-        let failed = self.last.iter().filter(|(index, attempt)| {
-            view.state(**index, Some(attempt)) == TaskState::Failed
-        });
+        let failed = self
+            .last
+            .iter()
+            .filter(|(index, attempt)| view.state(**index, Some(attempt)) == TaskState::Failed);
         let pods = failed.filter_map(|(index, attempt)| {
             let (container, left) = attempt.failed.as_ref()?;
             let (pod, container) = (attempt.pod.clone(), container.clone());
@@ -284,7 +281,8 @@ impl View<'_> {
             let never = matches!(state, TaskState::Waiting | TaskState::Unfinished) && self.is_whole;
             return never.then_some(0);
         };
-        let of_pod = attempt.restarts + u32::from(attempt.started.is_some() || attempt.stage != Stage::Waiting);
+        let of_pod =
+            attempt.restarts + u32::from(attempt.started.is_some() || attempt.stage != Stage::Waiting);
         match attempt.before {
             Some(before) => Some(before.saturating_add(of_pod)),
             None if self.is_whole => Some(attempt.older.saturating_add(of_pod)),
@@ -320,7 +318,11 @@ impl Attempt {
             failed: cause.as_ref().and_then(|cause| failures::last_words(pod, cause)),
             cause,
             started: states.clone().find_map(begin).filter(time),
-            ended: end.filter(|_| is_over).and_then(|end| end.finished_at.as_ref()).map(|end| end.0).filter(time),
+            ended: end
+                .filter(|_| is_over)
+                .and_then(|end| end.finished_at.as_ref())
+                .map(|end| end.0)
+                .filter(time),
             before: failures_before(pod),
             restarts: payload.map_or(0, |one| u32::try_from(one.restart_count).unwrap_or(0)),
             older: 0,

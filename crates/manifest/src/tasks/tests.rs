@@ -23,7 +23,8 @@ fn pod(name: &str, index: u32, before: Option<u32>, phase: &str, state: &Value) 
         "status": { "phase": phase, "containerStatuses": [{ "name": "main", "image": "", "imageID": "", "ready": false,
             "restartCount": 0, "state": state }] } });
     if let Some(before) = before {
-        pod["metadata"]["annotations"]["batch.kubernetes.io/job-index-failure-count"] = before.to_string().into();
+        pod["metadata"]["annotations"]["batch.kubernetes.io/job-index-failure-count"] =
+            before.to_string().into();
     }
     serde_json::from_value(pod).unwrap()
 }
@@ -45,7 +46,8 @@ fn states(tasks: &[Task]) -> Vec<TaskState> {
 #[test]
 fn a_running_job_has_tasks_in_every_state() {
     use TaskState::{Failed, Running, Succeeded, Waiting};
-    let job = job(&json!({ "completedIndexes": "0", "failedIndexes": "1", "succeeded": 1, "failed": 3 }), true);
+    let job =
+        job(&json!({ "completedIndexes": "0", "failedIndexes": "1", "succeeded": 1, "failed": 3 }), true);
     let pods = [
         pod("a", 0, Some(0), "Succeeded", &ended(0)),
         pod("b", 1, Some(0), "Failed", &ended(3)),
@@ -66,7 +68,8 @@ fn a_running_job_has_tasks_in_every_state() {
 
 #[test]
 fn what_pods_that_are_gone_would_tell_is_unknown() {
-    let job = job(&json!({ "completedIndexes": "0-2", "failedIndexes": "3", "succeeded": 3, "failed": 2 }), true);
+    let job =
+        job(&json!({ "completedIndexes": "0-2", "failedIndexes": "3", "succeeded": 3, "failed": 2 }), true);
     let told = tasks(&job, &[]);
     assert_eq!(told[0].exit_code, Some(0));
     assert_eq!((told[3].state, told[3].exit_code, told[3].attempts), (TaskState::Failed, None, None));
@@ -77,7 +80,8 @@ fn what_pods_that_are_gone_would_tell_is_unknown() {
 fn attempts_of_a_job_that_does_not_count_by_index_are_its_pods_if_all_are_there() {
     let pods = [pod("a", 1, None, "Failed", &ended(1)), pod("b", 1, None, "Failed", &ended(2))];
     for (failed, attempts) in [(2, Some(2)), (3, None)] {
-        let job = job(&json!({ "failed": failed, "conditions": [{ "type": "Failed", "status": "True" }] }), false);
+        let job =
+            job(&json!({ "failed": failed, "conditions": [{ "type": "Failed", "status": "True" }] }), false);
         let told = tasks(&job, &pods);
         assert_eq!((told[1].state, told[1].attempts), (TaskState::Failed, attempts), "{failed}");
         assert_eq!(told[0].state, TaskState::Unfinished);
