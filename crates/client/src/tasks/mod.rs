@@ -177,7 +177,7 @@ impl JobManager {
             match lines {
                 Ok(lines) => _ = evidence.lines.insert(pod, lines),
                 Err(fault) => {
-                    tracing::debug!(code = fault.code, message = fault.message, pod, "no last lines")
+                    tracing::debug!(code = fault.code, message = fault.message, pod, "no last lines");
                 }
             }
         }
