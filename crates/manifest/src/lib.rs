@@ -6,6 +6,7 @@
 
 mod again;
 mod apply;
+pub mod array;
 mod cancel;
 mod cause;
 pub mod edit;
@@ -25,12 +26,14 @@ pub mod read;
 pub mod retention;
 mod sidecar;
 pub mod status;
+pub mod tasks;
 mod tree;
 mod usage;
 mod verdict;
 mod words;
 
 pub use again::again;
+pub use array::{Array, Numbers, Task, TaskMap};
 pub use cancel::{CancelPlan, cancel};
 pub use edit::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource};
 pub use formats::{Format, Inputs, Payload, Reading, Written};
