@@ -82,7 +82,7 @@ pub enum BatchEvent {
 pub struct BatchRun {
     manager: JobManager,
     batch: Batch,
-    tasks: Arc<Vec<BatchTask>>,
+    tasks: Arc<[BatchTask]>,
     options: BatchOptions,
     jobs: Jobs,
     changes: BoxStream<'static, Result<News<SlimJob>, Fault>>,
@@ -133,7 +133,7 @@ impl JobManager {
             manager: self.clone(),
             jobs: Jobs::new(&tasks),
             batch,
-            tasks: Arc::new(tasks),
+            tasks: tasks.into(),
             options,
             changes: watch(self, selection, Since::List),
             errands: VecDeque::new(),

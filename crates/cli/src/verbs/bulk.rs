@@ -140,17 +140,17 @@ impl Answers {
         }
         self.before += usize::from(!submitted.created && !self.dry_run);
         if self.format == ObjectFormat::Name {
-            self.print(format!("{}\n", submitted.name));
+            self.print(&format!("{}\n", submitted.name));
         } else {
             self.jobs.push(submitted.job);
         }
         self.there.push((submitted.namespace, submitted.name));
     }
 
-    fn print(&mut self, text: String) {
+    fn print(&mut self, text: &str) {
         if self.unprinted.is_none() {
             progress::clear();
-            self.unprinted = out::data(&text).err();
+            self.unprinted = out::data(text).err();
         }
     }
 
@@ -160,7 +160,8 @@ impl Answers {
         }
         progress::clear();
         if !self.jobs.is_empty() {
-            self.print(object::print(&self.jobs, self.format)?);
+            let text = object::print(&self.jobs, self.format)?;
+            self.print(&text);
         }
         if let Some(failure) = self.unprinted {
             return Err(failure);
