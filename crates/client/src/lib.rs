@@ -9,6 +9,7 @@ mod attention;
 mod batch;
 mod bulk;
 mod cancel;
+mod companion;
 pub mod connect;
 mod crowd;
 pub mod definitions;

@@ -110,6 +110,9 @@ fn read(args: Submit, env: &Env) -> Result<BatchOptions, Problems> {
             problems.add(option, "is one job's; a batch is named by --identifier");
         }
     }
+    if job.tasks.is_typed() {
+        problems.add("--array and the like", "make tasks of one job; a batch has jobs of its own");
+    }
     let words = std::mem::take(&mut job.command);
     let lines = batch.file_lines.map(|mut files| {
         // `--file-lines -- FILE`, as the files stand there behind all options.

@@ -15,8 +15,15 @@ use crate::{out, random};
 
 /// Submits. All is read and checked before the first job is created.
 pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
-    let prepared =
-        work::prepare(&options.work, &options.env_files, options.id.as_ref(), "submit", call).await?;
+    let prepared = work::prepare(
+        &options.work,
+        &options.env_files,
+        options.tasks.as_ref(),
+        options.id.as_ref(),
+        "submit",
+        call,
+    )
+    .await?;
     let manifests = prepared.manifests()?;
     let call = Call { common: &prepared.common, ..call };
     let submission = Submission {

@@ -5,6 +5,7 @@
 
 mod home;
 
+mod array;
 mod bulk;
 mod definitions;
 mod engine;
