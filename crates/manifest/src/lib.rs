@@ -6,6 +6,7 @@
 
 mod again;
 mod apply;
+pub mod array;
 mod cancel;
 mod cause;
 pub mod edit;
@@ -31,6 +32,7 @@ mod verdict;
 mod words;
 
 pub use again::again;
+pub use array::{Array, Numbers, Task, TaskMap};
 pub use cancel::{CancelPlan, cancel};
 pub use edit::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource};
 pub use formats::{Format, Inputs, Payload, Reading, Written};

@@ -8,6 +8,7 @@
 //! | `windlass.dev/submitter` | annotation of the job | who submitted it |
 //! | `windlass.dev/submitted` | annotation of the job | when it was submitted, finer than the server's whole seconds (RFC 3339) |
 //! | `windlass.dev/retry-of` | annotation of the job | the job that it is another try of |
+//! | `windlass.dev/tasks` | annotation of the job | the numbers and names of an array's tasks, as JSON ([`crate::array::TaskMap`]) |
 //! | `windlass.dev/before-cancel` | annotation of the job | what cancelling changed of its spec, as it was, as JSON |
 //! | `windlass.dev/quit.CONTAINER` = `PORT/PATH` | annotation of pods, the user's | where the container is asked to end once the command has |
 //! | `windlass.dev/cancel` | annotation of the job | who cancelled it, when and why, as JSON |
@@ -33,6 +34,8 @@ pub const CANCEL: &str = "windlass.dev/cancel";
 pub const BEFORE_CANCEL: &str = "windlass.dev/before-cancel";
 /// Annotation: the name of the job that this one is another try of.
 pub const RETRY_OF: &str = "windlass.dev/retry-of";
+/// Annotation: the tasks of an array ([`crate::array::TaskMap`]) as JSON.
+pub const TASKS: &str = "windlass.dev/tasks";
 /// Annotation of a pod, before a container's name: the `PORT/PATH` to which a POST asks it to end.
 pub const QUIT: &str = "windlass.dev/quit.";
 /// Annotation of a pod, before a container's name: what the container used, as the engine tells it.
