@@ -9,6 +9,7 @@ mod apply;
 pub mod array;
 mod cancel;
 mod cause;
+pub mod cron;
 pub mod edit;
 mod ended;
 mod facts;

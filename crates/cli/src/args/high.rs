@@ -8,6 +8,7 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
+use super::cron::{self, CronAct};
 use super::definition::FromDefinition;
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
 use super::source::{self, Mistake};
@@ -61,6 +62,8 @@ pub(crate) enum Act {
     Delete(low::Delete),
     /// `clean`
     Clean(low::Clean),
+    /// `cron`
+    Cron(CronAct),
     /// `definitions`
     Definitions(low::Definitions),
     /// `use`
@@ -250,6 +253,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let things = match &cli.verb {
         Verb::Run(args) => args.job.helper.typed(),
         Verb::Submit(args) => args.job.helper.typed(),
+        Verb::Cron(args) => args.things(),
         _ => None,
     };
     let flags = Flags { context, kubeconfig, local, things, of_file: None };
@@ -266,6 +270,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
         Verb::Clean(args) => Act::Clean(args),
+        Verb::Cron(args) => Act::Cron(cron::raise(args, env)?),
         Verb::Definitions(args) => Act::Definitions(args),
         Verb::Use(args) => Act::Use(args),
         Verb::Up(args) => Act::Up(up(args)?),
@@ -407,7 +412,7 @@ fn loopback(text: &str) -> Result<SocketAddr, Usage> {
 }
 
 /// Why there is nothing to submit.
-fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
+pub(super) fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
     match mistake {
         Mistake::Nothing => Usage::mistake(verb, "there is neither a command nor a file", usage),
         Mistake::Problems(problems) => wrong(verb, problems),
@@ -424,7 +429,7 @@ fn some(verb: &str, which: &Which) -> Result<(), Usage> {
 }
 
 /// All that is wrong with the options of `verb`.
-fn wrong(verb: &str, problems: &Problems) -> Usage {
+pub(super) fn wrong(verb: &str, problems: &Problems) -> Usage {
     let text = problems.to_string().replace('\n', "\n  ");
     Usage::mistake(verb, &text, &format!("`windlass {verb} --help` shows the options"))
 }

@@ -4,6 +4,7 @@ pub(crate) mod cancel;
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod cron;
 pub(crate) mod definitions;
 pub(crate) mod delete;
 pub(crate) mod down;

@@ -5,6 +5,7 @@
 
 mod home;
 
+mod cron;
 mod definitions;
 mod engine;
 mod ephemeral;

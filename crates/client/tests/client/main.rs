@@ -3,6 +3,7 @@
 
 mod acts;
 mod chance;
+mod cron;
 mod definitions;
 mod logs;
 mod model;
