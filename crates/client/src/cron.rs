@@ -1,6 +1,6 @@
 //! CronJobs: make, list, suspend, delete, and run one at once.
 //!
-//! Not every cluster serves them: a 404 is told apart by asking which kinds there are.
+//! Not every cluster serves them: what a 404 or 405 means is found out by asking which kinds there are.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -63,6 +63,10 @@ impl JobManager {
         };
         let selector = labels.map(|labels| ("labelSelector", labels));
         match self.all_of(&path, selector, |_| true).await {
+            // A server may show an empty list of a kind that it does not have.
+            Ok(list) if list.items.is_empty() && !self.serves_crons().await => {
+                Err(Error::NoCronJobs { context: self.context.clone() })
+            }
             Ok(list) => Ok(list.items.into_iter().map(whole).collect()),
             Err(fault) => Err(self.cron_error("", fault).await),
         }
@@ -135,7 +139,7 @@ impl JobManager {
     async fn cron_error(&self, name: &str, fault: Fault) -> Error {
         let (context, cron, namespace) = (self.context.clone(), name.to_owned(), self.namespace.clone());
         match fault.code {
-            404 if !self.serves_crons().await => Error::NoCronJobs { context },
+            404 | 405 if !self.serves_crons().await => Error::NoCronJobs { context },
             404 if !fault.message.starts_with("namespaces ") => Error::NoCronJob { cron, namespace },
             409 if fault.is_already_exists() => Error::CronExists { cron },
             400 | 413 | 415 | 422 => Error::CronRefused { cron, message: fault.message },
@@ -143,12 +147,15 @@ impl JobManager {
         }
     }
 
-    /// Whether the kind is there. What cannot be found out counts as yes.
+    /// Whether CronJobs can be made. What cannot be found out counts as yes.
     async fn serves_crons(&self) -> bool {
         match self.ask::<Value>(Call::get("/apis/batch/v1")).await {
             Ok(Answer { value, .. }) => {
                 let mut kinds = value["resources"].as_array().into_iter().flatten();
-                kinds.any(|kind| kind["name"] == "cronjobs")
+                let makes = |kind: &Value| {
+                    kind["verbs"].as_array().is_some_and(|verbs| verbs.contains(&"create".into()))
+                };
+                kinds.any(|kind| kind["name"] == "cronjobs" && makes(kind))
             }
             Err(fault) => !fault.is_not_found(),
         }

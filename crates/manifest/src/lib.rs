@@ -15,6 +15,7 @@ mod ended;
 mod facts;
 mod fields;
 pub mod formats;
+pub mod forms;
 mod generate;
 mod lint;
 pub mod make;

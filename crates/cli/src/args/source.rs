@@ -169,7 +169,9 @@ fn run_of(prefect: PrefectArgs, job: &JobArgs, env: &Env) -> PrefectRun {
 impl PrefectRun {
     /// A variable is the first container's, unless all were asked for: the others are no part of the flow.
     pub(crate) fn narrow(&self, edit: &mut Edit) {
-        if let Edit::AllContainers(change @ (ContainerEdit::Env(..) | ContainerEdit::EnvFrom(..))) = edit
+        if let Edit::AllContainers(
+            change @ (ContainerEdit::Env(..) | ContainerEdit::EnvFrom(..) | ContainerEdit::EnvOf(..)),
+        ) = edit
             && !self.env_all
         {
             *edit = Edit::FirstContainer(change.clone());

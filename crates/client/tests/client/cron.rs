@@ -27,7 +27,8 @@ fn manifest() -> CronManifest {
 fn server() -> Server {
     let server = Server::new();
     server.on(&format!("GET {CRONS}/nightly"), Reply::Json(200, object()));
-    let kinds = json!({ "resources": [{ "name": "jobs" }, { "name": "cronjobs" }] });
+    let kinds =
+        json!({ "resources": [{ "name": "jobs" }, { "name": "cronjobs", "verbs": ["create", "get"] }] });
     server.on("GET /apis/batch/v1", Reply::Json(200, kinds));
     server
 }
@@ -107,7 +108,12 @@ async fn a_cluster_without_cron_jobs_says_so_and_one_without_this_one_too() {
     let error = server().manager().cron("other").await.unwrap_err();
     assert!(matches!(&error, Error::NoCronJob { cron, .. } if cron == "other"), "{error}");
     let server = Server::new();
-    server.on("GET /apis/batch/v1", Reply::Json(200, json!({ "resources": [{ "name": "jobs" }] })));
+    server.on(
+        "GET /apis/batch/v1",
+        Reply::Json(200, json!({ "resources": [{ "name": "cronjobs", "verbs": ["list"] }] })),
+    );
+    server.on(&format!("POST {CRONS}"), refusal(405, "MethodNotAllowed", "not allowed"));
+    server.on("GET /apis/batch/v1/cronjobs", list(1, &[]));
     let manager = server.manager();
     for error in [
         manager.cron("nightly").await.err(),
