@@ -39,6 +39,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
         Act::Show(options) => verbs::show::run(&options, call).await,
         Act::Why(options) => verbs::why::run(&options, call).await,
         Act::Logs(options) => verbs::logs::run(&options, call).await,
+        Act::Results(options) => verbs::results::run(&options, call).await,
         Act::Wait(options) => verbs::wait::run(&options, call).await,
         Act::Cancel(options) => verbs::cancel::run(&options, call).await,
         Act::Retry(options) => verbs::retry::run(&options, call).await,

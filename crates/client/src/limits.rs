@@ -72,6 +72,10 @@ pub(crate) const EVIDENCE: Duration = Duration::from_secs(5);
 /// How much is read of the end of a log for a verdict: lines, and bytes.
 pub(crate) const LAST_LINES: &str = "10";
 pub(crate) const LAST_BYTES: &str = "16384";
+/// Failed tasks of one job whose last lines are read for a verdict.
+pub(crate) const FAILED_LOGS: usize = 256;
+/// The most tasks of one job that are told one by one.
+pub(crate) const TASKS: u32 = 1_000_000;
 /// A job that waits for so long is looked at closer: its events, the nodes, its queue.
 pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long after a look the next one comes, as long as it waits.

@@ -28,6 +28,7 @@ pub mod read;
 pub mod retention;
 mod sidecar;
 pub mod status;
+pub mod tasks;
 mod tree;
 mod usage;
 mod verdict;

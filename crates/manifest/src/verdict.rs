@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 
 use crate::facts::{self, condition};
 use crate::obstacle::{self, Obstacle, kueue, refusal};
+use crate::tasks::Failures;
 use crate::words::listed;
 use crate::{Cause, Counts, Evidence, Outlook, PayloadEnd, Phase, Right, Seen, Verdict, cause, ended};
 
@@ -22,6 +23,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) counts: &'a Counts,
     pub(crate) cause: Option<&'a Cause>,
     pub(crate) payload: Option<&'a PayloadEnd>,
+    /// Of a job with several tasks those that failed.
+    pub(crate) failures: Option<&'a Failures>,
 }
 
 impl Scene<'_> {
@@ -39,7 +42,8 @@ pub(crate) fn of(scene: &Scene<'_>) -> Verdict {
         (Phase::Running, _) => running(scene),
         _ => pending(scene),
     };
-    Verdict { text, outlook, next_step, last_lines: last_lines(scene), missing: missing(scene) }
+    let failures = scene.failures.map(|failures| failures.groups.clone()).unwrap_or_default();
+    Verdict { text, outlook, next_step, last_lines: last_lines(scene), failures, missing: missing(scene) }
 }
 
 fn missing(scene: &Scene<'_>) -> Vec<Right> {
@@ -139,7 +143,11 @@ fn running(scene: &Scene<'_>) -> Told {
         }
         _ => "running".to_owned(),
     };
-    if counts.failed > 0 {
+    if let Some(failures) = scene.failures {
+        text.push_str(&format!("; {}", failures.text));
+    } else if let Some(failed) = counts.failed_tasks {
+        text.push_str(&if failed > 0 { format!(", {failed} failed") } else { String::new() });
+    } else if counts.failed > 0 {
         text.push_str(&format!(", {} failed (back-off limit {})", counts.failed, ended::limit(scene.job)));
     }
     match met(scene) {

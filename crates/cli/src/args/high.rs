@@ -52,6 +52,8 @@ pub(crate) enum Act {
     Why(low::Why),
     /// `logs`
     Logs(LogsOptions),
+    /// `results`
+    Results(low::Results),
     /// `wait`
     Wait(WaitOptions),
     /// `cancel`
@@ -103,6 +105,10 @@ pub(crate) struct RunOptions {
     pub stop_sidecars: bool,
     /// Where cause and code are written.
     pub result_file: Option<PathBuf>,
+    /// The output of several tasks is printed.
+    pub logs: bool,
+    /// Where each task's output gets a file of its own.
+    pub log_dir: Option<PathBuf>,
     /// Whether stdin is passed on.
     pub stdin: PassStdin,
     /// Whether the command has a terminal.
@@ -265,6 +271,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
         Verb::Why(args) => Act::Why(some("why", &args.which).map(|()| args)?),
         Verb::Logs(args) => Act::Logs(logs(args)?),
+        Verb::Results(args) => Act::Results(args),
         Verb::Wait(args) => Act::Wait(wait(args)?),
         Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
         Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
@@ -303,6 +310,8 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
         give_up_after,
         stop_sidecars: args.stop_sidecars,
         result_file: args.result_file.map(|path| env.absolute(path)),
+        logs: args.output.logs,
+        log_dir: args.output.log_dir.map(|path| env.absolute(path)),
         stdin: match (args.stdin, args.no_stdin || args.detach) {
             (true, _) => PassStdin::Always,
             // Nobody stays who could pass it on.
@@ -342,6 +351,7 @@ fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
         follow: args.follow,
         container: args.container,
         index: args.index,
+        task: args.task,
         tail: args.tail,
         since,
         timestamps: args.timestamps,

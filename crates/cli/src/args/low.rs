@@ -8,6 +8,7 @@ use clap_complete::Shell;
 pub(crate) use super::cron::Cron;
 pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
+pub(crate) use super::low_tasks::{Logs, Results, ResultsFormat, Retry, TaskOutput};
 pub(crate) use super::source::SourceArgs;
 
 /// Run batch jobs on Kubernetes, or on this machine where there is none.
@@ -66,6 +67,8 @@ pub(crate) enum Verb {
     Why(Why),
     /// Print the output of a job
     Logs(Logs),
+    /// Print a table of a job's tasks: values, state, exit code, attempts, duration
+    Results(Results),
     /// Wait until jobs have ended
     Wait(Wait),
     /// Cancel jobs that have not ended
@@ -106,6 +109,8 @@ pub(crate) struct Run {
     pub job: JobArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub output: TaskOutput,
     /// Print the job's name and return; it runs on
     #[arg(short, long, conflicts_with_all = ["on_interrupt", "no_fail_fast", "result_file"])]
     pub detach: bool,
@@ -260,48 +265,6 @@ pub(crate) struct Show {
 pub(crate) struct Why {
     #[command(flatten)]
     pub which: Which,
-}
-
-/// `windlass retry`
-#[derive(Args, Debug)]
-pub(crate) struct Retry {
-    /// Which; with -l only those that did not succeed
-    #[command(flatten)]
-    pub which: Which,
-    /// Wait until the new jobs have ended, exit with their code
-    #[arg(long)]
-    pub wait: bool,
-}
-
-/// `windlass logs`
-#[derive(Args, Debug)]
-pub(crate) struct Logs {
-    #[command(flatten)]
-    pub which: Which,
-    /// Follow until the job has ended
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Only this container
-    #[arg(short, long, value_name = "NAME")]
-    pub container: Option<String>,
-    /// Only the pod of this completion index
-    #[arg(long, value_name = "N")]
-    pub index: Option<u32>,
-    /// Only the last lines of each pod; stderr comes among them on stdout
-    #[arg(long, value_name = "N")]
-    pub tail: Option<u32>,
-    /// Only what was written since, e.g. 5m
-    #[arg(long, value_name = "DURATION")]
-    pub since: Option<String>,
-    /// Begin each line with its time
-    #[arg(long)]
-    pub timestamps: bool,
-    /// Only the attempt before the newest, of containers that were started again
-    #[arg(short, long, conflicts_with = "follow")]
-    pub previous: bool,
-    /// Begin each line with [POD/CONTAINER]; several pods always are told apart
-    #[arg(long)]
-    pub prefix: bool,
 }
 
 /// `windlass wait`

@@ -9,6 +9,7 @@ pub(crate) mod high;
 pub(crate) mod job;
 pub(crate) mod low;
 mod low_job;
+mod low_tasks;
 mod more;
 pub(crate) mod source;
 mod usage;

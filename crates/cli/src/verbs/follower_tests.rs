@@ -21,6 +21,8 @@ fn options(on_interrupt: OnInterrupt) -> RunOptions {
         give_up_after: None,
         stop_sidecars: false,
         result_file: None,
+        logs: false,
+        log_dir: None,
         stdin: PassStdin::Piped,
         tty: false,
     }

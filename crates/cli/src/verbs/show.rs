@@ -9,8 +9,8 @@ use windlass::JobView;
 use windlass::manifest::{Cause, Right, Usage, marks};
 
 use super::list::{completions, duration, phase};
-use super::which;
 use super::why::times;
+use super::{failures, which};
 use crate::args::low::{ObjectFormat, Show};
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -67,6 +67,9 @@ fn story(view: &JobView, now: Timestamp) -> String {
         // Writing to a String cannot fail.
         _ = writeln!(text, "{label:<14}{}", plain(&value));
     }
+    if !view.status.verdict.failures.is_empty() {
+        _ = write!(text, "\nFailures:\n{}", failures::told(&view.status.verdict.failures));
+    }
     if !view.pods.is_empty() {
         _ = write!(text, "\nPods:\n{}", indented(&pods(&view.pods, now)));
     }
@@ -90,7 +93,9 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     ];
     let mut add = |label, value: Option<String>| lines.extend(value.map(|value| (label, value)));
     add("Next step", status.verdict.next_step.clone());
-    add("Last lines", Some(status.verdict.last_lines.join(" / ")).filter(|lines| !lines.is_empty()));
+    let last = Some(status.verdict.last_lines.join(" / ")).filter(|lines| !lines.is_empty());
+    // Failures have theirs.
+    add("Last lines", last.filter(|_| status.verdict.failures.is_empty()));
     add("Not seen", missing(&status.verdict.missing));
     add("Exit code", status.exit_code.map(|code| code.to_string()));
     add("Cancelled", cancelled(status.cause.as_ref()));
@@ -110,7 +115,8 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
         add("Directory", container.working_dir.clone());
     }
     let spec = view.job.spec.as_ref();
-    add("Retries", spec.and_then(|spec| spec.backoff_limit).map(|limit| limit.to_string()));
+    let limit = spec.and_then(|spec| spec.backoff_limit_per_index.or(spec.backoff_limit));
+    add("Retries", limit.map(|limit| limit.to_string()));
     add("Deadline", spec.and_then(|spec| spec.active_deadline_seconds).map(age::human));
     lines
 }
@@ -128,7 +134,8 @@ fn used(usage: Usage) -> String {
 /// How many pods are where.
 fn counts(view: &JobView) -> String {
     let counts = &view.status.counts;
-    let parts = [(counts.active, "active"), (counts.failed, "failed"), (counts.terminating, "ending")];
+    let failed = counts.failed_tasks.unwrap_or(counts.failed);
+    let parts = [(counts.active, "active"), (failed, "failed"), (counts.terminating, "ending")];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     match parts.is_empty() {

@@ -25,6 +25,8 @@ fn decide_for(request: JobRequest, stdin: PassStdin, tty: bool, kind: Kind) -> R
         give_up_after: None,
         stop_sidecars: false,
         result_file: None,
+        logs: false,
+        log_dir: None,
         stdin,
         tty,
     };

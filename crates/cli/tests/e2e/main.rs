@@ -25,6 +25,7 @@ mod run;
 mod service;
 mod stdin;
 mod storm;
+mod tasks;
 mod terminal;
 mod truth;
 mod tty;

@@ -11,6 +11,7 @@ mod retention;
 mod storm;
 mod submit;
 mod support;
+mod tasks;
 mod trouble;
 mod truth;
 mod wait;
