@@ -135,6 +135,37 @@ pub(crate) enum Work {
     File(Box<Source>),
     /// The job of a definition, changed.
     Definition(Box<FromDefinition>),
+    /// The job of an object on the cluster, changed.
+    From(Box<FromObject>),
+}
+
+/// The job of an object on the cluster, and what is changed of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FromObject {
+    /// Which.
+    pub origin: Origin,
+    /// What is to be run, if the caller says it.
+    pub payload: Payload,
+    /// What is changed.
+    pub edits: Vec<Edit>,
+}
+
+/// An object that has a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    /// A Job: a name, a unique beginning of one, an id, or `last`.
+    Job(String),
+    /// A CronJob, by its name.
+    CronJob(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Job(name) => write!(f, "job/{name}"),
+            Origin::CronJob(name) => write!(f, "cronjob/{name}"),
+        }
+    }
 }
 
 /// Jobs of a file.

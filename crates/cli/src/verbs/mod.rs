@@ -31,6 +31,7 @@ mod ephemeral;
 mod failures;
 mod follower;
 mod forward;
+mod from;
 mod install;
 mod interrupt;
 mod log_files;

@@ -10,8 +10,8 @@ use windlass::manifest::read::{MAX_FILE, Places};
 use windlass::manifest::{Base, ContainerEdit, Edit, JobEdit, Manifest, Payload, make};
 use windlass_model::{Problems, Stem, SubmissionId};
 
-use super::definitions;
 use super::env_file::{self, EnvFiles};
+use super::{definitions, from};
 use crate::args::high::{Common, Source, Work};
 use crate::args::job;
 use crate::cluster::{Call, Session};
@@ -121,6 +121,14 @@ pub(super) async fn prepare(
             edits.extend_from_slice(&work.edits);
             let jobs = vec![Draft { line: None, base, edits, doubts: Vec::new() }];
             let name = format!("definition {:?}", work.name);
+            Ok(Prepared { jobs, common, id: id.cloned(), name, text: None })
+        }
+        Work::From(work) => {
+            let (base, mut edits) = from::read(work, call).await?;
+            edits.extend(variables);
+            edits.extend_from_slice(&work.edits);
+            let jobs = vec![Draft { line: None, base, edits, doubts: Vec::new() }];
+            let (common, name) = (call.common.clone(), work.origin.to_string());
             Ok(Prepared { jobs, common, id: id.cloned(), name, text: None })
         }
     }

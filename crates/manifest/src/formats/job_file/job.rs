@@ -51,7 +51,7 @@ pub(super) fn read(
     request.deadline = fields.take("deadline").and_then(|field| field.duration(faults));
     request.ttl = fields.take("ttl").and_then(|field| field.duration(faults));
     request.cpu = fields.take("cpu").and_then(|field| field.quantity(faults));
-    request.memory = fields.take("memory").and_then(|field| field.quantity(faults));
+    request.memory = fields.take("memory").and_then(|field| memory(&field, faults));
     let mut edits = edits(&mut fields, faults);
     if let Some(field) = fields.take("entrypoint").filter(|field| field.flag(faults) == Some(true)) {
         match &request.place {
@@ -163,6 +163,15 @@ fn edits(fields: &mut Fields<'_>, faults: &mut Faults<'_>) -> Vec<Edit> {
 
 fn count(fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults<'_>) -> Option<u32> {
     fields.take(name).and_then(|field| field.count(faults))
+}
+
+/// A quantity with a unit.
+fn memory(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<String> {
+    let text = field.quantity(faults)?;
+    if text.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        field.wrong(format!("{text} has no unit and would be bytes; write it like 512Mi or 2Gi"), faults);
+    }
+    Some(text)
 }
 
 /// The words of a command; at least one.
