@@ -40,7 +40,7 @@ fn check(job: &Value) {
     assert_eq!(
         pod["tolerations"],
         json!([
-            { "key": "gpu", "operator": "Equal", "value": "yes", "effect": "NoSchedule" },
+            { "key": "gpu", "value": "yes", "effect": "NoSchedule" },
             { "key": "spot", "operator": "Exists" },
         ])
     );
