@@ -230,6 +230,21 @@ fn create(args: Create, env: &Env) -> Result<CreateOptions, Usage> {
     if args.job.id.is_some() {
         problems.add("--id", "is one submission's, and a CronJob makes many; leave it out");
     }
+    let tasks = &args.job.tasks;
+    let many = [
+        tasks.array.is_some(),
+        tasks.each_line.is_some(),
+        tasks.each_row.is_some(),
+        !tasks.matrix.is_empty(),
+    ];
+    for (option, is_typed) in ["--array", "--each-line", "--each-row", "--matrix"].into_iter().zip(many) {
+        if is_typed {
+            problems.add(
+                option,
+                "is one submission's, and a CronJob makes many; --completions N --indexed numbers them",
+            );
+        }
+    }
     if let (Some(name), Some(other)) = (&args.cron, &args.job.name) {
         problems.add("--name", format!("{other:?} is a second name beside {name:?}; leave it out"));
     }

@@ -26,6 +26,7 @@ pub(crate) mod r#use;
 pub(crate) mod wait;
 pub(crate) mod why;
 
+mod array;
 mod claims;
 mod ephemeral;
 mod failures;

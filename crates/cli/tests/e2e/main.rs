@@ -5,6 +5,7 @@
 
 mod home;
 
+mod array;
 mod cron;
 mod definitions;
 mod engine;

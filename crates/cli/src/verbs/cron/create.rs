@@ -59,7 +59,8 @@ pub(super) async fn run(options: &CreateOptions, call: Call<'_>) -> Outcome {
 
 async fn prepare(options: &CreateOptions, call: Call<'_>) -> Outcome<Prepared> {
     let Work::File(source) = &options.work else {
-        let prepared = work::prepare(&options.work, &options.env_files, None, "cron create", call).await?;
+        let prepared =
+            work::prepare(&options.work, &options.env_files, None, None, "cron create", call).await?;
         return wrapped(&prepared, options);
     };
     let text = work::text(source)?;
