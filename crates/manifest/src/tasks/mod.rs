@@ -6,6 +6,7 @@
 mod failures;
 mod numbering;
 mod ranges;
+mod retry;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub use failures::{FailedPod, FailureGroup, TaskEvidence};
 pub use numbering::Numbering;
 pub(crate) use ranges::Indexes;
 pub use ranges::ranges;
+pub use retry::{CannotRetry, again_tasks};
 
 use crate::{Cause, cause, facts};
 
