@@ -126,6 +126,30 @@ pub enum Error {
         /// The cluster's name.
         context: String,
     },
+    /// The cluster would end a whole job with its first failed task.
+    #[error(
+        "{context} is Kubernetes {major}.{minor}, which ends a whole job when one of its tasks fails: arrays need 1.29 \
+         or later; use another cluster, or the embedded engine (--local)"
+    )]
+    NoArrays {
+        /// The cluster's name.
+        context: String,
+        /// Its version's first number.
+        major: u32,
+        /// Its version's second number.
+        minor: u32,
+    },
+    /// The ConfigMap of this submission's tasks is there with other tasks.
+    #[error(
+        "ConfigMap {config_map:?} exists already with other tasks than job {job:?} has now; choose another submission id, \
+         or delete it first"
+    )]
+    OtherTasks {
+        /// The ConfigMap that exists.
+        config_map: String,
+        /// The job that was to be.
+        job: String,
+    },
     /// The cluster does not let anybody attach to the job's pod.
     #[error("cannot attach to the pod of job {job:?}: {message}")]
     Attach {
@@ -188,6 +212,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cluster has said no to a submission: nothing was made.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Error::Unauthorized { .. }
+                | Error::Forbidden { .. }
+                | Error::NoNamespace { .. }
+                | Error::NamespaceEnding { .. }
+                | Error::Conflict { .. }
+                | Error::Invalid { .. }
+                | Error::OverQuota { .. }
+        )
+    }
+
     /// The exit code of a command that ends with this error: 124 for `TimedOut`, otherwise 125.
     pub fn exit(&self) -> ExitCode {
         match self {

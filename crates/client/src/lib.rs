@@ -7,6 +7,7 @@
 mod attach;
 mod attention;
 mod cancel;
+mod companion;
 pub mod connect;
 mod crowd;
 pub mod definitions;

@@ -35,7 +35,7 @@ mod words;
 pub use again::again;
 pub use array::{Array, Numbers, Task, TaskMap};
 pub use cancel::{CancelPlan, cancel};
-pub use edit::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource};
+pub use edit::{Base, ContainerEdit, Edit, EnvSource, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource};
 pub use formats::{Format, Inputs, Payload, Reading, Written};
 pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};

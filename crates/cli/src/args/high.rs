@@ -8,6 +8,7 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
+use super::array::{self, Tasks};
 use super::definition::FromDefinition;
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
 use super::source::{self, Mistake};
@@ -86,6 +87,8 @@ pub(crate) enum Act {
 pub(crate) struct RunOptions {
     /// The job.
     pub work: Work,
+    /// What makes it an array.
+    pub tasks: Option<Tasks>,
     /// Variables from files.
     pub env_files: EnvFiles,
     /// It is not followed.
@@ -169,6 +172,8 @@ pub(crate) struct PrefectRun {
 pub(crate) struct SubmitOptions {
     /// What is submitted.
     pub work: Work,
+    /// What makes each job of it an array.
+    pub tasks: Option<Tasks>,
     /// Variables from files.
     pub env_files: EnvFiles,
     /// The submission's id.
@@ -285,18 +290,29 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     Ok(Request { common, act })
 }
 
-fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
+fn run(mut args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
     let id = job::id(&args.job).map_err(|problems| wrong("run", &problems))?;
     let env_files = job::env_files(&args.job, env);
-    let mut problems = Problems::new();
+    let (mut problems, mut tasks) = (Problems::new(), None);
     let give_up_after = job::time("--give-up-after", args.give_up_after.as_deref(), &mut problems);
+    problems.extend(
+        array::tasks(&mut args.job, &args.source, env).map(|made| tasks = made).err().into_iter().flatten(),
+    );
+    for (option, is_typed) in [("--stdin", args.stdin), ("--tty", args.tty)] {
+        if is_typed && tasks.is_some() {
+            problems.add(option, "is for one process, and these are many tasks; give each its input by name");
+        }
+    }
     problems.or(()).map_err(|problems| wrong("run", &problems))?;
     let work = source::work(args.job, args.source, env).map_err(|mistake| {
         let usage = "windlass run [OPTIONS] -- COMMAND..., or: windlass run [OPTIONS] -f FILE";
         nothing("run", &mistake, usage)
     })?;
+    // What is piped is the tasks', or nobody's.
+    let has_stdin = !(args.no_stdin || args.detach || tasks.is_some());
     Ok(RunOptions {
         work,
+        tasks,
         env_files,
         detach: args.detach,
         id,
@@ -307,23 +323,33 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
         result_file: args.result_file.map(|path| env.absolute(path)),
         logs: args.output.logs,
         log_dir: args.output.log_dir.map(|path| env.absolute(path)),
-        stdin: match (args.stdin, args.no_stdin || args.detach) {
+        stdin: match (args.stdin, has_stdin) {
             (true, _) => PassStdin::Always,
-            // Nobody stays who could pass it on.
-            (_, true) => PassStdin::Never,
+            // Nobody stays who could pass it on, or nobody should.
+            (_, false) => PassStdin::Never,
             _ => PassStdin::Piped,
         },
         tty: args.tty,
     })
 }
 
-fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
+fn submit(mut args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
     let id = job::id(&args.job).map_err(|problems| wrong("submit", &problems))?;
+    let tasks =
+        array::tasks(&mut args.job, &args.source, env).map_err(|problems| wrong("submit", &problems))?;
     let env_files = job::env_files(&args.job, env);
     let work =
         source::work(args.job, args.source, env).map_err(|mistake| nothing("submit", &mistake, usage))?;
-    Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
+    Ok(SubmitOptions {
+        work,
+        tasks,
+        env_files,
+        id,
+        wait: args.wait,
+        dry_run: args.dry_run,
+        output: args.output,
+    })
 }
 
 fn list(args: low::List) -> Result<ListOptions, Usage> {

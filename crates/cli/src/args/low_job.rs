@@ -85,6 +85,8 @@ pub(crate) struct JobArgs {
     #[arg(long, value_name = "NAME")]
     pub priority_class: Option<String>,
     #[command(flatten)]
+    pub tasks: super::array::ArrayArgs,
+    #[command(flatten)]
     pub helper: super::helper::HelperArgs,
     /// Id of the submission: the same id with the same content is one job, however often it is sent
     #[arg(long, value_name = "ID")]

@@ -9,6 +9,7 @@ use crate::verbs::env_file::EnvFiles;
 
 fn options(on_interrupt: OnInterrupt) -> RunOptions {
     RunOptions {
+        tasks: None,
         work: Work::Command(
             Base::Request(Box::new(JobRequest::new(vec!["cat".to_owned()], Place::Host))),
             Vec::new(),

@@ -25,6 +25,7 @@ pub(crate) mod r#use;
 pub(crate) mod wait;
 pub(crate) mod why;
 
+mod array;
 mod claims;
 mod ephemeral;
 mod failures;

@@ -30,7 +30,15 @@ async fn submit_and_follow(
     call: Call<'_>,
     ends: &mut Vec<windlass::Outcome>,
 ) -> Outcome {
-    let prepared = work::prepare(&options.work, &options.env_files, options.id.as_ref(), "run", call).await?;
+    let prepared = work::prepare(
+        &options.work,
+        &options.env_files,
+        options.tasks.as_ref(),
+        options.id.as_ref(),
+        "run",
+        call,
+    )
+    .await?;
     let [draft] = &prepared.jobs[..] else {
         let cause = format!("the file holds {} jobs, and one can be followed", prepared.jobs.len());
         return Err(Failure::new("run", cause).way_out("windlass submit --wait -f FILE"));

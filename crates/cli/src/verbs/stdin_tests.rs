@@ -16,6 +16,7 @@ fn decide_for(request: JobRequest, stdin: PassStdin, tty: bool, kind: Kind) -> R
     let base = Base::Request(Box::new(request));
     let manifest = make(&base, &[]).unwrap();
     let options = RunOptions {
+        tasks: None,
         work: Work::Command(base, Vec::new()),
         env_files: EnvFiles::default(),
         detach: false,

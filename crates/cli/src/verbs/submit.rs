@@ -14,8 +14,15 @@ use crate::print::plain;
 
 /// Submits. All is read and checked before the first job is created.
 pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
-    let prepared =
-        work::prepare(&options.work, &options.env_files, options.id.as_ref(), "submit", call).await?;
+    let prepared = work::prepare(
+        &options.work,
+        &options.env_files,
+        options.tasks.as_ref(),
+        options.id.as_ref(),
+        "submit",
+        call,
+    )
+    .await?;
     let manifests = prepared.manifests()?;
     if manifests.len() > 1 && options.id.is_some() {
         return Err(Failure::new("--id", "the file holds several jobs, an id is one job's")

@@ -9,8 +9,9 @@ use windlass::manifest::read::{MAX_FILE, Places};
 use windlass::manifest::{Base, ContainerEdit, Edit, JobEdit, Manifest, Payload, make};
 use windlass_model::{Problems, Stem, SubmissionId};
 
-use super::definitions;
 use super::env_file::{self, EnvFiles};
+use super::{array, definitions};
+use crate::args::array::Tasks;
 use crate::args::high::{Common, Source, Work};
 use crate::args::job;
 use crate::cluster::{Call, Session};
@@ -83,6 +84,27 @@ impl Prepared {
 
 /// Reads it. What the user should know of a file is said.
 pub(super) async fn prepare(
+    work: &Work,
+    env_files: &EnvFiles,
+    tasks: Option<&Tasks>,
+    id: Option<&SubmissionId>,
+    verb: &str,
+    call: Call<'_>,
+) -> Outcome<Prepared> {
+    let mut prepared = of_work(work, env_files, id, verb, call).await?;
+    if let Some(tasks) = tasks {
+        let edit = array::edit(tasks, call)?;
+        for draft in &mut prepared.jobs {
+            if let Ok(manifest) = draft.make(&[]) {
+                array::say_near_misses(manifest.job(), &edit, call);
+            }
+            draft.edits.push(edit.clone());
+        }
+    }
+    Ok(prepared)
+}
+
+async fn of_work(
     work: &Work,
     env_files: &EnvFiles,
     id: Option<&SubmissionId>,

@@ -5,6 +5,7 @@
 
 mod home;
 
+mod array;
 mod definitions;
 mod engine;
 mod ephemeral;

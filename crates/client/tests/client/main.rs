@@ -2,6 +2,7 @@
 //! links all of kube.
 
 mod acts;
+mod array;
 mod chance;
 mod definitions;
 mod logs;

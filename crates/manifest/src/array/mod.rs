@@ -5,6 +5,8 @@
 //! [`TaskMap`] tells of a Job on the cluster which numbers its indexes have, [`Array::of_items`] reads the values back
 //! from the ConfigMap that it names. Pure: who reads files and objects is its caller.
 
+mod fold;
+mod guess;
 mod numbers;
 mod read;
 mod text;
@@ -14,6 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::marks;
 
+pub use fold::{DIRECTORY, unfold};
+pub(crate) use fold::{Folded, fold};
+pub use guess::near_misses;
 pub use numbers::Numbers;
 pub use read::{LINE_NAME, Lines};
 pub use text::MOST_BYTES;
@@ -113,5 +118,7 @@ impl TaskMap {
     }
 }
 
+#[cfg(test)]
+mod fold_tests;
 #[cfg(test)]
 mod tests;

@@ -134,6 +134,15 @@ fn a_job_tells_its_numbers() {
     assert_eq!(TaskMap::read(r#"{"numbers":"1-3","count":4}"#), None);
 }
 
+#[test]
+fn a_name_that_is_nearly_one_is_told() {
+    let names = ["sample".to_owned(), "seed".to_owned()];
+    let found =
+        near_misses(&["{sampel} ${sampel} {SAMPLE}", "{sample}{other}{}{#} {a b}", "{{sed}} {sed}"], &names);
+    let found: Vec<(&str, &str)> = found.iter().map(|(word, name)| (word.as_str(), name.as_str())).collect();
+    assert_eq!(found, [("sampel", "sample"), ("SAMPLE", "sample"), ("sed", "seed")]);
+}
+
 proptest! {
     #[test]
     fn numbers_go_through_text_and_back(numbers in prop::collection::hash_set(0_u32..400, 1..60)) {
