@@ -1,5 +1,5 @@
 //! Golden folders of the formats: `tests/formats/<format>/<case>/` holds the input exactly as its user writes it, and
-//! either `job.yaml` (the Job of submission `golden` by `ada`, several as documents) or `problems.txt` (each in a line
+//! either `job.yaml` (the Job of submission `golden` by `ada`, several as documents, an array's after its ConfigMap) or `problems.txt` (each in a line
 //! of its own). `options.yaml` holds what the command line adds. A new case is a folder and needs no Rust.
 //!
 //! `notes.txt`, if there is one, is what the user is told. `WINDLASS_BLESS=1` writes what was made; look at it.
@@ -13,7 +13,7 @@ use windlass_manifest::formats::definition::{self, Source, Template};
 use windlass_manifest::formats::{self, Format, Inputs, Payload, Reading, magnus, prefect};
 use windlass_manifest::marks::Signature;
 use windlass_manifest::read::Places;
-use windlass_manifest::{Base, ReadError, make};
+use windlass_manifest::{Array, Base, Edit, Numbers, ReadError, make};
 use windlass_model::SubmissionId;
 
 /// What the command line adds.
@@ -30,6 +30,36 @@ struct Options {
     prefect: Option<Prefect>,
     /// The reader of job definitions.
     definition: Option<Chosen>,
+    /// What makes the jobs arrays.
+    tasks: Option<Tasks>,
+}
+
+/// What makes a job an array.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Tasks {
+    Array(String),
+    /// The text of the file.
+    EachLine(String),
+    /// The text of the table.
+    EachRow(String),
+    Matrix(Vec<String>),
+}
+
+impl Tasks {
+    fn edit(&self) -> Result<Edit, String> {
+        let array = match self {
+            Tasks::Array(numbers) => Numbers::parse(numbers).map(|numbers| Array::numbered(&numbers)),
+            Tasks::EachLine(text) => Array::of_lines(text.as_bytes())
+                .map(|lines| lines.array)
+                .map_err(|problems| problems.to_string()),
+            Tasks::EachRow(text) => Array::of_rows(text.as_bytes())
+                .map(|lines| lines.array)
+                .map_err(|problems| problems.to_string()),
+            Tasks::Matrix(words) => Array::of_matrix(words).map_err(|problems| problems.to_string()),
+        };
+        array.map(Edit::Tasks)
+    }
 }
 
 /// A definition with its arguments; templates in files stand in the case's folder.
@@ -129,16 +159,32 @@ fn made(case: &Path) -> Result<Made, String> {
     };
     let input = files(case).into_iter().find(|name| !OURS.contains(&name.as_str())).ok_or("no input")?;
     let lines = |errors: Vec<String>| Ok((vec![("problems.txt", errors.join("\n") + "\n")], Vec::new()));
-    let reading = match read(&input, &text(&input)?, &options, case) {
+    let mut reading = match read(&input, &text(&input)?, &options, case) {
         Ok(reading) => reading,
         Err(errors) => return lines(errors.iter().map(ToString::to_string).collect()),
     };
+    if let Some(tasks) = &options.tasks {
+        let edit = tasks.edit()?;
+        reading.jobs.iter_mut().for_each(|written| written.edits.push(edit.clone()));
+    }
     let id = SubmissionId::parse("golden").map_err(|problem| problem.to_string())?;
     let places = Places::of(&text(&input)?);
     let (mut jobs, mut problems) = (Vec::new(), Vec::new());
     for written in &reading.jobs {
         match make(&written.base, &written.edits) {
-            Ok(manifest) => jobs.push(manifest.sealed(&id, Signature { who: Some("ada"), when: None }, 0)),
+            Ok(manifest) => {
+                if let Some(mut companion) = manifest.companion(&id, 0) {
+                    // The helper's bytes are the compiler's, not ours.
+                    companion["binaryData"]["task"] = "the helper".into();
+                    jobs.push(companion);
+                }
+                let mut job = manifest.sealed(&id, Signature { who: Some("ada"), when: None }, 0);
+                let arch = job.pointer_mut("/spec/template/spec/nodeSelector/kubernetes.io~1arch");
+                if let Some(arch) = arch.filter(|_| manifest.is_array()) {
+                    *arch = "the helper's".into();
+                }
+                jobs.push(job);
+            }
             Err(found) => {
                 let line = |path: &str| places.line(written.line, path);
                 let all = found.iter().map(|problem| format!("{input}:{}: {problem}", line(&problem.path)));
