@@ -52,6 +52,7 @@ fn job(lines: &[String]) -> String {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a command that is left out is said")]
 fn the_readme_opens_with_a_demonstration_that_works_as_printed() {
     let home = Home::new();
     let windlass = Path::new(env!("CARGO_BIN_EXE_windlass")).parent().unwrap();
