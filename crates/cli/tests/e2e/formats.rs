@@ -404,7 +404,7 @@ fn a_job_file_with_mistakes_submits_nothing() {
     assert!(!home.state().join("lock").exists());
 }
 
-/// The Jobs of all golden folders, one document each; no CronJobs, and not those with a field that no Kubernetes has.
+/// The Jobs of all golden folders, one document each; not those with a field that no Kubernetes has.
 fn golden_jobs() -> String {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifest/tests/formats");
     let folders = |path: &std::path::Path| -> Vec<_> {
@@ -414,11 +414,14 @@ fn golden_jobs() -> String {
     };
     let cases = folders(&root).into_iter().flat_map(|format| folders(&format));
     let texts = cases.filter_map(|case| std::fs::read_to_string(case.join("job.yaml")).ok());
-    let is_known = |text: &String| !text.contains("futureField") && !text.contains("kind: CronJob");
-    let known: Vec<String> = texts.filter(is_known).collect();
+    let known: Vec<String> = texts.filter(|text| !text.contains("futureField")).collect();
+    // What an array has beside its Job is not for `submit -f`.
+    let known = known.iter().flat_map(|text| text.split("---\n")).filter(|text| text.contains("kind: Job\n"));
+    let known: Vec<&str> = known.collect();
     assert!(known.len() > 5, "{}", known.len());
-    // The namespaces of their users are not here.
-    known.join("---\n").replace("\n  namespace: research\n", "\n")
+    // The namespaces of their users are not here, and an architecture stands for that of whoever builds.
+    let text = known.join("---\n").replace("\n  namespace: research\n", "\n");
+    text.replace("\"the helper's\"", "amd64").replace("the helper's", "amd64")
 }
 
 #[test]
