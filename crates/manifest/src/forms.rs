@@ -100,7 +100,7 @@ mod tests {
     fn tolerations_are_written_as_taints() {
         let of = |text: &str| {
             Toleration::parse(text).map(|one| {
-                [one.key, one.operator, one.value, one.effect].map(|part| part.unwrap_or_default()).join("|")
+                [one.key, one.operator, one.value, one.effect].map(Option::unwrap_or_default).join("|")
             })
         };
         assert_eq!(of("gpu=yes:NoSchedule").unwrap(), "gpu||yes|NoSchedule");

@@ -42,7 +42,8 @@ pub(super) fn request(args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<Edit>
         match &args.image {
             Some(image) => edits.extend(entrypoint(&args.command, image, args.name.is_some())),
             None => {
-                problems.add("--entrypoint", "is the image's own program, and there is no image; add --image")
+                problems
+                    .add("--entrypoint", "is the image's own program, and there is no image; add --image");
             }
         }
     }

@@ -62,7 +62,7 @@ pub(super) fn first(cron: &Value, now: Timestamp) -> Option<String> {
     }
     let due = Due::of(cron).ok()?;
     let first = *due.times(now, 1).first()?;
-    let zone = due.zone.is_none().then_some(", if the cluster's controller goes by UTC").unwrap_or_default();
+    let zone = if due.zone.is_none() { ", if the cluster's controller goes by UTC" } else { "" };
     let (at, wait) = (zone::shown(first, &due.clocks.0), age::human(first - now.as_second()));
     Some(format!("first due {at}, in {wait}{zone}"))
 }

@@ -56,7 +56,7 @@ pub(super) fn read(
     if let Some(field) = fields.take("entrypoint").filter(|field| field.flag(faults) == Some(true)) {
         match &request.place {
             Place::Host => {
-                field.wrong("gives the words to the image's own program, and there is no image", faults)
+                field.wrong("gives the words to the image's own program, and there is no image", faults);
             }
             Place::Image(image) => edits.extend(entrypoint(&request.command, image, request.name.is_some())),
         }
@@ -76,7 +76,8 @@ pub fn entrypoint(words: &[String], image: &str, is_named: bool) -> Vec<Edit> {
 
 /// Variables whose values are elsewhere.
 fn references(fields: &mut Fields<'_>, faults: &mut Faults<'_>) -> Vec<Edit> {
-    const OBJECTS: [(&str, fn(&str) -> Result<EnvSource, &'static str>); 2] =
+    type Parse = fn(&str) -> Result<EnvSource, &'static str>;
+    const OBJECTS: [(&str, Parse); 2] =
         [("env-secret", EnvSource::secret), ("env-configmap", EnvSource::config_map)];
     let mut edits = Vec::new();
     for (name, parse) in OBJECTS {
