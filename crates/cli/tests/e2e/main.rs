@@ -20,6 +20,7 @@ mod logs;
 mod mistakes;
 mod network;
 mod options;
+mod readme;
 mod rights;
 mod run;
 mod service;
