@@ -27,6 +27,8 @@ pub(crate) struct Feed {
     found: Option<Found>,
     ended: bool,
     gone: bool,
+    /// Changes were taken and not told yet.
+    is_behind: bool,
 }
 
 /// The state after a change.
@@ -80,7 +82,17 @@ impl Feed {
             true => futures::stream::empty().boxed(),
             false => changes(manager, &name, &job, with_pods, is_new),
         };
-        Feed { manager: manager.clone(), name, job, pods, changes, found: None, ended, gone: false }
+        Feed {
+            manager: manager.clone(),
+            name,
+            job,
+            pods,
+            changes,
+            found: None,
+            ended,
+            gone: false,
+            is_behind: false,
+        }
     }
 
     /// The job as it was last seen.
@@ -110,8 +122,17 @@ impl Feed {
             return self.finish().await;
         }
         if !self.gone {
-            let first = self.changes.next().await;
-            self.gone = self.take(first)? || self.take_more()?;
+            if !self.is_behind {
+                let first = self.changes.next().await;
+                self.gone = self.take(first)?;
+                self.is_behind = true;
+            }
+            // Each look is at all pods: of many pods many changes are gathered for one.
+            if !self.gone && self.pods().len() > limits::MANY_PODS && !has_ended(&self.job) {
+                self.manager.world.sleep(limits::GATHER).await;
+            }
+            self.gone = self.gone || self.take_more()?;
+            self.is_behind = false;
         }
         if self.gone {
             return Ok(Sight::Status(Box::new(observe_gone(&self.job, self.pods.seen()))));

@@ -96,6 +96,9 @@ pub(crate) const WATCHES: usize = 8;
 pub(crate) const ENDS: usize = 16;
 /// Log events that wait for their reader.
 pub(crate) const LOG_QUEUE: usize = 64;
+/// A job with more pods than this is looked at after so long for all that has changed meanwhile.
+pub(crate) const MANY_PODS: usize = 200;
+pub(crate) const GATHER: Duration = Duration::from_millis(50);
 /// Containers whose logs are read at a time; the others wait for their turn.
 pub(crate) const LOG_READERS: usize = 64;
 /// Gaps that a server tells between two lines; more are not told one by one.

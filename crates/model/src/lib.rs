@@ -4,6 +4,7 @@
 //! deterministic, and what is random is passed in.
 
 pub mod batch;
+pub mod cron;
 pub mod digest;
 pub mod duration;
 pub mod exit;

@@ -45,6 +45,9 @@ pub(crate) struct Retry {
     /// Which; with -l only those that did not succeed
     #[command(flatten)]
     pub which: Which,
+    /// Only the tasks that failed or never finished, each under its own number
+    #[arg(long)]
+    pub failed: bool,
     /// Wait until the new jobs have ended, exit with their code
     #[arg(long)]
     pub wait: bool,

@@ -4,6 +4,7 @@
 
 pub(crate) mod array;
 pub(crate) mod batch;
+pub(crate) mod cron;
 pub(crate) mod definition;
 mod helper;
 pub(crate) mod high;

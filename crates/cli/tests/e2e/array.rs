@@ -4,16 +4,20 @@ use serde_json::Value;
 
 use crate::home::{Ended, Home};
 
-/// The lines of an output, sorted: tasks end in any order.
+/// The lines of an output without their tasks' numbers, sorted: tasks end in any order.
 fn sorted(text: &str) -> Vec<String> {
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let plain = |line: &str| match line.strip_prefix('[').and_then(|line| line.split_once("] ")) {
+        Some((number, line)) if number.parse::<u32>().is_ok() => line.to_owned(),
+        _ => line.to_owned(),
+    };
+    let mut lines: Vec<String> = text.lines().map(plain).collect();
     lines.sort();
     lines
 }
 
 #[track_caller]
 fn prints(home: &Home, args: &[&str], expected: &[&str]) {
-    let ended = home.windlass(&[&["run", "-q"], args].concat());
+    let ended = home.windlass(&[&["run", "-q", "--logs"], args].concat());
     assert_eq!(
         (ended.code, sorted(&ended.stdout)),
         (Some(0), sorted(&expected.join("\n"))),
@@ -85,10 +89,11 @@ fn lines_reach_the_command_byte_for_byte() {
 #[test]
 fn stdin_is_the_list_and_the_tasks_have_none() {
     let home = Home::new();
-    let ended =
-        home.script(r#"printf 'a\nb\n' | "$windlass" run -q --each-line - -- sh -c 'cat; echo "$1"' sh {}"#);
+    let ended = home.script(
+        r#"printf 'a\nb\n' | "$windlass" run -q --logs --each-line - -- sh -c 'cat; echo "$1"' sh {}"#,
+    );
     assert_eq!((ended.code, sorted(&ended.stdout)), (Some(0), sorted("a\nb")), "{ended:?}");
-    let ended = home.script(r#"echo data | "$windlass" run -q --array 0-1 -- sh -c 'cat; echo {}'"#);
+    let ended = home.script(r#"echo data | "$windlass" run -q --logs --array 0-1 -- sh -c 'cat; echo {}'"#);
     assert_eq!((ended.code, sorted(&ended.stdout)), (Some(0), sorted("0\n1")), "{ended:?}");
 }
 
@@ -114,7 +119,7 @@ fn rows_and_matrices_have_names() {
 fn a_task_that_fails_ends_no_other() {
     let home = Home::new();
     let script = "test {} != 11 && test {} != 4 || exit {}; echo {}";
-    let ended = home.windlass(&["run", "-q", "--array", "1-12", "--", "sh", "-c", script]);
+    let ended = home.windlass(&["run", "-q", "--logs", "--array", "1-12", "--", "sh", "-c", script]);
     assert_eq!((ended.code, ended.stdout.lines().count()), (Some(4), 10), "{ended:?}");
     assert_eq!(home.windlass(&["wait", "last"]).code, Some(4));
     let list = home.ok(&["list"]);
@@ -246,4 +251,23 @@ fn what_makes_no_array_is_refused_before_anything_starts() {
         refused(&home, &[&["run"], options, &["--", "echo", "{}"]].concat(), part);
     }
     assert_eq!(home.engine(), None, "no engine was needed");
+}
+
+#[test]
+fn numbers_need_no_volume_and_show_tells_the_command_as_it_was_written() {
+    let home = Home::new();
+    let command = "echo '{#}' '{{}}' '$(HOME)'";
+    for numbers in ["0-1", "3-9:3", "1,5,20-40:10"] {
+        home.ok(&["submit", "--wait", "--array", numbers, "--", "echo", "{}", "{{}}", "$(HOME)"]);
+        let job: Value = serde_json::from_str(&home.ok(&["show", "last", "-o", "json"])).unwrap();
+        assert_eq!(job["job"]["spec"]["template"]["spec"]["volumes"], Value::Null, "{job}");
+        let story = home.ok(&["show", "last"]);
+        assert!(story.lines().any(|line| line.starts_with("Command:") && line.ends_with(command)), "{story}");
+    }
+    home.ok(&["submit", "--wait", "--matrix", "a=1,2", "--", "echo", "{a}"]);
+    let story = home.ok(&["show", "last"]);
+    assert!(
+        story.lines().any(|line| line.starts_with("Command:") && line.ends_with("echo '{a}'")),
+        "{story}"
+    );
 }

@@ -7,6 +7,7 @@ mod home;
 
 mod array;
 mod bulk;
+mod cron;
 mod definitions;
 mod engine;
 mod ephemeral;
@@ -22,6 +23,8 @@ mod logs;
 mod mistakes;
 mod network;
 mod options;
+mod readme;
+mod references;
 mod rights;
 mod run;
 mod service;

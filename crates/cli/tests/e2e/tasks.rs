@@ -119,3 +119,91 @@ fn many_tasks_are_told_a_tenth_at_a_time_where_there_is_no_terminal() {
     assert!((1..=9).contains(&told.len()), "{run:?}");
     assert!(run.stderr.contains("many: 40 of 40 succeeded ("), "{run:?}");
 }
+
+/// Five lines, of which those with a `b` fail as long as there is no file `mended`.
+const LINES: &str = "a/1\nb/2\na/3\nb/4\na/5\n";
+const WORK: &str =
+    r#"echo "$1 as {#}"; case $1 in b*) test -e mended || { echo "work: $1: broken" >&2; exit 4; };; esac"#;
+
+fn failed(home: &Home) -> crate::home::Ended {
+    let lines = home.write("lines", LINES);
+    let ended =
+        home.windlass(&["run", "--each-line", lines.to_str().unwrap(), "--", "sh", "-c", WORK, "sh", "{}"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(4), ""), "{ended:?}");
+    ended
+}
+
+#[test]
+fn an_arrays_failures_are_told_with_its_own_numbers_and_items() {
+    let home = Home::new();
+    let ended = failed(&home);
+    let name = home.ok(&["list", "-o", "name"]).trim().to_owned();
+    let told = format!(
+        "windlass: {name}: 3 of 5 succeeded, 2 failed (0s)\n  2 tasks ended with code 4: 2, 4\n    b/2, b/4\n    \
+         the last lines of 2:\n    | b/2 as 2\n    | work: b/2: broken\n  next: windlass logs {name} --task 2, then \
+         windlass retry --failed {name}\n"
+    );
+    let said = ended.stderr.replace("(1s)", "(0s)").replace("(2s)", "(0s)");
+    assert!(said.ends_with(&told), "{said}");
+    assert_eq!(home.ok(&["logs", &name, "--task", "5"]), "a/5 as 5\n");
+    let csv = home.ok(&["results", "last", "-o", "csv"]);
+    assert!(csv.starts_with("task,item,state,exit_code,attempts,seconds,pod\n1,a/1,succeeded,0,1,"), "{csv}");
+    assert!(csv.contains("\n4,b/4,failed,4,1,"), "{csv}");
+    let logs = home.ok(&["logs", &name]);
+    assert!(logs.contains("[5] a/5 as 5\n"), "{logs}");
+    let none = home.windlass(&["logs", &name, "--task", "6"]);
+    assert!(none.code == Some(125) && none.stderr.contains("no task 6"), "{none:?}");
+}
+
+#[test]
+fn failed_tasks_run_again_under_their_numbers_until_none_is_left() {
+    let home = Home::new();
+    failed(&home);
+    let first = home.ok(&["list", "-o", "name"]).trim().to_owned();
+    let again = home.windlass(&["retry", "--failed", "--wait", &first]);
+    assert_eq!(again.code, Some(4), "{again:?}");
+    home.write("mended", "");
+    let second = again.stdout.trim();
+    let third = home.ok(&["retry", "--failed", "--wait", second]);
+    let third = third.trim();
+    // A job's values are its own: nobody else's end takes them away.
+    home.ok(&["delete", &first, second]);
+    let mut logs: Vec<String> = home.ok(&["logs", third]).lines().map(str::to_owned).collect();
+    logs.sort();
+    assert_eq!(logs, ["[2] b/2 as 2", "[4] b/4 as 4"]);
+    let none = home.windlass(&["retry", "--failed", third]);
+    assert!(
+        none.code == Some(0) && none.stdout.is_empty() && none.stderr.contains("none of its tasks failed"),
+        "{none:?}"
+    );
+    let all = home.ok(&["retry", "--wait", third]);
+    let table = home.ok(&["results", all.trim()]);
+    assert!(table.contains("\n4      b/4    succeeded"), "{table}");
+}
+
+#[test]
+fn tasks_that_could_not_keep_their_indexes_do_not_run_again_by_themselves() {
+    let home = Home::new();
+    let file = six(&home);
+    home.windlass(&["submit", "--wait", "-f", &file]);
+    let refused = home.windlass(&["retry", "--failed", "six"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(125), ""), "{refused:?}");
+    assert!(refused.stderr.contains("2, 4, 5 would have other indexes"), "{refused:?}");
+    home.windlass(&["run", "-q", "--name", "one", "--", "false"]);
+    let refused = home.windlass(&["retry", "--failed", "one"]);
+    assert!(refused.code == Some(125) && refused.stderr.contains("not Indexed"), "{refused:?}");
+    assert_eq!(home.ok(&["list", "-o", "name"]).lines().count(), 2);
+}
+
+#[test]
+fn numbers_without_values_run_again_as_what_they_were() {
+    let home = Home::new();
+    let options =
+        ["--array", "0-4", "--", "sh", "-c", "test {} -ne 3 || test -e mended || exit 5; echo n {}"];
+    assert_eq!(home.windlass(&[&["run"], &options[..]].concat()).code, Some(5));
+    home.write("mended", "");
+    let again = home.ok(&["retry", "--failed", "--wait", "last"]);
+    assert_eq!(home.ok(&["logs", again.trim()]), "n 3\n");
+    let table = home.ok(&["results", again.trim()]);
+    assert!(table.lines().count() == 2 && table.contains("\n3      succeeded"), "{table}");
+}

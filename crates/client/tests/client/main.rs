@@ -5,6 +5,7 @@ mod acts;
 mod array;
 mod batch;
 mod chance;
+mod cron;
 mod definitions;
 mod logs;
 mod model;

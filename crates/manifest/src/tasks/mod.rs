@@ -6,6 +6,7 @@
 mod failures;
 mod numbering;
 mod ranges;
+mod retry;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,7 @@ pub use failures::{FailedPod, FailureGroup, TaskEvidence};
 pub use numbering::Numbering;
 pub(crate) use ranges::Indexes;
 pub use ranges::ranges;
+pub use retry::{CannotRetry, again_tasks};
 
 use crate::{Cause, cause, facts};
 
@@ -299,8 +301,9 @@ impl Attempt {
             _ if facts::has_started(pod) => Stage::Running,
             _ => Stage::Waiting,
         };
-        let payload = facts::payload(job, pod)
-            .and_then(|name| facts::containers(pod).find(|container| container.name == name));
+        let named = |name: &str| facts::containers(pod).find(|container| container.name == name);
+        // A pod whose spec is not known has its first container.
+        let payload = facts::payload(job, pod).and_then(named).or_else(|| facts::containers(pod).next());
         let states = payload.map(|one| [one.state.as_ref(), one.last_state.as_ref()]);
         let states = states.into_iter().flatten().flatten();
         let end = states.clone().find_map(|state| state.terminated.as_ref());
