@@ -14,6 +14,7 @@ mod low_job;
 mod low_tasks;
 mod more;
 pub(crate) mod source;
+mod up;
 mod usage;
 
 use std::ffi::OsString;
