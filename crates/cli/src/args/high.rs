@@ -12,6 +12,7 @@ use super::array::{self, Tasks};
 use super::cron::{self, CronAct};
 use super::definition::FromDefinition;
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::plan::{self, PlanOptions};
 use super::source::{self, Mistake};
 use super::{Usage, job};
 use crate::cluster::choose::Flags;
@@ -45,6 +46,8 @@ pub(crate) enum Act {
     Run(RunOptions),
     /// `submit`
     Submit(SubmitOptions),
+    /// `plan`
+    Plan(Box<PlanOptions>),
     /// `list`
     List(ListOptions),
     /// `show`
@@ -69,6 +72,8 @@ pub(crate) enum Act {
     Cron(CronAct),
     /// `definitions`
     Definitions(low::Definitions),
+    /// `doctor`
+    Doctor(low::Doctor),
     /// `use`
     Use(low::Use),
     /// `up`
@@ -295,6 +300,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let things = match &cli.verb {
         Verb::Run(args) => args.job.helper.typed(),
         Verb::Submit(args) => args.job.helper.typed(),
+        Verb::Plan(args) => args.job.helper.typed(),
         Verb::Cron(args) => args.things(),
         _ => None,
     };
@@ -303,6 +309,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
+        Verb::Plan(args) => Act::Plan(Box::new(plan::raise(*args, env)?)),
         Verb::List(args) => Act::List(list(args)?),
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
         Verb::Why(args) => Act::Why(some("why", &args.which).map(|()| args)?),
@@ -315,6 +322,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Clean(args) => Act::Clean(args),
         Verb::Cron(args) => Act::Cron(cron::raise(args, env)?),
         Verb::Definitions(args) => Act::Definitions(args),
+        Verb::Doctor(args) => Act::Doctor(args),
         Verb::Use(args) => Act::Use(args),
         Verb::Up(args) => Act::Up(up(args)?),
         Verb::Down(args) => Act::Down(args),

@@ -9,6 +9,7 @@ pub(crate) use super::cron::Cron;
 pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
 pub(crate) use super::low_tasks::{Logs, Results, ResultsFormat, Retry, TaskOutput};
+pub(crate) use super::plan::Plan;
 pub(crate) use super::source::SourceArgs;
 
 /// Run batch jobs on Kubernetes, or on this machine where there is none.
@@ -58,6 +59,8 @@ pub(crate) enum Verb {
     Run(Run),
     /// Submit jobs and return: a command, or Job manifests from a file
     Submit(Submit),
+    /// Print what submit would make, and check whether the cluster has what it needs
+    Plan(Box<Plan>),
     /// List jobs
     #[command(visible_alias = "ps")]
     List(List),
@@ -83,6 +86,8 @@ pub(crate) enum Verb {
     Cron(Cron),
     /// List job definitions, print their templates, variables and Jobs
     Definitions(Definitions),
+    /// Look for what on this machine and the cluster may be in the way
+    Doctor(Doctor),
     /// Choose the cluster for the commands to come, or print the choice
     Use(Use),
     /// Start the engine of this machine
@@ -318,6 +323,15 @@ pub(crate) struct Use {
     /// Forget the choice
     #[arg(long, conflicts_with_all = ["chosen", "context", "kubeconfig", "local"])]
     pub reset: bool,
+}
+
+/// `windlass doctor`
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 0 no problem, 1 a problem.")]
+pub(crate) struct Doctor {
+    /// Format of the answer
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<DataFormat>,
 }
 
 /// `windlass up`

@@ -21,6 +21,7 @@ mod logs;
 mod mistakes;
 mod network;
 mod options;
+mod plan;
 mod readme;
 mod references;
 mod rights;
