@@ -56,6 +56,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
         Act::Kubeconfig(options) => verbs::kubeconfig::run(&options, call).await,
         Act::Config(options) => verbs::config::run(&options, call).await,
         Act::Completions(options) => verbs::completions::run(&options),
+        Act::Man(options) => verbs::man::run(&options, call),
     }
 }
 

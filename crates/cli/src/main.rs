@@ -8,6 +8,7 @@ mod app;
 mod args;
 mod clock;
 mod cluster;
+mod complete;
 mod daemon;
 mod env;
 mod errors;
@@ -44,7 +45,11 @@ fn main() -> ExitCode {
         }
         _ => install_tls(),
     }
-    leave(app::run(&std::env::args_os().collect::<Vec<_>>()))
+    let argv: Vec<_> = std::env::args_os().collect();
+    if complete::answered(&argv) {
+        leave(Exit::OK);
+    }
+    leave(app::run(&argv))
 }
 
 /// Ends a command's process. Its memory is not taken apart first: the system does that faster.

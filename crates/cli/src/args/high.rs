@@ -88,6 +88,8 @@ pub(crate) enum Act {
     Config(low::Config),
     /// `completions`
     Completions(low::Completions),
+    /// `man`
+    Man(low::Man),
 }
 
 /// What `run` does.
@@ -330,6 +332,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
         Verb::Config(args) => Act::Config(args),
         Verb::Completions(args) => Act::Completions(args),
+        Verb::Man(args) => Act::Man(args),
     };
     Ok(Request { common, act })
 }

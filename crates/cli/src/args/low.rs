@@ -100,8 +100,10 @@ pub(crate) enum Verb {
     Kubeconfig(Kubeconfig),
     /// Print the settings that hold here, each with its origin
     Config(Config),
-    /// Print the completion script of a shell
+    /// Print what a shell reads at its start to complete commands and names of jobs
     Completions(Completions),
+    /// Write man pages into a directory
+    Man(Man),
 }
 
 /// `windlass run`
@@ -210,7 +212,7 @@ pub(crate) enum ListFormat {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Which {
     /// Names, submission ids, unique beginnings of either, or `last`
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = crate::complete::jobs())]
     pub jobs: Vec<String>,
     /// All jobs with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "jobs")]
@@ -456,8 +458,20 @@ pub(crate) enum CredentialRole {
     Read,
 }
 
+/// `windlass man`
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The directory; it is made
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
 /// `windlass completions`
 #[derive(Args, Debug)]
+#[command(
+    after_help = "bash: eval \"$(windlass completions bash)\" in ~/.bashrc; zsh: the same in ~/.zshrc, after compinit; \
+                        fish: windlass completions fish | source in ~/.config/fish/config.fish."
+)]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_enum)]

@@ -13,6 +13,7 @@ pub(crate) mod env_file;
 pub(crate) mod kubeconfig;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod man;
 pub(crate) mod plan;
 pub(crate) mod results;
 pub(crate) mod retry;

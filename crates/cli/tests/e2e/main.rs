@@ -6,6 +6,7 @@
 mod home;
 
 mod array;
+mod completion;
 mod cron;
 mod definitions;
 mod engine;

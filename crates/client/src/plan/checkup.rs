@@ -5,7 +5,8 @@ use jiff::fmt::rfc2822;
 use serde_json::Value;
 use windlass_manifest::plan::filled;
 
-use super::{Check, RIGHTS, Standing, unknown};
+use super::room::no_quotas;
+use super::{Check, RIGHTS, Standing};
 use crate::transport::Call;
 use crate::{JobManager, Result};
 
@@ -56,7 +57,7 @@ impl JobManager {
                     None => Check::new(what, Standing::Ok, "has room"),
                 }
             })),
-            Err(fault) => checks.push(unknown("quota", &fault, "list resourcequotas")),
+            Err(fault) => checks.push(no_quotas(&fault)),
         }
         checks
     }

@@ -7,6 +7,7 @@ use windlass_manifest::plan::{Needs, fits, over_quota};
 
 use super::{Check, Standing, unknown};
 use crate::JobManager;
+use crate::transport::Fault;
 
 /// So many reasons of nodes are told.
 const REASONS: usize = 4;
@@ -18,12 +19,20 @@ impl JobManager {
                 checks.push(Check::new("quota", Standing::Ok, "there is none"))
             }
             Ok(list) => checks.extend(list.items.iter().map(|quota| of_quota(needs, quota))),
-            Err(fault) => checks.push(unknown("quota", &fault, "list resourcequotas")),
+            Err(fault) => checks.push(no_quotas(&fault)),
         }
         checks.push(match self.all_of::<Value>("/api/v1/nodes", None, |_| true).await {
             Ok(list) => of_nodes(needs, &list.items),
             Err(fault) => unknown("a node", &fault, "list nodes"),
         });
+    }
+}
+
+/// A server that does not know the kind has none of it.
+pub(super) fn no_quotas(fault: &Fault) -> Check {
+    match fault.is_not_found() {
+        true => Check::new("quota", Standing::Ok, "there is none"),
+        false => unknown("quota", fault, "list resourcequotas"),
     }
 }
 
