@@ -45,6 +45,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
         Act::Retry(options) => verbs::retry::run(&options, call).await,
         Act::Delete(options) => verbs::delete::run(&options, call).await,
         Act::Clean(options) => verbs::clean::run(&options, call).await,
+        Act::Cron(options) => verbs::cron::run(&options, call).await,
         Act::Definitions(options) => verbs::definitions::run(&options, call).await,
         Act::Use(options) => verbs::r#use::run(&options, call).await,
         Act::Up(options) => verbs::up::run(&options, call).await,

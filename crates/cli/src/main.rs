@@ -24,6 +24,7 @@ mod said;
 mod saved;
 mod strangers;
 mod verbs;
+mod zone;
 
 use std::io::Write;
 use std::process::ExitCode;

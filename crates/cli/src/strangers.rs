@@ -20,6 +20,7 @@ pub(crate) fn ours(verb: &str) -> Option<&'static str> {
         "use-context" | "context" | "login" => "windlass use CONTEXT",
         "serve" | "server" | "daemon" | "init" => "windlass up",
         "shutdown" | "quit" | "exit" => "windlass down",
+        "cronjob" | "cronjobs" | "crontab" | "schedule" | "scrontab" => "windlass cron create|list|next",
         "version" => "windlass --version",
         "completion" => "windlass completions SHELL",
         _ => return None,

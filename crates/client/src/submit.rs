@@ -242,7 +242,7 @@ impl JobManager {
     }
 
     /// Host processes exist where the cluster says so; anywhere else the pod would wait for ever.
-    async fn check_host_class(&self) -> Result<()> {
+    pub(crate) async fn check_host_class(&self) -> Result<()> {
         if self.memo.has_host_class() {
             return Ok(());
         }

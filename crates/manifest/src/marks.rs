@@ -40,6 +40,8 @@ pub const TASKS: &str = "windlass.dev/tasks";
 pub const QUIT: &str = "windlass.dev/quit.";
 /// Annotation of a pod, before a container's name: what the container used, as the engine tells it.
 pub const USAGE: &str = "usage.windlass.dev/";
+/// Label of a job: the queue of Kueue that it waits in (Kueue `pkg/controller/constants`).
+pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// The runtime class of host processes.
 pub const HOST_CLASS: &str = "windlass-host";
 /// The image of host processes: only a label for people.

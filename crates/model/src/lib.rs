@@ -3,6 +3,7 @@
 //! Nothing here knows Kubernetes objects, a clock, a thread or a socket: every function is total and
 //! deterministic, and what is random is passed in.
 
+pub mod cron;
 pub mod digest;
 pub mod duration;
 pub mod exit;

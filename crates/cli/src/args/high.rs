@@ -9,6 +9,7 @@ use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
 use super::array::{self, Tasks};
+use super::cron::{self, CronAct};
 use super::definition::FromDefinition;
 use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
 use super::source::{self, Mistake};
@@ -64,6 +65,8 @@ pub(crate) enum Act {
     Delete(low::Delete),
     /// `clean`
     Clean(low::Clean),
+    /// `cron`
+    Cron(CronAct),
     /// `definitions`
     Definitions(low::Definitions),
     /// `use`
@@ -135,6 +138,37 @@ pub(crate) enum Work {
     File(Box<Source>),
     /// The job of a definition, changed.
     Definition(Box<FromDefinition>),
+    /// The job of an object on the cluster, changed.
+    From(Box<FromObject>),
+}
+
+/// The job of an object on the cluster, and what is changed of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FromObject {
+    /// Which.
+    pub origin: Origin,
+    /// What is to be run, if the caller says it.
+    pub payload: Payload,
+    /// What is changed.
+    pub edits: Vec<Edit>,
+}
+
+/// An object that has a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    /// A Job: a name, a unique beginning of one, an id, or `last`.
+    Job(String),
+    /// A CronJob, by its name.
+    CronJob(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Job(name) => write!(f, "job/{name}"),
+            Origin::CronJob(name) => write!(f, "cronjob/{name}"),
+        }
+    }
 }
 
 /// Jobs of a file.
@@ -261,6 +295,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let things = match &cli.verb {
         Verb::Run(args) => args.job.helper.typed(),
         Verb::Submit(args) => args.job.helper.typed(),
+        Verb::Cron(args) => args.things(),
         _ => None,
     };
     let flags = Flags { context, kubeconfig, local, things, of_file: None };
@@ -278,6 +313,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
         Verb::Clean(args) => Act::Clean(args),
+        Verb::Cron(args) => Act::Cron(cron::raise(args, env)?),
         Verb::Definitions(args) => Act::Definitions(args),
         Verb::Use(args) => Act::Use(args),
         Verb::Up(args) => Act::Up(up(args)?),
@@ -443,7 +479,7 @@ fn loopback(text: &str) -> Result<SocketAddr, Usage> {
 }
 
 /// Why there is nothing to submit.
-fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
+pub(super) fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
     match mistake {
         Mistake::Nothing => Usage::mistake(verb, "there is neither a command nor a file", usage),
         Mistake::Problems(problems) => wrong(verb, problems),
@@ -460,7 +496,7 @@ fn some(verb: &str, which: &Which) -> Result<(), Usage> {
 }
 
 /// All that is wrong with the options of `verb`.
-fn wrong(verb: &str, problems: &Problems) -> Usage {
+pub(super) fn wrong(verb: &str, problems: &Problems) -> Usage {
     let text = problems.to_string().replace('\n', "\n  ");
     Usage::mistake(verb, &text, &format!("`windlass {verb} --help` shows the options"))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use super::cron::Cron;
 pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
 pub(crate) use super::low_tasks::{Logs, Results, ResultsFormat, Retry, TaskOutput};
@@ -78,6 +79,8 @@ pub(crate) enum Verb {
     Delete(Delete),
     /// Delete jobs that ended some time ago
     Clean(Clean),
+    /// Have a cluster make jobs by a schedule
+    Cron(Cron),
     /// List job definitions, print their templates, variables and Jobs
     Definitions(Definitions),
     /// Choose the cluster for the commands to come, or print the choice

@@ -3,6 +3,7 @@
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
 pub(crate) mod array;
+pub(crate) mod cron;
 pub(crate) mod definition;
 mod helper;
 pub(crate) mod high;

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ContainerState, Event, Pod};
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass::JobView;
-use windlass::manifest::{Cause, Right, Usage, marks};
+use windlass::manifest::{Cause, Right, TaskMap, Usage, array, marks};
 
 use super::list::{completions, duration, phase};
 use super::why::times;
@@ -108,8 +108,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Deleted at", status.times.expires.map(|then| then.to_string()));
     add("Used", status.usage.map(used));
     if let Some(container) = container(view) {
-        let words = container.command.iter().flatten().chain(container.args.iter().flatten());
-        let words: Vec<String> = words.map(|word| quoted(&unescaped(word))).collect();
+        let words: Vec<String> = command(view).iter().map(|word| quoted(&unescaped(word))).collect();
         add("Command", Some(words.join(" ")).filter(|words| !words.is_empty()));
         add("Image", container.image.clone().filter(|image| image != marks::HOST_IMAGE));
         add("Directory", container.working_dir.clone());
@@ -119,6 +118,17 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Retries", limit.map(|limit| limit.to_string()));
     add("Deadline", spec.and_then(|spec| spec.active_deadline_seconds).map(age::human));
     lines
+}
+
+/// The first container's words; an array's as they were written, with their holes.
+fn command(view: &JobView) -> Vec<String> {
+    let mut job = serde_json::to_value(&view.job).unwrap_or_default();
+    if TaskMap::of(&view.job).is_some() {
+        array::plain(&mut job);
+    }
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    let words = ["command", "args"].into_iter().flat_map(|field| container[field].as_array()).flatten();
+    words.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// CPU time, and the most memory of a process.

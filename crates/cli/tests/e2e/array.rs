@@ -252,3 +252,22 @@ fn what_makes_no_array_is_refused_before_anything_starts() {
     }
     assert_eq!(home.engine(), None, "no engine was needed");
 }
+
+#[test]
+fn numbers_need_no_volume_and_show_tells_the_command_as_it_was_written() {
+    let home = Home::new();
+    let command = "echo '{#}' '{{}}' '$(HOME)'";
+    for numbers in ["0-1", "3-9:3", "1,5,20-40:10"] {
+        home.ok(&["submit", "--wait", "--array", numbers, "--", "echo", "{}", "{{}}", "$(HOME)"]);
+        let job: Value = serde_json::from_str(&home.ok(&["show", "last", "-o", "json"])).unwrap();
+        assert_eq!(job["job"]["spec"]["template"]["spec"]["volumes"], Value::Null, "{job}");
+        let story = home.ok(&["show", "last"]);
+        assert!(story.lines().any(|line| line.starts_with("Command:") && line.ends_with(command)), "{story}");
+    }
+    home.ok(&["submit", "--wait", "--matrix", "a=1,2", "--", "echo", "{a}"]);
+    let story = home.ok(&["show", "last"]);
+    assert!(
+        story.lines().any(|line| line.starts_with("Command:") && line.ends_with("echo '{a}'")),
+        "{story}"
+    );
+}

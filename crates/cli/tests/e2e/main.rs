@@ -6,6 +6,7 @@
 mod home;
 
 mod array;
+mod cron;
 mod definitions;
 mod engine;
 mod ephemeral;
@@ -21,6 +22,7 @@ mod mistakes;
 mod network;
 mod options;
 mod readme;
+mod references;
 mod rights;
 mod run;
 mod service;

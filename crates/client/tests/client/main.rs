@@ -4,6 +4,7 @@
 mod acts;
 mod array;
 mod chance;
+mod cron;
 mod definitions;
 mod logs;
 mod model;

@@ -1,30 +1,29 @@
-//! How a Job becomes an array, and an array the Job again.
+//! How a Job becomes an array.
 //!
 //! Where the tasks' numbers are their indexes, Kubernetes itself puts them into the command: `$(JOB_COMPLETION_INDEX)`
-//! is expanded by every kubelet. Everything else is the work of a small program before the command
+//! is expanded by every kubelet. Other numbers of a process of the host are counted by the host's shell ([`shell`]), so
+//! that nothing need be mounted. Everything else is the work of a small program before the command
 //! (`windlass_task::HELPER`): it lies with the values in a ConfigMap that is mounted at [`DIRECTORY`].
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use windlass_model::Problems;
 use windlass_task::words::{Part, parts};
 
-use super::{Array, TaskMap};
+use super::{Array, Numbers, TaskMap, shell};
 use crate::edit::{Edit, Mount, PodEdit, VolumeSource};
 use crate::{ContainerEdit, EnvSource, apply, marks};
 
 /// Where a task sees its values and the helper.
 pub const DIRECTORY: &str = "/windlass";
 /// The volume's name in the pod.
-const VOLUME: &str = "windlass-task";
+pub(super) const VOLUME: &str = "windlass-task";
 /// A kubelet's words for the index, in a command.
-const INDEX: &str = "$(JOB_COMPLETION_INDEX)";
+pub(super) const INDEX: &str = "$(JOB_COMPLETION_INDEX)";
 /// Where the index is found by a variable, whatever its place among them.
 const INDEX_FIELD: &str = "metadata.annotations['batch.kubernetes.io/job-completion-index']";
 const ARCH_LABEL: &str = "kubernetes.io/arch";
 const CONTAINER: &str = "spec.template.spec.containers[0]";
 const WORDS: [&str; 2] = ["command", "args"];
-/// What the server writes for `backoffLimit` beside a limit per index (upstream `pkg/apis/batch/v1/defaults.go`).
-const NO_LIMIT: u64 = i32::MAX as u64;
 
 /// What belongs to a Job that is an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,16 +96,22 @@ pub(crate) fn fold(job: &mut Value, array: &Array, problems: &mut Problems) -> O
     }
     count(job, array);
     let numbers = array.numbers();
-    let is_plain = array.names.is_empty() && numbers.are_indexes();
-    if is_plain {
-        expand(job, problems);
-    } else {
-        check_words(job, array, problems);
-        help(job, problems);
-    }
+    let has_numbers_only = array.names.is_empty();
+    let needs_items = match has_numbers_only {
+        true if numbers.are_indexes() => {
+            expand(job, problems);
+            false
+        }
+        true if counted(job, &numbers) => false,
+        _ => {
+            check_words(job, array, problems);
+            help(job, problems);
+            true
+        }
+    };
     let map = TaskMap { names: array.names.clone(), numbers, config_map: None };
     job["metadata"]["annotations"][marks::TASKS] = map.write().into();
-    (problems.iter().count() == before).then(|| Folded { map, items: (!is_plain).then(|| array.items()) })
+    (problems.iter().count() == before).then(|| Folded { map, items: needs_items.then(|| array.items()) })
 }
 
 /// As many completions as tasks, each with its index and its own tries.
@@ -125,7 +130,7 @@ fn count(job: &mut Value, array: &Array) {
 }
 
 /// The words of the first container's command and arguments, each with its path.
-fn each_word(job: &mut Value, mut change: impl FnMut(String, &mut Value)) {
+pub(super) fn each_word(job: &mut Value, mut change: impl FnMut(String, &mut Value)) {
     for field in WORDS {
         let place = format!("/spec/template/spec/containers/0/{field}");
         let list = job.pointer_mut(&place).and_then(Value::as_array_mut).into_iter().flatten();
@@ -151,8 +156,25 @@ fn expand(job: &mut Value, problems: &mut Problems) {
     apply::edit(job, &Edit::FirstContainer(variable), problems);
 }
 
-fn rewritten(text: &str, write: impl FnMut(Part<'_>) -> String) -> String {
+pub(super) fn rewritten(text: &str, write: impl FnMut(Part<'_>) -> String) -> String {
     parts(text.as_bytes(), |_| None).map(write).collect()
+}
+
+/// Has the shell of the host put the number where it is wanted; false if there is none, or too much to tell it.
+fn counted(job: &mut Value, numbers: &Numbers) -> bool {
+    let pod = &mut job["spec"]["template"]["spec"];
+    if pod["runtimeClassName"] != marks::HOST_CLASS || !pod["containers"][0]["command"].is_array() {
+        return false;
+    }
+    let container = &mut pod["containers"][0];
+    let words = WORDS.into_iter().flat_map(|field| container[field].as_array()).flatten();
+    let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+    let Some(command) = shell::command(&words, numbers) else { return false };
+    container["command"] = command.into();
+    if let Some(container) = container.as_object_mut() {
+        container.remove("args");
+    }
+    true
 }
 
 /// `{}` stands for one value.
@@ -216,74 +238,6 @@ fn help(job: &mut Value, problems: &mut Problems) {
     apply::edit(job, &Edit::Pod(node), problems);
 }
 
-fn helper() -> String {
+pub(super) fn helper() -> String {
     format!("{DIRECTORY}/{}", windlass_task::HELPER_FILE)
-}
-
-/// The plain Job that an array was made of, and its tasks: folded again, with all of them or some, it is the array.
-/// `items` is the text of the ConfigMap that its [`TaskMap`] names; `None` if the Job is no array of ours, or its items
-/// are needed and are none.
-pub fn unfold(job: &Value, items: Option<&str>) -> Option<(Value, Array)> {
-    let mut job = job.clone();
-    let annotations = job.pointer_mut("/metadata/annotations")?.as_object_mut()?;
-    let map = TaskMap::read(annotations.remove(marks::TASKS)?.as_str()?)?;
-    if annotations.is_empty() {
-        job["metadata"].as_object_mut()?.remove("annotations");
-    }
-    let array = match &map.config_map {
-        Some(_) => Array::of_items(items?)?,
-        None => Array::numbered(&map.numbers),
-    };
-    let spec = job.pointer_mut("/spec")?.as_object_mut()?;
-    spec.retain(|field, value| match field.as_str() {
-        "completions" | "completionMode" => false,
-        "parallelism" => value.as_u64() != Some(u64::from(map.numbers.len())),
-        "backoffLimit" => value.as_u64() != Some(NO_LIMIT),
-        _ => true,
-    });
-    match map.config_map {
-        Some(_) => unhelp(&mut job),
-        None => contract(&mut job),
-    }
-    Some((job, array))
-}
-
-/// Undoes [`help`].
-fn unhelp(job: &mut Value) {
-    let Some(Value::Object(pod)) = job.pointer_mut("/spec/template/spec") else { return };
-    without(pod, "volumes", |volume| volume["name"] == VOLUME);
-    let Some(Value::Object(container)) = pod.get_mut("containers").and_then(|all| all.get_mut(0)) else {
-        return;
-    };
-    without(container, "volumeMounts", |mount| mount["name"] == VOLUME);
-    if let Some(Value::Array(command)) = container.get_mut("command")
-        && command.first().is_some_and(|first| *first == helper())
-    {
-        command.remove(0);
-    }
-}
-
-/// Undoes [`expand`].
-fn contract(job: &mut Value) {
-    each_word(job, |_, word| {
-        let Some(text) = word.as_str() else { return };
-        let escaped = rewritten(text, |part| match part {
-            Part::Text(text) => String::from_utf8_lossy(text).into_owned(),
-            Part::Item => "{{}}".to_owned(),
-            Part::Number | Part::Named(_) => "{{#}}".to_owned(),
-        });
-        *word = escaped.replace(INDEX, "{#}").into();
-    });
-    if let Some(Value::Object(container)) = job.pointer_mut("/spec/template/spec/containers/0") {
-        without(container, "env", |variable| variable["name"] == "WINDLASS_TASK");
-    }
-}
-
-/// Removes what is meant from the list under a key, and a list that had nothing else.
-fn without(map: &mut Map<String, Value>, key: &str, is_meant: impl Fn(&Value) -> bool) {
-    let Some(Value::Array(list)) = map.get_mut(key) else { return };
-    list.retain(|entry| !is_meant(entry));
-    if list.is_empty() {
-        map.remove(key);
-    }
 }

@@ -77,6 +77,37 @@ fn other_numbers_and_values_need_the_helper_and_name_its_config_map() {
     }
 }
 
+fn host(words: &[&str]) -> Base {
+    let words = words.iter().map(|word| (*word).to_owned()).collect();
+    Base::Request(Box::new(JobRequest::new(words, Place::Host)))
+}
+
+#[test]
+fn other_numbers_of_a_host_process_are_counted_by_its_shell() {
+    let base = host(&["fit", "in/{}.txt", "", "$(X)", "{{#}}", "it's", "{#}{}"]);
+    let manifest = make(&base, &[numbers("5,7,8-20:4")]).unwrap();
+    let job = sealed(&manifest);
+    let script = "if [ $JOB_COMPLETION_INDEX -lt 1 ]; then WINDLASS_TASK=$$((JOB_COMPLETION_INDEX+5)); \
+                  elif [ $JOB_COMPLETION_INDEX -lt 3 ]; then WINDLASS_TASK=$$((JOB_COMPLETION_INDEX+6)); \
+                  else WINDLASS_TASK=$$((JOB_COMPLETION_INDEX*4+0)); fi; export WINDLASS_TASK; \
+                  exec \"${1}\" \"${2}${WINDLASS_TASK}${3}\" \"\" \"${4}\" \"${5}\" \"${6}\" \
+                  \"${WINDLASS_TASK}${WINDLASS_TASK}\"";
+    let expected = json!(["/bin/sh", "-c", script, "windlass", "fit", "in/", ".txt", "$$(X)", "{#}", "it's"]);
+    assert_eq!(words(&job), expected);
+    assert_eq!(manifest.companion(&SubmissionId::parse("golden").unwrap(), 0), None);
+    let (plain, array) = unfold(&job, None).unwrap();
+    let words = json!(["fit", "in/{#}.txt", "", "$$(X)", "{{#}}", "it's", "{#}{#}"]);
+    assert_eq!(plain["spec"]["template"]["spec"]["containers"][0]["command"], words);
+    assert_eq!(array.numbers().to_string(), "5,7-8,12-20:4");
+    let irregular = (0..100).map(|n| (n * n).to_string()).collect::<Vec<_>>().join(",");
+    assert!(
+        make(&base, &[numbers(&irregular)])
+            .unwrap()
+            .companion(&SubmissionId::parse("a").unwrap(), 0)
+            .is_some()
+    );
+}
+
 #[test]
 fn other_values_are_another_content() {
     let hash = |lines| make(&command(&["fit", "{}"]), &[array(lines)]).unwrap().content_hash();

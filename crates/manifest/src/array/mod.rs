@@ -9,19 +9,22 @@ mod fold;
 mod guess;
 mod numbers;
 mod read;
+mod shell;
 mod text;
+mod unfold;
 
 use k8s_openapi::api::batch::v1::Job;
 use serde::{Deserialize, Serialize};
 
 use crate::marks;
 
-pub use fold::{DIRECTORY, unfold};
+pub use fold::DIRECTORY;
 pub(crate) use fold::{Folded, fold};
 pub use guess::near_misses;
 pub use numbers::Numbers;
 pub use read::{LINE_NAME, Lines};
 pub use text::MOST_BYTES;
+pub use unfold::{plain, unfold};
 
 /// The most tasks of one array: of more Kubernetes wants a bound on those that fail (upstream
 /// `pkg/apis/batch/validation`, `completionsSoftLimit`).

@@ -110,6 +110,11 @@ impl Numbers {
         self.0.iter().flat_map(|range| (range.first..=range.last).step_by(range.step as usize))
     }
 
+    /// Their ranges: first number, step, how many.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (u32, u32, u32)> {
+        self.0.iter().map(|range| (range.first, range.step, range.len()))
+    }
+
     /// Whether each task's number is its index.
     pub fn are_indexes(&self) -> bool {
         matches!(&self.0[..], [] | [Range { first: 0, step: 1, .. }])
