@@ -119,3 +119,6 @@ pub(crate) const LOG_DRAIN: Duration = Duration::from_secs(10);
 /// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace, and
 /// the time in which a server that is away comes back.
 pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(45);
+/// Jobs of a bulk submission, or of a batch, that are sent at the same time: fewer while the server says that it has too
+/// much to do.
+pub(crate) const SENDING: usize = 16;

@@ -6,6 +6,7 @@
 mod home;
 
 mod array;
+mod bulk;
 mod cron;
 mod definitions;
 mod engine;
@@ -13,6 +14,7 @@ mod ephemeral;
 mod formats;
 mod full_disk;
 mod helper;
+mod helper_batch;
 mod idle;
 mod interrupts;
 mod jobs;
