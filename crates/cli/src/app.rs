@@ -36,6 +36,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
         Act::Run(options) => verbs::run::run(&options, call).await,
         Act::Submit(options) => verbs::submit::run(&options, call).await,
         Act::Plan(options) => verbs::plan::run(&options, call).await,
+        Act::Batch(options) => verbs::batch::run(&options, call).await,
         Act::List(options) => verbs::list::run(&options, call).await,
         Act::Show(options) => verbs::show::run(&options, call).await,
         Act::Why(options) => verbs::why::run(&options, call).await,

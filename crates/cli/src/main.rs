@@ -6,6 +6,7 @@
 mod age;
 mod app;
 mod args;
+mod bar;
 mod clock;
 mod cluster;
 mod complete;

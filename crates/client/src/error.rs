@@ -258,6 +258,13 @@ impl Error {
         )
     }
 
+    /// Whether the next job would meet the same fault: the cluster does not answer, does not know who asks, or cannot
+    /// run such jobs.
+    pub fn is_of_the_cluster(&self) -> bool {
+        use Error::{NoHostClass, Unauthorized, Uncertain, Unreachable};
+        matches!(self, Unreachable { .. } | Uncertain { .. } | Unauthorized { .. } | NoHostClass { .. })
+    }
+
     /// The exit code of a command that ends with this error: 124 for `TimedOut`, otherwise 125.
     pub fn exit(&self) -> ExitCode {
         match self {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use windlass_manifest::cron::{self, CronBase, CronOptions, make_cron};
 use windlass_manifest::formats::definition::{self, Source, Template};
+use windlass_manifest::formats::submission_helper::{self, SubmissionHelper};
 use windlass_manifest::formats::{self, Format, Inputs, Payload, Reading, magnus, prefect};
 use windlass_manifest::marks::Signature;
 use windlass_manifest::read::Places;
@@ -35,6 +36,8 @@ struct Options {
     cron: Option<Cron>,
     /// What makes the jobs arrays.
     tasks: Option<Tasks>,
+    /// The readers of submission-helper's tasks.
+    helper: Option<Helper>,
 }
 
 #[derive(Default, Deserialize)]
@@ -116,6 +119,41 @@ impl Tasks {
     }
 }
 
+/// A batch of submission-helper's, with that program's defaults.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Helper {
+    image: String,
+    identifier: String,
+    /// The file holds a payload a line.
+    #[serde(default)]
+    lines: bool,
+}
+
+impl Helper {
+    fn read(&self, file: &str, text: &str) -> Result<Reading, Vec<ReadError>> {
+        let helper = SubmissionHelper {
+            image: self.image.clone(),
+            registry_secret: submission_helper::REGISTRY_SECRET.to_owned(),
+            volume_claim: submission_helper::VOLUME_CLAIM.to_owned(),
+            mount_path: submission_helper::MOUNT_PATH.to_owned(),
+            ..SubmissionHelper::default()
+        };
+        let list = match self.lines {
+            true => submission_helper::of_lines(&self.identifier, &[(file.to_owned(), text.to_owned())])?,
+            false => submission_helper::of_file(file, text, &helper.mount_path)?,
+        };
+        let jobs = 0..list.tasks.len();
+        Ok(Reading {
+            format: Format::SubmissionHelper,
+            jobs: jobs.map(|number| helper.written(&self.identifier, &list, number, &[])).collect(),
+            kubeconfig: None,
+            notes: list.notes,
+            doubts: Vec::new(),
+        })
+    }
+}
+
 /// A definition with its arguments; templates in files stand in the case's folder.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -183,6 +221,9 @@ const OURS: [&str; 4] = ["options.yaml", "job.yaml", "problems.txt", "notes.txt"
 fn read(file: &str, text: &str, options: &Options, case: &Path) -> Result<Reading, Vec<ReadError>> {
     if let Some(chosen) = &options.definition {
         return chosen.read(file, text, case);
+    }
+    if let Some(helper) = &options.helper {
+        return helper.read(file, text);
     }
     let payload = options.payload();
     let inputs =

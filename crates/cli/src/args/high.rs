@@ -9,12 +9,13 @@ use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
 use super::array::{self, Tasks};
+use super::batch::{self, BatchOptions};
 use super::cron::{self, CronAct};
 use super::definition::FromDefinition;
-use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::low::{self, ObjectFormat, OnInterrupt, Verb, Which};
 use super::plan::{self, PlanOptions};
 use super::source::{self, Mistake};
-use super::{Usage, job};
+use super::{Usage, job, up};
 use crate::cluster::choose::Flags;
 use crate::env::Env;
 use crate::verbs::env_file::EnvFiles;
@@ -48,6 +49,8 @@ pub(crate) enum Act {
     Submit(SubmitOptions),
     /// `plan`
     Plan(Box<PlanOptions>),
+    /// `submit` of submission-helper's tasks
+    Batch(Box<BatchOptions>),
     /// `list`
     List(ListOptions),
     /// `show`
@@ -310,6 +313,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let common = Common { flags, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
+        Verb::Submit(args) if args.batch.is_asked() => Act::Batch(Box::new(batch::raise(args, env)?)),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
         Verb::Plan(args) => Act::Plan(Box::new(plan::raise(*args, env)?)),
         Verb::List(args) => Act::List(list(args)?),
@@ -326,7 +330,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Definitions(args) => Act::Definitions(args),
         Verb::Doctor(args) => Act::Doctor(args),
         Verb::Use(args) => Act::Use(args),
-        Verb::Up(args) => Act::Up(up(args)?),
+        Verb::Up(args) => Act::Up(up::up(args)?),
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
@@ -440,53 +444,6 @@ fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
         stop_sidecars: args.stop_sidecars,
         result_file: args.result_file,
     })
-}
-
-fn up(args: low::Up) -> Result<UpOptions, Usage> {
-    let images = args.images.map(|policy| match policy {
-        ImagePolicy::Refuse => Images::Refuse,
-        ImagePolicy::Host => Images::Host,
-    });
-    let listen = args.listen.as_deref().map(loopback).transpose()?;
-    let mut problems = Problems::new();
-    let idle_exit = job::time("--idle-exit", args.idle_exit.as_deref(), &mut problems);
-    if idle_exit.is_some_and(|after| after.is_zero()) {
-        problems.add("--idle-exit", "is 0: such an engine would be gone before anybody asks it");
-    }
-    let claims = args.claim.iter().filter_map(|text| claim(text, &mut problems)).collect();
-    problems.or(()).map_err(|problems| wrong("up", &problems))?;
-    let ephemeral = args.ephemeral.then_some(args.command);
-    let service = match (args.install, args.uninstall) {
-        (true, _) => Some(Service::Install),
-        (_, true) => Some(Service::Uninstall),
-        _ => None,
-    };
-    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service, claims })
-}
-
-/// `NAME=DIR`.
-fn claim(text: &str, problems: &mut Problems) -> Option<(String, PathBuf)> {
-    match text.split_once('=') {
-        Some((name, directory)) if !name.is_empty() && !directory.is_empty() => {
-            Some((name.to_owned(), directory.into()))
-        }
-        _ => {
-            problems.add("--claim", format!("{text:?} is not NAME=DIR, like --claim data=/srv/data"));
-            None
-        }
-    }
-}
-
-/// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.
-fn loopback(text: &str) -> Result<SocketAddr, Usage> {
-    let way_out = "for example --listen 127.0.0.1:6443";
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| Usage::mistake("up", &format!("--listen: {text:?} is not ADDRESS:PORT"), way_out))?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(Usage::mistake("up", &format!("--listen: {} is not a loopback address", address.ip()), way_out))
 }
 
 /// Why there is nothing to submit.

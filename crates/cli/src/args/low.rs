@@ -162,18 +162,21 @@ pub(crate) enum OnInterrupt {
 /// `windlass submit`
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]"
+    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]",
+    after_help = super::batch::MANY
 )]
 pub(crate) struct Submit {
     #[command(flatten)]
     pub job: JobArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub batch: super::batch::BatchArgs,
     /// Wait until the jobs have ended, exit with their code
     #[arg(long)]
     pub wait: bool,
     /// Let the server check the jobs, and create none
-    #[arg(long, conflicts_with = "wait")]
+    #[arg(long, conflicts_with = "wait", alias = "debug")]
     pub dry_run: bool,
     /// Format of the answer
     #[arg(short, long, value_enum, default_value = "name", value_name = "FORMAT")]

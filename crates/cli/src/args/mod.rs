@@ -3,6 +3,7 @@
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
 pub(crate) mod array;
+pub(crate) mod batch;
 pub(crate) mod cron;
 pub(crate) mod definition;
 mod helper;
@@ -14,6 +15,7 @@ mod low_tasks;
 mod more;
 pub(crate) mod plan;
 pub(crate) mod source;
+mod up;
 mod usage;
 
 use std::ffi::OsString;

@@ -31,6 +31,13 @@ pub(crate) struct SourceArgs {
     pub definition: DefinitionArgs,
 }
 
+impl SourceArgs {
+    /// Whether they name jobs.
+    pub(super) fn is_named(&self) -> bool {
+        self.file.is_some() || self.prefect.job_spec_file.is_some() || self.definition.is_named()
+    }
+}
+
 const MAGNUS: &str = "With a magnus configuration (-f)";
 
 /// What magnus' own command line says of a job.

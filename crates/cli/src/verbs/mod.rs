@@ -1,5 +1,6 @@
 //! One file for each thing that `windlass` can do.
 
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod clean;
 pub(crate) mod completions;
@@ -30,6 +31,7 @@ pub(crate) mod wait;
 pub(crate) mod why;
 
 mod array;
+mod bulk;
 mod claims;
 mod ephemeral;
 mod failures;

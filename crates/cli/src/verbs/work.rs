@@ -76,6 +76,14 @@ impl Prepared {
         if wrong.is_empty() { Ok(manifests) } else { Err(self.faults(&wrong)) }
     }
 
+    /// Where a job comes from: file and line, or the verb.
+    pub(super) fn place(&self, job: usize) -> String {
+        match self.jobs.get(job).and_then(|draft| draft.line) {
+            Some(line) => format!("{}:{line}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
     /// What is wrong with jobs, with file and line where they come from a file.
     pub(super) fn faults(&self, wrong: &[(&Draft, Problems)]) -> Failure {
         let Some(text) = &self.text else {
@@ -281,7 +289,7 @@ pub(super) fn all<T: ToString>(faults: impl Iterator<Item = T>) -> Failure {
 }
 
 /// A file's text; `-` is stdin.
-fn read(file: &Path) -> std::io::Result<String> {
+pub(super) fn read(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     if file == Path::new("-") {
         std::io::stdin().lock().take(LIMIT).read_to_string(&mut text)?;

@@ -6,6 +6,7 @@
 mod home;
 
 mod array;
+mod bulk;
 mod completion;
 mod cron;
 mod definitions;
@@ -14,6 +15,7 @@ mod ephemeral;
 mod formats;
 mod full_disk;
 mod helper;
+mod helper_batch;
 mod idle;
 mod interrupts;
 mod jobs;

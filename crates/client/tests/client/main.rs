@@ -3,6 +3,7 @@
 
 mod acts;
 mod array;
+mod batch;
 mod chance;
 mod cron;
 mod definitions;
