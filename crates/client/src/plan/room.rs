@@ -16,7 +16,7 @@ impl JobManager {
     pub(super) async fn room_checks(&self, needs: &Needs, checks: &mut Vec<Check>) {
         match self.all_of::<Value>(&self.core_path("resourcequotas"), None, |_| true).await {
             Ok(list) if list.items.is_empty() => {
-                checks.push(Check::new("quota", Standing::Ok, "there is none"))
+                checks.push(Check::new("quota", Standing::Ok, "there is none"));
             }
             Ok(list) => checks.extend(list.items.iter().map(|quota| of_quota(needs, quota))),
             Err(fault) => checks.push(no_quotas(&fault)),
