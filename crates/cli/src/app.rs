@@ -35,6 +35,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
     match request.act {
         Act::Run(options) => verbs::run::run(&options, call).await,
         Act::Submit(options) => verbs::submit::run(&options, call).await,
+        Act::Batch(options) => verbs::batch::run(&options, call).await,
         Act::List(options) => verbs::list::run(&options, call).await,
         Act::Show(options) => verbs::show::run(&options, call).await,
         Act::Why(options) => verbs::why::run(&options, call).await,
@@ -45,6 +46,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
         Act::Retry(options) => verbs::retry::run(&options, call).await,
         Act::Delete(options) => verbs::delete::run(&options, call).await,
         Act::Clean(options) => verbs::clean::run(&options, call).await,
+        Act::Cron(options) => verbs::cron::run(&options, call).await,
         Act::Definitions(options) => verbs::definitions::run(&options, call).await,
         Act::Use(options) => verbs::r#use::run(&options, call).await,
         Act::Up(options) => verbs::up::run(&options, call).await,

@@ -6,6 +6,7 @@
 mod age;
 mod app;
 mod args;
+mod bar;
 mod clock;
 mod cluster;
 mod daemon;
@@ -24,6 +25,7 @@ mod said;
 mod saved;
 mod strangers;
 mod verbs;
+mod zone;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -59,6 +59,38 @@ pub enum Error {
         /// Where it was looked for.
         namespace: String,
     },
+    /// The cluster has no CronJobs.
+    #[error("{context} does not serve CronJobs; choose a cluster that does: --context NAME")]
+    NoCronJobs {
+        /// The cluster's name.
+        context: String,
+    },
+    /// There is no such CronJob.
+    #[error(
+        "there is no CronJob {cron:?} in namespace {namespace:?}; `windlass cron list` shows those that are there"
+    )]
+    NoCronJob {
+        /// What was asked for.
+        cron: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// There is a CronJob of this name.
+    #[error(
+        "CronJob {cron:?} exists already; choose another name, or delete it first: windlass cron delete {cron}"
+    )]
+    CronExists {
+        /// Its name.
+        cron: String,
+    },
+    /// The server refused the CronJob.
+    #[error("the server refused CronJob {cron:?}: {message}")]
+    CronRefused {
+        /// Its name.
+        cron: String,
+        /// What the server said, which names the fields.
+        message: String,
+    },
     /// The namespace does not exist.
     #[error("there is no namespace {namespace:?} on {context}; create it, or choose another with -n")]
     NoNamespace {
@@ -224,6 +256,13 @@ impl Error {
                 | Error::Invalid { .. }
                 | Error::OverQuota { .. }
         )
+    }
+
+    /// Whether the next job would meet the same fault: the cluster does not answer, does not know who asks, or cannot
+    /// run such jobs.
+    pub fn is_of_the_cluster(&self) -> bool {
+        use Error::{NoHostClass, Unauthorized, Uncertain, Unreachable};
+        matches!(self, Unreachable { .. } | Uncertain { .. } | Unauthorized { .. } | NoHostClass { .. })
     }
 
     /// The exit code of a command that ends with this error: 124 for `TimedOut`, otherwise 125.

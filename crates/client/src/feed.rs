@@ -127,9 +127,10 @@ impl Feed {
                 self.gone = self.take(first)?;
                 self.is_behind = true;
             }
-            // Each look is at all pods: of many pods many changes are gathered for one.
-            if !self.gone && self.pods().len() > limits::MANY_PODS && !has_ended(&self.job) {
-                self.manager.world.sleep(limits::GATHER).await;
+            let many = u32::try_from(self.pods().len() / limits::MANY_PODS).unwrap_or(u32::MAX);
+            if !self.gone && many > 0 && !has_ended(&self.job) {
+                let pause = limits::GATHER.saturating_mul(many).min(limits::LONGEST_GATHER);
+                self.manager.world.sleep(pause).await;
             }
             self.gone = self.gone || self.take_more()?;
             self.is_behind = false;

@@ -6,9 +6,12 @@
 
 mod attach;
 mod attention;
+mod batch;
+mod bulk;
 mod cancel;
 mod companion;
 pub mod connect;
+mod cron;
 mod crowd;
 pub mod definitions;
 mod delete;
@@ -34,14 +37,18 @@ mod transport;
 mod view;
 mod wait;
 mod watch;
+mod window;
 pub mod world;
 
 pub use windlass_manifest as manifest;
 pub use windlass_model as model;
 
 pub use attach::{AttachEvent, AttachInput, AttachOutput, AttachTo, Attachment, StdinEnd};
+pub use batch::{BatchEvent, BatchOptions, BatchRun, BatchTask, FoundTask};
+pub use bulk::{BulkJob, BulkRun};
 pub use cancel::CancelEffect;
 pub use connect::{ConnectError, Connection, Source, connect};
+pub use cron::CronCreated;
 pub use delete::DeleteOptions;
 pub use error::{Error, Result};
 pub use follow::FollowEvent;

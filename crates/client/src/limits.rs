@@ -96,9 +96,11 @@ pub(crate) const WATCHES: usize = 8;
 pub(crate) const ENDS: usize = 16;
 /// Log events that wait for their reader.
 pub(crate) const LOG_QUEUE: usize = 64;
-/// A job with more pods than this is looked at after so long for all that has changed meanwhile.
+/// A look at a job is one at all its pods: of more than so many, the changes of a while are gathered for one look. It is
+/// so long for so many, and never longer than the last.
 pub(crate) const MANY_PODS: usize = 200;
-pub(crate) const GATHER: Duration = Duration::from_millis(50);
+pub(crate) const GATHER: Duration = Duration::from_millis(20);
+pub(crate) const LONGEST_GATHER: Duration = Duration::from_millis(500);
 /// Containers whose logs are read at a time; the others wait for their turn.
 pub(crate) const LOG_READERS: usize = 64;
 /// Gaps that a server tells between two lines; more are not told one by one.
@@ -117,3 +119,6 @@ pub(crate) const LOG_DRAIN: Duration = Duration::from_secs(10);
 /// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace, and
 /// the time in which a server that is away comes back.
 pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(45);
+/// Jobs of a bulk submission, or of a batch, that are sent at the same time: fewer while the server says that it has too
+/// much to do.
+pub(crate) const SENDING: usize = 16;

@@ -21,6 +21,17 @@ pub struct SubmitOptions {
     pub dry_run: bool,
 }
 
+/// Whether a submission's id was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// It was made just now.
+    Never,
+    /// Nobody has looked yet.
+    Perhaps,
+    /// It was looked for, and not found; somebody else may send it now.
+    NotSeen,
+}
+
 /// A submission that the cluster has accepted.
 #[derive(Clone, Debug)]
 pub struct Submitted {
@@ -65,6 +76,20 @@ impl JobManager {
     /// # Errors
     /// `NoHostClass`, `Conflict`, `Invalid`, `OverQuota`, and what every call may answer.
     pub async fn submit(&self, manifest: &Manifest, options: &SubmitOptions) -> Result<Submitted> {
+        match &options.id {
+            Some(id) => self.submit_as(manifest, id, Earlier::Perhaps, options).await,
+            None => self.submit_as(manifest, &self.new_id(), Earlier::Never, options).await,
+        }
+    }
+
+    /// As [`JobManager::submit`], with an id of which something is known; that of the options does not count.
+    pub(crate) async fn submit_as(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        earlier: Earlier,
+        options: &SubmitOptions,
+    ) -> Result<Submitted> {
         let there = match manifest.namespace() {
             Some(namespace) if namespace != self.namespace => self.in_namespace(namespace),
             _ => self.clone(),
@@ -75,16 +100,12 @@ impl JobManager {
         if manifest.is_array() {
             Box::pin(there.check_arrays()).await?;
         }
-        let id = match &options.id {
-            Some(id) => {
-                if let Some(found) = there.find_submission(manifest, id, options).await? {
-                    return Ok(found);
-                }
-                id.clone()
-            }
-            None => there.new_id(),
-        };
-        there.create(manifest, &id, options).await
+        if earlier == Earlier::Perhaps
+            && let Some(found) = there.find_submission(manifest, id, options).await?
+        {
+            return Ok(found);
+        }
+        there.create(manifest, id, earlier, options).await
     }
 
     /// An id that nobody else has.
@@ -127,6 +148,7 @@ impl JobManager {
         &self,
         manifest: &Manifest,
         id: &SubmissionId,
+        earlier: Earlier,
         options: &SubmitOptions,
     ) -> Result<Submitted> {
         for attempt in 0..limits::NAMES {
@@ -147,7 +169,7 @@ impl JobManager {
                     }
                 }
             };
-            match self.create_as(manifest, id, attempt, options).await {
+            match self.create_as(manifest, id, attempt, earlier, options).await {
                 Ok(Some(submitted)) if options.dry_run => return Ok(submitted),
                 Ok(Some(submitted)) => return Ok(self.mended(companion.as_ref(), submitted).await),
                 other => {
@@ -173,6 +195,7 @@ impl JobManager {
         manifest: &Manifest,
         id: &SubmissionId,
         attempt: u32,
+        earlier: Earlier,
         options: &SubmitOptions,
     ) -> Result<Option<Submitted>> {
         let by = Signature { who: options.submitter.as_deref(), when: Some(self.world.now()) };
@@ -208,7 +231,7 @@ impl JobManager {
         }
         let found = self.recognise(manifest, id, job, name)?;
         // Nobody else has an id that was made here: it was this call's own request, whose answer was lost.
-        Ok(Some(Submitted { created: options.id.is_none(), ..found }))
+        Ok(Some(Submitted { created: earlier == Earlier::Never, ..found }))
     }
 
     /// Sends the job; again as often as it takes to know what became of it: the name makes the repetition harmless.
@@ -242,7 +265,7 @@ impl JobManager {
     }
 
     /// Host processes exist where the cluster says so; anywhere else the pod would wait for ever.
-    async fn check_host_class(&self) -> Result<()> {
+    pub(crate) async fn check_host_class(&self) -> Result<()> {
         if self.memo.has_host_class() {
             return Ok(());
         }

@@ -143,6 +143,10 @@ fn container_edit(
             container.remove("args");
         }
         ContainerEdit::Args(args) => put("args", words(args)),
+        ContainerEdit::Entrypoint(args) => {
+            put("args", words(args));
+            container.remove("command");
+        }
         ContainerEdit::WorkingDir(dir) => put("workingDir", dir.as_str().into()),
         ContainerEdit::Stdin { once } => {
             put("stdin", true.into());

@@ -215,6 +215,8 @@ pub enum ContainerEdit {
     Command(Vec<String>),
     /// `args`, literally.
     Args(Vec<String>),
+    /// `args`, literally; removes `command`, so that the image's own program gets them.
+    Entrypoint(Vec<String>),
     /// One of `env`, its value literally.
     Env(String, String),
     /// One of `env`, its value from somewhere else.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `windlass.dev/managed-by` = `windlass` | label of job and pods | the ownership mark: bulk deletion and retention touch such objects only |
 //! | `windlass.dev/submission` | label of job and pods | the submission's id |
+//! | `windlass.dev/batch` | label of job and pods | the batch of submission-helper's tasks that it belongs to |
 //! | `windlass.dev/content` | annotation of the job | digest of the content, for telling a repetition from a conflict |
 //! | `windlass.dev/submitter` | annotation of the job | who submitted it |
 //! | `windlass.dev/submitted` | annotation of the job | when it was submitted, finer than the server's whole seconds (RFC 3339) |
@@ -22,6 +23,8 @@ pub const MANAGED_BY: &str = "windlass.dev/managed-by";
 pub const WINDLASS: &str = "windlass";
 /// Label: the submission's id.
 pub const SUBMISSION: &str = "windlass.dev/submission";
+/// Label: the batch of tasks.
+pub const BATCH: &str = "windlass.dev/batch";
 /// Annotation: the digest of the content.
 pub const CONTENT: &str = "windlass.dev/content";
 /// Annotation: who submitted it.
@@ -40,6 +43,8 @@ pub const TASKS: &str = "windlass.dev/tasks";
 pub const QUIT: &str = "windlass.dev/quit.";
 /// Annotation of a pod, before a container's name: what the container used, as the engine tells it.
 pub const USAGE: &str = "usage.windlass.dev/";
+/// Label of a job: the queue of Kueue that it waits in (Kueue `pkg/controller/constants`).
+pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// The runtime class of host processes.
 pub const HOST_CLASS: &str = "windlass-host";
 /// The image of host processes: only a label for people.

@@ -129,6 +129,8 @@ may not read makes the sentence shorter, and is named under it.
   `--no-fail-fast` waits for ever.
 - *may resolve itself*: it is waited for. So is a job that somebody suspended.
 - One cause is told once, however many pods it stops; of several causes the worst comes first.
+- Of a job with several tasks those that failed are told by cause, with their numbers, what they worked on and the last
+  lines of one of them ([arrays.md](arrays.md)).
 - Three times are told apart: in the queue (from the job's creation until its first pod has a node), starting (until its
   first container runs), running.
 

@@ -31,6 +31,14 @@ pub(crate) struct ArrayArgs {
     pub matrix: Vec<String>,
 }
 
+impl ArrayArgs {
+    /// Whether one of them was typed.
+    pub(super) fn is_typed(&self) -> bool {
+        let files = self.each_line.is_some() || self.each_row.is_some();
+        self.array.is_some() || files || !self.matrix.is_empty()
+    }
+}
+
 /// What the tasks are made of.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Tasks {

@@ -9,10 +9,12 @@ use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
 use super::array::{self, Tasks};
+use super::batch::{self, BatchOptions};
+use super::cron::{self, CronAct};
 use super::definition::FromDefinition;
-use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::low::{self, ObjectFormat, OnInterrupt, Verb, Which};
 use super::source::{self, Mistake};
-use super::{Usage, job};
+use super::{Usage, job, up};
 use crate::cluster::choose::Flags;
 use crate::env::Env;
 use crate::verbs::env_file::EnvFiles;
@@ -44,6 +46,8 @@ pub(crate) enum Act {
     Run(RunOptions),
     /// `submit`
     Submit(SubmitOptions),
+    /// `submit` of submission-helper's tasks
+    Batch(Box<BatchOptions>),
     /// `list`
     List(ListOptions),
     /// `show`
@@ -64,6 +68,8 @@ pub(crate) enum Act {
     Delete(low::Delete),
     /// `clean`
     Clean(low::Clean),
+    /// `cron`
+    Cron(CronAct),
     /// `definitions`
     Definitions(low::Definitions),
     /// `use`
@@ -135,6 +141,37 @@ pub(crate) enum Work {
     File(Box<Source>),
     /// The job of a definition, changed.
     Definition(Box<FromDefinition>),
+    /// The job of an object on the cluster, changed.
+    From(Box<FromObject>),
+}
+
+/// The job of an object on the cluster, and what is changed of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FromObject {
+    /// Which.
+    pub origin: Origin,
+    /// What is to be run, if the caller says it.
+    pub payload: Payload,
+    /// What is changed.
+    pub edits: Vec<Edit>,
+}
+
+/// An object that has a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    /// A Job: a name, a unique beginning of one, an id, or `last`.
+    Job(String),
+    /// A CronJob, by its name.
+    CronJob(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Job(name) => write!(f, "job/{name}"),
+            Origin::CronJob(name) => write!(f, "cronjob/{name}"),
+        }
+    }
 }
 
 /// Jobs of a file.
@@ -261,12 +298,14 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let things = match &cli.verb {
         Verb::Run(args) => args.job.helper.typed(),
         Verb::Submit(args) => args.job.helper.typed(),
+        Verb::Cron(args) => args.things(),
         _ => None,
     };
     let flags = Flags { context, kubeconfig, local, things, of_file: None };
     let common = Common { flags, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
+        Verb::Submit(args) if args.batch.is_asked() => Act::Batch(Box::new(batch::raise(args, env)?)),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
         Verb::List(args) => Act::List(list(args)?),
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
@@ -278,9 +317,10 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
         Verb::Clean(args) => Act::Clean(args),
+        Verb::Cron(args) => Act::Cron(cron::raise(args, env)?),
         Verb::Definitions(args) => Act::Definitions(args),
         Verb::Use(args) => Act::Use(args),
-        Verb::Up(args) => Act::Up(up(args)?),
+        Verb::Up(args) => Act::Up(up::up(args)?),
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
@@ -395,55 +435,8 @@ fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
     })
 }
 
-fn up(args: low::Up) -> Result<UpOptions, Usage> {
-    let images = args.images.map(|policy| match policy {
-        ImagePolicy::Refuse => Images::Refuse,
-        ImagePolicy::Host => Images::Host,
-    });
-    let listen = args.listen.as_deref().map(loopback).transpose()?;
-    let mut problems = Problems::new();
-    let idle_exit = job::time("--idle-exit", args.idle_exit.as_deref(), &mut problems);
-    if idle_exit.is_some_and(|after| after.is_zero()) {
-        problems.add("--idle-exit", "is 0: such an engine would be gone before anybody asks it");
-    }
-    let claims = args.claim.iter().filter_map(|text| claim(text, &mut problems)).collect();
-    problems.or(()).map_err(|problems| wrong("up", &problems))?;
-    let ephemeral = args.ephemeral.then_some(args.command);
-    let service = match (args.install, args.uninstall) {
-        (true, _) => Some(Service::Install),
-        (_, true) => Some(Service::Uninstall),
-        _ => None,
-    };
-    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service, claims })
-}
-
-/// `NAME=DIR`.
-fn claim(text: &str, problems: &mut Problems) -> Option<(String, PathBuf)> {
-    match text.split_once('=') {
-        Some((name, directory)) if !name.is_empty() && !directory.is_empty() => {
-            Some((name.to_owned(), directory.into()))
-        }
-        _ => {
-            problems.add("--claim", format!("{text:?} is not NAME=DIR, like --claim data=/srv/data"));
-            None
-        }
-    }
-}
-
-/// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.
-fn loopback(text: &str) -> Result<SocketAddr, Usage> {
-    let way_out = "for example --listen 127.0.0.1:6443";
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| Usage::mistake("up", &format!("--listen: {text:?} is not ADDRESS:PORT"), way_out))?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(Usage::mistake("up", &format!("--listen: {} is not a loopback address", address.ip()), way_out))
-}
-
 /// Why there is nothing to submit.
-fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
+pub(super) fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
     match mistake {
         Mistake::Nothing => Usage::mistake(verb, "there is neither a command nor a file", usage),
         Mistake::Problems(problems) => wrong(verb, problems),
@@ -460,7 +453,7 @@ fn some(verb: &str, which: &Which) -> Result<(), Usage> {
 }
 
 /// All that is wrong with the options of `verb`.
-fn wrong(verb: &str, problems: &Problems) -> Usage {
+pub(super) fn wrong(verb: &str, problems: &Problems) -> Usage {
     let text = problems.to_string().replace('\n', "\n  ");
     Usage::mistake(verb, &text, &format!("`windlass {verb} --help` shows the options"))
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use super::cron::Cron;
 pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
 pub(crate) use super::low_tasks::{Logs, Results, ResultsFormat, Retry, TaskOutput};
@@ -78,6 +79,8 @@ pub(crate) enum Verb {
     Delete(Delete),
     /// Delete jobs that ended some time ago
     Clean(Clean),
+    /// Have a cluster make jobs by a schedule
+    Cron(Cron),
     /// List job definitions, print their templates, variables and Jobs
     Definitions(Definitions),
     /// Choose the cluster for the commands to come, or print the choice
@@ -152,18 +155,21 @@ pub(crate) enum OnInterrupt {
 /// `windlass submit`
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]"
+    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]",
+    after_help = super::batch::MANY
 )]
 pub(crate) struct Submit {
     #[command(flatten)]
     pub job: JobArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub batch: super::batch::BatchArgs,
     /// Wait until the jobs have ended, exit with their code
     #[arg(long)]
     pub wait: bool,
     /// Let the server check the jobs, and create none
-    #[arg(long, conflicts_with = "wait")]
+    #[arg(long, conflicts_with = "wait", alias = "debug")]
     pub dry_run: bool,
     /// Format of the answer
     #[arg(short, long, value_enum, default_value = "name", value_name = "FORMAT")]

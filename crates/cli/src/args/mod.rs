@@ -3,6 +3,8 @@
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
 pub(crate) mod array;
+pub(crate) mod batch;
+pub(crate) mod cron;
 pub(crate) mod definition;
 mod helper;
 pub(crate) mod high;
@@ -12,6 +14,7 @@ mod low_job;
 mod low_tasks;
 mod more;
 pub(crate) mod source;
+mod up;
 mod usage;
 
 use std::ffi::OsString;

@@ -1,9 +1,11 @@
 //! One file for each thing that `windlass` can do.
 
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod cron;
 pub(crate) mod definitions;
 pub(crate) mod delete;
 pub(crate) mod down;
@@ -26,11 +28,13 @@ pub(crate) mod wait;
 pub(crate) mod why;
 
 mod array;
+mod bulk;
 mod claims;
 mod ephemeral;
 mod failures;
 mod follower;
 mod forward;
+mod from;
 mod install;
 mod interrupt;
 mod log_files;

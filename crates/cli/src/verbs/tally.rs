@@ -15,6 +15,8 @@ use crate::{age, clock, progress};
 /// The line is drawn so often at most, and its time goes on so often.
 const REDRAWN: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
+/// So long is asked for the reasons of failures; then they are told as far as they are known.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The bar's length, characters.
 const BAR: std::ops::RangeInclusive<usize> = 8..=24;
 
@@ -79,7 +81,7 @@ impl Tally {
         let mut status = end.status.clone();
         if end.exit.code() != 0
             // Their last lines are worth a question; a job that is gone has none.
-            && let Ok(view) = manager.get(&end.name).await
+            && let Ok(Ok(view)) = tokio::time::timeout(PATIENCE, manager.get(&end.name)).await
             && view.status.uid == status.uid
         {
             status = view.status;

@@ -320,7 +320,7 @@ fn the_books_broken_manifests_are_refused_with_the_corrected_text_and_that_is_ta
     );
     let parts = [
         "cron-job.yaml:2:5: ",
-        "kubectl create -f",
+        "windlass cron create -f",
         "batch/v1beta1",
         "  apiVersion: batch/v1\n  kind: CronJob\n",
     ];

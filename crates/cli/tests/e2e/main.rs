@@ -6,12 +6,15 @@
 mod home;
 
 mod array;
+mod bulk;
+mod cron;
 mod definitions;
 mod engine;
 mod ephemeral;
 mod formats;
 mod full_disk;
 mod helper;
+mod helper_batch;
 mod idle;
 mod interrupts;
 mod jobs;
@@ -21,6 +24,7 @@ mod mistakes;
 mod network;
 mod options;
 mod readme;
+mod references;
 mod rights;
 mod run;
 mod service;

@@ -3,7 +3,9 @@
 
 mod acts;
 mod array;
+mod batch;
 mod chance;
+mod cron;
 mod definitions;
 mod logs;
 mod model;

@@ -82,6 +82,8 @@ pub(crate) struct Failures {
 struct Failed<'a> {
     number: u32,
     values: &'a [String],
+    /// Its values for a person.
+    item: String,
     what: &'a str,
     lines: Vec<String>,
 }
@@ -135,6 +137,7 @@ fn failed<'a>(
     let of = |index: u32, attempt: Option<&'a Attempt>| Failed {
         number: numbering.number(index),
         values: evidence.values.get(&index).map(Vec::as_slice).unwrap_or_default(),
+        item: item(numbering.names(), evidence.values.get(&index).map(Vec::as_slice).unwrap_or_default()),
         what: attempt.map_or(GONE, |attempt| attempt.verb.as_deref().unwrap_or("failed")),
         lines: attempt.map(|attempt| lines(attempt, evidence)).unwrap_or_default(),
     };
@@ -147,6 +150,19 @@ fn failed<'a>(
     failed.extend(without.map(|index| of(index, None)));
     failed.sort_by_key(|one| one.number);
     failed
+}
+
+/// One value as it is, several with their names: `model=b rate=1`.
+fn item(names: &[String], values: &[String]) -> String {
+    match values {
+        [value] => value.clone(),
+        _ => names
+            .iter()
+            .zip(values)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect::<Vec<_>>()
+            .join(" "),
+    }
 }
 
 /// The end of what an attempt wrote, as far as it is known.
@@ -181,16 +197,35 @@ fn evened(line: &str, one: &Failed<'_>) -> String {
     for value in one.values {
         let file = value.rsplit('/').next().unwrap_or(value);
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-        names.extend([value.as_str(), file, stem].into_iter().filter(|name| name.len() > 1));
+        names.extend([value.as_str(), file, stem].into_iter().filter(|name| !name.is_empty()));
     }
     // The longest first: a file's name is part of its path.
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-    let line = names.iter().fold(line.trim().to_owned(), |line, name| line.replace(name, "{}"));
+    let line = names.iter().fold(line.trim().to_owned(), |line, name| blanked(&line, name));
     map_numbers(&line, |digits| if digits.parse() == Ok(one.number) { "{#}" } else { digits })
 }
 
+/// A line with blanks for a name; a short one only where it is a word of its own.
+fn blanked(line: &str, name: &str) -> String {
+    const LONG: usize = 3;
+    let is_end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    let (mut out, mut at) = (String::with_capacity(line.len()), 0);
+    for (begin, found) in line.match_indices(name) {
+        let end = begin + found.len();
+        let is_word = is_end(line[..begin].chars().next_back()) && is_end(line[end..].chars().next());
+        if is_word || name.len() >= LONG {
+            out.push_str(&line[at..begin]);
+            out.push_str("{}");
+            at = end;
+        }
+    }
+    out.push_str(&line[at..]);
+    out
+}
+
+/// The same without any number, its task's own included.
 fn without_numbers(line: &str) -> String {
-    map_numbers(line, |_| "0")
+    map_numbers(&line.replace("{#}", "0"), |_| "0")
 }
 
 /// Replaces every run of digits.
@@ -219,7 +254,7 @@ fn told(group: &[&Failed<'_>]) -> FailureGroup {
         what: first.map(|one| one.what.to_owned()).unwrap_or_default(),
         count: u32::try_from(group.len()).unwrap_or(u32::MAX),
         tasks: numbers(group, RANGES),
-        items: items.map(|one| one.values.join(" ")).collect(),
+        items: items.map(|one| one.item.clone()).collect(),
         first: first.map_or(0, |one| one.number),
         last_lines: first
             .map(|one| one.lines[one.lines.len().saturating_sub(LINES)..].to_vec())

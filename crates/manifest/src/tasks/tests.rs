@@ -133,3 +133,46 @@ proptest! {
         prop_assert_eq!((told[1].state, told[2].state), (TaskState::Succeeded, TaskState::Failed));
     }
 }
+
+/// The numbers of each cause's tasks, of five that failed with code 3 after these lines, each with its value.
+fn grouped(lines: [&str; 5], values: [&str; 5]) -> Vec<String> {
+    let pods: Vec<Pod> =
+        (0..5).map(|index| pod(&format!("p{index}"), index, Some(0), "Failed", &ended(3))).collect();
+    let evidence = TaskEvidence {
+        lines: (0..5).map(|at| (format!("p{at}"), vec!["before".to_owned(), lines[at].to_owned()])).collect(),
+        values: (0..5).map(|at| (at as u32, vec![values[at].to_owned()])).collect(),
+    };
+    let job = job(&json!({ "failedIndexes": "0-4", "failed": 5 }), true);
+    let failures = Failures::of(&job, &pods, Some(&evidence)).unwrap();
+    failures.groups.into_iter().map(|group| group.tasks).collect()
+}
+
+#[test]
+fn lines_that_name_their_task_are_one_cause() {
+    let values = ["d/a.csv", "d/b.csv", "x", "4", ""];
+    let lines = ["d/a.csv: empty", "d/b.csv: empty", "x: empty", "4: empty", "4: empty"];
+    // The last one's index is 4: its number counts as a blank of another kind than a value.
+    assert_eq!(grouped(lines, values), ["0-3", "4"]);
+    // A short value is a blank only as a word.
+    assert_eq!(grouped(["no x here", "axb", "no x here", "axb", "axb"], ["x"; 5]), ["1, 3, 4", "0, 2"]);
+}
+
+#[test]
+fn many_causes_become_fewer_by_their_numbers_and_then_by_their_lines() {
+    let job: Job = {
+        let mut value =
+            serde_json::to_value(job(&json!({ "failedIndexes": "0-19", "failed": 20 }), true)).unwrap();
+        value["spec"]["completions"] = 20.into();
+        serde_json::from_value(value).unwrap()
+    };
+    let pods: Vec<Pod> =
+        (0..20).map(|index| pod(&format!("p{index}"), index, Some(0), "Failed", &ended(3))).collect();
+    let of = |line: &dyn Fn(u32) -> String| {
+        let lines = (0..20).map(|index| (format!("p{index}"), vec![line(index)])).collect();
+        let evidence = TaskEvidence { lines, values: BTreeMap::new() };
+        Failures::of(&job, &pods, Some(&evidence)).unwrap().groups.len()
+    };
+    assert_eq!(of(&|index| format!("12:03:{:02} bad", index * 2)), 1);
+    assert_eq!(of(&|index| format!("{} bad", "x".repeat(index as usize))), 1);
+    assert_eq!(of(&|index| if index < 3 { "a".into() } else { "b".into() }), 2);
+}
