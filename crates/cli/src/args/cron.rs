@@ -86,7 +86,7 @@ pub(crate) struct Create {
     #[arg(long, help_heading = HEADING)]
     pub suspended: bool,
     /// Take the job of this file, in any format that `submit -f` takes, or CronJobs as they are; - is stdin
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long = "filename", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Let the server check them, and create none
     #[arg(long)]
@@ -244,6 +244,12 @@ fn create(args: Create, env: &Env) -> Result<CreateOptions, Usage> {
                 "is one submission's, and a CronJob makes many; --completions N --indexed numbers them",
             );
         }
+    }
+    if !args.job.small_file.is_empty() {
+        problems.add(
+            "--file",
+            "belongs to one job and goes with it; put it into a ConfigMap: -v configmap/NAME:PATH",
+        );
     }
     if let (Some(name), Some(other)) = (&args.cron, &args.job.name) {
         problems.add("--name", format!("{other:?} is a second name beside {name:?}; leave it out"));
