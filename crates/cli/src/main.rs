@@ -9,6 +9,7 @@ mod args;
 mod bar;
 mod clock;
 mod cluster;
+mod complete;
 mod daemon;
 mod env;
 mod errors;
@@ -45,7 +46,11 @@ fn main() -> ExitCode {
         }
         _ => install_tls(),
     }
-    leave(app::run(&std::env::args_os().collect::<Vec<_>>()))
+    let argv: Vec<_> = std::env::args_os().collect();
+    if complete::answered(&argv) {
+        leave(Exit::OK);
+    }
+    leave(app::run(&argv))
 }
 
 /// Ends a command's process. Its memory is not taken apart first: the system does that faster.

@@ -20,6 +20,8 @@ pub(crate) fn ours(verb: &str) -> Option<&'static str> {
         "serve" | "server" | "daemon" | "init" => "windlass up",
         "shutdown" | "quit" | "exit" => "windlass down",
         "cronjob" | "cronjobs" | "crontab" | "schedule" | "scrontab" => "windlass cron create|list|next",
+        "diff" | "validate" | "preview" | "dry-run" => "windlass plan -f FILE",
+        "check" | "diagnose" | "troubleshoot" => "windlass doctor",
         "version" => "windlass --version",
         "completion" => "windlass completions SHELL",
         _ => return None,

@@ -24,6 +24,7 @@ mod mend;
 mod mount;
 pub mod observe;
 mod obstacle;
+pub mod plan;
 pub mod read;
 pub mod retention;
 mod sidecar;

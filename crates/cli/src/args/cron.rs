@@ -129,7 +129,7 @@ pub(crate) struct List {
 #[derive(Args, Debug)]
 pub(crate) struct Names {
     /// Their names
-    #[arg(value_name = "CRONJOB", required = true)]
+    #[arg(value_name = "CRONJOB", required = true, add = crate::complete::crons())]
     pub crons: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ pub(crate) struct Names {
 #[derive(Args, Debug)]
 pub(crate) struct RunNow {
     /// Which
-    #[arg(value_name = "CRONJOB")]
+    #[arg(value_name = "CRONJOB", add = crate::complete::crons())]
     pub cron: String,
     /// Name of the job [default: the CronJob's and five characters]
     #[arg(long, value_name = "NAME")]
@@ -154,7 +154,7 @@ pub(crate) struct RunNow {
 )]
 pub(crate) struct Next {
     /// Which
-    #[arg(value_name = "CRONJOB", required_unless_present = "schedule", conflicts_with_all = ["schedule", "timezone"])]
+    #[arg(value_name = "CRONJOB", add = crate::complete::crons(), required_unless_present = "schedule", conflicts_with_all = ["schedule", "timezone"])]
     pub cron: Option<String>,
     /// Of this schedule; no cluster is asked
     #[arg(long, value_name = "SCHEDULE")]

@@ -13,6 +13,7 @@ use super::batch::{self, BatchOptions};
 use super::cron::{self, CronAct};
 use super::definition::FromDefinition;
 use super::low::{self, ObjectFormat, OnInterrupt, Verb, Which};
+use super::plan::{self, PlanOptions};
 use super::source::{self, Mistake};
 use super::{Usage, job, up};
 use crate::cluster::choose::Flags;
@@ -46,6 +47,8 @@ pub(crate) enum Act {
     Run(RunOptions),
     /// `submit`
     Submit(SubmitOptions),
+    /// `plan`
+    Plan(Box<PlanOptions>),
     /// `submit` of submission-helper's tasks
     Batch(Box<BatchOptions>),
     /// `list`
@@ -72,6 +75,8 @@ pub(crate) enum Act {
     Cron(CronAct),
     /// `definitions`
     Definitions(low::Definitions),
+    /// `doctor`
+    Doctor(low::Doctor),
     /// `use`
     Use(low::Use),
     /// `up`
@@ -86,6 +91,8 @@ pub(crate) enum Act {
     Config(low::Config),
     /// `completions`
     Completions(low::Completions),
+    /// `man`
+    Man(low::Man),
 }
 
 /// What `run` does.
@@ -298,6 +305,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let things = match &cli.verb {
         Verb::Run(args) => args.job.helper.typed(),
         Verb::Submit(args) => args.job.helper.typed(),
+        Verb::Plan(args) => args.job.helper.typed(),
         Verb::Cron(args) => args.things(),
         _ => None,
     };
@@ -307,6 +315,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Run(args) => Act::Run(run(args, env)?),
         Verb::Submit(args) if args.batch.is_asked() => Act::Batch(Box::new(batch::raise(args, env)?)),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
+        Verb::Plan(args) => Act::Plan(Box::new(plan::raise(*args, env)?)),
         Verb::List(args) => Act::List(list(args)?),
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
         Verb::Why(args) => Act::Why(some("why", &args.which).map(|()| args)?),
@@ -319,6 +328,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Clean(args) => Act::Clean(args),
         Verb::Cron(args) => Act::Cron(cron::raise(args, env)?),
         Verb::Definitions(args) => Act::Definitions(args),
+        Verb::Doctor(args) => Act::Doctor(args),
         Verb::Use(args) => Act::Use(args),
         Verb::Up(args) => Act::Up(up::up(args)?),
         Verb::Down(args) => Act::Down(args),
@@ -326,6 +336,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
         Verb::Config(args) => Act::Config(args),
         Verb::Completions(args) => Act::Completions(args),
+        Verb::Man(args) => Act::Man(args),
     };
     Ok(Request { common, act })
 }

@@ -9,6 +9,7 @@ pub(crate) use super::cron::Cron;
 pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
 pub(crate) use super::low_tasks::{Logs, Results, ResultsFormat, Retry, TaskOutput};
+pub(crate) use super::plan::Plan;
 pub(crate) use super::source::SourceArgs;
 
 /// Run batch jobs on Kubernetes, or on this machine where there is none.
@@ -58,6 +59,8 @@ pub(crate) enum Verb {
     Run(Run),
     /// Submit jobs and return: a command, or Job manifests from a file
     Submit(Submit),
+    /// Print what submit would make, and check whether the cluster has what it needs
+    Plan(Box<Plan>),
     /// List jobs
     #[command(visible_alias = "ps")]
     List(List),
@@ -83,6 +86,8 @@ pub(crate) enum Verb {
     Cron(Cron),
     /// List job definitions, print their templates, variables and Jobs
     Definitions(Definitions),
+    /// Look for what on this machine and the cluster may be in the way
+    Doctor(Doctor),
     /// Choose the cluster for the commands to come, or print the choice
     Use(Use),
     /// Start the engine of this machine
@@ -95,8 +100,10 @@ pub(crate) enum Verb {
     Kubeconfig(Kubeconfig),
     /// Print the settings that hold here, each with its origin
     Config(Config),
-    /// Print the completion script of a shell
+    /// Print what a shell reads at its start to complete commands and names of jobs
     Completions(Completions),
+    /// Write man pages into a directory
+    Man(Man),
 }
 
 /// `windlass run`
@@ -208,7 +215,7 @@ pub(crate) enum ListFormat {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Which {
     /// Names, submission ids, unique beginnings of either, or `last`
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = crate::complete::jobs())]
     pub jobs: Vec<String>,
     /// All jobs with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "jobs")]
@@ -321,6 +328,15 @@ pub(crate) struct Use {
     /// Forget the choice
     #[arg(long, conflicts_with_all = ["chosen", "context", "kubeconfig", "local"])]
     pub reset: bool,
+}
+
+/// `windlass doctor`
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 0 no problem, 1 a problem.")]
+pub(crate) struct Doctor {
+    /// Format of the answer
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<DataFormat>,
 }
 
 /// `windlass up`
@@ -445,8 +461,20 @@ pub(crate) enum CredentialRole {
     Read,
 }
 
+/// `windlass man`
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The directory; it is made
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
 /// `windlass completions`
 #[derive(Args, Debug)]
+#[command(
+    after_help = "bash: eval \"$(windlass completions bash)\" in ~/.bashrc; zsh: the same in ~/.zshrc, after compinit; \
+                        fish: windlass completions fish | source in ~/.config/fish/config.fish."
+)]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_enum)]

@@ -13,6 +13,7 @@ pub(crate) mod low;
 mod low_job;
 mod low_tasks;
 mod more;
+pub(crate) mod plan;
 pub(crate) mod source;
 mod up;
 mod usage;

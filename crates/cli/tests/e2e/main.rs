@@ -7,6 +7,7 @@ mod home;
 
 mod array;
 mod bulk;
+mod completion;
 mod cron;
 mod definitions;
 mod engine;
@@ -23,6 +24,7 @@ mod logs;
 mod mistakes;
 mod network;
 mod options;
+mod plan;
 mod readme;
 mod references;
 mod rights;
