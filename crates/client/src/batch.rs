@@ -233,6 +233,11 @@ impl BatchRun {
         &self.jobs.states
     }
 
+    /// The tasks whose jobs have not ended, each with its job's name, as far as they were seen.
+    pub fn active(&self) -> Vec<(usize, String)> {
+        self.jobs.absent(|_| false)
+    }
+
     /// Whether there is nothing more to come.
     fn has_ended(&self) -> bool {
         let is_idle = self.working.is_empty() && self.errands.is_empty();

@@ -214,6 +214,19 @@ fn an_interrupt_leaves_the_jobs_and_says_how_to_go_on() {
 }
 
 #[test]
+fn what_a_job_waits_for_in_vain_is_told_while_the_command_waits() {
+    let home = Home::new();
+    home.ok(&["up"]);
+    home.write("lines.txt", "true\ntrue\n");
+    let args = ["--identifier", "w", "--file-lines", "lines.txt", "--max-concurrent", "1"];
+    let mut running = Running::start(home.command(&line(&args)));
+    // This engine runs no images.
+    running.stderr_has("task w_1: shj-w-00001: blocked by ");
+    running.signal(Signal::SIGINT);
+    has(&running.end(), 130, &["2 tasks: 1 submitted, 1 not submitted yet"]);
+}
+
+#[test]
 fn what_is_here_and_up_to_date_gets_no_job() {
     let home = home();
     home.write("in", "");

@@ -1,8 +1,11 @@
 //! What a person is told of a batch: names of jobs on stdout, everything else on stderr, and how to go on.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::batch::v1::Job;
+use windlass::manifest::Outlook;
 use windlass::model::{LeftOut, TaskState};
-use windlass::{BatchEvent, FoundTask, Outcome as Ended};
+use windlass::{BatchEvent, FoundTask, JobManager, Outcome as Ended};
 
 use super::Prepared;
 use crate::args::low::ObjectFormat;
@@ -15,6 +18,9 @@ use crate::{bar, out, progress};
 
 /// So many failed tasks of an earlier run are named one by one.
 const NAMED: usize = 20;
+
+/// So many jobs are looked at when nothing happens.
+const LOOKED_AT: usize = 4;
 
 /// What was told, and what it comes to.
 pub(super) struct Told<'a> {
@@ -33,6 +39,8 @@ pub(super) struct Told<'a> {
     codes: Vec<Option<u8>>,
     old: Vec<bool>,
     unprinted: Option<Failure>,
+    /// What jobs were told to wait for.
+    stuck: BTreeSet<String>,
 }
 
 impl<'a> Told<'a> {
@@ -51,6 +59,7 @@ impl<'a> Told<'a> {
             codes: vec![None; count],
             old: vec![false; count],
             unprinted: None,
+            stuck: BTreeSet::new(),
         }
     }
 
@@ -133,6 +142,20 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// Tells what some of the jobs wait for that never comes by itself, once for each reason.
+    pub(super) async fn look(&mut self, active: &[(usize, String)], manager: &JobManager) {
+        for (task, job) in active.iter().take(LOOKED_AT) {
+            // It is told when there is news; what cannot be looked at now will be met there.
+            let Ok(view) = manager.get(job).await else { continue };
+            let verdict = view.status.verdict;
+            if verdict.outlook == Outlook::NeedsAction && self.stuck.insert(verdict.text.clone()) {
+                let next = verdict.next_step.map(|next| format!("; {}", plain(&next))).unwrap_or_default();
+                let (title, text) = (self.title(*task), plain(&verdict.text));
+                self.notes.say(&format!("{title}: {job}: {text}{next}"));
+            }
+        }
+    }
+
     fn title(&self, task: usize) -> String {
         self.prepared.title(task)
     }
@@ -157,7 +180,8 @@ impl<'a> Told<'a> {
             (count(TaskState::Failed), "failed"),
             (self.refused, "refused"),
         ]);
-        progress::show(&bar::bar(count(TaskState::Succeeded), states.len(), &format!("done {words}")));
+        let words = if words.is_empty() { "done".to_owned() } else { format!("done, {words}") };
+        progress::show(&bar::bar(count(TaskState::Succeeded), states.len(), &words));
     }
 
     /// The cluster does not go along.
