@@ -192,6 +192,9 @@ pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
                 _ => logs(),
             })
         }
+        Cause::Failed { .. } if scene.failures.is_some() && tasks::Numbering::of(job).keeps_numbers() => {
+            Some(format!("windlass retry --failed {name}"))
+        }
         Cause::DeadlineExceeded | Cause::Cancelled { .. } if tasks::Numbering::of(job).keeps_numbers() => {
             Some(format!("windlass retry --failed {name} runs the tasks that are left"))
         }

@@ -280,7 +280,9 @@ fn made(case: &Path) -> Result<Made, String> {
             Ok(manifest) => {
                 if let Some(mut companion) = manifest.companion(&id, 0) {
                     // The helper's bytes are the compiler's, not ours.
-                    companion["binaryData"]["task"] = "the helper".into();
+                    if let Some(helper) = companion.pointer_mut("/binaryData/task") {
+                        *helper = "the helper".into();
+                    }
                     jobs.push(companion);
                 }
                 let mut job = manifest.sealed(&id, Signature { who: Some("ada"), when: None }, 0);

@@ -1,4 +1,4 @@
-//! The real helper on what an array writes for it: every value reaches the command as it was.
+//! The real helper, and the real shell, on what an array writes for them: every value reaches the command as it was.
 
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
@@ -10,7 +10,9 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use windlass_manifest::{Array, Task};
+use windlass_manifest::marks::Signature;
+use windlass_manifest::{Array, Base, Edit, Task, make};
+use windlass_model::{JobRequest, Place, SubmissionId};
 
 /// A directory as a task sees it; each case has a file of items of its own beside a link to the helper.
 struct Pod(TempDir);
@@ -51,6 +53,26 @@ fn array(rows: Vec<Vec<String>>) -> Array {
     Array { names: vec!["a".into(), "b".into()], tasks }
 }
 
+/// The command of a task that is a process of the host, as a kubelet makes it of the Job.
+fn on_host(array: &Array, index: usize, words: &[&str]) -> Command {
+    let words = words.iter().map(|word| (*word).to_owned()).collect();
+    let base = Base::Request(Box::new(JobRequest::new(words, Place::Host)));
+    let manifest = make(&base, &[Edit::Tasks(array.clone())]).unwrap();
+    let job = manifest.sealed(&SubmissionId::parse("a").unwrap(), Signature::default(), 0);
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    let items = manifest.companion(&SubmissionId::parse("a").unwrap(), 0).unwrap();
+    assert_eq!(items.get("binaryData"), None, "the shell needs no helper");
+    assert_eq!(container["env"][0]["valueFrom"]["configMapKeyRef"]["name"], items["metadata"]["name"]);
+    let mut words =
+        container["command"].as_array().unwrap().iter().map(|word| word.as_str().unwrap().replace("$$", "$"));
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).env_clear().env("PATH", "/usr/bin:/bin").env("b", "old");
+    command
+        .env("JOB_COMPLETION_INDEX", index.to_string())
+        .env("WINDLASS_ITEMS", items["data"]["items"].as_str().unwrap());
+    command
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -61,14 +83,18 @@ proptest! {
     ) {
         let index = index % rows.len();
         let (a, b) = (rows[index][0].clone(), rows[index][1].clone());
-        let pod = Pod::new(&array(rows));
+        let array = array(rows);
+        let pod = Pod::new(&array);
         let script = r#"printf '%s\0' "$@" "$a" "$b" "$WINDLASS_TASK""#;
         let output = pod.command(index, &["sh", "-c", script, "sh", "{a}", "<{b}{#}{a}>", "${a}{{a}}{c}"]).output().unwrap();
         let number = 7 + index;
+        let shell = on_host(&array, index, &["sh", "-c", script, "sh", "{a}", "<{b}{#}{a}>", "${a}{{a}}{c}"]).output().unwrap();
         let expected = [a.clone(), format!("<{b}{number}{a}>"), "${a}{a}{c}".into(), a, b, number.to_string()];
         let expected: String = expected.iter().map(|word| format!("{word}\0")).collect();
-        prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
-        prop_assert_eq!(output.status.code(), Some(0));
+        for output in [output, shell] {
+            prop_assert_eq!(String::from_utf8(output.stdout).unwrap(), expected.clone(), "{:?}", output.stderr);
+            prop_assert_eq!(output.status.code(), Some(0));
+        }
     }
 }
 
@@ -113,4 +139,20 @@ fn the_longest_list_is_found_through() {
     let pod = Pod::new(&array(rows));
     let output = pod.command(8_999, &["echo", "{#}", "{a}"]).output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "9006 8999\n");
+}
+
+#[test]
+fn a_shell_leaves_nothing_of_its_own_behind() {
+    let array = array(vec![vec!["x".into(), "y z".into()]]);
+    let output = on_host(&array, 0, &["env"]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut names: Vec<&str> = text.lines().filter_map(|line| line.split('=').next()).collect();
+    // What shells keep for themselves differs.
+    names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
+    names.sort_unstable();
+    assert_eq!(names, ["JOB_COMPLETION_INDEX", "PATH", "WINDLASS_TASK", "a", "b"]);
+    ends(&mut on_host(&array, 0, &["no-such-program"]), 127, "no-such-program");
+    ends(&mut on_host(&array, 0, &["/"]), 126, "/");
+    ends(on_host(&array, 0, &["echo"]).env("JOB_COMPLETION_INDEX", "7"), 125, "no line in its list");
+    ends(on_host(&array, 0, &["echo"]).env("PATH", "/nowhere"), 125, "no line in its list");
 }

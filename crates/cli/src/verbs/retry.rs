@@ -74,7 +74,7 @@ async fn again(view: &JobView, only_failed: bool, session: &Session) -> Outcome<
     let mut job: Value = serde_json::to_value(&view.job).map_err(|error| fault(&error))?;
     job["apiVersion"] = "batch/v1".into();
     job["kind"] = "Job".into();
-    let items = session.manager.items_of(&view.job).await;
+    let items = session.manager.items_of(&view.job).await?;
     let (base, mut edits) = again_tasks(&job, items.as_deref(), only.as_ref()).map_err(|cannot| {
         let way_out = match &cannot {
             CannotRetry::ValuesGone { .. } => "submit it as it was submitted then".to_owned(),

@@ -123,8 +123,8 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
 /// The first container's words; an array's as they were written, with their holes.
 fn command(view: &JobView) -> Vec<String> {
     let mut job = serde_json::to_value(&view.job).unwrap_or_default();
-    if TaskMap::of(&view.job).is_some() {
-        array::plain(&mut job);
+    if let Some(map) = TaskMap::of(&view.job) {
+        array::plain(&mut job, &map.names);
     }
     let container = &job["spec"]["template"]["spec"]["containers"][0];
     let words = ["command", "args"].into_iter().flat_map(|field| container[field].as_array()).flatten();

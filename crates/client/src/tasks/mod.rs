@@ -120,30 +120,37 @@ impl JobManager {
     /// The values of a job's tasks by their indexes; `None` if there should be some and they cannot be had.
     async fn task_values(&self, numbering: &Numbering) -> Option<BTreeMap<u32, Vec<String>>> {
         let Some(name) = numbering.config_map() else { return Some(BTreeMap::new()) };
-        let array = Array::of_items(&self.task_items(name).await?)?;
+        let text = self.task_items(name).await.unwrap_or_else(|fault| {
+            tracing::debug!(code = fault.code, message = fault.message, name, "no values of tasks");
+            None
+        });
+        let array = Array::of_items(&text?)?;
         let tasks = array.tasks.into_iter().zip(0..);
         Some(tasks.map(|(task, index)| (index, task.values)).collect())
     }
 
-    /// The text of a ConfigMap with tasks' values; `None` if it is gone, or may not be read.
-    async fn task_items(&self, config_map: &str) -> Option<String> {
+    /// The text of a ConfigMap with tasks' values; `None` if it is gone.
+    async fn task_items(&self, config_map: &str) -> Result<Option<String>, Fault> {
         let call = Call::get(format!("{}/{}", self.core_path("configmaps"), segment(config_map)));
         match self.ask::<Value>(call).await {
-            Ok(mut answer) => match answer.value["data"][TaskMap::ITEMS].take() {
+            Ok(mut answer) => Ok(match answer.value["data"][TaskMap::ITEMS].take() {
                 Value::String(text) => Some(text),
                 _ => None,
-            },
-            Err(fault) => {
-                tracing::debug!(code = fault.code, message = fault.message, config_map, "no values of tasks");
-                None
-            }
+            }),
+            Err(fault) if fault.is_not_found() => Ok(None),
+            Err(fault) => Err(fault),
         }
     }
 
     /// What a job's tasks have for values, as its ConfigMap holds them (`Array::of_items` reads it); `None` if it has
-    /// no such ConfigMap, or it is gone or may not be read.
-    pub async fn items_of(&self, job: &Job) -> Option<String> {
-        self.task_items(Numbering::of(job).config_map()?).await
+    /// no such ConfigMap, or it is gone.
+    ///
+    /// # Errors
+    /// What every call may answer.
+    pub async fn items_of(&self, job: &Job) -> Result<Option<String>> {
+        let numbering = Numbering::of(job);
+        let Some(name) = numbering.config_map() else { return Ok(None) };
+        self.task_items(name).await.map_err(|fault| self.error("", fault))
     }
 
     /// What says why a job's tasks failed beside their pods; `None` if none did. What takes too long is left out.

@@ -1,9 +1,9 @@
 //! How a Job becomes an array.
 //!
 //! Where the tasks' numbers are their indexes, Kubernetes itself puts them into the command: `$(JOB_COMPLETION_INDEX)`
-//! is expanded by every kubelet. Other numbers of a process of the host are counted by the host's shell ([`shell`]), so
-//! that nothing need be mounted. Everything else is the work of a small program before the command
-//! (`windlass_task::HELPER`): it lies with the values in a ConfigMap that is mounted at [`DIRECTORY`].
+//! is expanded by every kubelet. Everything else needs somebody before the command. For a process of the host that is the
+//! host's shell ([`shell`]), so that nothing need be mounted; in an image, and where there are too many values for the
+//! shell, a small program (`windlass_task::HELPER`) that lies with the values in a ConfigMap mounted at [`DIRECTORY`].
 
 use serde_json::{Value, json};
 use windlass_model::Problems;
@@ -25,6 +25,9 @@ const ARCH_LABEL: &str = "kubernetes.io/arch";
 const CONTAINER: &str = "spec.template.spec.containers[0]";
 const WORDS: [&str; 2] = ["command", "args"];
 
+/// So many processes of one host wait for a core at most: more of them would only be looked at again and again.
+const MOST_ON_HOST: usize = 1_000;
+
 /// What belongs to a Job that is an array.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Folded {
@@ -32,6 +35,8 @@ pub(crate) struct Folded {
     map: TaskMap,
     /// The ConfigMap's text, if there is one.
     items: Option<String>,
+    /// The helper lies beside it.
+    has_helper: bool,
 }
 
 impl Folded {
@@ -48,23 +53,34 @@ impl Folded {
         let name = config_map(name);
         let map = TaskMap { config_map: Some(name.clone()), ..self.map.clone() };
         job["metadata"]["annotations"][marks::TASKS] = map.write().into();
-        if let Some(volume) = volumes(job).find(|volume| volume["name"] == VOLUME) {
-            volume["configMap"]["name"] = name.into();
+        let reference = match self.has_helper {
+            true => {
+                volumes(job).find(|volume| volume["name"] == VOLUME).map(|volume| &mut volume["configMap"])
+            }
+            false => variables(job)
+                .find(|known| known["name"] == shell::ITEMS)
+                .map(|known| &mut known["valueFrom"]["configMapKeyRef"]),
+        };
+        if let Some(reference) = reference {
+            reference["name"] = name.into();
         }
     }
 
     /// The ConfigMap's name and data.
     pub(crate) fn companion(&self, job: &str) -> Option<Value> {
         use base64::Engine;
-        let helper = base64::engine::general_purpose::STANDARD.encode(windlass_task::HELPER);
-        Some(json!({
+        let mut object = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": { "name": config_map(job) },
             "immutable": true,
             "data": { TaskMap::ITEMS: self.items.as_ref()? },
-            "binaryData": { windlass_task::HELPER_FILE: helper },
-        }))
+        });
+        if self.has_helper {
+            let helper = base64::engine::general_purpose::STANDARD.encode(windlass_task::HELPER);
+            object["binaryData"] = json!({ windlass_task::HELPER_FILE: helper });
+        }
+        Some(object)
     }
 }
 
@@ -74,6 +90,11 @@ fn config_map(job: &str) -> String {
 
 fn volumes(job: &mut Value) -> impl Iterator<Item = &mut Value> {
     job.pointer_mut("/spec/template/spec/volumes").and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn variables(job: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let place = "/spec/template/spec/containers/0/env";
+    job.pointer_mut(place).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 /// Makes a Job an array. `None` if something is wrong, which is added to the problems.
@@ -96,32 +117,47 @@ pub(crate) fn fold(job: &mut Value, array: &Array, problems: &mut Problems) -> O
     }
     count(job, array);
     let numbers = array.numbers();
+    check_words(job, array, problems);
     let has_numbers_only = array.names.is_empty();
-    let needs_items = match has_numbers_only {
+    let means = match has_numbers_only {
         true if numbers.are_indexes() => {
             expand(job, problems);
-            false
+            Means::Kubernetes
         }
-        true if counted(job, &numbers) => false,
+        _ if before_command(job, array, &numbers, problems) => Means::Shell,
         _ => {
-            check_words(job, array, problems);
             help(job, problems);
-            true
+            Means::Helper
         }
+    };
+    let items = match means {
+        Means::Helper => Some(array.items()),
+        Means::Shell if !has_numbers_only => Some(array.items()),
+        Means::Shell | Means::Kubernetes => None,
     };
     let map = TaskMap { names: array.names.clone(), numbers, config_map: None };
     job["metadata"]["annotations"][marks::TASKS] = map.write().into();
-    (problems.iter().count() == before).then(|| Folded { map, items: needs_items.then(|| array.items()) })
+    let has_helper = means == Means::Helper;
+    (problems.iter().count() == before).then_some(Folded { map, items, has_helper })
+}
+
+/// Who gives a task its number and its values.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Means {
+    Kubernetes,
+    Shell,
+    Helper,
 }
 
 /// As many completions as tasks, each with its index and its own tries.
 fn count(job: &mut Value, array: &Array) {
     let count = array.tasks.len();
+    let is_host = job["spec"]["template"]["spec"]["runtimeClassName"] == marks::HOST_CLASS;
     let Some(spec) = job["spec"].as_object_mut() else { return };
     spec.insert("completions".to_owned(), count.into());
     spec.insert("completionMode".to_owned(), "Indexed".into());
     if spec.get("parallelism").is_none_or(Value::is_null) {
-        spec.insert("parallelism".to_owned(), count.into());
+        spec.insert("parallelism".to_owned(), if is_host { count.min(MOST_ON_HOST) } else { count }.into());
     }
     if spec.get("backoffLimitPerIndex").is_none_or(Value::is_null) {
         let retries = spec.remove("backoffLimit").filter(|limit| !limit.is_null());
@@ -156,12 +192,12 @@ fn expand(job: &mut Value, problems: &mut Problems) {
     apply::edit(job, &Edit::FirstContainer(variable), problems);
 }
 
-pub(super) fn rewritten(text: &str, write: impl FnMut(Part<'_>) -> String) -> String {
+fn rewritten(text: &str, write: impl FnMut(Part<'_>) -> String) -> String {
     parts(text.as_bytes(), |_| None).map(write).collect()
 }
 
-/// Has the shell of the host put the number where it is wanted; false if there is none, or too much to tell it.
-fn counted(job: &mut Value, numbers: &Numbers) -> bool {
+/// Puts the host's shell before the command; false if there is none, or too much to tell it.
+fn before_command(job: &mut Value, array: &Array, numbers: &Numbers, problems: &mut Problems) -> bool {
     let pod = &mut job["spec"]["template"]["spec"];
     if pod["runtimeClassName"] != marks::HOST_CLASS || !pod["containers"][0]["command"].is_array() {
         return false;
@@ -169,10 +205,18 @@ fn counted(job: &mut Value, numbers: &Numbers) -> bool {
     let container = &mut pod["containers"][0];
     let words = WORDS.into_iter().flat_map(|field| container[field].as_array()).flatten();
     let words: Vec<&str> = words.filter_map(Value::as_str).collect();
-    let Some(command) = shell::command(&words, numbers) else { return false };
+    let Some(command) = shell::command(&words, array, numbers) else { return false };
     container["command"] = command.into();
     if let Some(container) = container.as_object_mut() {
         container.remove("args");
+    }
+    if !array.names.is_empty() {
+        let source = EnvSource::ConfigMap { name: VOLUME.to_owned(), key: TaskMap::ITEMS.to_owned() };
+        let variable = ContainerEdit::EnvFrom(shell::ITEMS.to_owned(), source);
+        apply::edit(job, &Edit::FirstContainer(variable), problems);
+        if let Some(variable) = variables(job).find(|known| known["name"] == shell::ITEMS) {
+            variable["valueFrom"]["configMapKeyRef"] = json!({ "key": TaskMap::ITEMS });
+        }
     }
     true
 }

@@ -168,8 +168,11 @@ fn check_names(names: &[String], place: &str, what: &str, problems: &mut Problem
         if name.trim().is_empty() {
             problems.add(place, format!("{what} {} has no name", index + 1));
         } else if !is_variable {
-            let rule = "which is no variable's name: letters, digits and '_', no digit first";
-            problems.add(place, format!("{what} {} is called {name:?}, {rule}", index + 1));
+            let rule = "which is no variable's name";
+            problems.add(
+                place,
+                format!("{what} {} is called {name:?}, {rule}; call it {}", index + 1, variable(name)),
+            );
         } else if TAKEN.contains(&name.as_str()) {
             problems.add(
                 place,
@@ -180,4 +183,11 @@ fn check_names(names: &[String], place: &str, what: &str, problems: &mut Problem
             problems.add(place, format!("{what} {name:?} is there twice"));
         }
     }
+}
+
+/// A variable's name that is nearly this one.
+fn variable(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name: String = name.trim().chars().map(plain).collect();
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
 }

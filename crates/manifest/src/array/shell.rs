@@ -1,11 +1,13 @@
-//! Numbers that are counted by the shell of a host: a script of their ranges, and the command's words in pieces behind it.
+//! An array of the host's processes: a script for its shell, and the command's words in pieces behind it.
 //!
-//! Nothing of the command is in the script, so that nothing of it is the shell's.
+//! The script counts the number, or takes the line of its index out of the values, which are the variable [`ITEMS`]: that
+//! takes milliseconds less than a mount, and no namespace. Nothing of the command and no value is in the script, so
+//! that nothing of them is the shell's.
 
 use windlass_task::words::{Part, parts};
 
-use super::Numbers;
 use super::unfold::escaped;
+use super::{Array, Numbers};
 use crate::generate::literal;
 
 /// More ranges make a script that nobody can read; the helper takes them.
@@ -14,32 +16,65 @@ const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 /// What the shell calls itself.
 const NAME: &str = "windlass";
 const NUMBER: &str = "${WINDLASS_TASK}";
-const BEFORE_COMMAND: &str = "; export WINDLASS_TASK; exec ";
+const BEFORE_COMMAND: &str = "; exec ";
+/// The variable that holds the text of all values, until the script has read it.
+pub(super) const ITEMS: &str = "WINDLASS_ITEMS";
+/// The longest text that is given so, bytes: a variable has at most 128 KiB (`MAX_ARG_STRLEN`).
+const LONGEST: usize = 96 << 10;
 
-/// The command that runs these words with the number in their holes; `None` if the numbers are too many ranges, or there
-/// are no words. Words are as Kubernetes has them, before it expands them.
-pub(super) fn command(words: &[&str], numbers: &Numbers) -> Option<Vec<String>> {
-    if words.is_empty() {
+/// The command that runs these words with number and values in their holes; `None` if there is too much of them, or
+/// a name is perhaps the shell's own, or there are no words. Words are as Kubernetes has them, before it expands them.
+pub(super) fn command(words: &[&str], array: &Array, numbers: &Numbers) -> Option<Vec<String>> {
+    let names = &array.names;
+    // What the shells keep for themselves (IFS, PPID, UID, OPTIND...) is in capitals.
+    let is_plain =
+        |name: &String| name.bytes().any(|byte| byte.is_ascii_lowercase()) && !name.starts_with("_windlass");
+    if words.is_empty() || !names.iter().all(is_plain) || !names.is_empty() && array.items().len() > LONGEST {
         return None;
     }
+    let known = |text: &[u8]| names.iter().position(|name| name.as_bytes() == text);
     let mut pieces = Vec::new();
     let word = |word: &&str| {
         let mut written = String::from("\"");
-        for part in parts(word.as_bytes(), |_| None) {
-            match part {
-                Part::Text(text) => {
+        for part in parts(word.as_bytes(), known) {
+            match (part, &names[..]) {
+                (Part::Text(text), _) => {
                     pieces.push(String::from_utf8_lossy(text).into_owned());
                     written.push_str(&format!("${{{}}}", pieces.len()));
                 }
-                Part::Item | Part::Number | Part::Named(_) => written.push_str(NUMBER),
+                (Part::Named(index), _) => written.push_str(&format!("${{{}}}", names[index])),
+                (Part::Item, [name]) => written.push_str(&format!("${{{name}}}")),
+                (Part::Item | Part::Number, _) => written.push_str(NUMBER),
             }
         }
         written + "\""
     };
     let command: Vec<String> = words.iter().map(word).collect();
-    let script = format!("{}{BEFORE_COMMAND}{}", count(numbers)?, command.join(" "));
+    let begin = if names.is_empty() { count(numbers)? } else { take(names) };
+    let script = format!("{begin}{BEFORE_COMMAND}{}", command.join(" "));
     let head = SHELL.map(str::to_owned).into_iter().chain([literal(&script), NAME.to_owned()]);
     Some(head.chain(pieces).collect())
+}
+
+/// Sets the variables from the line of the index.
+fn take(names: &[String]) -> String {
+    let field = "${_windlass%%\"$_windlass_tab\"*}";
+    let mut script = format!(
+        "_windlass=$(printf '%s' \"${ITEMS}\" | sed -n \"$((JOB_COMPLETION_INDEX+2))p\"); unset {ITEMS}; \
+         [ -n \"$_windlass\" ] || {{ echo 'windlass: this task has no line in its list' >&2; exit 125; }}; \
+         _windlass_tab=$(printf '\\t'); WINDLASS_TASK={field}; export WINDLASS_TASK"
+    );
+    for name in names {
+        // A line feed at the end would be lost in `$()`; the point is taken away again.
+        script += &format!(
+            "; _windlass=${{_windlass#*\"$_windlass_tab\"}}; {name}=$(printf '%b.' \"{field}\"); {name}=${{{name}%.}}; \
+             export {name}"
+        );
+    }
+    if let [name] = names {
+        script += &format!("; WINDLASS_ITEM=${name}; export WINDLASS_ITEM");
+    }
+    script + "; unset _windlass _windlass_tab"
 }
 
 /// Sets WINDLASS_TASK to the number of the index.
@@ -62,20 +97,21 @@ fn count(numbers: &Numbers) -> Option<String> {
             (_, true) => format!("else {set}; fi"),
         };
     }
-    Some(script)
+    Some(script + "; export WINDLASS_TASK")
 }
 
 /// The words of which [`command`] made this one, if it did.
-pub(super) fn words(command: &[&str]) -> Option<Vec<String>> {
+pub(super) fn words(command: &[&str], names: &[String]) -> Option<Vec<String>> {
     let [shell, option, script, NAME, pieces @ ..] = command else { return None };
-    let words = script.split_once(BEFORE_COMMAND).filter(|_| [*shell, *option] == SHELL)?.1;
+    let words = script.rsplit_once(BEFORE_COMMAND).filter(|_| [*shell, *option] == SHELL)?.1;
     let word = |written: &str| {
         let mut rest = written.strip_prefix('"')?.strip_suffix('"')?;
         let mut word = String::new();
         while let Some((name, more)) = rest.strip_prefix("${").and_then(|rest| rest.split_once('}')) {
             match name.parse::<usize>() {
-                Ok(number) => word.push_str(&escaped(pieces.get(number.checked_sub(1)?)?)),
-                Err(_) => word.push_str("{#}"),
+                Ok(number) => word.push_str(&escaped(pieces.get(number.checked_sub(1)?)?, names)),
+                Err(_) if name == "WINDLASS_TASK" => word.push_str("{#}"),
+                Err(_) => word.push_str(&format!("{{{name}}}")),
             }
             rest = more;
         }

@@ -97,7 +97,7 @@ fn tables_that_are_none_are_refused_with_their_lines() {
     ] {
         assert_eq!(wrong(Array::of_rows(table.as_bytes())), expected, "{table}");
     }
-    assert!(wrong(Array::of_rows(b"my col,PATH\n1,2\n")).contains("no variable's name"));
+    assert!(wrong(Array::of_rows(b"my col,PATH\n1,2\n")).contains("no variable's name; call it my_col"));
     assert!(wrong(Array::of_rows(b"PATH\n1\n")).contains("take the place"));
     assert!(wrong(Array::of_rows(b"a,b\n")).contains("nothing to run"));
 }

@@ -1,9 +1,9 @@
 //! How an array becomes the Job again that it was made of.
 
 use serde_json::{Map, Value};
-use windlass_task::words::Part;
+use windlass_task::words::{Part, parts};
 
-use super::fold::{INDEX, VOLUME, each_word, helper, rewritten};
+use super::fold::{INDEX, VOLUME, each_word, helper};
 use super::{Array, TaskMap, shell};
 use crate::marks;
 
@@ -31,18 +31,22 @@ pub fn unfold(job: &Value, items: Option<&str>) -> Option<(Value, Array)> {
         "backoffLimit" => value.as_u64() != Some(NO_LIMIT),
         _ => true,
     });
-    plain(&mut job);
+    plain(&mut job, &map.names);
     Some((job, array))
 }
 
-/// Gives the first container the command that its author wrote, with its holes. A Job that is no array stays as it is.
-pub fn plain(job: &mut Value) {
+/// Gives the first container of an array with these names the command that its author wrote, with its holes.
+pub fn plain(job: &mut Value, names: &[String]) {
     let command = &job["spec"]["template"]["spec"]["containers"][0]["command"];
     let words: Vec<&str> = command.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if words.first() == Some(&helper().as_str()) {
         unhelp(job);
-    } else if let Some(words) = shell::words(&words) {
-        job["spec"]["template"]["spec"]["containers"][0]["command"] = words.into();
+    } else if let Some(words) = shell::words(&words, names) {
+        let container = &mut job["spec"]["template"]["spec"]["containers"][0];
+        container["command"] = words.into();
+        if let Some(container) = container.as_object_mut() {
+            without(container, "env", |variable| variable["name"] == shell::ITEMS);
+        }
     } else {
         contract(job);
     }
@@ -67,7 +71,7 @@ fn unhelp(job: &mut Value) {
 fn contract(job: &mut Value) {
     each_word(job, |_, word| {
         let Some(text) = word.as_str() else { return };
-        *word = escaped(text).replace(INDEX, "{#}").into();
+        *word = escaped(text, &[]).replace(INDEX, "{#}").into();
     });
     if let Some(Value::Object(container)) = job.pointer_mut("/spec/template/spec/containers/0") {
         without(container, "env", |variable| variable["name"] == "WINDLASS_TASK");
@@ -75,12 +79,15 @@ fn contract(job: &mut Value) {
 }
 
 /// A text that has no holes, as it must be written to have none.
-pub(super) fn escaped(text: &str) -> String {
-    rewritten(text, |part| match part {
+pub(super) fn escaped(text: &str, names: &[String]) -> String {
+    let known = |text: &[u8]| names.iter().position(|name| name.as_bytes() == text);
+    let write = |part| match part {
         Part::Text(text) => String::from_utf8_lossy(text).into_owned(),
         Part::Item => "{{}}".to_owned(),
-        Part::Number | Part::Named(_) => "{{#}}".to_owned(),
-    })
+        Part::Number => "{{#}}".to_owned(),
+        Part::Named(index) => format!("{{{{{}}}}}", names[index]),
+    };
+    parts(text.as_bytes(), known).map(write).collect()
 }
 
 /// Removes what is meant from the list under a key, and a list that had nothing else.

@@ -132,7 +132,7 @@ fn failed<'a>(
     numbering: &Numbering,
     evidence: &'a TaskEvidence,
 ) -> Vec<Failed<'a>> {
-    const GONE: &str = "failed, and their pods are gone";
+    const GONE: &str = "failed, and no pod is left to say why";
     let view = table.view();
     let of = |index: u32, attempt: Option<&'a Attempt>| Failed {
         number: numbering.number(index),
