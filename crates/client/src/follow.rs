@@ -106,6 +106,8 @@ struct Follower {
     attention: Attention,
     /// It was said that the pods may not be read.
     is_gap_said: bool,
+    /// Log events handed out since the job was last looked at.
+    logs: usize,
     /// Known once the job has ended; logs may still be on their way.
     outcome: Option<Outcome>,
 }
@@ -115,7 +117,8 @@ impl Follower {
         let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
         let attention = Attention::new(manager.stuck_after);
-        Follower { manager, feed, pump, unchecked, last: None, attention, is_gap_said: false, outcome: None }
+        let (last, is_gap_said, logs, outcome) = (None, false, 0, None);
+        Follower { manager, feed, pump, unchecked, last, attention, is_gap_said, logs, outcome }
     }
 
     async fn next(&mut self) -> Result<FollowEvent> {
@@ -130,11 +133,22 @@ impl Follower {
                     .await
                     .map_or_else(|| FollowEvent::Ended(Box::new(outcome)), FollowEvent::Log));
             }
-            let (is_idle, due) = (self.pump.is_idle(), self.due());
+            // A job that never stops writing is looked after all the same; and when it has ended, the question how is
+            // not asked anew with every line.
+            let has_ended = self.feed.has_ended();
+            let is_turn = self.logs >= limits::LOGS_IN_A_ROW && !has_ended;
+            let (is_idle, due) = (self.pump.is_idle() || is_turn || has_ended, self.due());
+            let rest = async {
+                // Whoever waits for nothing is heard now or not at all.
+                if is_turn { tokio::task::yield_now().await } else { future::pending().await }
+            };
             let sight = tokio::select! {
                 biased;
                 log = self.pump.next(), if !is_idle => match log {
-                    Some(event) => return Ok(FollowEvent::Log(event)),
+                    Some(event) => {
+                        self.logs += 1;
+                        return Ok(FollowEvent::Log(event));
+                    }
                     None => continue,
                 },
                 sight = self.feed.next() => sight?,
@@ -142,7 +156,9 @@ impl Follower {
                     Some(event) => return Ok(event),
                     None => continue,
                 },
+                () = rest => Sight::Nothing,
             };
+            self.logs = 0;
             if let Some(options) = self.unchecked.take_if(|_| !self.feed.pods().is_empty()) {
                 options.check_container(self.feed.job(), self.feed.pods())?;
             }
