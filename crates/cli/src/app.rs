@@ -35,16 +35,21 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
     match request.act {
         Act::Run(options) => verbs::run::run(&options, call).await,
         Act::Submit(options) => verbs::submit::run(&options, call).await,
+        Act::Plan(options) => verbs::plan::run(&options, call).await,
+        Act::Batch(options) => verbs::batch::run(&options, call).await,
         Act::List(options) => verbs::list::run(&options, call).await,
         Act::Show(options) => verbs::show::run(&options, call).await,
         Act::Why(options) => verbs::why::run(&options, call).await,
         Act::Logs(options) => verbs::logs::run(&options, call).await,
+        Act::Results(options) => verbs::results::run(&options, call).await,
         Act::Wait(options) => verbs::wait::run(&options, call).await,
         Act::Cancel(options) => verbs::cancel::run(&options, call).await,
         Act::Retry(options) => verbs::retry::run(&options, call).await,
         Act::Delete(options) => verbs::delete::run(&options, call).await,
         Act::Clean(options) => verbs::clean::run(&options, call).await,
+        Act::Cron(options) => verbs::cron::run(&options, call).await,
         Act::Definitions(options) => verbs::definitions::run(&options, call).await,
+        Act::Doctor(options) => verbs::doctor::run(&options, call).await,
         Act::Use(options) => verbs::r#use::run(&options, call).await,
         Act::Up(options) => verbs::up::run(&options, call).await,
         Act::Down(options) => verbs::down::run(&options, call).await,
@@ -52,6 +57,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
         Act::Kubeconfig(options) => verbs::kubeconfig::run(&options, call).await,
         Act::Config(options) => verbs::config::run(&options, call).await,
         Act::Completions(options) => verbs::completions::run(&options),
+        Act::Man(options) => verbs::man::run(&options, call),
     }
 }
 

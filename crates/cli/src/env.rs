@@ -66,6 +66,11 @@ impl Env {
         env
     }
 
+    /// The machine's own time zone, as a file of zoneinfo, unless the user's `TZ` names another.
+    pub(crate) fn machine_zone() -> Option<Vec<u8>> {
+        std::fs::read("/etc/localtime").ok()
+    }
+
     /// The user's name as the system knows it.
     pub(crate) fn system_login() -> Option<String> {
         User::from_uid(geteuid()).ok().flatten().map(|user| user.name)

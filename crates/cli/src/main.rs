@@ -6,8 +6,10 @@
 mod age;
 mod app;
 mod args;
+mod bar;
 mod clock;
 mod cluster;
+mod complete;
 mod daemon;
 mod env;
 mod errors;
@@ -24,6 +26,7 @@ mod said;
 mod saved;
 mod strangers;
 mod verbs;
+mod zone;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -43,7 +46,11 @@ fn main() -> ExitCode {
         }
         _ => install_tls(),
     }
-    leave(app::run(&std::env::args_os().collect::<Vec<_>>()))
+    let argv: Vec<_> = std::env::args_os().collect();
+    if complete::answered(&argv) {
+        leave(Exit::OK);
+    }
+    leave(app::run(&argv))
 }
 
 /// Ends a command's process. Its memory is not taken apart first: the system does that faster.

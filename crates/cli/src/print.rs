@@ -7,14 +7,14 @@ use std::fmt;
 /// Rows under headings.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
-    pub(crate) fn new(headings: &[&'static str]) -> Table {
-        Table { headings: headings.to_vec(), rows: Vec::new() }
+    pub(crate) fn new(headings: &[&str]) -> Table {
+        Table { headings: headings.iter().map(|heading| plain(heading)).collect(), rows: Vec::new() }
     }
 
     /// Adds a row; an empty cell prints as nothing.
@@ -38,7 +38,7 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths = self.widths();
-        line(f, &widths, self.headings.iter().copied())?;
+        line(f, &widths, self.headings.iter().map(String::as_str))?;
         self.rows.iter().try_for_each(|row| line(f, &widths, row.iter().map(String::as_str)))
     }
 }

@@ -14,7 +14,7 @@ static ON: AtomicBool = AtomicBool::new(false);
 static SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// The longest line, characters: one that wraps could not be taken back.
-const WIDTH: usize = 78;
+pub(crate) const WIDTH: usize = 78;
 /// Takes the line back (ECMA-48: carriage return, erase to the end of the line).
 const BACK: &str = "\r\x1b[K";
 

@@ -5,9 +5,8 @@ pub(crate) fn ours(verb: &str) -> Option<&'static str> {
     Some(match verb {
         "describe" | "inspect" | "info" | "scontrol" | "explain" => "windlass show JOB",
         "resubmit" | "rerun" | "restart" => "windlass retry JOB",
-        "get" | "ls" | "jobs" | "squeue" | "qstat" | "sacct" | "top" | "bjobs" | "condor_q" => {
-            "windlass list"
-        }
+        "get" | "ls" | "jobs" | "squeue" | "qstat" | "top" | "bjobs" | "condor_q" => "windlass list",
+        "sacct" | "seff" | "joblog" => "windlass list, or of a job's tasks: windlass results JOB",
         "stop" | "kill" | "scancel" | "qdel" | "bkill" | "abort" | "terminate" | "interrupt" => {
             "windlass cancel JOB"
         }
@@ -20,6 +19,9 @@ pub(crate) fn ours(verb: &str) -> Option<&'static str> {
         "use-context" | "context" | "login" => "windlass use CONTEXT",
         "serve" | "server" | "daemon" | "init" => "windlass up",
         "shutdown" | "quit" | "exit" => "windlass down",
+        "cronjob" | "cronjobs" | "crontab" | "schedule" | "scrontab" => "windlass cron create|list|next",
+        "diff" | "validate" | "preview" | "dry-run" => "windlass plan -f FILE",
+        "check" | "diagnose" | "troubleshoot" => "windlass doctor",
         "version" => "windlass --version",
         "completion" => "windlass completions SHELL",
         _ => return None,

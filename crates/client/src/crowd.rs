@@ -17,7 +17,7 @@ use crate::watch::{News, Selection, Since, is_older, watch};
 use crate::{Error, JobManager, Outcome, Result, limits};
 
 /// How one of several jobs ended, under its name.
-type End = (String, Result<Outcome>);
+pub(crate) type End = (String, Result<Outcome>);
 
 impl JobManager {
     /// Waits for all of these jobs; tells of each once, as it ends. Each answers as [`JobManager::wait`] does: right
@@ -191,7 +191,8 @@ fn told(end: End) -> Ended {
     Ended::Known(Box::new(end))
 }
 
-async fn end_of(manager: JobManager, name: String, job: Box<Job>) -> End {
+/// How a job ended that did not succeed: its pods know the exit code.
+pub(crate) async fn end_of(manager: JobManager, name: String, job: Box<Job>) -> End {
     let pods = match manager.readable(manager.pods_of_ended(&job).await, &name) {
         Ok(pods) => pods,
         Err(error) => return (name, Err(error)),

@@ -59,6 +59,38 @@ pub enum Error {
         /// Where it was looked for.
         namespace: String,
     },
+    /// The cluster has no CronJobs.
+    #[error("{context} does not serve CronJobs; choose a cluster that does: --context NAME")]
+    NoCronJobs {
+        /// The cluster's name.
+        context: String,
+    },
+    /// There is no such CronJob.
+    #[error(
+        "there is no CronJob {cron:?} in namespace {namespace:?}; `windlass cron list` shows those that are there"
+    )]
+    NoCronJob {
+        /// What was asked for.
+        cron: String,
+        /// Where it was looked for.
+        namespace: String,
+    },
+    /// There is a CronJob of this name.
+    #[error(
+        "CronJob {cron:?} exists already; choose another name, or delete it first: windlass cron delete {cron}"
+    )]
+    CronExists {
+        /// Its name.
+        cron: String,
+    },
+    /// The server refused the CronJob.
+    #[error("the server refused CronJob {cron:?}: {message}")]
+    CronRefused {
+        /// Its name.
+        cron: String,
+        /// What the server said, which names the fields.
+        message: String,
+    },
     /// The namespace does not exist.
     #[error("there is no namespace {namespace:?} on {context}; create it, or choose another with -n")]
     NoNamespace {
@@ -126,6 +158,30 @@ pub enum Error {
         /// The cluster's name.
         context: String,
     },
+    /// The cluster would end a whole job with its first failed task.
+    #[error(
+        "{context} is Kubernetes {major}.{minor}, which ends a whole job when one of its tasks fails: arrays need 1.29 \
+         or later; use another cluster, or the embedded engine (--local)"
+    )]
+    NoArrays {
+        /// The cluster's name.
+        context: String,
+        /// Its version's first number.
+        major: u32,
+        /// Its version's second number.
+        minor: u32,
+    },
+    /// The ConfigMap of this submission's tasks is there with other tasks.
+    #[error(
+        "ConfigMap {config_map:?} exists already with other tasks than job {job:?} has now; choose another submission id, \
+         or delete it first"
+    )]
+    OtherTasks {
+        /// The ConfigMap that exists.
+        config_map: String,
+        /// The job that was to be.
+        job: String,
+    },
     /// The cluster does not let anybody attach to the job's pod.
     #[error("cannot attach to the pod of job {job:?}: {message}")]
     Attach {
@@ -188,6 +244,27 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the cluster has said no to a submission: nothing was made.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Error::Unauthorized { .. }
+                | Error::Forbidden { .. }
+                | Error::NoNamespace { .. }
+                | Error::NamespaceEnding { .. }
+                | Error::Conflict { .. }
+                | Error::Invalid { .. }
+                | Error::OverQuota { .. }
+        )
+    }
+
+    /// Whether the next job would meet the same fault: the cluster does not answer, does not know who asks, or cannot
+    /// run such jobs.
+    pub fn is_of_the_cluster(&self) -> bool {
+        use Error::{NoHostClass, Unauthorized, Uncertain, Unreachable};
+        matches!(self, Unreachable { .. } | Uncertain { .. } | Unauthorized { .. } | NoHostClass { .. })
+    }
+
     /// The exit code of a command that ends with this error: 124 for `TimedOut`, otherwise 125.
     pub fn exit(&self) -> ExitCode {
         match self {

@@ -5,6 +5,7 @@ use futures::future::{self, Either};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::{Value, json};
+use windlass_manifest::tasks::TaskEvidence;
 use windlass_manifest::{Cause, Evidence, JobStatus, Outlook, Phase, Right, Seen, observe_all};
 
 use crate::transport::{Answer, Call, Fault, segment};
@@ -21,14 +22,16 @@ pub(crate) struct Found {
     pub(crate) others: Vec<Value>,
     pub(crate) last_lines: Vec<String>,
     pub(crate) lacking: Vec<Right>,
+    /// Of its failed tasks.
+    pub(crate) tasks: Option<TaskEvidence>,
 }
 
 impl Found {
     /// The status of a job in the light of it.
     pub(crate) fn status(&self, job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
-        let Found { events, others, last_lines, lacking } = self;
+        let Found { events, others, last_lines, lacking, tasks } = self;
         let events = events.as_deref().map_or(Seen::NotAsked, Seen::All);
-        observe_all(job, &Evidence { pods, events, others, last_lines, lacking })
+        observe_all(job, &Evidence { pods, events, others, last_lines, lacking, tasks: tasks.as_ref() })
     }
 
     /// Keeps what there is, or that it may not be had.
@@ -121,7 +124,7 @@ impl JobManager {
         Ok(nodes.into_iter().map(slim).collect())
     }
 
-    async fn last_lines(&self, pod: &str, container: &str) -> Result<Vec<String>, Fault> {
+    pub(crate) async fn last_lines(&self, pod: &str, container: &str) -> Result<Vec<String>, Fault> {
         let call = Call::get(format!("{}/{}/log", self.core_path("pods"), segment(pod)))
             .query("container", container)
             .query("tailLines", limits::LAST_LINES)

@@ -17,7 +17,7 @@ use crate::pods::{Pods, Table};
 use crate::transport::Fault;
 use crate::view::pod_selector;
 use crate::watch::{News, Selection, Since, is_older, watch};
-use crate::{JobManager, Result, limits};
+use crate::{JobManager, Result, Submitted, limits};
 
 /// One job, as it was last seen.
 pub(crate) struct Feed {
@@ -62,6 +62,12 @@ impl Feed {
     /// Looks at a job that was made by the last request, with its pods: what happens is watched from there on.
     pub(crate) fn of_new(manager: &JobManager, job: Job) -> Self {
         Feed::begin(manager, job, true, true)
+    }
+
+    /// Looks at a job that was just submitted, or was there.
+    pub(crate) fn of_submitted(manager: &JobManager, submitted: &Submitted) -> Self {
+        let job = submitted.job.clone();
+        if submitted.is_new { Feed::of_new(manager, job) } else { Feed::of(manager, job, true) }
     }
 
     fn begin(manager: &JobManager, job: Job, with_pods: bool, is_new: bool) -> Self {

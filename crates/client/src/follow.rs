@@ -63,6 +63,7 @@ impl JobManager {
         let follower = async move {
             let feed = Feed::open(&manager, &name, true).await?;
             options.check_index(feed.job())?;
+            let options = options.of_task(feed.job())?;
             Ok(Follower::new(manager, feed, options))
         };
         stream::once(follower).flat_map(events).boxed()
@@ -75,11 +76,17 @@ impl JobManager {
         options: LogOptions,
     ) -> BoxStream<'static, Result<FollowEvent>> {
         let manager = self.in_namespace(&submitted.namespace);
-        let feed = match submitted.is_new {
-            true => Feed::of_new(&manager, submitted.job.clone()),
-            false => Feed::of(&manager, submitted.job.clone(), true),
-        };
+        let feed = Feed::of_submitted(&manager, submitted);
         events(Ok(Follower::new(manager, feed, options)))
+    }
+
+    /// Follows a job that was just submitted, as [`JobManager::follow_submitted`] does, and reads no log.
+    pub fn follow_without_logs(&self, submitted: &Submitted) -> BoxStream<'static, Result<FollowEvent>> {
+        let manager = self.in_namespace(&submitted.namespace);
+        let feed = Feed::of_submitted(&manager, submitted);
+        let mut follower = Follower::new(manager, feed, LogOptions::default());
+        (follower.reads_logs, follower.is_gap_said) = (false, true);
+        events(Ok(follower))
     }
 }
 
@@ -104,6 +111,7 @@ struct Follower {
     unchecked: Option<LogOptions>,
     last: Option<JobStatus>,
     attention: Attention,
+    reads_logs: bool,
     /// It was said that the pods may not be read.
     is_gap_said: bool,
     /// Log events handed out since the job was last looked at.
@@ -117,8 +125,9 @@ impl Follower {
         let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
         let attention = Attention::new(manager.stuck_after);
-        let (last, is_gap_said, logs, outcome) = (None, false, 0, None);
-        Follower { manager, feed, pump, unchecked, last, attention, is_gap_said, logs, outcome }
+        let (last, outcome, logs) = (None, None, 0);
+        let (reads_logs, is_gap_said) = (true, false);
+        Follower { manager, feed, pump, unchecked, last, attention, reads_logs, is_gap_said, logs, outcome }
     }
 
     async fn next(&mut self) -> Result<FollowEvent> {
@@ -198,7 +207,9 @@ impl Follower {
 
     fn see(&mut self, sight: Sight) -> Option<FollowEvent> {
         let Sight::Status(status) = sight else { return None };
-        self.pump.see(self.feed.pods().iter());
+        if self.reads_logs {
+            self.pump.see(self.feed.pods().iter());
+        }
         if let Some(outcome) = Outcome::of((*status).clone()) {
             self.pump.close();
             self.outcome = Some(outcome);

@@ -78,6 +78,10 @@ pub(crate) const FEW_PODS: u32 = 128;
 pub(crate) const LOOK_PER_POD: Duration = Duration::from_micros(50);
 /// The longest that changes are gathered.
 pub(crate) const LONGEST_LOOK_PAUSE: Duration = Duration::from_secs(1);
+/// Failed tasks of one job whose last lines are read for a verdict.
+pub(crate) const FAILED_LOGS: usize = 256;
+/// The most tasks of one job that are told one by one.
+pub(crate) const TASKS: u32 = 1_000_000;
 /// A job that waits for so long is looked at closer: its events, the nodes, its queue.
 pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long after a look the next one comes, as long as it waits.
@@ -118,3 +122,6 @@ pub(crate) const LOG_DRAIN: Duration = Duration::from_secs(10);
 /// How long logs may stay silent after their job's end before what is missing is given up: a pod's usual grace, and
 /// the time in which a server that is away comes back.
 pub(crate) const LOG_SILENCE: Duration = Duration::from_secs(45);
+/// Jobs of a bulk submission, or of a batch, that are sent at the same time: fewer while the server says that it has too
+/// much to do.
+pub(crate) const SENDING: usize = 16;

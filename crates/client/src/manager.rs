@@ -1,7 +1,7 @@
 //! The handle: a client, a namespace, and what its messages call the cluster.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kube::Client;
@@ -45,9 +45,19 @@ pub(crate) struct Memo {
     answered: AtomicBool,
     refuses_streams: AtomicBool,
     has_host_class: AtomicBool,
+    /// How often a server said that it has too much to do.
+    busy: AtomicU64,
 }
 
 impl Memo {
+    pub(crate) fn busy(&self) -> u64 {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn was_busy(&self) {
+        self.busy.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn refuses_streams(&self) -> bool {
         self.refuses_streams.load(Ordering::Relaxed)
     }

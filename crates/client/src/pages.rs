@@ -31,6 +31,14 @@ pub(crate) struct PageMeta {
     continue_token: Option<String>,
 }
 
+/// What comes while a list is read.
+pub(crate) enum Step<T> {
+    /// It begins: what came before counts no more.
+    Begin,
+    /// Some of it.
+    Page(Vec<T>),
+}
+
 impl<T> Page<T> {
     /// What is on it, and the token of the next one.
     pub(crate) fn into_parts(self) -> (Vec<T>, Option<String>) {
@@ -57,7 +65,25 @@ impl JobManager {
         selector: Option<(&str, &str)>,
         keeps: impl Fn(&T) -> bool,
     ) -> Result<List<T>, Fault> {
-        let (mut items, mut token, mut restarts) = (Vec::new(), None::<String>, 0);
+        let mut items = Vec::new();
+        let take = |step| match step {
+            Step::Begin => items = Vec::new(),
+            Step::Page(page) => items.extend(Vec::into_iter(page).filter(&keeps)),
+        };
+        let version = self.each_of(path, selector, take).await?;
+        Ok(List { items, version })
+    }
+
+    /// Every object of a collection, page by page: no more than a page is held. When the pages expire while they are
+    /// read, from the first again. The revision as of which it is true.
+    pub(crate) async fn each_of<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        selector: Option<(&str, &str)>,
+        mut take: impl FnMut(Step<T>),
+    ) -> Result<String, Fault> {
+        let (mut token, mut restarts) = (None::<String>, 0);
+        take(Step::Begin);
         for _ in 0..limits::PAGES {
             let mut call = Call::get(path)
                 .query("limit", &limits::PAGE.to_string())
@@ -68,7 +94,8 @@ impl JobManager {
             let page: Page<T> = match self.ask(call).await {
                 Ok(Answer { value, .. }) => value,
                 Err(fault) if fault.is_expired() && token.is_some() && restarts < limits::RELISTS => {
-                    (items, token) = (Vec::new(), None);
+                    token = None;
+                    take(Step::Begin);
                     restarts += 1;
                     continue;
                 }
@@ -76,9 +103,9 @@ impl JobManager {
             };
             let version = page.metadata.resource_version.clone().unwrap_or_default();
             let (page, next) = page.into_parts();
-            items.extend(page.into_iter().filter(&keeps));
+            take(Step::Page(page));
             if next.is_none() {
-                return Ok(List { items, version });
+                return Ok(version);
             }
             token = next;
         }

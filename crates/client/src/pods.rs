@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use windlass_manifest::Seen;
 
 use crate::view::owner;
@@ -74,8 +74,30 @@ impl Pods {
     }
 }
 
+/// The pod with no more than what a status is made of, as soon as it has ended: of thousands most have.
+fn lightened(mut pod: Pod) -> Pod {
+    pod.metadata.managed_fields = None;
+    if !matches!(phase(&pod), Some("Succeeded" | "Failed")) {
+        return pod;
+    }
+    let name = |container: Container| {
+        let Container { name, restart_policy, .. } = container;
+        Container { name, restart_policy, ..Container::default() }
+    };
+    pod.spec = pod.spec.take().map(|spec| PodSpec {
+        containers: spec.containers.into_iter().map(name).collect(),
+        init_containers: spec.init_containers.map(|all| all.into_iter().map(name).collect()),
+        node_name: spec.node_name,
+        restart_policy: spec.restart_policy,
+        runtime_class_name: spec.runtime_class_name,
+        ..PodSpec::default()
+    });
+    pod
+}
+
 impl Table {
     fn put(&mut self, pod: Pod) {
+        let pod = lightened(pod);
         let Some(name) = pod.metadata.name.clone() else { return };
         match self.place.get(&name) {
             Some(place) if is_stale(&pod, &self.row[*place]) => {}

@@ -21,6 +21,17 @@ pub struct SubmitOptions {
     pub dry_run: bool,
 }
 
+/// Whether a submission's id was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// It was made just now.
+    Never,
+    /// Nobody has looked yet.
+    Perhaps,
+    /// It was looked for, and not found; somebody else may send it now.
+    NotSeen,
+}
+
 /// A submission that the cluster has accepted.
 #[derive(Clone, Debug)]
 pub struct Submitted {
@@ -65,6 +76,20 @@ impl JobManager {
     /// # Errors
     /// `NoHostClass`, `Conflict`, `Invalid`, `OverQuota`, and what every call may answer.
     pub async fn submit(&self, manifest: &Manifest, options: &SubmitOptions) -> Result<Submitted> {
+        match &options.id {
+            Some(id) => self.submit_as(manifest, id, Earlier::Perhaps, options).await,
+            None => self.submit_as(manifest, &self.new_id(), Earlier::Never, options).await,
+        }
+    }
+
+    /// As [`JobManager::submit`], with an id of which something is known; that of the options does not count.
+    pub(crate) async fn submit_as(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        earlier: Earlier,
+        options: &SubmitOptions,
+    ) -> Result<Submitted> {
         let there = match manifest.namespace() {
             Some(namespace) if namespace != self.namespace => self.in_namespace(namespace),
             _ => self.clone(),
@@ -72,16 +97,15 @@ impl JobManager {
         if manifest.is_host() {
             there.check_host_class().await?;
         }
-        let id = match &options.id {
-            Some(id) => {
-                if let Some(found) = there.find_submission(manifest, id).await? {
-                    return Ok(found);
-                }
-                id.clone()
-            }
-            None => there.new_id(),
-        };
-        there.create(manifest, &id, options).await
+        if manifest.is_array() {
+            Box::pin(there.check_arrays()).await?;
+        }
+        if earlier == Earlier::Perhaps
+            && let Some(found) = there.find_submission(manifest, id, options).await?
+        {
+            return Ok(found);
+        }
+        there.create(manifest, id, earlier, options).await
     }
 
     /// An id that nobody else has.
@@ -92,58 +116,70 @@ impl JobManager {
     }
 
     /// A chosen id may have been sent before, with content that gives another name: only its label finds it then.
-    async fn find_submission(&self, manifest: &Manifest, id: &SubmissionId) -> Result<Option<Submitted>> {
+    async fn find_submission(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        options: &SubmitOptions,
+    ) -> Result<Option<Submitted>> {
         let selector = format!("{}={id}", marks::SUBMISSION);
         let call = Call::get(self.jobs_path()).query("labelSelector", &selector).query("limit", "1");
         let page: Answer<Page<Job>> = self.ask(call).await.map_err(|fault| self.error("", fault))?;
         let (jobs, _) = page.value.into_parts();
         let Some(job) = jobs.into_iter().next() else { return Ok(None) };
         let name = job.metadata.name.clone().unwrap_or_default();
-        self.recognise(manifest, id, job, &name).map(Some)
+        let found = self.recognise(manifest, id, job, &name)?;
+        // Whoever sent it may have come no further than to the job.
+        let attempt = (0..limits::NAMES).find(|attempt| manifest.name_for(id, *attempt).as_str() == name);
+        let companion =
+            attempt.filter(|_| !options.dry_run).and_then(|attempt| manifest.companion(id, attempt));
+        Ok(Some(self.mended(companion.as_ref(), found).await))
+    }
+
+    /// With the ConfigMap of its tasks as it should be.
+    async fn mended(&self, companion: Option<&Value>, mut submitted: Submitted) -> Submitted {
+        if let Some(companion) = companion {
+            submitted.warnings.extend(Box::pin(self.own(companion, &submitted.job)).await);
+        }
+        submitted
     }
 
     async fn create(
         &self,
         manifest: &Manifest,
         id: &SubmissionId,
+        earlier: Earlier,
         options: &SubmitOptions,
     ) -> Result<Submitted> {
-        let by = Signature { who: options.submitter.as_deref(), when: Some(self.world.now()) };
         for attempt in 0..limits::NAMES {
-            let object = manifest.sealed(id, by, attempt);
             let name = manifest.name_for(id, attempt);
-            let name = name.as_str();
-            let fault = match self.post(&object, options.dry_run).await {
-                Ok(answer) => {
-                    let Answer { value: job, warnings } = answer;
-                    return Ok(self.submitted(id, job, true, warnings));
+            let companion = manifest.companion(id, attempt);
+            let kept = match &companion {
+                None => None,
+                Some(companion) => {
+                    match Box::pin(self.prepare(companion, name.as_str(), options.dry_run)).await? {
+                        Some(kept) => Some(kept),
+                        None if matches!(manifest.naming(), Naming::Derived(_)) => continue,
+                        None => {
+                            return Err(Error::OtherTasks {
+                                config_map: format!("{name}-tasks"),
+                                job: name.to_string(),
+                            });
+                        }
+                    }
                 }
-                Err(fault) => fault,
             };
-            if !fault.is_already_exists() {
-                // A job that nobody knows of would run unseen, and be doubled by the next try.
-                let is_silent = matches!(fault.code, 0 | 408 | 502 | 504);
-                if is_silent && fault.may_be_done() && !options.dry_run {
-                    let (context, job) = (self.context.clone(), name.to_owned());
-                    return Err(Error::Uncertain { context, job, id: id.clone(), message: fault.message });
+            match self.create_as(manifest, id, attempt, earlier, options).await {
+                Ok(Some(submitted)) if options.dry_run => return Ok(submitted),
+                Ok(Some(submitted)) => return Ok(self.mended(companion.as_ref(), submitted).await),
+                other => {
+                    if let Some(kept) =
+                        kept.filter(|_| other.as_ref().map_or_else(Error::is_refusal, |_| true))
+                    {
+                        Box::pin(self.withdraw(kept)).await;
+                    }
+                    other?;
                 }
-                return Err(self.error(name, fault));
-            }
-            let job = self.ask(Call::get(self.job_path(name))).await;
-            let job: Job = match job {
-                Ok(answer) => answer.value,
-                // It was made by a sending whose answer was lost, and deleted since: it is not made again.
-                Err(gone) if gone.is_not_found() && fault.perhaps_done => {
-                    return Err(Error::Gone { job: name.to_owned() });
-                }
-                Err(fault) if fault.is_not_found() => continue,
-                Err(fault) => return Err(self.error(name, fault)),
-            };
-            let is_ours = label(&job, marks::SUBMISSION) == Some(id.as_str());
-            if is_ours || matches!(manifest.naming(), Naming::Exact(_)) {
-                let found = self.recognise(manifest, id, job, name)?;
-                // Nobody else has an id that was made here: it was this call's own request, whose answer was lost.
-                return Ok(Submitted { created: options.id.is_none(), ..found });
             }
         }
         let name = manifest.name_for(id, 0).to_string();
@@ -151,6 +187,51 @@ impl JobManager {
             job: name,
             difference: "and so do the other names that this submission could take",
         })
+    }
+
+    /// Creates it under one of its names; `None` if that is a stranger's, or was until now.
+    async fn create_as(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        attempt: u32,
+        earlier: Earlier,
+        options: &SubmitOptions,
+    ) -> Result<Option<Submitted>> {
+        let by = Signature { who: options.submitter.as_deref(), when: Some(self.world.now()) };
+        let object = manifest.sealed(id, by, attempt);
+        let name = manifest.name_for(id, attempt);
+        let name = name.as_str();
+        let fault = match self.post(&object, options.dry_run).await {
+            Ok(Answer { value: job, warnings }) => return Ok(Some(self.submitted(id, job, true, warnings))),
+            Err(fault) => fault,
+        };
+        if !fault.is_already_exists() {
+            // A job that nobody knows of would run unseen, and be doubled by the next try.
+            let is_silent = matches!(fault.code, 0 | 408 | 502 | 504);
+            if is_silent && fault.may_be_done() && !options.dry_run {
+                let (context, job) = (self.context.clone(), name.to_owned());
+                return Err(Error::Uncertain { context, job, id: id.clone(), message: fault.message });
+            }
+            return Err(self.error(name, fault));
+        }
+        let job = self.ask(Call::get(self.job_path(name))).await;
+        let job: Job = match job {
+            Ok(answer) => answer.value,
+            // It was made by a sending whose answer was lost, and deleted since: it is not made again.
+            Err(gone) if gone.is_not_found() && fault.perhaps_done => {
+                return Err(Error::Gone { job: name.to_owned() });
+            }
+            Err(fault) if fault.is_not_found() => return Ok(None),
+            Err(fault) => return Err(self.error(name, fault)),
+        };
+        let is_ours = label(&job, marks::SUBMISSION) == Some(id.as_str());
+        if !is_ours && matches!(manifest.naming(), Naming::Derived(_)) {
+            return Ok(None);
+        }
+        let found = self.recognise(manifest, id, job, name)?;
+        // Nobody else has an id that was made here: it was this call's own request, whose answer was lost.
+        Ok(Some(Submitted { created: earlier == Earlier::Never, ..found }))
     }
 
     /// Sends the job; again as often as it takes to know what became of it: the name makes the repetition harmless.
@@ -184,7 +265,7 @@ impl JobManager {
     }
 
     /// Host processes exist where the cluster says so; anywhere else the pod would wait for ever.
-    async fn check_host_class(&self) -> Result<()> {
+    pub(crate) async fn check_host_class(&self) -> Result<()> {
         if self.memo.has_host_class() {
             return Ok(());
         }

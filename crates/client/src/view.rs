@@ -32,7 +32,8 @@ impl JobManager {
             Err(fault) if !fault.is_forbidden() => return Err(self.error(name, fault)),
             events => events,
         };
-        let found = self.find_out(&job, seen(pods.as_deref()), events).await;
+        let mut found = self.find_out(&job, seen(pods.as_deref()), events).await;
+        found.tasks = self.task_evidence(&job, pods.as_deref().unwrap_or_default()).await;
         let status = found.status(&job, seen(pods.as_deref()));
         Ok(JobView { job, pods: pods.unwrap_or_default(), events: found.events.unwrap_or_default(), status })
     }

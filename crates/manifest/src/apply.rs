@@ -15,6 +15,8 @@ pub(crate) fn edit(job: &mut Value, edit: &Edit, problems: &mut Problems) {
         Edit::FirstContainer(change) => containers(job, change, 1, problems),
         Edit::AllContainers(change) => containers(job, change, usize::MAX, problems),
         Edit::Mount(mount) => mount::mount(job, mount, problems),
+        // `make` does it, last of all.
+        Edit::Tasks(_) => {}
     }
 }
 
@@ -37,7 +39,10 @@ fn job_edit(job: &mut Value, change: &JobEdit, problems: &mut Problems) {
         JobEdit::Namespace(name) => return set(job, "metadata", "namespace", name.as_str().into(), problems),
         JobEdit::Label(key, value) => return mark(job, "metadata.labels", key, value, problems),
         JobEdit::Annotation(key, value) => return mark(job, "metadata.annotations", key, value, problems),
-        JobEdit::Retries(count) => ("backoffLimit", (*count).into()),
+        JobEdit::Retries(count) => match job["spec"].get("backoffLimitPerIndex") {
+            None | Some(Value::Null) => ("backoffLimit", (*count).into()),
+            Some(_) => ("backoffLimitPerIndex", (*count).into()),
+        },
         JobEdit::Deadline(time) => ("activeDeadlineSeconds", whole_seconds(*time).into()),
         JobEdit::Parallelism(count) => ("parallelism", (*count).into()),
         JobEdit::Completions(count) => ("completions", (*count).into()),
@@ -138,6 +143,10 @@ fn container_edit(
             container.remove("args");
         }
         ContainerEdit::Args(args) => put("args", words(args)),
+        ContainerEdit::Entrypoint(args) => {
+            put("args", words(args));
+            container.remove("command");
+        }
         ContainerEdit::WorkingDir(dir) => put("workingDir", dir.as_str().into()),
         ContainerEdit::Stdin { once } => {
             put("stdin", true.into());

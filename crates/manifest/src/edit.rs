@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use windlass_model::{CompletionMode, JobRequest};
 
+use crate::array::Array;
+
 /// What the job is made from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Base {
@@ -27,6 +29,8 @@ pub enum Edit {
     AllContainers(ContainerEdit),
     /// Adds a volume to the pod template and mounts it in its first container.
     Mount(Mount),
+    /// Makes the Job an array. Whatever its place among the edits, it comes after all others; there is at most one.
+    Tasks(Array),
 }
 
 /// A volume and where it is seen.
@@ -125,7 +129,7 @@ pub enum JobEdit {
     Label(String, String),
     /// One of `metadata.annotations`.
     Annotation(String, String),
-    /// `spec.backoffLimit`.
+    /// `spec.backoffLimit`; `spec.backoffLimitPerIndex` of a Job that has one.
     Retries(u32),
     /// `spec.activeDeadlineSeconds`, rounded up to a second.
     Deadline(Duration),
@@ -211,6 +215,8 @@ pub enum ContainerEdit {
     Command(Vec<String>),
     /// `args`, literally.
     Args(Vec<String>),
+    /// `args`, literally; removes `command`, so that the image's own program gets them.
+    Entrypoint(Vec<String>),
     /// One of `env`, its value literally.
     Env(String, String),
     /// One of `env`, its value from somewhere else.

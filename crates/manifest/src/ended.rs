@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 
 use crate::facts::{self, condition};
 use crate::marks::Cancellation;
+use crate::tasks;
 use crate::verdict::Scene;
 use crate::words::{between, says, trimmed};
 use crate::{Cause, cause, marks};
@@ -18,7 +19,11 @@ pub(crate) fn sentence(scene: &Scene<'_>, cause: &Cause) -> String {
         },
         Cause::Cancelled { by } => format!("cancelled {}", by_whom(by)),
         Cause::Deleted => "deleted before it ended".to_owned(),
-        cause => format!("failed because {}{}", because(scene, cause), attempts(scene)),
+        Cause::DeadlineExceeded => format!("failed because {}{}", because(scene, cause), far(scene)),
+        cause => match scene.failures {
+            Some(failures) => format!("failed because {}{}", failures.text, attempts(scene)),
+            None => format!("failed because {}{}", because(scene, cause), attempts(scene)),
+        },
     }
 }
 
@@ -57,7 +62,7 @@ pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
 }
 
 /// What the cluster did to a pod, in our words; of what we have no words for, its own.
-fn disrupted(reason: &str, message: &str) -> String {
+pub(crate) fn disrupted(reason: &str, message: &str) -> String {
     let message = trimmed(message);
     match reason {
         "Evicted" if message.starts_with("Eviction API") => {
@@ -99,14 +104,14 @@ fn is_about_directory(message: &str) -> bool {
 }
 
 /// The runtime's words, without the way that they came.
-fn details(message: &str) -> String {
+pub(crate) fn details(message: &str) -> String {
     const WAYS: [&str; 2] = ["unable to start container process: ", "error during container init: "];
     let told = WAYS.iter().fold(message, |told, way| told.rsplit_once(way).map_or(told, |(_, rest)| rest));
     let told = told.trim_end_matches(": unknown");
     if told.is_empty() { String::new() } else { format!(": {told}") }
 }
 
-fn named(signal: u8) -> &'static str {
+pub(crate) fn named(signal: u8) -> &'static str {
     match signal {
         1 => " (SIGHUP)",
         2 => " (SIGINT)",
@@ -133,6 +138,11 @@ fn attempts(scene: &Scene<'_>) -> String {
         (Some("BackoffLimitExceeded"), failed) if failed > 1 && limit > 0 => {
             format!(", the last of {failed} failed attempts (back-off limit {limit})")
         }
+        (Some("FailedIndexes"), _) if scene.failures.is_some() => String::new(),
+        (Some("MaxFailedIndexesExceeded"), _) if scene.failures.is_some() => {
+            let most = facts::spec(scene.job).and_then(|spec| spec.max_failed_indexes);
+            format!(", and no more than {} may fail", most.unwrap_or(0))
+        }
         (Some("FailedIndexes" | "MaxFailedIndexesExceeded"), _) => {
             let indexes = facts::status(scene.job).and_then(|status| status.failed_indexes.as_deref());
             format!(" (failed indexes: {})", indexes.unwrap_or("unknown"))
@@ -146,6 +156,14 @@ fn attempts(scene: &Scene<'_>) -> String {
             format!(", which its pod failure policy makes final{}", rule.unwrap_or_default())
         }
         _ => String::new(),
+    }
+}
+
+/// How far a job with several tasks had come when its time was over.
+fn far(scene: &Scene<'_>) -> String {
+    match tasks::several(scene.job) {
+        Some(total) => format!(" when {} of {total} tasks had succeeded", scene.counts.succeeded),
+        None => String::new(),
     }
 }
 
@@ -168,7 +186,18 @@ pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
         Cause::Signalled { out_of_memory: true, .. } => {
             Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned())
         }
-        Cause::Exited { .. } | Cause::Signalled { .. } => Some(logs()),
+        Cause::Exited { .. } | Cause::Signalled { .. } => {
+            Some(match scene.failures.map(|all| &all.groups[..]) {
+                Some([group, ..]) => after_tasks(job, group.first),
+                _ => logs(),
+            })
+        }
+        Cause::Failed { .. } if scene.failures.is_some() && tasks::Numbering::of(job).keeps_numbers() => {
+            Some(format!("windlass retry --failed {name}"))
+        }
+        Cause::DeadlineExceeded | Cause::Cancelled { .. } if tasks::Numbering::of(job).keeps_numbers() => {
+            Some(format!("windlass retry --failed {name} runs the tasks that are left"))
+        }
         Cause::DeadlineExceeded => {
             Some(format!("give it more time (--deadline), or see how far it came: {}", logs()))
         }
@@ -183,6 +212,16 @@ pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
         Cause::Succeeded => Some(until(job)).filter(|text| !text.is_empty()).map(|_| logs()),
         Cause::Deleted => Some("submit it again".to_owned()),
         Cause::Cancelled { .. } => None,
+    }
+}
+
+/// Of several tasks one is looked at, and those that failed can run again.
+fn after_tasks(job: &Job, task: u32) -> String {
+    let name = facts::name(job);
+    let logs = format!("windlass logs {name} --task {task}{}", until(job));
+    match tasks::Numbering::of(job).keeps_numbers() {
+        true => format!("{logs}, then windlass retry --failed {name}"),
+        false => logs,
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 use windlass_model::{JobName, Problems, Stem, SubmissionId, digest};
 
+use crate::array::{self, Folded};
 use crate::marks::Signature;
 use crate::{Base, Edit, apply, generate, marks};
 
@@ -11,6 +12,8 @@ use crate::{Base, Edit, apply, generate, marks};
 pub struct Manifest {
     job: Value,
     naming: Naming,
+    /// It is an array.
+    tasks: Option<Folded>,
 }
 
 /// Where the job's name comes from.
@@ -42,10 +45,26 @@ pub fn make(base: &Base, edits: &[Edit]) -> Result<Manifest, Problems> {
         apply::edit(&mut job, edit, &mut problems);
     }
     drop_old_marks(&mut job);
-    match naming(&job, &mut problems) {
-        Some(naming) if problems.is_empty() => Ok(Manifest { job, naming }),
+    let naming = naming(&job, &mut problems);
+    let tasks = tasks(&mut job, edits, &mut problems);
+    match naming {
+        Some(naming) if problems.is_empty() => Ok(Manifest { job, naming, tasks }),
         _ => Err(problems),
     }
+}
+
+/// Makes it an array, if an edit says so: the last thing of all, because it looks at the command as it is in the end.
+fn tasks(job: &mut Value, edits: &[Edit], problems: &mut Problems) -> Option<Folded> {
+    let mut arrays = edits.iter().filter_map(|edit| match edit {
+        Edit::Tasks(array) => Some(array),
+        _ => None,
+    });
+    let array = arrays.next()?;
+    if arrays.next().is_some() {
+        problems.add("tasks", "are there twice; a job is one array");
+    }
+    // On a job that is wrong otherwise it would only be wrong as well.
+    if problems.is_empty() { array::fold(job, array, problems) } else { None }
 }
 
 impl Manifest {
@@ -72,7 +91,21 @@ impl Manifest {
 
     /// Digest of the content: the same for the same base and edits, whatever the submission.
     pub fn content_hash(&self) -> String {
-        digest::short(self.job.to_string().as_bytes())
+        let tasks = self.tasks.as_ref().map_or("", Folded::content);
+        digest::short(format!("{}{tasks}", self.job).as_bytes())
+    }
+
+    /// Whether it is an array of tasks.
+    pub fn is_array(&self) -> bool {
+        self.tasks.is_some()
+    }
+
+    /// The ConfigMap that must be there before the job [`sealed`](Manifest::sealed) with the same id and attempt,
+    /// if it needs one. It is immutable, is marked as the job is, and has no owner yet.
+    pub fn companion(&self, id: &SubmissionId, attempt: u32) -> Option<Value> {
+        let mut object = self.tasks.as_ref()?.companion(self.name_for(id, attempt).as_str())?;
+        sign(entry(&mut object, "metadata"), id);
+        Some(object)
     }
 
     /// The name under which this submission's job is created. `attempt` counts from 0; a chosen name is the same
@@ -101,6 +134,9 @@ impl Manifest {
         sign(metadata, id);
         let template = child(entry(&mut job, "spec"), "template");
         sign(child(template, "metadata"), id);
+        if let Some(tasks) = &self.tasks {
+            tasks.seal(&mut job, self.name_for(id, attempt).as_str());
+        }
         job
     }
 }

@@ -4,10 +4,12 @@
 //! |---|---|---|
 //! | `windlass.dev/managed-by` = `windlass` | label of job and pods | the ownership mark: bulk deletion and retention touch such objects only |
 //! | `windlass.dev/submission` | label of job and pods | the submission's id |
+//! | `windlass.dev/batch` | label of job and pods | the batch of submission-helper's tasks that it belongs to |
 //! | `windlass.dev/content` | annotation of the job | digest of the content, for telling a repetition from a conflict |
 //! | `windlass.dev/submitter` | annotation of the job | who submitted it |
 //! | `windlass.dev/submitted` | annotation of the job | when it was submitted, finer than the server's whole seconds (RFC 3339) |
 //! | `windlass.dev/retry-of` | annotation of the job | the job that it is another try of |
+//! | `windlass.dev/tasks` | annotation of the job | the numbers and names of an array's tasks, as JSON ([`crate::array::TaskMap`]) |
 //! | `windlass.dev/before-cancel` | annotation of the job | what cancelling changed of its spec, as it was, as JSON |
 //! | `windlass.dev/quit.CONTAINER` = `PORT/PATH` | annotation of pods, the user's | where the container is asked to end once the command has |
 //! | `windlass.dev/cancel` | annotation of the job | who cancelled it, when and why, as JSON |
@@ -21,6 +23,8 @@ pub const MANAGED_BY: &str = "windlass.dev/managed-by";
 pub const WINDLASS: &str = "windlass";
 /// Label: the submission's id.
 pub const SUBMISSION: &str = "windlass.dev/submission";
+/// Label: the batch of tasks.
+pub const BATCH: &str = "windlass.dev/batch";
 /// Annotation: the digest of the content.
 pub const CONTENT: &str = "windlass.dev/content";
 /// Annotation: who submitted it.
@@ -33,10 +37,14 @@ pub const CANCEL: &str = "windlass.dev/cancel";
 pub const BEFORE_CANCEL: &str = "windlass.dev/before-cancel";
 /// Annotation: the name of the job that this one is another try of.
 pub const RETRY_OF: &str = "windlass.dev/retry-of";
+/// Annotation: the tasks of an array ([`crate::array::TaskMap`]) as JSON.
+pub const TASKS: &str = "windlass.dev/tasks";
 /// Annotation of a pod, before a container's name: the `PORT/PATH` to which a POST asks it to end.
 pub const QUIT: &str = "windlass.dev/quit.";
 /// Annotation of a pod, before a container's name: what the container used, as the engine tells it.
 pub const USAGE: &str = "usage.windlass.dev/";
+/// Label of a job: the queue of Kueue that it waits in (Kueue `pkg/controller/constants`).
+pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// The runtime class of host processes.
 pub const HOST_CLASS: &str = "windlass-host";
 /// The image of host processes: only a label for people.

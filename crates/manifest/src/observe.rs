@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::Value;
 
 use crate::facts::{self, condition};
+use crate::tasks::{self, Failures, TaskEvidence};
 use crate::verdict::{self, Scene};
 use crate::{Cause, Counts, JobStatus, Phase, Right, Times, cause, marks, sidecar, usage};
 
@@ -52,12 +53,14 @@ pub struct Evidence<'a> {
     pub last_lines: &'a [String],
     /// What else was asked for and may not be read.
     pub lacking: &'a [Right],
+    /// What was found out about its failed tasks: with it they are told by cause also while the job runs.
+    pub tasks: Option<&'a TaskEvidence>,
 }
 
 impl<'a> Evidence<'a> {
     /// Pods and events, and nothing else.
     pub fn new(pods: Seen<'a, Pod>, events: Seen<'a, Event>) -> Self {
-        Evidence { pods, events, others: &[], last_lines: &[], lacking: &[] }
+        Evidence { pods, events, others: &[], last_lines: &[], lacking: &[], tasks: None }
     }
 }
 
@@ -75,6 +78,9 @@ pub fn observe_all(job: &Job, evidence: &Evidence<'_>) -> JobStatus {
     let payload = Some(phase)
         .filter(|phase| *phase == Phase::Running)
         .and_then(|_| sidecar::payload_end(job, pods.items()));
+    let failures = Some(pods.items())
+        .filter(|_| phase.is_final() || evidence.tasks.is_some())
+        .and_then(|pods| Failures::of(job, pods, evidence.tasks));
     let scene = Scene {
         job,
         evidence,
@@ -83,6 +89,7 @@ pub fn observe_all(job: &Job, evidence: &Evidence<'_>) -> JobStatus {
         counts: &counts,
         cause: cause.as_ref(),
         payload: payload.as_ref(),
+        failures: failures.as_ref(),
     };
     let verdict = verdict::of(&scene);
     JobStatus {
@@ -115,7 +122,16 @@ pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
         None => (Phase::Failed, Cause::Deleted),
     };
     let counts = &status.counts;
-    let scene = Scene { job, evidence: &evidence, pods, phase, counts, cause: Some(&cause), payload: None };
+    let scene = Scene {
+        job,
+        evidence: &evidence,
+        pods,
+        phase,
+        counts,
+        cause: Some(&cause),
+        payload: None,
+        failures: None,
+    };
     status.verdict = verdict::of(&scene);
     status.phase = phase;
     status.exit_code = Some(cause.exit().code());
@@ -170,6 +186,7 @@ fn counts(job: &Job) -> Counts {
         succeeded: count(status.succeeded),
         failed: count(status.failed),
         terminating: count(status.terminating),
+        failed_tasks: tasks::several(job).and_then(|_| tasks::failed_count(job)),
         wanted,
     }
 }

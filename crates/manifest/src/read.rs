@@ -119,8 +119,9 @@ pub(crate) fn read_values(file: &str, text: &str) -> Result<Vec<(u64, Value)>, V
     if text.len() > MAX_FILE {
         return Err(vec![ReadError::TooLong { file: file.to_owned(), limit: MAX_FILE }]);
     }
+    let jobs = |text: &str| read_documents(file, text).err();
     let documents: Vec<Spanned<Value>> =
-        serde_saphyr::from_multiple(text).map_err(|error| broken(file, text, &error))?;
+        serde_saphyr::from_multiple(text).map_err(|error| broken(file, text, &error, jobs))?;
     let placed = documents.into_iter().map(|document| (document.referenced.line().max(1), document.value));
     Ok(placed.filter(|(_, value)| !value.is_null()).collect())
 }
@@ -167,14 +168,14 @@ impl Places {
 
 impl ReadError {
     /// A field stands in a line of its own, which the document's first line is not.
-    fn find_line(&mut self, places: &Places) {
+    pub(crate) fn find_line(&mut self, places: &Places) {
         if let ReadError::NotAJob { line, path, .. } = self {
             *line = places.line(*line, path.trim_end_matches(": "));
         }
     }
 
     /// The document with the version that it should have, where that was removed.
-    fn corrected(&self, text: &str) -> Option<ReadError> {
+    pub(crate) fn corrected(&self, text: &str) -> Option<ReadError> {
         let ReadError::NotAJob { file, line, message, .. } = self else { return None };
         let version = REMOVED.into_iter().find(|version| message.contains(&format!("{version:?}")))?;
         let text = mend::shown(text, *line)?.replacen(version, "batch/v1", 1);
@@ -182,8 +183,13 @@ impl ReadError {
     }
 }
 
-/// Text that is no YAML: how it would be, where that is certain, and what is wrong with it then.
-fn broken(file: &str, text: &str, error: &serde_saphyr::Error) -> Vec<ReadError> {
+/// Text that is no YAML: how it would be, where that is certain, and what its reader then says of it.
+pub(crate) fn broken(
+    file: &str,
+    text: &str,
+    error: &serde_saphyr::Error,
+    wrong: impl FnOnce(&str) -> Option<Vec<ReadError>>,
+) -> Vec<ReadError> {
     let Some((corrected, line, column)) = mend::beside(text) else { return vec![syntax(file, error)] };
     let file = file.to_owned();
     let deeper = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
@@ -192,7 +198,7 @@ fn broken(file: &str, text: &str, error: &serde_saphyr::Error) -> Vec<ReadError>
         "{key}: is deeper than the line before it, which has its value already; they belong side by side"
     );
     let mut errors = vec![ReadError::Syntax { file: file.clone(), line, column, message }];
-    errors.extend(read_documents(&file, &corrected).err().into_iter().flatten());
+    errors.extend(wrong(&corrected).into_iter().flatten());
     if !errors.iter().any(|error| matches!(error, ReadError::Corrected { .. })) {
         errors.extend(mend::shown(&corrected, 1).map(|text| ReadError::Corrected { file, text }));
     }
@@ -200,7 +206,7 @@ fn broken(file: &str, text: &str, error: &serde_saphyr::Error) -> Vec<ReadError>
 }
 
 /// Versions in which Jobs and CronJobs once were.
-const REMOVED: [&str; 3] = ["batch/v1beta1", "batch/v2alpha1", "extensions/v1beta1"];
+pub(crate) const REMOVED: [&str; 3] = ["batch/v1beta1", "batch/v2alpha1", "extensions/v1beta1"];
 
 pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
     let place = error.location();
@@ -279,7 +285,7 @@ fn check(document: &Value) -> Result<(), (&'static str, String)> {
             false => String::new(),
         };
         if kind == "CronJob" {
-            let hint = "is not one job, it makes one at every turn; `kubectl create -f FILE` makes it";
+            let hint = "is not one job, it makes one at every turn; `windlass cron create -f FILE` makes it";
             return Err(("kind", format!("{kind:?} {hint}{removed}")));
         }
         return Err(("kind", format!("{kind:?} is not accepted here; {ACCEPTED}{}", hint(kind))));
@@ -301,7 +307,7 @@ fn hint(kind: &str) -> &'static str {
     }
 }
 
-fn noun(value: &Value) -> &'static str {
+pub(crate) fn noun(value: &Value) -> &'static str {
     match value {
         Value::Null => "empty",
         Value::Bool(_) => "a truth value",

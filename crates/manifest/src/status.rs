@@ -5,6 +5,7 @@ use serde::Serialize;
 use windlass_model::ExitCode;
 
 use crate::marks::Cancellation;
+use crate::tasks::FailureGroup;
 
 /// The one projection of a Job, its pods and its events. Serialised form is frozen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -105,6 +106,9 @@ pub struct Counts {
     pub failed: u32,
     /// Pods that are being ended.
     pub terminating: u32,
+    /// Tasks that failed for good, of a job that counts failures by index.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_tasks: Option<u32>,
     /// Successes that the job needs; `None` when any success ends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wanted: Option<u32>,
@@ -166,6 +170,9 @@ pub struct Verdict {
     /// The last lines of what failed: its termination message, else the end of its log where that was read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
+    /// Of a job with several tasks those that failed, by cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailureGroup>,
     /// What could not be looked at; the sentence may be shorter for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<Right>,

@@ -1,10 +1,13 @@
 //! The sentence: why a job stands where it stands, and what to do.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 
 use crate::facts::{self, condition};
 use crate::obstacle::{self, Obstacle, kueue, refusal};
+use crate::tasks::Failures;
 use crate::words::listed;
 use crate::{Cause, Counts, Evidence, Outlook, PayloadEnd, Phase, Right, Seen, Verdict, cause, ended};
 
@@ -22,6 +25,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) counts: &'a Counts,
     pub(crate) cause: Option<&'a Cause>,
     pub(crate) payload: Option<&'a PayloadEnd>,
+    /// Of a job with several tasks those that failed.
+    pub(crate) failures: Option<&'a Failures>,
 }
 
 impl Scene<'_> {
@@ -39,7 +44,8 @@ pub(crate) fn of(scene: &Scene<'_>) -> Verdict {
         (Phase::Running, _) => running(scene),
         _ => pending(scene),
     };
-    Verdict { text, outlook, next_step, last_lines: last_lines(scene), missing: missing(scene) }
+    let failures = scene.failures.map(|failures| failures.groups.clone()).unwrap_or_default();
+    Verdict { text, outlook, next_step, last_lines: last_lines(scene), failures, missing: missing(scene) }
 }
 
 fn missing(scene: &Scene<'_>) -> Vec<Right> {
@@ -139,7 +145,11 @@ fn running(scene: &Scene<'_>) -> Told {
         }
         _ => "running".to_owned(),
     };
-    if counts.failed > 0 {
+    if let Some(failures) = scene.failures {
+        text.push_str(&format!("; {}", failures.text));
+    } else if let Some(failed) = counts.failed_tasks {
+        text.push_str(&if failed > 0 { format!(", {failed} failed") } else { String::new() });
+    } else if counts.failed > 0 {
         text.push_str(&format!(", {} failed (back-off limit {})", counts.failed, ended::limit(scene.job)));
     }
     match met(scene) {
@@ -185,8 +195,16 @@ struct Met {
 /// What a job's pods meet: one cause is told once, however many pods it stops.
 fn met(scene: &Scene<'_>) -> Option<Met> {
     let of_pod = |pod| obstacle::of_pod(pod, scene.events(), scene.evidence.others);
+    let told: BTreeSet<Option<&str>> =
+        scene.events().iter().map(|event| event.involved_object.uid.as_deref()).collect();
+    // Of thousands that wait for room with the same words, one is looked at: they are made of one template.
+    let mut alike: BTreeMap<&str, Option<Obstacle>> = BTreeMap::new();
+    let mut of_pods = |pod| match unplaced(pod).filter(|_| !told.contains(&pod.metadata.uid.as_deref())) {
+        Some(words) => alike.entry(words).or_insert_with(|| of_pod(pod)).clone(),
+        None => of_pod(pod),
+    };
     let mut found: Vec<(Obstacle, usize)> = Vec::new();
-    for obstacle in scene.pods.items().iter().filter_map(of_pod) {
+    for obstacle in scene.pods.items().iter().filter_map(&mut of_pods) {
         match found.iter_mut().find(|(known, _)| known.text == obstacle.text) {
             Some((_, pods)) => *pods += 1,
             None => found.push((obstacle, 1)),
@@ -204,6 +222,15 @@ fn met(scene: &Scene<'_>) -> Option<Met> {
     }
     let kinds = found.len();
     found.into_iter().next().map(|(worst, _)| Met { worst, all, kinds })
+}
+
+/// The scheduler's words about a pod that nothing but a place is wanted for.
+fn unplaced(pod: &Pod) -> Option<&str> {
+    let is_placed = pod.spec.as_ref().is_none_or(|spec| spec.node_name.is_some());
+    let is_ending = pod.metadata.deletion_timestamp.is_some() || facts::disruption(pod).is_some();
+    let condition = facts::pod_condition(pod, "PodScheduled").filter(|told| told.status == "False")?;
+    let has_containers = facts::containers(pod).next().is_some();
+    condition.message.as_deref().filter(|_| !is_placed && !is_ending && !has_containers)
 }
 
 fn pending(scene: &Scene<'_>) -> Told {

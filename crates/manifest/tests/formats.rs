@@ -1,5 +1,5 @@
 //! Golden folders of the formats: `tests/formats/<format>/<case>/` holds the input exactly as its user writes it, and
-//! either `job.yaml` (the Job of submission `golden` by `ada`, several as documents) or `problems.txt` (each in a line
+//! either `job.yaml` (the Job of submission `golden` by `ada`, several as documents, an array's after its ConfigMap) or `problems.txt` (each in a line
 //! of its own). `options.yaml` holds what the command line adds. A new case is a folder and needs no Rust.
 //!
 //! `notes.txt`, if there is one, is what the user is told. `WINDLASS_BLESS=1` writes what was made; look at it.
@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::Value;
+use windlass_manifest::cron::{self, CronBase, CronOptions, make_cron};
 use windlass_manifest::formats::definition::{self, Source, Template};
+use windlass_manifest::formats::submission_helper::{self, SubmissionHelper};
 use windlass_manifest::formats::{self, Format, Inputs, Payload, Reading, magnus, prefect};
 use windlass_manifest::marks::Signature;
 use windlass_manifest::read::Places;
-use windlass_manifest::{Base, ReadError, make};
+use windlass_manifest::{Array, Base, Edit, Numbers, ReadError, make};
 use windlass_model::SubmissionId;
 
 /// What the command line adds.
@@ -30,6 +32,126 @@ struct Options {
     prefect: Option<Prefect>,
     /// The reader of job definitions.
     definition: Option<Chosen>,
+    /// What is read becomes a CronJob, or is one.
+    cron: Option<Cron>,
+    /// What makes the jobs arrays.
+    tasks: Option<Tasks>,
+    /// The readers of submission-helper's tasks.
+    helper: Option<Helper>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct Cron {
+    name: Option<String>,
+    schedule: Option<String>,
+    time_zone: Option<String>,
+    keep_failed: Option<u32>,
+    suspend: bool,
+}
+
+impl Cron {
+    fn options(&self) -> CronOptions {
+        CronOptions {
+            name: self.name.clone(),
+            schedule: self.schedule.clone(),
+            time_zone: self.time_zone.clone(),
+            keep_failed: self.keep_failed,
+            suspend: self.suspend,
+            ..CronOptions::default()
+        }
+    }
+}
+
+/// What a case of CronJobs comes to: each object, or what is wrong.
+fn crons(input: &str, text: &str, options: &Options, case: &Path) -> Result<Vec<Value>, Vec<String>> {
+    let words = |errors: Vec<ReadError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let of_manifest = cron::is(text);
+    let bases: Vec<(u64, CronBase, Vec<_>)> = if of_manifest {
+        let reading = cron::read(input, text).map_err(words)?;
+        assert!(reading.doubts.is_empty(), "{:?}", reading.doubts);
+        let bases = reading.crons.into_iter();
+        bases.map(|written| (written.line, CronBase::Manifest(written.cron), Vec::new())).collect()
+    } else {
+        let jobs = read(input, text, options, case).map_err(words)?.jobs.into_iter();
+        jobs.map(|job| (job.line, CronBase::Job(job.base), job.edits)).collect()
+    };
+    let cron = options.cron.as_ref().unwrap().options();
+    let (mut made, mut wrong, places) = (Vec::new(), Vec::new(), Places::of(text));
+    for (line, base, edits) in bases {
+        match make_cron(&base, &cron, &edits) {
+            Ok(manifest) => made.push(manifest.object().clone()),
+            Err(found) => wrong.extend(
+                found
+                    .iter()
+                    .map(|problem| format!("{input}:{}: {problem}", places.line(line, &problem.path))),
+            ),
+        }
+    }
+    if wrong.is_empty() { Ok(made) } else { Err(wrong) }
+}
+
+/// What makes a job an array.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+enum Tasks {
+    Array(String),
+    /// The text of the file.
+    EachLine(String),
+    /// The text of the table.
+    EachRow(String),
+    Matrix(Vec<String>),
+}
+
+impl Tasks {
+    fn edit(&self) -> Result<Edit, String> {
+        let array = match self {
+            Tasks::Array(numbers) => Numbers::parse(numbers).map(|numbers| Array::numbered(&numbers)),
+            Tasks::EachLine(text) => Array::of_lines(text.as_bytes())
+                .map(|lines| lines.array)
+                .map_err(|problems| problems.to_string()),
+            Tasks::EachRow(text) => Array::of_rows(text.as_bytes())
+                .map(|lines| lines.array)
+                .map_err(|problems| problems.to_string()),
+            Tasks::Matrix(words) => Array::of_matrix(words).map_err(|problems| problems.to_string()),
+        };
+        array.map(Edit::Tasks)
+    }
+}
+
+/// A batch of submission-helper's, with that program's defaults.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Helper {
+    image: String,
+    identifier: String,
+    /// The file holds a payload a line.
+    #[serde(default)]
+    lines: bool,
+}
+
+impl Helper {
+    fn read(&self, file: &str, text: &str) -> Result<Reading, Vec<ReadError>> {
+        let helper = SubmissionHelper {
+            image: self.image.clone(),
+            registry_secret: submission_helper::REGISTRY_SECRET.to_owned(),
+            volume_claim: submission_helper::VOLUME_CLAIM.to_owned(),
+            mount_path: submission_helper::MOUNT_PATH.to_owned(),
+            ..SubmissionHelper::default()
+        };
+        let list = match self.lines {
+            true => submission_helper::of_lines(&self.identifier, &[(file.to_owned(), text.to_owned())])?,
+            false => submission_helper::of_file(file, text, &helper.mount_path)?,
+        };
+        let jobs = 0..list.tasks.len();
+        Ok(Reading {
+            format: Format::SubmissionHelper,
+            jobs: jobs.map(|number| helper.written(&self.identifier, &list, number, &[])).collect(),
+            kubeconfig: None,
+            notes: list.notes,
+            doubts: Vec::new(),
+        })
+    }
 }
 
 /// A definition with its arguments; templates in files stand in the case's folder.
@@ -100,6 +222,9 @@ fn read(file: &str, text: &str, options: &Options, case: &Path) -> Result<Readin
     if let Some(chosen) = &options.definition {
         return chosen.read(file, text, case);
     }
+    if let Some(helper) = &options.helper {
+        return helper.read(file, text);
+    }
     let payload = options.payload();
     let inputs =
         Inputs { variables: &options.variables, payload: &payload, run_id: options.run_id.as_deref() };
@@ -129,16 +254,44 @@ fn made(case: &Path) -> Result<Made, String> {
     };
     let input = files(case).into_iter().find(|name| !OURS.contains(&name.as_str())).ok_or("no input")?;
     let lines = |errors: Vec<String>| Ok((vec![("problems.txt", errors.join("\n") + "\n")], Vec::new()));
-    let reading = match read(&input, &text(&input)?, &options, case) {
+    if options.cron.is_some() {
+        return match crons(&input, &text(&input)?, &options, case) {
+            Err(errors) => lines(errors),
+            Ok(made) => {
+                let yaml: Vec<String> =
+                    made.iter().map(|cron| serde_saphyr::to_string(cron).unwrap_or_default()).collect();
+                Ok((vec![("job.yaml", yaml.join("---\n"))], made))
+            }
+        };
+    }
+    let mut reading = match read(&input, &text(&input)?, &options, case) {
         Ok(reading) => reading,
         Err(errors) => return lines(errors.iter().map(ToString::to_string).collect()),
     };
+    if let Some(tasks) = &options.tasks {
+        let edit = tasks.edit()?;
+        reading.jobs.iter_mut().for_each(|written| written.edits.push(edit.clone()));
+    }
     let id = SubmissionId::parse("golden").map_err(|problem| problem.to_string())?;
     let places = Places::of(&text(&input)?);
     let (mut jobs, mut problems) = (Vec::new(), Vec::new());
     for written in &reading.jobs {
         match make(&written.base, &written.edits) {
-            Ok(manifest) => jobs.push(manifest.sealed(&id, Signature { who: Some("ada"), when: None }, 0)),
+            Ok(manifest) => {
+                if let Some(mut companion) = manifest.companion(&id, 0) {
+                    // The helper's bytes are the compiler's, not ours.
+                    if let Some(helper) = companion.pointer_mut("/binaryData/task") {
+                        *helper = "the helper".into();
+                    }
+                    jobs.push(companion);
+                }
+                let mut job = manifest.sealed(&id, Signature { who: Some("ada"), when: None }, 0);
+                let arch = job.pointer_mut("/spec/template/spec/nodeSelector/kubernetes.io~1arch");
+                if let Some(arch) = arch.filter(|_| manifest.is_array()) {
+                    *arch = "the helper's".into();
+                }
+                jobs.push(job);
+            }
             Err(found) => {
                 let line = |path: &str| places.line(written.line, path);
                 let all = found.iter().map(|problem| format!("{input}:{}: {problem}", line(&problem.path)));

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use windlass_manifest::marks::Signature;
-use windlass_manifest::{Base, ContainerEdit, Edit, JobEdit, Mount, PodEdit, VolumeSource, make};
+use windlass_manifest::{
+    Array, Base, ContainerEdit, Edit, JobEdit, Mount, Numbers, PodEdit, VolumeSource, make,
+};
 use windlass_model::{JobRequest, Place, SubmissionId};
 
 fn manifest(extra: &Value) -> Value {
@@ -64,6 +66,15 @@ fn target(edit: &Edit) -> &'static [&'static str] {
         Edit::FirstContainer(ContainerEdit::Env(..)) => &["/spec/template/spec/containers/0/env"],
         Edit::FirstContainer(_) => &["/spec/template/spec/containers/0/command"],
         Edit::Mount(_) => &["/spec/template/spec/volumes", "/spec/template/spec/containers/0/volumeMounts"],
+        Edit::Tasks(_) => &[
+            "/metadata/annotations",
+            "/spec/completion",
+            "/spec/parallelism",
+            "/spec/backoffLimit",
+            "/spec/template/spec/nodeSelector",
+            "/spec/template/spec/volumes",
+            "/spec/template/spec/containers/0/",
+        ],
         Edit::AllContainers(_) => {
             &["/spec/template/spec/containers/0/image", "/spec/template/spec/containers/1/image"]
         }
@@ -108,6 +119,22 @@ proptest! {
     #[test]
     fn edits_leave_the_rest_untouched(edits in prop::collection::vec(edit(), 0..6), number: i64) {
         let before = manifest(&json!({ "deep": [number, null, { "x": [] }] }));
+        let after = make(&Base::Manifest(before.clone()), &edits).unwrap();
+        let mut found = Vec::new();
+        changed(&before, after.job(), "", &mut found);
+        for path in found {
+            let is_named = edits.iter().any(|edit| target(edit).iter().any(|target| path.starts_with(target)));
+            prop_assert!(is_named, "{} was touched by {:?}", path, edits);
+        }
+    }
+
+    #[test]
+    fn an_array_leaves_the_rest_untouched(mut edits in prop::collection::vec(edit(), 0..4), first in 0_u32..2) {
+        let numbers: Numbers = (first..first + 3).collect();
+        edits.push(Edit::Tasks(Array::numbered(&numbers)));
+        edits.rotate_left(1);
+        let before = manifest(&json!({ "deep": [{ "x": [] }] }));
+        edits.push(Edit::FirstContainer(ContainerEdit::Command(vec!["fit".into(), "{}".into()])));
         let after = make(&Base::Manifest(before.clone()), &edits).unwrap();
         let mut found = Vec::new();
         changed(&before, after.job(), "", &mut found);

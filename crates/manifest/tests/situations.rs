@@ -4,6 +4,7 @@
 //!
 //! `WINDLASS_BLESS=1` writes the verdicts and the table: read each before it is kept.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::batch::v1::Job;
@@ -11,6 +12,7 @@ use k8s_openapi::api::core::v1::{Event, Pod};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use windlass_manifest::tasks::TaskEvidence;
 use windlass_manifest::{Evidence, JobStatus, Outlook, Right, Seen, observe_all, observe_gone};
 
 #[derive(Deserialize)]
@@ -27,6 +29,17 @@ struct About {
     /// The end of the failed container's log, as the client read it.
     #[serde(default)]
     last_lines: Vec<String>,
+    /// What was found out about failed tasks: the last lines by pod, the values by index.
+    tasks: Option<Tasks>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tasks {
+    #[serde(default)]
+    lines: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    values: BTreeMap<u32, Vec<String>>,
 }
 
 fn folder() -> PathBuf {
@@ -64,10 +77,19 @@ fn status(case: &Path, about: &About) -> JobStatus {
     if about.gone {
         return observe_gone(&job, pods);
     }
+    let tasks = about.tasks.as_ref();
+    let tasks = tasks.map(|tasks| TaskEvidence { lines: tasks.lines.clone(), values: tasks.values.clone() });
     let events = if may_not("events") { Seen::Forbidden } else { Seen::All(&events) };
     observe_all(
         &job,
-        &Evidence { pods, events, others: &others, last_lines: &about.last_lines, lacking: &lacking },
+        &Evidence {
+            pods,
+            events,
+            others: &others,
+            last_lines: &about.last_lines,
+            lacking: &lacking,
+            tasks: tasks.as_ref(),
+        },
     )
 }
 
@@ -107,6 +129,8 @@ may not read makes the sentence shorter, and is named under it.
   `--no-fail-fast` waits for ever.
 - *may resolve itself*: it is waited for. So is a job that somebody suspended.
 - One cause is told once, however many pods it stops; of several causes the worst comes first.
+- Of a job with several tasks those that failed are told by cause, with their numbers, what they worked on and the last
+  lines of one of them ([arrays.md](arrays.md)).
 - Three times are told apart: in the queue (from the job's creation until its first pod has a node), starting (until its
   first container runs), running.
 

@@ -14,6 +14,21 @@ impl SubmissionId {
         SubmissionId(digest::hex(&bytes))
     }
 
+    /// The id that always comes of these words, and of no others.
+    pub fn derived(words: &[&str]) -> Self {
+        let lengths: Vec<String> = words.iter().map(|word| format!("{}:{word}", word.len())).collect();
+        SubmissionId(digest::short(lengths.concat().as_bytes()))
+    }
+
+    /// The id of the `number`th of several jobs that are submitted under this one, from 1. The first has this one
+    /// itself, so that a file of one job may get more.
+    ///
+    /// # Errors
+    /// A [`Problem`] when it is too long for that.
+    pub fn numbered(&self, number: usize) -> Result<Self, Problem> {
+        if number == 1 { Ok(self.clone()) } else { SubmissionId::parse(&format!("{self}-{number}")) }
+    }
+
     /// Takes an id that the submitter chose.
     ///
     /// # Errors

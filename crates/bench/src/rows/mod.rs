@@ -1,6 +1,7 @@
 //! The rows of the tables: what is done, how often, and against what.
 
 mod api;
+mod bulk;
 mod commands;
 mod life;
 mod pods;
@@ -98,7 +99,12 @@ pub(crate) async fn measure(plan: &Plan, tell: impl Fn(&str)) -> Result<()> {
             "api" => api::measure(&subject, &plan.sizes).await,
             "life" => life::measure(&subject, &plan.sizes).and_then(|rows| Ok(vec![table(&rows)?])),
             "commands" => {
-                commands::measure(&subject, &plan.sizes).await.and_then(|rows| Ok(vec![table(&rows)?]))
+                let rows = async {
+                    let mut rows = commands::measure(&subject, &plan.sizes).await?;
+                    rows.push(bulk::measure(&subject, &plan.sizes).await?);
+                    table(&rows)
+                };
+                rows.await.map(|table| vec![table])
             }
             "scale" => scale::measure(&subject, &plan.sizes).await.and_then(|rows| Ok(vec![table(&rows)?])),
             other => bail!("no group {other:?}; there is: {}", GROUPS.join(", ")),

@@ -12,7 +12,7 @@ use super::low::JobArgs;
 use crate::env::Env;
 
 /// Where the help shows them.
-const HEADING: &str = "Options of submission-helper";
+pub(super) const HEADING: &str = "Options of submission-helper";
 
 /// The options of submission-helper.
 #[derive(Args, Debug, Default)]
@@ -63,20 +63,29 @@ impl HelperArgs {
 
 /// A payload's job, and what the other options change of it.
 pub(super) fn request(mut args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<Edit>), Problems> {
+    // As there: the words of a payload are one line for the shell.
+    let payload = std::mem::take(&mut args.command).join(" ");
+    let identifier = args.helper.identifier.take().map(|identifier| (identifier, 0));
+    let (helper, typed) = parts(args, env)?;
+    let (request, mut edits) = SubmissionHelper { payload, identifier, ..helper }.job();
+    edits.extend(typed);
+    Ok((request, edits))
+}
+
+/// What holds for every payload, and what the other options change of their jobs.
+pub(super) fn parts(mut args: JobArgs, env: &Env) -> Result<(SubmissionHelper, Vec<Edit>), Problems> {
     let helper = std::mem::take(&mut args.helper);
     let mut problems = Problems::new();
     if helper.k8s_image.is_none() {
         problems.add("--k8s-image", "is missing; the other --k8s options need it");
     }
     let or = |text: Option<String>, default: &str| text.unwrap_or_else(|| default.to_owned());
-    let payload = SubmissionHelper {
+    let parts = SubmissionHelper {
         image: helper.k8s_image.unwrap_or_default(),
         registry_secret: or(helper.k8s_registry_secret, REGISTRY_SECRET),
         volume_claim: or(helper.k8s_volume_claim, VOLUME_CLAIM),
         mount_path: or(helper.k8s_mount_path, MOUNT_PATH),
-        // As there: the words of a payload are one line for the shell.
-        payload: std::mem::take(&mut args.command).join(" "),
-        identifier: helper.identifier.map(|identifier| (identifier, 0)),
+        ..SubmissionHelper::default()
     };
     if let Some(memory) = args.memory.take() {
         args.request.push(format!("memory={}", quantity_of_memory(memory)));
@@ -88,8 +97,6 @@ pub(super) fn request(mut args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<E
         Some(Some(seconds)) => args.deadline = Some(seconds.to_string()),
         Some(None) => problems.add("--time", "is more minutes than there are"),
     }
-    let (request, mut edits) = payload.job();
     let typed = job::edits(args, env).map_err(|more| problems.extend(more)).unwrap_or_default();
-    edits.extend(typed);
-    problems.or((request, edits))
+    problems.or((parts, typed))
 }

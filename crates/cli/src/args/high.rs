@@ -8,10 +8,14 @@ use windlass_engine::Images;
 use windlass_manifest::{Base, Edit, Payload};
 use windlass_model::{Problems, SubmissionId};
 
+use super::array::{self, Tasks};
+use super::batch::{self, BatchOptions};
+use super::cron::{self, CronAct};
 use super::definition::FromDefinition;
-use super::low::{self, ImagePolicy, ObjectFormat, OnInterrupt, Verb, Which};
+use super::low::{self, ObjectFormat, OnInterrupt, Verb, Which};
+use super::plan::{self, PlanOptions};
 use super::source::{self, Mistake};
-use super::{Usage, job};
+use super::{Usage, job, up};
 use crate::cluster::choose::Flags;
 use crate::env::Env;
 use crate::verbs::env_file::EnvFiles;
@@ -43,6 +47,10 @@ pub(crate) enum Act {
     Run(RunOptions),
     /// `submit`
     Submit(SubmitOptions),
+    /// `plan`
+    Plan(Box<PlanOptions>),
+    /// `submit` of submission-helper's tasks
+    Batch(Box<BatchOptions>),
     /// `list`
     List(ListOptions),
     /// `show`
@@ -51,6 +59,8 @@ pub(crate) enum Act {
     Why(low::Why),
     /// `logs`
     Logs(LogsOptions),
+    /// `results`
+    Results(low::Results),
     /// `wait`
     Wait(WaitOptions),
     /// `cancel`
@@ -61,8 +71,12 @@ pub(crate) enum Act {
     Delete(low::Delete),
     /// `clean`
     Clean(low::Clean),
+    /// `cron`
+    Cron(CronAct),
     /// `definitions`
     Definitions(low::Definitions),
+    /// `doctor`
+    Doctor(low::Doctor),
     /// `use`
     Use(low::Use),
     /// `up`
@@ -77,6 +91,8 @@ pub(crate) enum Act {
     Config(low::Config),
     /// `completions`
     Completions(low::Completions),
+    /// `man`
+    Man(low::Man),
 }
 
 /// What `run` does.
@@ -84,6 +100,8 @@ pub(crate) enum Act {
 pub(crate) struct RunOptions {
     /// The job.
     pub work: Work,
+    /// What makes it an array.
+    pub tasks: Option<Tasks>,
     /// Variables from files.
     pub env_files: EnvFiles,
     /// It is not followed.
@@ -100,6 +118,10 @@ pub(crate) struct RunOptions {
     pub stop_sidecars: bool,
     /// Where cause and code are written.
     pub result_file: Option<PathBuf>,
+    /// The output of several tasks is printed.
+    pub logs: bool,
+    /// Where each task's output gets a file of its own.
+    pub log_dir: Option<PathBuf>,
     /// Whether stdin is passed on.
     pub stdin: PassStdin,
     /// Whether the command has a terminal.
@@ -126,6 +148,37 @@ pub(crate) enum Work {
     File(Box<Source>),
     /// The job of a definition, changed.
     Definition(Box<FromDefinition>),
+    /// The job of an object on the cluster, changed.
+    From(Box<FromObject>),
+}
+
+/// The job of an object on the cluster, and what is changed of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FromObject {
+    /// Which.
+    pub origin: Origin,
+    /// What is to be run, if the caller says it.
+    pub payload: Payload,
+    /// What is changed.
+    pub edits: Vec<Edit>,
+}
+
+/// An object that has a job.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Origin {
+    /// A Job: a name, a unique beginning of one, an id, or `last`.
+    Job(String),
+    /// A CronJob, by its name.
+    CronJob(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Job(name) => write!(f, "job/{name}"),
+            Origin::CronJob(name) => write!(f, "cronjob/{name}"),
+        }
+    }
 }
 
 /// Jobs of a file.
@@ -163,6 +216,8 @@ pub(crate) struct PrefectRun {
 pub(crate) struct SubmitOptions {
     /// What is submitted.
     pub work: Work,
+    /// What makes each job of it an array.
+    pub tasks: Option<Tasks>,
     /// Variables from files.
     pub env_files: EnvFiles,
     /// The submission's id.
@@ -250,46 +305,65 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
     let things = match &cli.verb {
         Verb::Run(args) => args.job.helper.typed(),
         Verb::Submit(args) => args.job.helper.typed(),
+        Verb::Plan(args) => args.job.helper.typed(),
+        Verb::Cron(args) => args.things(),
         _ => None,
     };
     let flags = Flags { context, kubeconfig, local, things, of_file: None };
     let common = Common { flags, namespace, quiet };
     let act = match cli.verb {
         Verb::Run(args) => Act::Run(run(args, env)?),
+        Verb::Submit(args) if args.batch.is_asked() => Act::Batch(Box::new(batch::raise(args, env)?)),
         Verb::Submit(args) => Act::Submit(submit(args, env)?),
+        Verb::Plan(args) => Act::Plan(Box::new(plan::raise(*args, env)?)),
         Verb::List(args) => Act::List(list(args)?),
         Verb::Show(args) => Act::Show(some("show", &args.which).map(|()| args)?),
         Verb::Why(args) => Act::Why(some("why", &args.which).map(|()| args)?),
         Verb::Logs(args) => Act::Logs(logs(args)?),
+        Verb::Results(args) => Act::Results(args),
         Verb::Wait(args) => Act::Wait(wait(args)?),
         Verb::Cancel(args) => Act::Cancel(some("cancel", &args.which).map(|()| args)?),
         Verb::Retry(args) => Act::Retry(some("retry", &args.which).map(|()| args)?),
         Verb::Delete(args) => Act::Delete(some("delete", &args.which).map(|()| args)?),
         Verb::Clean(args) => Act::Clean(args),
+        Verb::Cron(args) => Act::Cron(cron::raise(args, env)?),
         Verb::Definitions(args) => Act::Definitions(args),
+        Verb::Doctor(args) => Act::Doctor(args),
         Verb::Use(args) => Act::Use(args),
-        Verb::Up(args) => Act::Up(up(args)?),
+        Verb::Up(args) => Act::Up(up::up(args)?),
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
         Verb::Config(args) => Act::Config(args),
         Verb::Completions(args) => Act::Completions(args),
+        Verb::Man(args) => Act::Man(args),
     };
     Ok(Request { common, act })
 }
 
-fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
+fn run(mut args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
     let id = job::id(&args.job).map_err(|problems| wrong("run", &problems))?;
     let env_files = job::env_files(&args.job, env);
-    let mut problems = Problems::new();
+    let (mut problems, mut tasks) = (Problems::new(), None);
     let give_up_after = job::time("--give-up-after", args.give_up_after.as_deref(), &mut problems);
+    problems.extend(
+        array::tasks(&mut args.job, &args.source, env).map(|made| tasks = made).err().into_iter().flatten(),
+    );
+    for (option, is_typed) in [("--stdin", args.stdin), ("--tty", args.tty)] {
+        if is_typed && tasks.is_some() {
+            problems.add(option, "is for one process, and these are many tasks; give each its input by name");
+        }
+    }
     problems.or(()).map_err(|problems| wrong("run", &problems))?;
     let work = source::work(args.job, args.source, env).map_err(|mistake| {
         let usage = "windlass run [OPTIONS] -- COMMAND..., or: windlass run [OPTIONS] -f FILE";
         nothing("run", &mistake, usage)
     })?;
+    // What is piped is the tasks', or nobody's.
+    let has_stdin = !(args.no_stdin || args.detach || tasks.is_some());
     Ok(RunOptions {
         work,
+        tasks,
         env_files,
         detach: args.detach,
         id,
@@ -298,23 +372,35 @@ fn run(args: low::Run, env: &Env) -> Result<RunOptions, Usage> {
         give_up_after,
         stop_sidecars: args.stop_sidecars,
         result_file: args.result_file.map(|path| env.absolute(path)),
-        stdin: match (args.stdin, args.no_stdin || args.detach) {
+        logs: args.output.logs,
+        log_dir: args.output.log_dir.map(|path| env.absolute(path)),
+        stdin: match (args.stdin, has_stdin) {
             (true, _) => PassStdin::Always,
-            // Nobody stays who could pass it on.
-            (_, true) => PassStdin::Never,
+            // Nobody stays who could pass it on, or nobody should.
+            (_, false) => PassStdin::Never,
             _ => PassStdin::Piped,
         },
         tty: args.tty,
     })
 }
 
-fn submit(args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
+fn submit(mut args: low::Submit, env: &Env) -> Result<SubmitOptions, Usage> {
     let usage = "windlass submit [OPTIONS] -- COMMAND..., or: windlass submit [OPTIONS] -f FILE";
     let id = job::id(&args.job).map_err(|problems| wrong("submit", &problems))?;
+    let tasks =
+        array::tasks(&mut args.job, &args.source, env).map_err(|problems| wrong("submit", &problems))?;
     let env_files = job::env_files(&args.job, env);
     let work =
         source::work(args.job, args.source, env).map_err(|mistake| nothing("submit", &mistake, usage))?;
-    Ok(SubmitOptions { work, env_files, id, wait: args.wait, dry_run: args.dry_run, output: args.output })
+    Ok(SubmitOptions {
+        work,
+        tasks,
+        env_files,
+        id,
+        wait: args.wait,
+        dry_run: args.dry_run,
+        output: args.output,
+    })
 }
 
 fn list(args: low::List) -> Result<ListOptions, Usage> {
@@ -337,6 +423,7 @@ fn logs(args: low::Logs) -> Result<LogsOptions, Usage> {
         follow: args.follow,
         container: args.container,
         index: args.index,
+        task: args.task,
         tail: args.tail,
         since,
         timestamps: args.timestamps,
@@ -359,55 +446,8 @@ fn wait(args: low::Wait) -> Result<WaitOptions, Usage> {
     })
 }
 
-fn up(args: low::Up) -> Result<UpOptions, Usage> {
-    let images = args.images.map(|policy| match policy {
-        ImagePolicy::Refuse => Images::Refuse,
-        ImagePolicy::Host => Images::Host,
-    });
-    let listen = args.listen.as_deref().map(loopback).transpose()?;
-    let mut problems = Problems::new();
-    let idle_exit = job::time("--idle-exit", args.idle_exit.as_deref(), &mut problems);
-    if idle_exit.is_some_and(|after| after.is_zero()) {
-        problems.add("--idle-exit", "is 0: such an engine would be gone before anybody asks it");
-    }
-    let claims = args.claim.iter().filter_map(|text| claim(text, &mut problems)).collect();
-    problems.or(()).map_err(|problems| wrong("up", &problems))?;
-    let ephemeral = args.ephemeral.then_some(args.command);
-    let service = match (args.install, args.uninstall) {
-        (true, _) => Some(Service::Install),
-        (_, true) => Some(Service::Uninstall),
-        _ => None,
-    };
-    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service, claims })
-}
-
-/// `NAME=DIR`.
-fn claim(text: &str, problems: &mut Problems) -> Option<(String, PathBuf)> {
-    match text.split_once('=') {
-        Some((name, directory)) if !name.is_empty() && !directory.is_empty() => {
-            Some((name.to_owned(), directory.into()))
-        }
-        _ => {
-            problems.add("--claim", format!("{text:?} is not NAME=DIR, like --claim data=/srv/data"));
-            None
-        }
-    }
-}
-
-/// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.
-fn loopback(text: &str) -> Result<SocketAddr, Usage> {
-    let way_out = "for example --listen 127.0.0.1:6443";
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| Usage::mistake("up", &format!("--listen: {text:?} is not ADDRESS:PORT"), way_out))?;
-    if address.ip().is_loopback() {
-        return Ok(address);
-    }
-    Err(Usage::mistake("up", &format!("--listen: {} is not a loopback address", address.ip()), way_out))
-}
-
 /// Why there is nothing to submit.
-fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
+pub(super) fn nothing(verb: &str, mistake: &Mistake, usage: &str) -> Usage {
     match mistake {
         Mistake::Nothing => Usage::mistake(verb, "there is neither a command nor a file", usage),
         Mistake::Problems(problems) => wrong(verb, problems),
@@ -424,7 +464,7 @@ fn some(verb: &str, which: &Which) -> Result<(), Usage> {
 }
 
 /// All that is wrong with the options of `verb`.
-fn wrong(verb: &str, problems: &Problems) -> Usage {
+pub(super) fn wrong(verb: &str, problems: &Problems) -> Usage {
     let text = problems.to_string().replace('\n', "\n  ");
     Usage::mistake(verb, &text, &format!("`windlass {verb} --help` shows the options"))
 }

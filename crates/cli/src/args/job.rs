@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use windlass_manifest::formats::job_file::entrypoint;
 use windlass_manifest::{ContainerEdit, Edit, JobEdit, PodEdit};
 use windlass_model::{CompletionMode, JobRequest, Place, Problems, SubmissionId, duration};
 
@@ -36,7 +37,16 @@ pub(super) fn request(args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<Edit>
     if args.indexed && args.completions.is_none() {
         problems.add("--completions", "is missing; --indexed needs the number of the indexes");
     }
-    let edits = more::edits(&args, env, &mut problems);
+    let mut edits = more::edits(&args, env, &mut problems);
+    if args.entrypoint {
+        match &args.image {
+            Some(image) => edits.extend(entrypoint(&args.command, image, args.name.is_some())),
+            None => {
+                problems
+                    .add("--entrypoint", "is the image's own program, and there is no image; add --image");
+            }
+        }
+    }
     let place = args.image.clone().map_or(Place::Host, Place::Image);
     let mut request = JobRequest::new(args.command.clone(), place);
     request.env = variables(&args, env, true, &mut problems);
@@ -58,7 +68,10 @@ pub(super) fn request(args: JobArgs, env: &Env) -> Result<(JobRequest, Vec<Edit>
 pub(super) fn edits(args: JobArgs, env: &Env) -> Result<Vec<Edit>, Problems> {
     let mut problems = Problems::new();
     more::check(&args, &mut problems);
-    let more = more::edits(&args, env, &mut problems);
+    let mut more = more::edits(&args, env, &mut problems);
+    if args.entrypoint && !args.command.is_empty() {
+        more.push(Edit::FirstContainer(ContainerEdit::Entrypoint(args.command.clone())));
+    }
     let mut edits: Vec<Edit> = Vec::new();
     edits.extend(args.name.clone().map(|name| Edit::Job(JobEdit::Name(name))));
     for (name, value) in more::pairs("--label", &args.label, &mut problems) {

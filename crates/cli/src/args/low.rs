@@ -5,8 +5,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use super::cron::Cron;
 pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
+pub(crate) use super::low_tasks::{Logs, Results, ResultsFormat, Retry, TaskOutput};
+pub(crate) use super::plan::Plan;
 pub(crate) use super::source::SourceArgs;
 
 /// Run batch jobs on Kubernetes, or on this machine where there is none.
@@ -56,6 +59,8 @@ pub(crate) enum Verb {
     Run(Run),
     /// Submit jobs and return: a command, or Job manifests from a file
     Submit(Submit),
+    /// Print what submit would make, and check whether the cluster has what it needs
+    Plan(Box<Plan>),
     /// List jobs
     #[command(visible_alias = "ps")]
     List(List),
@@ -65,6 +70,8 @@ pub(crate) enum Verb {
     Why(Why),
     /// Print the output of a job
     Logs(Logs),
+    /// Print a table of a job's tasks: values, state, exit code, attempts, duration
+    Results(Results),
     /// Wait until jobs have ended
     Wait(Wait),
     /// Cancel jobs that have not ended
@@ -75,8 +82,12 @@ pub(crate) enum Verb {
     Delete(Delete),
     /// Delete jobs that ended some time ago
     Clean(Clean),
+    /// Have a cluster make jobs by a schedule
+    Cron(Cron),
     /// List job definitions, print their templates, variables and Jobs
     Definitions(Definitions),
+    /// Look for what on this machine and the cluster may be in the way
+    Doctor(Doctor),
     /// Choose the cluster for the commands to come, or print the choice
     Use(Use),
     /// Start the engine of this machine
@@ -89,8 +100,10 @@ pub(crate) enum Verb {
     Kubeconfig(Kubeconfig),
     /// Print the settings that hold here, each with its origin
     Config(Config),
-    /// Print the completion script of a shell
+    /// Print what a shell reads at its start to complete commands and names of jobs
     Completions(Completions),
+    /// Write man pages into a directory
+    Man(Man),
 }
 
 /// `windlass run`
@@ -103,6 +116,8 @@ pub(crate) struct Run {
     pub job: JobArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub output: TaskOutput,
     /// Print the job's name and return; it runs on
     #[arg(short, long, conflicts_with_all = ["on_interrupt", "no_fail_fast", "result_file"])]
     pub detach: bool,
@@ -147,18 +162,21 @@ pub(crate) enum OnInterrupt {
 /// `windlass submit`
 #[derive(Args, Debug)]
 #[command(
-    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]"
+    override_usage = "windlass submit [OPTIONS] -- COMMAND...\n       windlass submit [OPTIONS] -f FILE [-- COMMAND...]\n       windlass submit --definition NAME [--arg NAME=VALUE...]",
+    after_help = super::batch::MANY
 )]
 pub(crate) struct Submit {
     #[command(flatten)]
     pub job: JobArgs,
     #[command(flatten)]
     pub source: SourceArgs,
+    #[command(flatten)]
+    pub batch: super::batch::BatchArgs,
     /// Wait until the jobs have ended, exit with their code
     #[arg(long)]
     pub wait: bool,
     /// Let the server check the jobs, and create none
-    #[arg(long, conflicts_with = "wait")]
+    #[arg(long, conflicts_with = "wait", alias = "debug")]
     pub dry_run: bool,
     /// Format of the answer
     #[arg(short, long, value_enum, default_value = "name", value_name = "FORMAT")]
@@ -197,7 +215,7 @@ pub(crate) enum ListFormat {
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Which {
     /// Names, submission ids, unique beginnings of either, or `last`
-    #[arg(value_name = "JOB")]
+    #[arg(value_name = "JOB", add = crate::complete::jobs())]
     pub jobs: Vec<String>,
     /// All jobs with these labels
     #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "jobs")]
@@ -259,48 +277,6 @@ pub(crate) struct Why {
     pub which: Which,
 }
 
-/// `windlass retry`
-#[derive(Args, Debug)]
-pub(crate) struct Retry {
-    /// Which; with -l only those that did not succeed
-    #[command(flatten)]
-    pub which: Which,
-    /// Wait until the new jobs have ended, exit with their code
-    #[arg(long)]
-    pub wait: bool,
-}
-
-/// `windlass logs`
-#[derive(Args, Debug)]
-pub(crate) struct Logs {
-    #[command(flatten)]
-    pub which: Which,
-    /// Follow until the job has ended
-    #[arg(short, long)]
-    pub follow: bool,
-    /// Only this container
-    #[arg(short, long, value_name = "NAME")]
-    pub container: Option<String>,
-    /// Only the pod of this completion index
-    #[arg(long, value_name = "N")]
-    pub index: Option<u32>,
-    /// Only the last lines of each pod; stderr comes among them on stdout
-    #[arg(long, value_name = "N")]
-    pub tail: Option<u32>,
-    /// Only what was written since, e.g. 5m
-    #[arg(long, value_name = "DURATION")]
-    pub since: Option<String>,
-    /// Begin each line with its time
-    #[arg(long)]
-    pub timestamps: bool,
-    /// Only the attempt before the newest, of containers that were started again
-    #[arg(short, long, conflicts_with = "follow")]
-    pub previous: bool,
-    /// Begin each line with [POD/CONTAINER]; several pods always are told apart
-    #[arg(long)]
-    pub prefix: bool,
-}
-
 /// `windlass wait`
 #[derive(Args, Debug)]
 pub(crate) struct Wait {
@@ -352,6 +328,15 @@ pub(crate) struct Use {
     /// Forget the choice
     #[arg(long, conflicts_with_all = ["chosen", "context", "kubeconfig", "local"])]
     pub reset: bool,
+}
+
+/// `windlass doctor`
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes: 0 no problem, 1 a problem.")]
+pub(crate) struct Doctor {
+    /// Format of the answer
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    pub output: Option<DataFormat>,
 }
 
 /// `windlass up`
@@ -476,8 +461,20 @@ pub(crate) enum CredentialRole {
     Read,
 }
 
+/// `windlass man`
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The directory; it is made
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+}
+
 /// `windlass completions`
 #[derive(Args, Debug)]
+#[command(
+    after_help = "bash: eval \"$(windlass completions bash)\" in ~/.bashrc; zsh: the same in ~/.zshrc, after compinit; \
+                        fish: windlass completions fish | source in ~/.config/fish/config.fish."
+)]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_enum)]

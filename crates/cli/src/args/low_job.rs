@@ -13,12 +13,24 @@ pub(crate) struct JobArgs {
     /// Run in a container of this image [default: as a process of the host]
     #[arg(long, value_name = "IMAGE")]
     pub image: Option<String>,
+    /// Give the words behind -- to the image's own program (its entrypoint), instead of running them
+    #[arg(long)]
+    pub entrypoint: bool,
     /// When to fetch the image: at every start, when the node lacks it, or not at all [default: the cluster's]
     #[arg(long, value_enum, value_name = "WHEN", ignore_case = true, alias = "image-pull-policy")]
     pub pull: Option<Pull>,
     /// Set a variable; without a value, pass on the caller's
     #[arg(short, long, value_name = "NAME[=VALUE]", action = ArgAction::Append)]
     pub env: Vec<String>,
+    /// Set a variable to the value under a key of a secret, which the cluster holds
+    #[arg(long, value_name = "NAME=SECRET:KEY", action = ArgAction::Append)]
+    pub env_secret: Vec<String>,
+    /// Set a variable to the value under a key of a ConfigMap
+    #[arg(long, value_name = "NAME=CONFIGMAP:KEY", action = ArgAction::Append)]
+    pub env_configmap: Vec<String>,
+    /// Set a variable for every key of a secret or ConfigMap
+    #[arg(long, value_name = "secret/NAME|configmap/NAME", action = ArgAction::Append)]
+    pub env_from: Vec<String>,
     /// Set the variables of this file, a NAME=VALUE a line; --env goes over it
     #[arg(long, value_name = "FILE", action = ArgAction::Append)]
     pub env_file: Vec<PathBuf>,
@@ -81,9 +93,17 @@ pub(crate) struct JobArgs {
     /// Only on nodes with this label
     #[arg(long, value_name = "NAME=VALUE", action = ArgAction::Append)]
     pub node_selector: Vec<String>,
+    /// Also on nodes with this taint
+    #[arg(long, value_name = "KEY[=VALUE][:EFFECT]", action = ArgAction::Append)]
+    pub toleration: Vec<String>,
+    /// Wait in this queue of Kueue
+    #[arg(long, value_name = "NAME")]
+    pub queue: Option<String>,
     /// With this priority class
     #[arg(long, value_name = "NAME")]
     pub priority_class: Option<String>,
+    #[command(flatten)]
+    pub tasks: super::array::ArrayArgs,
     #[command(flatten)]
     pub helper: super::helper::HelperArgs,
     /// Id of the submission: the same id with the same content is one job, however often it is sent

@@ -2,14 +2,20 @@
 //!
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
+pub(crate) mod array;
+pub(crate) mod batch;
+pub(crate) mod cron;
 pub(crate) mod definition;
 mod helper;
 pub(crate) mod high;
 pub(crate) mod job;
 pub(crate) mod low;
 mod low_job;
+mod low_tasks;
 mod more;
+pub(crate) mod plan;
 pub(crate) mod source;
+mod up;
 mod usage;
 
 use std::ffi::OsString;

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use windlass_manifest::edit::MOUNT_FORMS;
+use windlass_manifest::edit::{EnvObject, EnvSource, MOUNT_FORMS, Toleration};
+use windlass_manifest::forms::TOLERATION_FORMS;
+use windlass_manifest::marks;
 use windlass_manifest::{ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, VolumeSource};
 use windlass_model::{JobName, Problems, label, quantity};
 
@@ -33,10 +35,17 @@ pub(super) fn edits(args: &JobArgs, env: &Env, problems: &mut Problems) -> Vec<E
         edits.push(Edit::Job(JobEdit::Annotation(name.clone(), text.clone())));
         edits.push(Edit::Pod(PodEdit::Annotation(name, text)));
     }
+    edits.extend(references(args, problems));
     edits.extend(args.volume.iter().filter_map(|text| Some(Edit::Mount(volume(text, env, problems)?))));
     for (name, value) in pairs("--node-selector", &args.node_selector, problems) {
         label::check("--node-selector", &name, &value, problems);
         edits.push(Edit::Pod(PodEdit::NodeSelector(name, value)));
+    }
+    for text in &args.toleration {
+        match Toleration::parse(text) {
+            Ok(toleration) => edits.push(Edit::Pod(PodEdit::Toleration(toleration))),
+            Err(why) => problems.add("--toleration", format!("{text:?} {why}; {TOLERATION_FORMS}")),
+        }
     }
     let mut named = |option: &str, name: &String| {
         if !label::is_subdomain(name) {
@@ -57,7 +66,37 @@ pub(super) fn edits(args: &JobArgs, env: &Env, problems: &mut Problems) -> Vec<E
             .as_ref()
             .map(|name| Edit::Pod(PodEdit::PriorityClass(named("--priority-class", name)))),
     );
+    edits.extend(
+        args.queue
+            .as_ref()
+            .map(|name| Edit::Job(JobEdit::Label(marks::QUEUE.to_owned(), named("--queue", name)))),
+    );
     edits
+}
+
+/// Variables whose values the cluster holds.
+fn references(args: &JobArgs, problems: &mut Problems) -> Vec<Edit> {
+    type Parse = fn(&str) -> Result<EnvSource, &'static str>;
+    let mut edits = Vec::new();
+    let options: [(&str, &Vec<String>, Parse); 2] = [
+        ("--env-secret", &args.env_secret, EnvSource::secret),
+        ("--env-configmap", &args.env_configmap, EnvSource::config_map),
+    ];
+    for (option, words, parse) in options {
+        for (name, text) in pairs(option, words, problems) {
+            match parse(&text) {
+                Ok(source) => edits.push(ContainerEdit::EnvFrom(name, source)),
+                Err(why) => problems.add(option, format!("{name}: {text:?} {why}")),
+            }
+        }
+    }
+    for text in &args.env_from {
+        match EnvObject::parse(text) {
+            Ok(object) => edits.push(ContainerEdit::EnvOf(object)),
+            Err(why) => problems.add("--env-from", format!("{text:?} {why}")),
+        }
+    }
+    edits.into_iter().map(Edit::AllContainers).collect()
 }
 
 /// What is wrong with the options that become fields of a request: said with the option's name.
@@ -73,9 +112,17 @@ pub(super) fn check(args: &JobArgs, problems: &mut Problems) {
             problems.add(option, problem.message);
         }
     }
+    if args.memory.as_deref().is_some_and(is_bare) {
+        problems.add("--memory", "has no unit and would be bytes; write it like 512Mi or 2Gi");
+    }
     for (name, value) in pairs("--label", &args.label, problems) {
         label::check("--label", &name, &value, problems);
     }
+}
+
+/// A number alone.
+fn is_bare(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.')
 }
 
 fn policy(pull: Pull) -> PullPolicy {

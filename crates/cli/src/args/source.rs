@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use windlass_manifest::formats::magnus::{Task, TaskKind};
 use windlass_manifest::{Base, ContainerEdit, Edit, Payload};
-use windlass_model::Problems;
+use windlass_model::{Problem, Problems};
 
 use super::definition::{self, DefinitionArgs};
-use super::high::{PrefectRun, Source, Work};
+use super::high::{FromObject, Origin, PrefectRun, Source, Work};
 use super::job;
 use super::low::JobArgs;
 use crate::env::Env;
@@ -20,12 +20,22 @@ pub(crate) struct SourceArgs {
     /// configuration; - is stdin. A command takes the place of what the first container runs
     #[arg(short, long, value_name = "FILE", conflicts_with = "job_spec_file")]
     pub file: Option<PathBuf>,
+    /// Take the job of an object on the cluster, job/NAME or cronjob/NAME, with what the options change
+    #[arg(long, value_name = "KIND/NAME", conflicts_with_all = ["file", "job_spec_file", "definition"])]
+    pub from: Option<String>,
     #[command(flatten)]
     pub magnus: MagnusArgs,
     #[command(flatten)]
     pub prefect: PrefectArgs,
     #[command(flatten)]
     pub definition: DefinitionArgs,
+}
+
+impl SourceArgs {
+    /// Whether they name jobs.
+    pub(super) fn is_named(&self) -> bool {
+        self.file.is_some() || self.prefect.job_spec_file.is_some() || self.definition.is_named()
+    }
 }
 
 const MAGNUS: &str = "With a magnus configuration (-f)";
@@ -81,10 +91,16 @@ pub(crate) struct PrefectArgs {
 
 /// What is to be submitted; the mistake if that is nothing.
 pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, Mistake> {
-    let SourceArgs { file, magnus, prefect, definition } = source;
-    check(&job, file.is_some() || definition.is_named(), prefect.job_spec_file.is_some())?;
+    let SourceArgs { file, from, magnus, prefect, definition } = source;
+    let is_of_file = file.is_some() || from.is_some() || definition.is_named();
+    check(&job, is_of_file, prefect.job_spec_file.is_some())?;
     let run_id = magnus.run_id.clone().or_else(|| job.name.clone());
     let payload = payload(&job, magnus);
+    if let Some(from) = from {
+        let origin = origin(&from)?;
+        let edits = job::edits(job, env)?;
+        return Ok(Work::From(Box::new(FromObject { origin, payload, edits })));
+    }
     if definition.is_named() {
         return definition::work(job, definition, payload, env).map(Box::new).map(Work::Definition);
     }
@@ -102,6 +118,17 @@ pub(super) fn work(job: JobArgs, source: SourceArgs, env: &Env) -> Result<Work, 
         edits.iter_mut().for_each(|edit| run.narrow(edit));
     }
     Ok(Work::File(Box::new(Source { file, payload, edits, run_id, prefect })))
+}
+
+/// `job/NAME` or `cronjob/NAME`.
+fn origin(text: &str) -> Result<Origin, Problem> {
+    match text.split_once('/') {
+        Some(("job" | "jobs", name)) if !name.is_empty() => Ok(Origin::Job(name.to_owned())),
+        Some(("cronjob" | "cronjobs" | "cj", name)) if !name.is_empty() => {
+            Ok(Origin::CronJob(name.to_owned()))
+        }
+        _ => Err(Problem::new("--from", format!("{text:?} is neither job/NAME nor cronjob/NAME"))),
+    }
 }
 
 /// submission-helper's options make a job of their own; its identifier is Prefect's, too.
@@ -169,7 +196,9 @@ fn run_of(prefect: PrefectArgs, job: &JobArgs, env: &Env) -> PrefectRun {
 impl PrefectRun {
     /// A variable is the first container's, unless all were asked for: the others are no part of the flow.
     pub(crate) fn narrow(&self, edit: &mut Edit) {
-        if let Edit::AllContainers(change @ (ContainerEdit::Env(..) | ContainerEdit::EnvFrom(..))) = edit
+        if let Edit::AllContainers(
+            change @ (ContainerEdit::Env(..) | ContainerEdit::EnvFrom(..) | ContainerEdit::EnvOf(..)),
+        ) = edit
             && !self.env_all
         {
             *edit = Edit::FirstContainer(change.clone());

@@ -150,7 +150,7 @@ async fn source(cluster: &Cluster, home: &Home, env: &Env, notes: Notes) -> Outc
 }
 
 /// Of several files those that are there, as kubectl does; at least one must be.
-fn present(files: &[std::path::PathBuf]) -> Outcome<Vec<std::path::PathBuf>> {
+pub(crate) fn present(files: &[std::path::PathBuf]) -> Outcome<Vec<std::path::PathBuf>> {
     let there: Vec<_> = files.iter().filter(|path| Path::exists(path)).cloned().collect();
     match files {
         [first, ..] if there.is_empty() => Err(Failure::new(first.display().to_string(), "no such file")
@@ -169,7 +169,7 @@ fn which(place: &str, because: Because) -> String {
 }
 
 /// A choice that cannot be used is an error, never a reason to take another cluster.
-fn unusable(choice: &Choice, error: &windlass::ConnectError) -> Failure {
+pub(crate) fn unusable(choice: &Choice, error: &windlass::ConnectError) -> Failure {
     let origin = match choice.because {
         Because::Flag(name) | Because::Variable(name) => name,
         Because::Saved => "the choice of `windlass use`",

@@ -8,13 +8,16 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use tokio::sync::{mpsc, watch};
-use windlass::manifest::{JobStatus, Outlook};
+use windlass::manifest::{JobStatus, Outlook, Phase};
 use windlass::{FollowEvent, JobManager, LogOptions, Submitted};
 
 use super::interrupt::{Interrupt, Interrupts};
+use super::log_files::LogFiles;
+use super::output::Output;
 use super::pump::Pump;
 use super::sidecars;
 use super::stdin::{Passed, Passing};
+use super::tally::Tally;
 use super::terminal::{self, Shown};
 use crate::args::high::RunOptions;
 use crate::args::low::OnInterrupt;
@@ -55,15 +58,13 @@ async fn due(at: Option<tokio::time::Instant>) {
 /// Writes the job's bytes, unless a terminal shows them; hands on all other events, in their order.
 async fn bytes(
     mut events: BoxStream<'_, windlass::Result<FollowEvent>>,
-    mut pump: Option<Pump>,
+    mut output: Output,
     others: mpsc::Sender<FollowEvent>,
 ) -> Outcome<()> {
     while let Some(event) = events.next().await {
         match event? {
             FollowEvent::Log(log) => {
-                if let Some(pump) = &mut pump {
-                    pump.take(log).await?;
-                }
+                output.take(log).await?;
             }
             other => {
                 // Its receiver lives as long as this future.
@@ -110,6 +111,8 @@ pub(super) struct Follower<'a> {
     /// What the terminal has shown until now, and whether that is all.
     shown: watch::Receiver<Shown>,
     was_shown: bool,
+    /// How far its tasks are, if it has several.
+    tally: Option<Tally>,
     /// How it ended, as long as its terminal has more to show.
     over: Option<windlass::Outcome>,
 }
@@ -138,6 +141,7 @@ impl<'a> Follower<'a> {
             in_terminal: false,
             shown: watch::channel(Shown::default()).1,
             was_shown: false,
+            tally: None,
             over: None,
         }
     }
@@ -153,14 +157,22 @@ impl<'a> Follower<'a> {
         submitted: &Submitted,
         interrupts: &mut Interrupts,
         ends: &mut Vec<windlass::Outcome>,
+        files: Option<LogFiles>,
     ) -> Outcome {
+        let output = match self.in_terminal {
+            true => Output::default(),
+            false => Output::of(self.options, files, &submitted.job, self.notes)?,
+        };
         let logs = LogOptions { follow: true, ..LogOptions::default() };
-        let events = self.manager.follow_submitted(submitted, logs);
+        let events = match output.is_wanted() || self.in_terminal {
+            true => self.manager.follow_submitted(submitted, logs),
+            false => self.manager.follow_without_logs(submitted),
+        };
+        self.tally = Tally::of(&submitted.job);
         let (others, mut news) = mpsc::channel(NEWS);
-        let pump = (!self.in_terminal).then(|| Pump::new(self.notes, false)).transpose()?;
         // One future from the first byte to the last: an interrupt that comes while a slow reader is written to
         // must cut no line in two.
-        let mut bytes = std::pin::pin!(bytes(events, pump, others));
+        let mut bytes = std::pin::pin!(bytes(events, output, others));
         let mut pumping = true;
         loop {
             let is_over = self.over.is_some();
@@ -171,6 +183,10 @@ impl<'a> Follower<'a> {
                         return self.finish(ends).await;
                     }
                     self.interrupted(what)
+                }
+                () = due(self.tally.as_ref().and_then(Tally::due)), if !is_over => {
+                    self.tally.as_mut().map(Tally::draw);
+                    None
                 }
                 () = due(self.waiting.as_ref().and_then(|(_, due)| *due)) => {
                     self.say_waiting();
@@ -244,7 +260,7 @@ impl<'a> Follower<'a> {
         if let Some((text, due)) = &mut self.waiting {
             *due = None;
             // A terminal shows it already.
-            if progress::is_on() {
+            if progress::is_on() && self.tally.is_none() {
                 return;
             }
             self.notes.say(&format!("{}: {}", self.name, plain(text)));
@@ -254,7 +270,16 @@ impl<'a> Follower<'a> {
     /// What is said of a status.
     fn status(&mut self, status: &JobStatus) {
         let verdict = &status.verdict;
-        progress::show(&format!("{}: {}", self.name, plain(&verdict.text)));
+        if let Some(tally) = &mut self.tally {
+            tally.see(self.name, status, self.notes);
+            // Some of many tasks wait for room as a matter of course.
+            if status.phase == Phase::Running {
+                self.waiting = None;
+                return;
+            }
+        } else {
+            progress::show(&format!("{}: {}", self.name, plain(&verdict.text)));
+        }
         let waits = matches!(verdict.outlook, Outlook::ResolvesItself | Outlook::NeedsAction);
         match &self.waiting {
             Some((known, _)) if waits && *known == verdict.text => {}
@@ -338,7 +363,9 @@ impl<'a> Follower<'a> {
             ends.push(end);
             return Err(failure);
         }
-        if end.exit.code() != 0 {
+        if let Some(tally) = &self.tally {
+            tally.finish(&end, &self.manager, self.notes).await;
+        } else if end.exit.code() != 0 {
             let verdict = &end.status.verdict;
             // Its logs have just been read.
             let next = verdict.next_step.as_deref().filter(|next| !next.starts_with("windlass logs"));

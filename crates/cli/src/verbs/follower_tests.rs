@@ -9,6 +9,7 @@ use crate::verbs::env_file::EnvFiles;
 
 fn options(on_interrupt: OnInterrupt) -> RunOptions {
     RunOptions {
+        tasks: None,
         work: Work::Command(
             Base::Request(Box::new(JobRequest::new(vec!["cat".to_owned()], Place::Host))),
             Vec::new(),
@@ -21,6 +22,8 @@ fn options(on_interrupt: OnInterrupt) -> RunOptions {
         give_up_after: None,
         stop_sidecars: false,
         result_file: None,
+        logs: false,
+        log_dir: None,
         stdin: PassStdin::Piped,
         tty: false,
     }

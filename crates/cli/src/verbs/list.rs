@@ -105,6 +105,7 @@ fn lighten(mut job: JobStatus, format: ListFormat) -> JobStatus {
     if format == ListFormat::Name {
         job.verdict.text = String::new();
         (job.verdict.next_step, job.cause, job.submission) = (None, None, None);
+        job.verdict.failures = Vec::new();
         (job.uid, job.namespace) = (String::new(), String::new());
     }
     job

@@ -24,6 +24,7 @@ fn job(name: &str, phase: Phase, verdict: &str) -> JobStatus {
             outlook: Outlook::Final,
             next_step: None,
             last_lines: vec![],
+            failures: vec![],
             missing: vec![],
         },
         cause: None,

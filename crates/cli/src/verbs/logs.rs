@@ -1,6 +1,7 @@
 //! `windlass logs`: the output of a job.
 
 use futures::StreamExt;
+use windlass::manifest::tasks::Numbering;
 
 use super::pump::Pump;
 use super::which;
@@ -25,11 +26,14 @@ pub(crate) async fn run(options: &LogsOptions, call: Call<'_>) -> Outcome {
 
 async fn one(name: &str, options: &LogsOptions, session: &Session) -> Outcome<()> {
     let view = session.manager.get(name).await?;
-    let several = options.which.index.is_none() && (view.pods.len() > 1 || wants_several(&view.job));
-    let mut pump = match options.prefix {
+    let several = options.which.index.is_none()
+        && options.which.task.is_none()
+        && (view.pods.len() > 1 || wants_several(&view.job));
+    let pump = match options.prefix {
         true => Pump::new(session.notes, true)?.with_containers(),
         false => Pump::new(session.notes, several)?,
     };
+    let mut pump = pump.with_numbers(Numbering::of(&view.job));
     let mut logs = session.manager.logs(name, options.which.clone());
     let mut any = false;
     while let Some(event) = logs.next().await {

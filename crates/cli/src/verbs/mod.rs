@@ -1,16 +1,22 @@
 //! One file for each thing that `windlass` can do.
 
+pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod clean;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod cron;
 pub(crate) mod definitions;
 pub(crate) mod delete;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod env_file;
 pub(crate) mod kubeconfig;
 pub(crate) mod list;
 pub(crate) mod logs;
+pub(crate) mod man;
+pub(crate) mod plan;
+pub(crate) mod results;
 pub(crate) mod retry;
 pub(crate) mod run;
 pub(crate) mod show;
@@ -24,14 +30,21 @@ pub(crate) mod r#use;
 pub(crate) mod wait;
 pub(crate) mod why;
 
+mod array;
+mod bulk;
 mod claims;
 mod ephemeral;
+mod failures;
 mod follower;
 mod forward;
+mod from;
 mod install;
 mod interrupt;
+mod log_files;
 mod object;
+mod output;
 mod pump;
 mod result_file;
+mod tally;
 mod which;
 mod work;

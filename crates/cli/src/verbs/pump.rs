@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
+use windlass::manifest::tasks::Numbering;
 use windlass::{LogChunk, LogEvent, LogStream};
 
 use crate::fail::{Failure, Outcome};
@@ -18,6 +19,8 @@ pub(super) struct Pump {
     stderr: File,
     notes: Notes,
     names: bool,
+    /// What indexes are called.
+    numbers: Numbering,
     /// The name's second half.
     containers: bool,
     /// Whether stdout was a terminal when it began.
@@ -36,7 +39,13 @@ impl Pump {
         let stdout = file(std::io::stdout().as_fd()).map_err(|error| out::fault(&error))?;
         let stderr = file(std::io::stderr().as_fd()).map_err(|error| out::fault(&error))?;
         let terminal = std::io::stdout().is_terminal();
-        Ok(Pump { stdout, stderr, notes, names, containers: false, terminal, missing: String::new() })
+        let (numbers, missing) = (Numbering::default(), String::new());
+        Ok(Pump { stdout, stderr, notes, names, numbers, containers: false, terminal, missing })
+    }
+
+    /// The same, with the numbers by which a job's tasks are known.
+    pub(super) fn with_numbers(self, numbers: Numbering) -> Pump {
+        Pump { numbers, ..self }
     }
 
     /// The same, with the container behind the pod.
@@ -70,7 +79,7 @@ impl Pump {
     async fn write(&mut self, chunk: LogChunk) -> Outcome<()> {
         let stream = chunk.stream;
         progress::yield_to_job(stream == LogStream::Stdout);
-        let bytes = if self.names { named(&chunk, self.containers) } else { chunk.bytes };
+        let bytes = if self.names { named(&chunk, &self.numbers, self.containers) } else { chunk.bytes };
         let written = match stream {
             LogStream::Stdout => flush(&mut self.stdout, &bytes).await,
             LogStream::Stderr => match flush(&mut self.stderr, &bytes).await {
@@ -92,10 +101,10 @@ async fn flush(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::io::
     to.flush().await
 }
 
-/// Each line with its pod: the completion index, else the end of the pod's name.
-fn named(chunk: &LogChunk, containers: bool) -> Vec<u8> {
+/// Each line with its pod: the task's number, else the end of the pod's name.
+fn named(chunk: &LogChunk, numbers: &Numbering, containers: bool) -> Vec<u8> {
     let mut name = match chunk.index {
-        Some(index) => index.to_string(),
+        Some(index) => numbers.number(index).to_string(),
         None => chunk.pod.rsplit('-').next().unwrap_or(&chunk.pod).to_owned(),
     };
     if containers {
@@ -130,8 +139,11 @@ mod tests {
 
     #[test]
     fn lines_of_several_pods_begin_with_index_or_pod() {
-        assert_eq!(named(&chunk(Some(3), b"a\nb\n"), false), b"[3] a\n[3] b\n");
-        assert_eq!(named(&chunk(None, b"a\n\xff"), true), b"[9wq2m/main] a\n[9wq2m/main] \xff\n");
-        assert_eq!(named(&chunk(None, b""), false), b"");
+        assert_eq!(named(&chunk(Some(3), b"a\nb\n"), &Numbering::default(), false), b"[3] a\n[3] b\n");
+        assert_eq!(
+            named(&chunk(None, b"a\n\xff"), &Numbering::default(), true),
+            b"[9wq2m/main] a\n[9wq2m/main] \xff\n"
+        );
+        assert_eq!(named(&chunk(None, b""), &Numbering::default(), false), b"");
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use windlass::Outcome as Ended;
 use windlass::manifest::Cause;
+use windlass::manifest::tasks::FailureGroup;
 
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
@@ -16,6 +17,9 @@ struct Result<'a> {
     job: &'a str,
     exit_code: u8,
     cause: &'a Cause,
+    /// Of a job with several tasks those that failed.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    failures: &'a [FailureGroup],
 }
 
 /// The file's content.
@@ -44,7 +48,11 @@ pub(super) fn write(place: Option<&Path>, result: &Outcome, ends: &[Ended]) -> O
 }
 
 fn content(exit: Exit, error: Option<String>, ends: &[Ended]) -> Content<'_> {
-    let jobs =
-        ends.iter().map(|end| Result { job: &end.name, exit_code: end.exit.code(), cause: &end.cause });
+    let jobs = ends.iter().map(|end| Result {
+        job: &end.name,
+        exit_code: end.exit.code(),
+        cause: &end.cause,
+        failures: &end.status.verdict.failures,
+    });
     Content { exit_code: exit.0, error, jobs: jobs.collect() }
 }

@@ -6,6 +6,7 @@ use windlass::manifest::Edit;
 
 use super::follower::Follower;
 use super::interrupt::Interrupts;
+use super::log_files::LogFiles;
 use super::stdin::{Kind, Stdio};
 use super::terminal::Shown;
 use super::{result_file, work};
@@ -29,7 +30,15 @@ async fn submit_and_follow(
     call: Call<'_>,
     ends: &mut Vec<windlass::Outcome>,
 ) -> Outcome {
-    let prepared = work::prepare(&options.work, &options.env_files, options.id.as_ref(), "run", call).await?;
+    let prepared = work::prepare(
+        &options.work,
+        &options.env_files,
+        options.tasks.as_ref(),
+        options.id.as_ref(),
+        "run",
+        call,
+    )
+    .await?;
     let [draft] = &prepared.jobs[..] else {
         let cause = format!("the file holds {} jobs, and one can be followed", prepared.jobs.len());
         return Err(Failure::new("run", cause).way_out("windlass submit --wait -f FILE"));
@@ -38,6 +47,7 @@ async fn submit_and_follow(
     let stdio = Stdio::decide(options, Kind::of_stdin(), &made(&[])?)?;
     let manifest = made(&stdio.edits(call.env))?;
     let call = Call { common: &prepared.common, ..call };
+    let files = options.log_dir.as_deref().map(|dir| LogFiles::open(dir, call.notes())).transpose()?;
     // Before the job exists: whoever interrupts now has nothing to cancel.
     let mut interrupts = Interrupts::take()?;
     let submit = async {
@@ -93,5 +103,5 @@ async fn submit_and_follow(
     {
         return end;
     }
-    follower.follow(&submitted, &mut interrupts, ends).await
+    follower.follow(&submitted, &mut interrupts, ends, files).await
 }

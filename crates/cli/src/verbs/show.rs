@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ContainerState, Event, Pod};
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass::JobView;
-use windlass::manifest::{Cause, Right, Usage, marks};
+use windlass::manifest::{Cause, Right, TaskMap, Usage, array, marks};
 
 use super::list::{completions, duration, phase};
-use super::which;
 use super::why::times;
+use super::{failures, which};
 use crate::args::low::{ObjectFormat, Show};
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -67,6 +67,9 @@ fn story(view: &JobView, now: Timestamp) -> String {
         // Writing to a String cannot fail.
         _ = writeln!(text, "{label:<14}{}", plain(&value));
     }
+    if !view.status.verdict.failures.is_empty() {
+        _ = write!(text, "\nFailures:\n{}", failures::told(&view.status.verdict.failures));
+    }
     if !view.pods.is_empty() {
         _ = write!(text, "\nPods:\n{}", indented(&pods(&view.pods, now)));
     }
@@ -90,7 +93,9 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     ];
     let mut add = |label, value: Option<String>| lines.extend(value.map(|value| (label, value)));
     add("Next step", status.verdict.next_step.clone());
-    add("Last lines", Some(status.verdict.last_lines.join(" / ")).filter(|lines| !lines.is_empty()));
+    let last = Some(status.verdict.last_lines.join(" / ")).filter(|lines| !lines.is_empty());
+    // Failures have theirs.
+    add("Last lines", last.filter(|_| status.verdict.failures.is_empty()));
     add("Not seen", missing(&status.verdict.missing));
     add("Exit code", status.exit_code.map(|code| code.to_string()));
     add("Cancelled", cancelled(status.cause.as_ref()));
@@ -103,16 +108,27 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Deleted at", status.times.expires.map(|then| then.to_string()));
     add("Used", status.usage.map(used));
     if let Some(container) = container(view) {
-        let words = container.command.iter().flatten().chain(container.args.iter().flatten());
-        let words: Vec<String> = words.map(|word| quoted(&unescaped(word))).collect();
+        let words: Vec<String> = command(view).iter().map(|word| quoted(&unescaped(word))).collect();
         add("Command", Some(words.join(" ")).filter(|words| !words.is_empty()));
         add("Image", container.image.clone().filter(|image| image != marks::HOST_IMAGE));
         add("Directory", container.working_dir.clone());
     }
     let spec = view.job.spec.as_ref();
-    add("Retries", spec.and_then(|spec| spec.backoff_limit).map(|limit| limit.to_string()));
+    let limit = spec.and_then(|spec| spec.backoff_limit_per_index.or(spec.backoff_limit));
+    add("Retries", limit.map(|limit| limit.to_string()));
     add("Deadline", spec.and_then(|spec| spec.active_deadline_seconds).map(age::human));
     lines
+}
+
+/// The first container's words; an array's as they were written, with their holes.
+fn command(view: &JobView) -> Vec<String> {
+    let mut job = serde_json::to_value(&view.job).unwrap_or_default();
+    if let Some(map) = TaskMap::of(&view.job) {
+        array::plain(&mut job, &map.names);
+    }
+    let container = &job["spec"]["template"]["spec"]["containers"][0];
+    let words = ["command", "args"].into_iter().flat_map(|field| container[field].as_array()).flatten();
+    words.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// CPU time, and the most memory of a process.
@@ -128,7 +144,8 @@ fn used(usage: Usage) -> String {
 /// How many pods are where.
 fn counts(view: &JobView) -> String {
     let counts = &view.status.counts;
-    let parts = [(counts.active, "active"), (counts.failed, "failed"), (counts.terminating, "ending")];
+    let failed = counts.failed_tasks.unwrap_or(counts.failed);
+    let parts = [(counts.active, "active"), (failed, "failed"), (counts.terminating, "ending")];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     match parts.is_empty() {

@@ -16,6 +16,7 @@ fn decide_for(request: JobRequest, stdin: PassStdin, tty: bool, kind: Kind) -> R
     let base = Base::Request(Box::new(request));
     let manifest = make(&base, &[]).unwrap();
     let options = RunOptions {
+        tasks: None,
         work: Work::Command(base, Vec::new()),
         env_files: EnvFiles::default(),
         detach: false,
@@ -25,6 +26,8 @@ fn decide_for(request: JobRequest, stdin: PassStdin, tty: bool, kind: Kind) -> R
         give_up_after: None,
         stop_sidecars: false,
         result_file: None,
+        logs: false,
+        log_dir: None,
         stdin,
         tty,
     };

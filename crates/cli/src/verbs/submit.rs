@@ -2,39 +2,61 @@
 
 use windlass::SubmitOptions as Submission;
 use windlass::manifest::Manifest;
+use windlass::model::SubmissionId;
 
-use super::{object, wait, work};
+use super::bulk::{Came, Item};
+use super::{bulk, object, wait, work};
 use crate::args::high::SubmitOptions;
-use crate::args::low::ObjectFormat;
 use crate::cluster::{Call, Session};
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
-use crate::out;
 use crate::print::plain;
+use crate::{out, random};
 
 /// Submits. All is read and checked before the first job is created.
 pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
-    let prepared =
-        work::prepare(&options.work, &options.env_files, options.id.as_ref(), "submit", call).await?;
+    let prepared = work::prepare(
+        &options.work,
+        &options.env_files,
+        options.tasks.as_ref(),
+        options.id.as_ref(),
+        "submit",
+        call,
+    )
+    .await?;
     let manifests = prepared.manifests()?;
-    if manifests.len() > 1 && options.id.is_some() {
-        return Err(Failure::new("--id", "the file holds several jobs, an id is one job's")
-            .way_out("submit them one by one"));
-    }
     let call = Call { common: &prepared.common, ..call };
-    let session = call.open().await?;
     let submission = Submission {
         id: prepared.id.clone(),
         submitter: Some(call.who().to_owned()),
         dry_run: options.dry_run,
     };
-    work::settle(&prepared.jobs, &manifests, &session, &submission).await?;
-    let jobs = create(&manifests, options, &session, &submission).await?;
-    if !options.wait {
-        return Ok(Exit::OK);
+    let came = match &manifests[..] {
+        [_] => {
+            let session = call.open().await?;
+            work::settle(&prepared.jobs, &manifests, &session, &submission).await?;
+            let job = one(&manifests[0], options, &session, &submission).await?;
+            (session, Came { jobs: vec![job], exit: Exit::OK })
+        }
+        _ => {
+            let id = submission.id.clone().unwrap_or_else(random::id);
+            let items = items(&prepared, &manifests, &id)?;
+            let again = match &options.id {
+                Some(_) => "the same command again submits only what is missing".to_owned(),
+                None => format!("the same command with --id {id} submits only what is missing"),
+            };
+            let session = call.open().await?;
+            work::settle(&prepared.jobs, &manifests, &session, &submission).await?;
+            let came = bulk::submit(items, &submission, options.output, &again, &session, call).await?;
+            (session, came)
+        }
+    };
+    let (session, Came { jobs, exit }) = came;
+    if !options.wait || exit == Exit::INTERRUPTED {
+        return Ok(exit);
     }
     // The jobs of a file may be in several namespaces: each is waited for where it is.
-    let mut first_failure = Exit::OK;
+    let mut first_failure = exit;
     for (namespace, names) in by_namespace(jobs) {
         let manager = session.manager.in_namespace(namespace);
         let ends = wait::all(&names, &manager, wait::Until::default(), session.notes).await?;
@@ -45,49 +67,34 @@ pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
     Ok(first_failure)
 }
 
-/// Creates them in their order. Each name is printed as soon as its job is there; objects are printed together.
-async fn create(
-    manifests: &[Manifest],
+/// Each job with an id of its own, that comes of the one of all.
+fn items(prepared: &work::Prepared, manifests: &[Manifest], id: &SubmissionId) -> Outcome<Vec<Item>> {
+    let is_new = prepared.id.is_none();
+    let item = |(number, manifest): (usize, &Manifest)| {
+        let id = id.numbered(number + 1).map_err(|problem| {
+            Failure::new("--id", problem.message).way_out("a shorter one leaves room for the jobs' numbers")
+        })?;
+        Ok(Item { place: prepared.place(number), title: None, manifest: manifest.clone(), id, is_new })
+    };
+    manifests.iter().enumerate().map(item).collect()
+}
+
+/// Creates the only job.
+async fn one(
+    manifest: &Manifest,
     options: &SubmitOptions,
     session: &Session,
     submission: &Submission,
-) -> Outcome<Vec<(String, String)>> {
-    let (mut names, mut jobs) = (Vec::new(), Vec::new());
-    let mut fault = None;
-    for manifest in manifests {
-        match session.manager.submit(manifest, submission).await {
-            Ok(submitted) => {
-                for warning in &submitted.warnings {
-                    session.notes.say(&format!("{}: {}", submitted.name, plain(warning)));
-                }
-                if !submitted.created && !options.dry_run {
-                    session
-                        .notes
-                        .say(&format!("{} was submitted before: it is the same job", submitted.name));
-                }
-                names.push((submitted.namespace, submitted.name));
-                if options.output == ObjectFormat::Name {
-                    out::data(&object::print(std::slice::from_ref(&submitted.job), options.output)?)?;
-                }
-                jobs.push(submitted.job);
-            }
-            Err(error) => {
-                fault = Some(error);
-                break;
-            }
-        }
+) -> Outcome<(String, String)> {
+    let submitted = session.manager.submit(manifest, submission).await?;
+    for warning in &submitted.warnings {
+        session.notes.say(&format!("{}: {}", submitted.name, plain(warning)));
     }
-    if !jobs.is_empty() && options.output != ObjectFormat::Name {
-        out::data(&object::print(&jobs, options.output)?)?;
+    if !submitted.created && !options.dry_run {
+        session.notes.say(&format!("{} was submitted before: it is the same job", submitted.name));
     }
-    match fault {
-        None => Ok(names),
-        Some(error) if manifests.len() == 1 => Err(error.into()),
-        Some(error) => {
-            let done = format!("{} of {} jobs were submitted before this fault", jobs.len(), manifests.len());
-            Err(Failure::bare(error).way_out(done))
-        }
-    }
+    out::data(&object::print(std::slice::from_ref(&submitted.job), options.output)?)?;
+    Ok((submitted.namespace, submitted.name))
 }
 
 /// Names by namespace, in order of first appearance.

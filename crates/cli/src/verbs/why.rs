@@ -5,7 +5,7 @@ use windlass::JobView;
 use windlass::manifest::JobStatus;
 
 use super::list::phase;
-use super::which;
+use super::{failures, which};
 use crate::args::low::Why;
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -30,8 +30,9 @@ fn verdict(view: &JobView, now: Timestamp) -> String {
     if let Some(next) = &status.verdict.next_step {
         text.push_str(&format!("  next: {}\n", plain(next)));
     }
-    for line in &status.verdict.last_lines {
-        text.push_str(&format!("  | {}\n", plain(line)));
+    match &status.verdict.failures[..] {
+        [] => text.extend(status.verdict.last_lines.iter().map(|line| format!("  | {}\n", plain(line)))),
+        groups => text.push_str(&failures::told(groups)),
     }
     if let Some(times) = times(status, now) {
         text.push_str(&format!("  {times}\n"));

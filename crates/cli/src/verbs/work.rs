@@ -4,13 +4,15 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use windlass::SubmitOptions;
+use windlass::manifest::cron::{CronBase, CronManifest, CronOptions, make_cron};
 use windlass::manifest::formats::{self, Format, Inputs, Reading, prefect};
 use windlass::manifest::read::{MAX_FILE, Places};
 use windlass::manifest::{Base, ContainerEdit, Edit, JobEdit, Manifest, Payload, make};
 use windlass_model::{Problems, Stem, SubmissionId};
 
-use super::definitions;
 use super::env_file::{self, EnvFiles};
+use super::{array, definitions, from};
+use crate::args::array::Tasks;
 use crate::args::high::{Common, Source, Work};
 use crate::args::job;
 use crate::cluster::{Call, Session};
@@ -45,6 +47,16 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// The CronJob that makes the Job.
+    pub(super) fn cron(&self, options: &CronOptions) -> Result<CronManifest, Problems> {
+        make_cron(&CronBase::Job(self.base.clone()), options, &self.edits)
+    }
+
+    /// Its fields that only the cluster may know, each with its place.
+    pub(super) fn doubts(&self) -> &[String] {
+        &self.doubts
+    }
+
     /// The Job, with more edits.
     pub(super) fn make(&self, more: &[Edit]) -> Result<Manifest, Problems> {
         make(&self.base, &[&self.edits, more].concat())
@@ -62,6 +74,14 @@ impl Prepared {
             }
         }
         if wrong.is_empty() { Ok(manifests) } else { Err(self.faults(&wrong)) }
+    }
+
+    /// Where a job comes from: file and line, or the verb.
+    pub(super) fn place(&self, job: usize) -> String {
+        match self.jobs.get(job).and_then(|draft| draft.line) {
+            Some(line) => format!("{}:{line}", self.name),
+            None => self.name.clone(),
+        }
     }
 
     /// What is wrong with jobs, with file and line where they come from a file.
@@ -85,6 +105,27 @@ impl Prepared {
 pub(super) async fn prepare(
     work: &Work,
     env_files: &EnvFiles,
+    tasks: Option<&Tasks>,
+    id: Option<&SubmissionId>,
+    verb: &str,
+    call: Call<'_>,
+) -> Outcome<Prepared> {
+    let mut prepared = of_work(work, env_files, id, verb, call).await?;
+    if let Some(tasks) = tasks {
+        let edit = array::edit(tasks, call)?;
+        for draft in &mut prepared.jobs {
+            if let Ok(manifest) = draft.make(&[]) {
+                array::say_near_misses(manifest.job(), &edit, call);
+            }
+            draft.edits.push(edit.clone());
+        }
+    }
+    Ok(prepared)
+}
+
+async fn of_work(
+    work: &Work,
+    env_files: &EnvFiles,
     id: Option<&SubmissionId>,
     verb: &str,
     call: Call<'_>,
@@ -102,7 +143,7 @@ pub(super) async fn prepare(
                 variables.iter_mut().for_each(|edit| run.narrow(edit));
             }
             variables.extend_from_slice(&source.edits);
-            of_file(source, variables, id, call)
+            of_text(source, text(source)?, variables, id, call)
         }
         Work::Definition(work) => {
             let (base, mut edits, common) = definitions::draft(work, call).await?;
@@ -112,17 +153,31 @@ pub(super) async fn prepare(
             let name = format!("definition {:?}", work.name);
             Ok(Prepared { jobs, common, id: id.cloned(), name, text: None })
         }
+        Work::From(work) => {
+            let (base, mut edits) = from::read(work, call).await?;
+            edits.extend(variables);
+            edits.extend_from_slice(&work.edits);
+            let jobs = vec![Draft { line: None, base, edits, doubts: Vec::new() }];
+            let (common, name) = (call.common.clone(), work.origin.to_string());
+            Ok(Prepared { jobs, common, id: id.cloned(), name, text: None })
+        }
     }
 }
 
-fn of_file(
+/// The text of a file.
+pub(super) fn text(source: &Source) -> Outcome<String> {
+    read(&source.file).map_err(|error| Failure::new(source.file.display().to_string(), error))
+}
+
+/// The jobs of a file's text.
+pub(super) fn of_text(
     source: &Source,
+    text: String,
     mut edits: Vec<Edit>,
     id: Option<&SubmissionId>,
     call: Call<'_>,
 ) -> Outcome<Prepared> {
     let name = source.file.display().to_string();
-    let text = read(&source.file).map_err(|error| Failure::new(&name, error))?;
     let own = id.cloned().unwrap_or_else(random::id);
     let mut reading = reading(&name, &text, source, &own, call)?;
     if reading.format == Format::JobFile {
@@ -234,7 +289,7 @@ pub(super) fn all<T: ToString>(faults: impl Iterator<Item = T>) -> Failure {
 }
 
 /// A file's text; `-` is stdin.
-fn read(file: &Path) -> std::io::Result<String> {
+pub(super) fn read(file: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     if file == Path::new("-") {
         std::io::stdin().lock().take(LIMIT).read_to_string(&mut text)?;

@@ -320,7 +320,7 @@ fn the_books_broken_manifests_are_refused_with_the_corrected_text_and_that_is_ta
     );
     let parts = [
         "cron-job.yaml:2:5: ",
-        "kubectl create -f",
+        "windlass cron create -f",
         "batch/v1beta1",
         "  apiVersion: batch/v1\n  kind: CronJob\n",
     ];
@@ -415,9 +415,13 @@ fn golden_jobs() -> String {
     let cases = folders(&root).into_iter().flat_map(|format| folders(&format));
     let texts = cases.filter_map(|case| std::fs::read_to_string(case.join("job.yaml")).ok());
     let known: Vec<String> = texts.filter(|text| !text.contains("futureField")).collect();
+    // What an array has beside its Job is not for `submit -f`.
+    let known = known.iter().flat_map(|text| text.split("---\n")).filter(|text| text.contains("kind: Job\n"));
+    let known: Vec<&str> = known.collect();
     assert!(known.len() > 5, "{}", known.len());
-    // The namespaces of their users are not here.
-    known.join("---\n").replace("\n  namespace: research\n", "\n")
+    // The namespaces of their users are not here, and an architecture stands for that of whoever builds.
+    let text = known.join("---\n").replace("\n  namespace: research\n", "\n");
+    text.replace("\"the helper's\"", "amd64").replace("the helper's", "amd64")
 }
 
 #[test]

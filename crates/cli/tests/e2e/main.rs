@@ -5,12 +5,17 @@
 
 mod home;
 
+mod array;
+mod bulk;
+mod completion;
+mod cron;
 mod definitions;
 mod engine;
 mod ephemeral;
 mod formats;
 mod full_disk;
 mod helper;
+mod helper_batch;
 mod idle;
 mod interrupts;
 mod jobs;
@@ -19,11 +24,15 @@ mod logs;
 mod mistakes;
 mod network;
 mod options;
+mod plan;
+mod readme;
+mod references;
 mod rights;
 mod run;
 mod service;
 mod stdin;
 mod storm;
+mod tasks;
 mod terminal;
 mod truth;
 mod tty;

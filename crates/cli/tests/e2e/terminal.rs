@@ -89,3 +89,21 @@ fn a_terminal_shows_what_is_waited_for_and_gets_its_line_back() {
     let ended = home.windlass(&["run", "--give-up-after", "1s", "--image", "i", "--", "true"]);
     assert!(!ended.stderr.contains('\u{1b}'), "{ended:?}");
 }
+
+#[test]
+fn a_terminal_shows_how_far_many_tasks_are_in_one_line() {
+    let home = Home::new();
+    let (mut ours, theirs) = terminal();
+    let tasks = ["--completions", "3", "--parallelism", "1", "--indexed", "--log-dir", "logs"];
+    let script = "while [ $JOB_COMPLETION_INDEX = 1 ] && ! test -e go; do sleep 0.05; done";
+    let command = home.command(&[&["run"], &tasks[..], &["--", "sh", "-c", script]].concat());
+    let end = Stdio::from(theirs.try_clone().unwrap());
+    let mut child = start(command, &theirs, end);
+    drop(theirs);
+    let seen = until(&mut ours, "\r\u{1b}[K[########----------------] 1/3, 1 running, 1 waiting, ");
+    home.write("go", "");
+    let rest = until(&mut ours, "3 of 3 succeeded");
+    // What is there is taken back before anything is said.
+    assert!(rest.contains("\r\u{1b}[Kwindlass: ") && !seen.contains("done"), "{seen:?} {rest:?}");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

@@ -1,6 +1,7 @@
 //! From a kubeconfig to a client: fast to fail, one connection for all that it asks, and never through a proxy to
 //! this machine itself.
 
+mod expiry;
 mod lanes;
 mod login;
 mod road;
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+
+pub use expiry::{Credentials, credentials};
 
 use crate::limits;
 

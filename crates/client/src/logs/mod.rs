@@ -13,6 +13,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
+use windlass_manifest::tasks::{self, Numbering};
 use windlass_model::Problem;
 
 use crate::{FollowEvent, JobManager, Result};
@@ -28,6 +29,8 @@ pub struct LogOptions {
     pub container: Option<String>,
     /// Only the pod of this completion index.
     pub index: Option<u32>,
+    /// Only the pods of the task with this number: of an array its submitter's number, else the index.
+    pub task: Option<u32>,
     /// Only the last lines of each container, of both streams together: all goes to stdout.
     pub tail: Option<u32>,
     /// Only what is younger than this.
@@ -39,6 +42,20 @@ pub struct LogOptions {
 }
 
 impl LogOptions {
+    /// The same with the index of the task that is meant.
+    pub(crate) fn of_task(mut self, job: &Job) -> Result<LogOptions, Problem> {
+        if let Some(number) = self.task.take() {
+            let wrong = |text: String| Problem::new("task", text);
+            let count = tasks::task_count(job)
+                .ok_or_else(|| wrong("the job is not Indexed: its tasks have no numbers".to_owned()))?;
+            let index = Numbering::of(job).index(number).filter(|index| *index < count);
+            let index =
+                index.ok_or_else(|| wrong(format!("the job has no task {number}; it has {count} tasks")))?;
+            self.index = Some(index);
+        }
+        Ok(self)
+    }
+
     /// Whether the job can have pods with such logs.
     pub(crate) fn check_index(&self, job: &Job) -> Result<(), Problem> {
         let Some(spec) = &job.spec else { return Ok(()) };
@@ -155,6 +172,7 @@ impl JobManager {
     ) -> Result<BoxStream<'static, Result<LogEvent>>> {
         let job = self.job(name).await?;
         options.check_index(&job)?;
+        let options = options.of_task(&job)?;
         let Some(pods) = self.readable(self.pods_of(&job).await, name)? else {
             return Ok(stream::iter([Ok(LogEvent::of_hidden_pods())]).boxed());
         };

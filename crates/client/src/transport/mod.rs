@@ -52,6 +52,9 @@ impl JobManager {
                 Err(fault) => Fault { perhaps_done, ..fault },
             };
             internal_errors += u32::from(fault.code == 500);
+            if matches!(fault.code, 429 | 503) {
+                self.memo.was_busy();
+            }
             if !self.may_repeat(call, &fault) || internal_errors > limits::INTERNAL_ERRORS {
                 return Err(fault);
             }

@@ -2,7 +2,10 @@
 //! links all of kube.
 
 mod acts;
+mod array;
+mod batch;
 mod chance;
+mod cron;
 mod definitions;
 mod logs;
 mod model;
@@ -10,6 +13,7 @@ mod retention;
 mod storm;
 mod submit;
 mod support;
+mod tasks;
 mod trouble;
 mod truth;
 mod wait;

@@ -29,6 +29,8 @@ pub enum Format {
     JobFile,
     /// The job spec of a Prefect `KubernetesJobEnvironment`; an option says so, not the content.
     Prefect,
+    /// Tasks of submission-helper; an option says so, not the content.
+    SubmissionHelper,
 }
 
 impl fmt::Display for Format {
@@ -40,6 +42,7 @@ impl fmt::Display for Format {
             Format::Definition => "a job definition",
             Format::JobFile => "a job file",
             Format::Prefect => "a Prefect job spec",
+            Format::SubmissionHelper => "tasks of submission-helper",
         })
     }
 }

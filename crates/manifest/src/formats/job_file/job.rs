@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use windlass_model::{CompletionMode, JobName, JobRequest, Place, Problems, label};
 
 use super::volume;
-use crate::edit::{ContainerEdit, Edit, JobEdit, PodEdit, PullPolicy};
+use crate::edit::{ContainerEdit, Edit, EnvObject, EnvSource, JobEdit, PodEdit, PullPolicy, Toleration};
 use crate::fields::{Faults, Field, Fields};
+use crate::forms::TOLERATION_FORMS;
+use crate::marks;
 
 /// The words of `--pull`.
 pub(super) const PULL: [(&str, PullPolicy); 3] =
@@ -49,10 +51,74 @@ pub(super) fn read(
     request.deadline = fields.take("deadline").and_then(|field| field.duration(faults));
     request.ttl = fields.take("ttl").and_then(|field| field.duration(faults));
     request.cpu = fields.take("cpu").and_then(|field| field.quantity(faults));
-    request.memory = fields.take("memory").and_then(|field| field.quantity(faults));
-    let edits = edits(&mut fields, faults);
+    request.memory = fields.take("memory").and_then(|field| memory(&field, faults));
+    let mut edits = edits(&mut fields, faults);
+    if let Some(field) = fields.take("entrypoint").filter(|field| field.flag(faults) == Some(true)) {
+        match &request.place {
+            Place::Host => {
+                field.wrong("gives the words to the image's own program, and there is no image", faults);
+            }
+            Place::Image(image) => edits.extend(entrypoint(&request.command, image, request.name.is_some())),
+        }
+    }
     fields.end(faults);
     (!request.command.is_empty()).then_some(Job { request, edits })
+}
+
+/// Has the words be those of the image's own program, from which the job then has its name.
+pub fn entrypoint(words: &[String], image: &str, is_named: bool) -> Vec<Edit> {
+    let program = image.rsplit('/').next().unwrap_or(image);
+    let stem = program.split([':', '@']).next().unwrap_or(program).to_owned();
+    let stem = (!is_named).then_some(Edit::Job(JobEdit::Stem(stem)));
+    let first = Edit::FirstContainer(ContainerEdit::Entrypoint(words.to_vec()));
+    stem.into_iter().chain([first]).collect()
+}
+
+/// Variables whose values are elsewhere.
+fn references(fields: &mut Fields<'_>, faults: &mut Faults<'_>) -> Vec<Edit> {
+    type Parse = fn(&str) -> Result<EnvSource, &'static str>;
+    const OBJECTS: [(&str, Parse); 2] =
+        [("env-secret", EnvSource::secret), ("env-configmap", EnvSource::config_map)];
+    let mut edits = Vec::new();
+    for (name, parse) in OBJECTS {
+        for entry in entries(fields, name, faults) {
+            let Some(text) = entry.text(faults) else { continue };
+            match parse(&text) {
+                Ok(source) => {
+                    let variable = ContainerEdit::EnvFrom(entry.key.to_owned(), source);
+                    edits.push(Edit::AllContainers(variable));
+                }
+                Err(why) => entry.wrong(format!("{text:?} {why}"), faults),
+            }
+        }
+    }
+    for item in list(fields, "env-from", faults) {
+        let Some(text) = item.text(faults) else { continue };
+        match EnvObject::parse(&text) {
+            Ok(object) => edits.push(Edit::AllContainers(ContainerEdit::EnvOf(object))),
+            Err(why) => item.wrong(format!("{text:?} {why}"), faults),
+        }
+    }
+    edits
+}
+
+/// Which nodes and which queue.
+fn placement(fields: &mut Fields<'_>, faults: &mut Faults<'_>) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for item in list(fields, "toleration", faults) {
+        let Some(text) = item.text(faults) else { continue };
+        match Toleration::parse(&text) {
+            Ok(toleration) => edits.push(Edit::Pod(PodEdit::Toleration(toleration))),
+            Err(why) => item.wrong(format!("{text:?} {why}; {TOLERATION_FORMS}"), faults),
+        }
+    }
+    let queue = fields.take("queue").and_then(|field| object(&field, faults));
+    edits.extend(queue.map(|name| Edit::Job(JobEdit::Label(marks::QUEUE.to_owned(), name))));
+    edits
+}
+
+fn list<'a>(fields: &mut Fields<'a>, name: &'static str, faults: &mut Faults<'_>) -> Vec<Field<'a>> {
+    fields.take(name).map(|field| field.items(faults)).unwrap_or_default()
 }
 
 /// What Windlass has no words of its own for.
@@ -91,11 +157,22 @@ fn edits(fields: &mut Fields<'_>, faults: &mut Faults<'_>) -> Vec<Edit> {
     edits.extend(secrets.map(|name| Edit::Pod(PodEdit::PullSecret(name))));
     let class = fields.take("priority-class").and_then(|field| object(&field, faults));
     edits.extend(class.map(|name| Edit::Pod(PodEdit::PriorityClass(name))));
+    edits.extend(references(fields, faults));
+    edits.extend(placement(fields, faults));
     edits
 }
 
 fn count(fields: &mut Fields<'_>, name: &'static str, faults: &mut Faults<'_>) -> Option<u32> {
     fields.take(name).and_then(|field| field.count(faults))
+}
+
+/// A quantity with a unit.
+fn memory(field: &Field<'_>, faults: &mut Faults<'_>) -> Option<String> {
+    let text = field.quantity(faults)?;
+    if text.chars().all(|c| c.is_ascii_digit() || c == '.') {
+        field.wrong(format!("{text} has no unit and would be bytes; write it like 512Mi or 2Gi"), faults);
+    }
+    Some(text)
 }
 
 /// The words of a command; at least one.

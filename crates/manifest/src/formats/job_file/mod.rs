@@ -10,6 +10,7 @@ mod volume;
 
 use serde_json::Value;
 
+pub use job::entrypoint;
 pub use schema::schema;
 
 use super::{Format, Inputs, Payload, Reading, Written};

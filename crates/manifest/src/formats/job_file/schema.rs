@@ -20,12 +20,16 @@ enum Shape {
 use Shape::{Count, Duration, Flag, Pairs, Pull, Quantity, Text, Words};
 
 /// Every field of a job.
-const FIELDS: [(&str, Shape, &str); 24] = [
+const FIELDS: [(&str, Shape, &str); 30] = [
     ("command", Words, "The program and its arguments, one word each. Nothing in them is expanded."),
     ("name", Text, "Name of the job. Default: the command's first word and five characters."),
     ("image", Text, "Run in a container of this image. Default: as a process of the host."),
     ("pull", Pull, "When to fetch the image: at every start, when the node lacks it, or not at all."),
     ("env", Pairs, "Variables and their values."),
+    ("entrypoint", Flag, "Give the words of command to the image's own program, instead of running them."),
+    ("env-secret", Pairs, "Variables with their values in secrets, each SECRET:KEY."),
+    ("env-configmap", Pairs, "Variables with their values in ConfigMaps, each CONFIGMAP:KEY."),
+    ("env-from", Words, "Every key of these as a variable: secret/NAME, configmap/NAME."),
     ("workdir", Text, "Start in this directory. Default: the caller's, or the image's."),
     ("retries", Count, "Try again this often after a failure. Default: 0."),
     ("deadline", Duration, "End the job if it takes longer than this, e.g. 90s, 5m, 1h30m."),
@@ -46,6 +50,8 @@ const FIELDS: [(&str, Shape, &str); 24] = [
         "What the command sees, each SOURCE:PATH[:ro]; sources are /DIR, claim/NAME, configmap/NAME, secret/NAME and empty.",
     ),
     ("node-selector", Pairs, "Only on nodes with these labels."),
+    ("toleration", Words, "Also on nodes with these taints, each KEY=VALUE:EFFECT, KEY:EFFECT or KEY."),
+    ("queue", Text, "Wait in this queue of Kueue."),
     ("service-account", Text, "Run as this service account."),
     ("pull-secret", Words, "Fetch images with the credentials of these secrets."),
     ("priority-class", Text, "With this priority class."),

@@ -4,11 +4,18 @@
 //! path, the payload through a login shell, a day's deadline, three more tries in the same pod. Labels stand on Job and
 //! pods, so that `kubectl get jobs -l app=submission-helper` needs no server's default, and hold what a label can.
 
+mod tasks;
+mod wrapper;
+
 use std::time::Duration;
 
-use windlass_model::{JobRequest, Place, label, name};
+use windlass_model::{JobRequest, Place, SubmissionId, digest, label, name};
 
+pub use tasks::{MAX_TASKS, Paths, Task, TaskList, of_file, of_lines};
+
+use super::Written;
 use crate::edit::{ContainerEdit, Edit, JobEdit, Mount, PodEdit, PullPolicy, RestartPolicy, VolumeSource};
+use crate::{Base, marks};
 
 /// Default of `--k8s-registry-secret`.
 pub const REGISTRY_SECRET: &str = "sh-k8s-registry-secret";
@@ -31,7 +38,7 @@ const RETRIES: u32 = 3;
 const DIGITS: usize = 5;
 
 /// A payload and where it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubmissionHelper {
     /// The image.
     pub image: String,
@@ -80,6 +87,64 @@ impl SubmissionHelper {
     }
 }
 
+impl SubmissionHelper {
+    /// The job of a task of a batch, with this image and claim. `typed` is what the command line changes; what the task
+    /// says itself goes over it.
+    pub fn written(&self, batch: &str, list: &TaskList, number: usize, typed: &[Edit]) -> Written {
+        let task = &list.tasks[number];
+        let payload = SubmissionHelper {
+            payload: task.payload.clone(),
+            identifier: task.number.map(|number| (batch.to_owned(), number)),
+            ..self.clone()
+        };
+        let (mut request, mut edits) = payload.job();
+        request.labels.insert("identifier".to_owned(), label::nearest_value(&task.identifier));
+        request.labels.insert(marks::BATCH.to_owned(), batch_label(batch));
+        if task.number.is_none() {
+            let stem = format!("shj-{}", name::readable(&task.identifier, name::MAX_LEN));
+            edits.push(Edit::Job(JobEdit::Stem(stem)));
+        }
+        if task.paths == Paths::OnClaim {
+            let command = wrapper::command(&task.payload, &list.inputs(number), &task.outputs);
+            edits.push(Edit::FirstContainer(ContainerEdit::Command(command)));
+        }
+        edits.extend_from_slice(typed);
+        let request_of = |name: &str, amount: String| {
+            Edit::FirstContainer(ContainerEdit::Request(name.to_owned(), amount))
+        };
+        edits.extend(task.cores.map(|cores| request_of("cpu", cores.to_string())));
+        edits.extend(task.memory.clone().map(|memory| request_of("memory", memory)));
+        edits.extend(task.minutes.map(|minutes| {
+            let deadline = Duration::from_secs(minutes.saturating_mul(60));
+            Edit::Job(JobEdit::Deadline(if deadline.is_zero() { DEADLINE } else { deadline }))
+        }));
+        let base = Base::Request(Box::new(request));
+        Written { file: task.file.clone(), line: task.line, base, edits }
+    }
+}
+
+/// The submission's id of a task: the same whenever the batch is run, whatever its line.
+pub fn task_id(batch: &str, task: &Task) -> SubmissionId {
+    SubmissionId::derived(&[APP, batch, &task.identifier])
+}
+
+/// The label selector of a batch's jobs.
+pub fn batch_selector(batch: &str) -> String {
+    format!("{}={}", marks::BATCH, batch_label(batch))
+}
+
+/// A label's value for a batch, another one for every other batch.
+fn batch_label(batch: &str) -> String {
+    let digest = &digest::short(batch.as_bytes())[..12];
+    match label::is_value(batch) && !batch.is_empty() {
+        true => batch.to_owned(),
+        false => format!(
+            "b{}-{digest}",
+            label::nearest_value(&format!("-{batch}")).chars().take(48).collect::<String>()
+        ),
+    }
+}
+
 /// `shj-<identifier>-<number>`, the number with at least five digits, in characters that a job's name has.
 pub fn job_name(identifier: &str, number: u32) -> String {
     let number = format!("{number:0DIGITS$}");
@@ -107,6 +172,16 @@ mod tests {
             [("2000", "2000M"), ("1500.7", "1500M"), ("2Gi", "2Gi"), ("1.5G", "1.5G"), ("", "")]
         {
             assert_eq!(quantity_of_memory(written.to_owned()), sent);
+        }
+    }
+
+    #[test]
+    fn every_batch_has_a_label_of_its_own() {
+        assert_eq!(batch_label("fit-2026.1"), "fit-2026.1");
+        let odd = ["My/Run", "My-Run", "", "-", "--", &"x".repeat(64), &"x".repeat(65), "é"].map(batch_label);
+        for (place, value) in odd.iter().enumerate() {
+            assert!(label::is_value(value) && !value.is_empty(), "{value}");
+            assert!(!odd[..place].contains(value), "{value}");
         }
     }
 

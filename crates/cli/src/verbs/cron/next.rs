@@ -1,0 +1,144 @@
+//! `windlass cron next`: when a schedule is due, on the clocks of its own place and of the user's.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use windlass_model::cron::Schedule;
+
+use super::name;
+use crate::args::cron::Next;
+use crate::args::low::DataFormat;
+use crate::cluster::Call;
+use crate::exit::Exit;
+use crate::fail::{Failure, Outcome};
+use crate::print::Table;
+use crate::zone::{self, Clocks};
+use crate::{age, clock, out};
+
+/// The schedule of a CronJob, with all that its times depend on.
+pub(super) struct Due {
+    schedule: Schedule,
+    /// Its zone's name; `None`: the cluster's controller's, which is taken for UTC.
+    pub(super) zone: Option<String>,
+    clocks: Clocks,
+    /// When it was due before, or was made.
+    anchor: i64,
+}
+
+impl Due {
+    fn new(schedule: &str, zone: Option<&str>, anchor: i64) -> Result<Due, String> {
+        // CronJobs from before 1.27 may still have their zone in the schedule.
+        let (inner, schedule) = match schedule.split_once(' ') {
+            Some((first, rest)) if first.starts_with("TZ=") || first.starts_with("CRON_TZ=") => {
+                (first.split_once('=').map(|(_, zone)| zone), rest.trim())
+            }
+            _ => (None, schedule),
+        };
+        let zone = zone.or(inner);
+        let clocks = Clocks(zone.map_or(Ok(TimeZone::UTC), zone::named)?);
+        let schedule = Schedule::parse(schedule).map_err(|problem| problem.message)?;
+        Ok(Due { schedule, zone: zone.map(str::to_owned), clocks, anchor })
+    }
+
+    /// Of a CronJob as the server has it.
+    pub(super) fn of(cron: &Value) -> Result<Due, String> {
+        let spec = &cron["spec"];
+        let times = [&cron["status"]["lastScheduleTime"], &cron["metadata"]["creationTimestamp"]];
+        let anchor = times.iter().find_map(|time| time.as_str()?.parse::<Timestamp>().ok());
+        let anchor = anchor.unwrap_or_else(clock::now).as_second();
+        Due::new(spec["schedule"].as_str().unwrap_or_default(), spec["timeZone"].as_str(), anchor)
+    }
+
+    /// The next times.
+    pub(super) fn times(&self, now: Timestamp, count: usize) -> Vec<i64> {
+        self.schedule.upcoming(now.as_second(), self.anchor, &self.clocks, count)
+    }
+}
+
+/// When a CronJob is due first, as a sentence.
+pub(super) fn first(cron: &Value, now: Timestamp) -> Option<String> {
+    if cron["spec"]["suspend"] == true {
+        return Some(format!("suspended; `windlass cron resume {}` starts it", name(cron)));
+    }
+    let due = Due::of(cron).ok()?;
+    let first = *due.times(now, 1).first()?;
+    let zone = if due.zone.is_none() { ", if the cluster's controller goes by UTC" } else { "" };
+    let (at, wait) = (zone::shown(first, &due.clocks.0), age::human(first - now.as_second()));
+    Some(format!("first due {at}, in {wait}{zone}"))
+}
+
+/// Prints them.
+pub(super) async fn run(options: &Next, call: Call<'_>) -> Outcome {
+    let now = clock::now();
+    let (due, suspended) = match &options.schedule {
+        Some(schedule) => (Due::new(schedule, options.timezone.as_deref(), now.as_second()), false),
+        None => {
+            let session = call.open().await?;
+            let cron = session.manager.cron(options.cron.as_deref().unwrap_or_default()).await?;
+            (Due::of(&cron), cron["spec"]["suspend"] == true)
+        }
+    };
+    let place = options.cron.as_deref().unwrap_or("cron next");
+    let due = due.map_err(|why| Failure::new(place, why))?;
+    let times = due.times(now, options.count as usize);
+    let notes = call.notes();
+    if suspended {
+        notes.say(&format!("{place} is suspended: it would be due then; `windlass cron resume {place}`"));
+    }
+    if due.zone.is_none() && options.schedule.is_none() {
+        notes.say(&format!(
+            "{place} names no time zone: it is the cluster's controller's, which is taken for UTC"
+        ));
+    }
+    if times.is_empty() {
+        return Err(Failure::new(place, "is not due within five years"));
+    }
+    let own = zone::of_user(call.env);
+    out::data(&match options.output {
+        None => table(&due, &times, &own, now).to_string(),
+        Some(format) => {
+            let times: Vec<String> = times.iter().map(|time| zone::rfc3339(*time, &due.clocks.0)).collect();
+            let data = json!({ "timeZone": due.zone, "times": times });
+            match format {
+                DataFormat::Json => out::json(&data)?,
+                DataFormat::Yaml => out::yaml(&data)?,
+            }
+        }
+    })?;
+    Ok(Exit::OK)
+}
+
+fn table(due: &Due, times: &[i64], own: &TimeZone, now: Timestamp) -> Table {
+    let mut table = Table::new(&["THERE", "HERE", "IN"]);
+    for time in times {
+        let wait = age::human(time - now.as_second());
+        table.row(&[zone::shown(*time, &due.clocks.0), zone::shown(*time, own), wait]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_count_from_what_the_cluster_says() {
+        let cron = |schedule: &str| {
+            json!({ "metadata": { "name": "a", "creationTimestamp": "2026-01-01T00:00:30Z" },
+                    "spec": { "schedule": schedule, "timeZone": "Asia/Kolkata" } })
+        };
+        let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let due = Due::of(&cron("0 9 * * *")).unwrap();
+        let shown = |time: i64| zone::shown(time, &due.clocks.0);
+        assert_eq!(shown(due.times(now, 1)[0]), "Fri 2026-01-02 09:00 +05:30");
+        let every = Due::of(&cron("@every 1h")).unwrap().times(now, 1);
+        assert_eq!(zone::rfc3339(every[0], &TimeZone::UTC), "2026-01-01T12:00:30+00:00");
+        let mut old = cron("CRON_TZ=Europe/Berlin 0 9 * * *");
+        old["spec"]["timeZone"] = Value::Null;
+        assert_eq!(Due::of(&old).unwrap().zone.as_deref(), Some("Europe/Berlin"));
+        assert!(first(&cron("0 9 * * *"), now).unwrap().contains("09:00 +05:30, in 15h"));
+        let mut suspended = cron("@daily");
+        suspended["spec"]["suspend"] = true.into();
+        assert!(first(&suspended, now).unwrap().contains("cron resume a"));
+    }
+}
