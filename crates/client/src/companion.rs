@@ -53,7 +53,7 @@ impl JobManager {
             if submission(&there) != submission(companion) {
                 return Ok(None);
             }
-            if there["data"] != companion["data"] {
+            if there["data"] != companion["data"] || files(&there) != files(companion) {
                 return Err(Error::OtherTasks { config_map: name, job: job.to_owned() });
             }
             if !self.is_left_over(&there, job).await? {
@@ -118,11 +118,13 @@ impl JobManager {
             if !fault.is_already_exists() && !fault.is_conflict() {
                 let cause = fault.message;
                 return Some(format!(
-                    "ConfigMap {name}, which holds its tasks, will not be deleted with it: {cause}"
+                    "ConfigMap {name}, which holds its tasks or files, will not be deleted with it: {cause}"
                 ));
             }
         }
-        Some(format!("ConfigMap {name}, which holds its tasks, is made and deleted by somebody else"))
+        Some(format!(
+            "ConfigMap {name}, which holds its tasks or files, is made and deleted by somebody else"
+        ))
     }
 
     async fn post_companion(&self, object: &Value, dry_run: bool) -> Result<Value, Fault> {
@@ -153,6 +155,12 @@ impl JobManager {
 
 fn name_of(companion: &Value) -> String {
     companion["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The files among what it holds: a helper beside them may be of another version.
+fn files(object: &Value) -> Vec<(&String, &Value)> {
+    let all = object["binaryData"].as_object().into_iter().flatten();
+    all.filter(|(key, _)| key.starts_with("file-")).collect()
 }
 
 fn submission(object: &Value) -> Option<&str> {

@@ -162,7 +162,10 @@ impl JobManager {
                         None if matches!(manifest.naming(), Naming::Derived(_)) => continue,
                         None => {
                             return Err(Error::OtherTasks {
-                                config_map: format!("{name}-tasks"),
+                                config_map: companion["metadata"]["name"]
+                                    .as_str()
+                                    .unwrap_or_default()
+                                    .to_owned(),
                                 job: name.to_string(),
                             });
                         }

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::{Base, Naming, make, marks};
-use windlass_model::{Problems, SubmissionId};
+use crate::{Base, Naming, files, make, marks};
+use windlass_model::{Problem, Problems, SubmissionId};
 
 /// What the server wrote into a Job's metadata; the rest is its author's.
 const SERVERS: [&str; 10] = [
@@ -36,6 +36,12 @@ pub fn again(job: &Value) -> Result<Base, Problems> {
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let id = job.pointer("/metadata/labels").and_then(|labels| labels[marks::SUBMISSION].as_str());
     let id = id.and_then(|id| SubmissionId::parse(id).ok());
+    let volumes = job.pointer("/spec/template/spec/volumes").and_then(Value::as_array);
+    if volumes.into_iter().flatten().any(|volume| volume["name"] == files::VOLUME) {
+        let message =
+            "holds files that were given to this job alone and go with it; submit it as it was submitted";
+        return Err(Problem::new("spec.template.spec.volumes", message).into());
+    }
     let Some(root) = job.as_object_mut() else { return Ok(Base::Manifest(job)) };
     root.remove("status");
     undo_cancel(root);

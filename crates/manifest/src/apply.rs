@@ -16,7 +16,8 @@ pub(crate) fn edit(job: &mut Value, edit: &Edit, problems: &mut Problems) {
         Edit::AllContainers(change) => containers(job, change, usize::MAX, problems),
         Edit::Mount(mount) => mount::mount(job, mount, problems),
         // `make` does it, last of all.
-        Edit::Tasks(_) => {}
+        // Both are looked at when all else is done.
+        Edit::Tasks(_) | Edit::File(_) => {}
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 use windlass_model::{CompletionMode, JobRequest};
 
 use crate::array::Array;
+use crate::files::File;
 
 /// What the job is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,8 @@ pub enum Edit {
     AllContainers(ContainerEdit),
     /// Adds a volume to the pod template and mounts it in its first container.
     Mount(Mount),
+    /// Gives the first container a small file of the submitter's; it travels in a ConfigMap that belongs to the job.
+    File(File),
     /// Makes the Job an array. Whatever its place among the edits, it comes after all others; there is at most one.
     Tasks(Array),
 }

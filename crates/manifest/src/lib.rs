@@ -14,6 +14,7 @@ pub mod edit;
 mod ended;
 mod facts;
 mod fields;
+pub mod files;
 pub mod formats;
 pub mod forms;
 mod generate;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use windlass_model::{JobName, Problems, Stem, SubmissionId, digest};
 
 use crate::array::{self, Folded};
+use crate::files::{self, Files};
 use crate::marks::Signature;
 use crate::{Base, Edit, apply, generate, marks};
 
@@ -14,6 +15,8 @@ pub struct Manifest {
     naming: Naming,
     /// It is an array.
     tasks: Option<Folded>,
+    /// It takes files along.
+    files: Option<Files>,
 }
 
 /// Where the job's name comes from.
@@ -47,8 +50,9 @@ pub fn make(base: &Base, edits: &[Edit]) -> Result<Manifest, Problems> {
     drop_old_marks(&mut job);
     let naming = naming(&job, &mut problems);
     let tasks = tasks(&mut job, edits, &mut problems);
+    let files = files::fold(&mut job, edits, &mut problems);
     match naming {
-        Some(naming) if problems.is_empty() => Ok(Manifest { job, naming, tasks }),
+        Some(naming) if problems.is_empty() => Ok(Manifest { job, naming, tasks, files }),
         _ => Err(problems),
     }
 }
@@ -92,7 +96,8 @@ impl Manifest {
     /// Digest of the content: the same for the same base and edits, whatever the submission.
     pub fn content_hash(&self) -> String {
         let tasks = self.tasks.as_ref().map_or("", Folded::content);
-        digest::short(format!("{}{tasks}", self.job).as_bytes())
+        let files = self.files.as_ref().map(Files::content).unwrap_or_default();
+        digest::short(format!("{}{tasks}{files}", self.job).as_bytes())
     }
 
     /// Whether it is an array of tasks.
@@ -103,7 +108,12 @@ impl Manifest {
     /// The ConfigMap that must be there before the job [`sealed`](Manifest::sealed) with the same id and attempt,
     /// if it needs one. It is immutable, is marked as the job is, and has no owner yet.
     pub fn companion(&self, id: &SubmissionId, attempt: u32) -> Option<Value> {
-        let mut object = self.tasks.as_ref()?.companion(self.name_for(id, attempt).as_str())?;
+        let name = self.name_for(id, attempt);
+        let tasks = self.tasks.as_ref().and_then(|tasks| tasks.companion(name.as_str()));
+        let mut object = match &self.files {
+            Some(files) => files.companion(tasks, &format!("{name}-files")),
+            None => tasks?,
+        };
         sign(entry(&mut object, "metadata"), id);
         Some(object)
     }
@@ -136,6 +146,11 @@ impl Manifest {
         sign(child(template, "metadata"), id);
         if let Some(tasks) = &self.tasks {
             tasks.seal(&mut job, self.name_for(id, attempt).as_str());
+        }
+        if self.files.is_some()
+            && let Some(companion) = self.companion(id, attempt)
+        {
+            Files::seal(&mut job, companion["metadata"]["name"].as_str().unwrap_or_default());
         }
         job
     }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use windlass_manifest::files::File;
 use windlass_manifest::marks::Signature;
 use windlass_manifest::{
     Array, Base, ContainerEdit, Edit, JobEdit, Mount, Numbers, PodEdit, VolumeSource, make,
@@ -30,6 +31,9 @@ fn edit() -> impl Strategy<Value = Edit> {
         (word, word, any::<bool>()).prop_map(|(name, path, read_only)| {
             let source = VolumeSource::Claim(name);
             Edit::Mount(Mount { source, path: format!("/{path}"), read_only, volume: None })
+        }),
+        (word, any::<bool>()).prop_map(|(path, executable)| {
+            Edit::File(File { content: path.clone().into_bytes(), path: format!("/{path}"), executable })
         }),
         prop::collection::vec(".{0,9}", 1..4)
             .prop_map(|words| Edit::FirstContainer(ContainerEdit::Command(words))),
@@ -65,7 +69,9 @@ fn target(edit: &Edit) -> &'static [&'static str] {
         Edit::Pod(_) => &["/spec/template/spec/serviceAccountName"],
         Edit::FirstContainer(ContainerEdit::Env(..)) => &["/spec/template/spec/containers/0/env"],
         Edit::FirstContainer(_) => &["/spec/template/spec/containers/0/command"],
-        Edit::Mount(_) => &["/spec/template/spec/volumes", "/spec/template/spec/containers/0/volumeMounts"],
+        Edit::Mount(_) | Edit::File(_) => {
+            &["/spec/template/spec/volumes", "/spec/template/spec/containers/0/volumeMounts"]
+        }
         Edit::Tasks(_) => &[
             "/metadata/annotations",
             "/spec/completion",
@@ -204,4 +210,26 @@ fn an_edit_under_something_that_is_no_mapping_is_a_problem() {
     let edit = Edit::Pod(PodEdit::NodeSelector("disk".into(), "ssd".into()));
     let problems = make(&Base::Manifest(job), &[edit]).unwrap_err();
     assert_eq!(problems.to_string(), "spec.template.spec.nodeSelector: must be a mapping");
+}
+
+#[test]
+fn files_lie_in_a_config_map_that_is_named_as_the_job_and_are_part_of_its_content() {
+    let file = |content: &str| {
+        Edit::File(File { content: content.into(), path: "/etc/fit.ini".into(), executable: false })
+    };
+    let base = Base::Manifest(manifest(&json!(1)));
+    let made = make(&base, &[file("a"), file("b")]).unwrap();
+    let id = SubmissionId::parse("one").unwrap();
+    let (companion, job) = (made.companion(&id, 0).unwrap(), made.sealed(&id, Signature::default(), 0));
+    let name = format!("{}-files", made.name_for(&id, 0));
+    assert_eq!(companion["metadata"]["name"], name);
+    assert_eq!(companion["binaryData"], json!({ "file-0": "Yg==" }), "the last at a place is seen there");
+    assert_eq!(companion["metadata"]["labels"]["windlass.dev/submission"], "one");
+    let pod = &job["spec"]["template"]["spec"];
+    assert_eq!(pod["volumes"][0]["configMap"]["name"], name);
+    let mount = &pod["containers"][0]["volumeMounts"][0];
+    assert_eq!((&mount["mountPath"], &mount["subPath"]), (&json!("/etc/fit.ini"), &json!("file-0")));
+    assert_ne!(made.content_hash(), make(&base, &[file("a")]).unwrap().content_hash());
+    let again = windlass_manifest::again(&job).unwrap_err();
+    assert!(again.to_string().contains("given to this job alone"), "{again}");
 }

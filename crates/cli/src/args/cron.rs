@@ -86,7 +86,7 @@ pub(crate) struct Create {
     #[arg(long, help_heading = HEADING)]
     pub suspended: bool,
     /// Take the job of this file, in any format that `submit -f` takes, or CronJobs as they are; - is stdin
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long = "filename", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Let the server check them, and create none
     #[arg(long)]
@@ -220,11 +220,11 @@ pub(super) fn raise(args: Cron, env: &Env) -> Result<CronAct, Usage> {
     })
 }
 
-fn create(args: Create, env: &Env) -> Result<CreateOptions, Usage> {
+fn create(mut args: Create, env: &Env) -> Result<CreateOptions, Usage> {
     const VERB: &str = "cron create";
     let mut problems = Problems::new();
     schedule(args.schedule.as_deref(), args.timezone.as_deref(), &mut problems);
-    if let Some(Err(problem)) = args.cron.as_deref().map(check_name) {
+    if let Some(Err(problem)) = args.cron.as_deref().or(args.job.name.as_deref()).map(check_name) {
         problems.add("NAME", problem.message);
     }
     if args.job.id.is_some() {
@@ -245,6 +245,12 @@ fn create(args: Create, env: &Env) -> Result<CreateOptions, Usage> {
             );
         }
     }
+    if !args.job.small_file.is_empty() {
+        problems.add(
+            "--file",
+            "belongs to one job and goes with it; put it into a ConfigMap: -v configmap/NAME:PATH",
+        );
+    }
     if let (Some(name), Some(other)) = (&args.cron, &args.job.name) {
         problems.add("--name", format!("{other:?} is a second name beside {name:?}; leave it out"));
     }
@@ -256,11 +262,13 @@ fn create(args: Create, env: &Env) -> Result<CreateOptions, Usage> {
             problems.add("--schedule", "is missing; it says when, e.g. --schedule '30 2 * * *'");
         }
     }
+    // Whichever way it is said, it is the CronJob's.
+    let name = args.cron.take().or_else(|| args.job.name.take());
     let starting_deadline =
         job::time("--starting-deadline", args.starting_deadline.as_deref(), &mut problems);
     problems.or(()).map_err(|problems| wrong(VERB, &problems))?;
     let cron = CronOptions {
-        name: args.cron,
+        name,
         schedule: args.schedule,
         time_zone: args.timezone,
         concurrency: args.concurrency.map(|policy| match policy {

@@ -1,6 +1,7 @@
 //! The options that describe a job, as a request of a command's job or as edits of a manifest.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use windlass_manifest::formats::job_file::entrypoint;
@@ -169,7 +170,18 @@ fn variables(args: &JobArgs, env: &Env, command: bool, problems: &mut Problems) 
 pub(super) fn env_files(args: &JobArgs, env: &Env) -> EnvFiles {
     // What is wrong with it is said of `--env` itself.
     let over = typed(args, env, &mut Problems::new()).into_iter().collect();
-    EnvFiles { files: args.env_file.iter().map(|file| env.absolute(file.clone())).collect(), over }
+    let small = args.small_file.iter().map(|text| small_file(text, env)).collect();
+    EnvFiles { files: args.env_file.iter().map(|file| env.absolute(file.clone())).collect(), over, small }
+}
+
+/// `FILE[:/PATH]`: the file here, and where the command sees it.
+fn small_file(text: &str, env: &Env) -> (PathBuf, Option<String>) {
+    match text.rsplit_once(':') {
+        Some((file, path)) if path.starts_with('/') && !file.is_empty() => {
+            (env.absolute(file.into()), Some(path.to_owned()))
+        }
+        _ => (env.absolute(text.into()), None),
+    }
 }
 
 /// `--env`.

@@ -81,6 +81,10 @@ pub(crate) struct JobArgs {
     /// secret/NAME:PATH, or an empty:PATH; with :ro at the end for reading only
     #[arg(short, long, value_name = "SOURCE:PATH[:ro]", action = ArgAction::Append)]
     pub volume: Vec<String>,
+    /// Let the command see a copy of this small file, read-only, at this path [default: /windlass-files/ and its name];
+    /// all of a job's have 700 KiB at most
+    #[arg(long = "file", value_name = "FILE[:/PATH]", action = ArgAction::Append)]
+    pub small_file: Vec<String>,
     /// Add an annotation
     #[arg(long, value_name = "NAME=TEXT", action = ArgAction::Append)]
     pub annotation: Vec<String>,

@@ -18,7 +18,7 @@ use crate::env::Env;
 pub(crate) struct SourceArgs {
     /// Take the jobs of this file: Kubernetes manifests (YAML or JSON), a job file (windlass: v1), or a magnus
     /// configuration; - is stdin. A command takes the place of what the first container runs
-    #[arg(short, long, value_name = "FILE", conflicts_with = "job_spec_file")]
+    #[arg(short, long = "filename", value_name = "FILE", conflicts_with = "job_spec_file")]
     pub file: Option<PathBuf>,
     /// Take the job of an object on the cluster, job/NAME or cronjob/NAME, with what the options change
     #[arg(long, value_name = "KIND/NAME", conflicts_with_all = ["file", "job_spec_file", "definition"])]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::home::{Ended, Home};
+use crate::home::{Ended, Home, Running};
 
 /// The lines of an output without their tasks' numbers, sorted: tasks end in any order.
 fn sorted(text: &str) -> Vec<String> {
@@ -270,4 +270,37 @@ fn numbers_need_no_volume_and_show_tells_the_command_as_it_was_written() {
         story.lines().any(|line| line.starts_with("Command:") && line.ends_with("echo '{a}'")),
         "{story}"
     );
+}
+
+#[test]
+fn what_the_hosts_shell_cannot_take_is_the_helpers() {
+    let home = Home::new();
+    // Names in capitals may be the shell's own.
+    prints(
+        &home,
+        &["--matrix", "UID=1,2", "B=x y", "--", "sh", "-c", "echo $B '{UID}{B}'"],
+        &["x y 1x y", "x y 2x y"],
+    );
+    let ended = home.windlass(&["run", "--matrix", "A=1,2", "--", "no-such-program", "{A}"]);
+    assert_eq!(ended.code, Some(127), "{ended:?}");
+    let long = format!("first\n{}\n", "x".repeat(100_000));
+    let file = home.write("long", &long);
+    prints(
+        &home,
+        &["--each-line", file.to_str().unwrap(), "--", "sh", "-c", "echo ${#1}", "sh", "{}"],
+        &["5", "100000"],
+    );
+}
+
+#[test]
+fn one_submission_that_many_send_at_once_is_one_array() {
+    let home = Home::new();
+    let file = home.write("lines", "a\nb\nc\n");
+    let line =
+        ["submit", "--id", "at-once", "--wait", "--each-line", file.to_str().unwrap(), "--", "sh", "-c"];
+    let line = [&line[..], &["echo \"$item\" >> runs"]].concat();
+    let all: Vec<Running> = (0..6).map(|_| Running::start(home.command(&line))).collect();
+    let ends: Vec<Ended> = all.into_iter().map(Running::end).collect();
+    assert!(ends.iter().all(|end| end.code == Some(0) && end.stdout == ends[0].stdout), "{ends:?}");
+    assert_eq!(sorted(&std::fs::read_to_string(home.file("runs")).unwrap()), ["a", "b", "c"]);
 }

@@ -12,6 +12,7 @@ mod cron;
 mod definitions;
 mod engine;
 mod ephemeral;
+mod files;
 mod formats;
 mod full_disk;
 mod helper;

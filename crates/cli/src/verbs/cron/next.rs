@@ -27,7 +27,7 @@ pub(super) struct Due {
 
 impl Due {
     fn new(schedule: &str, zone: Option<&str>, anchor: i64) -> Result<Due, String> {
-        // CronJobs from before 1.27 may still have their zone in the schedule.
+        // CronJobs from before 1.29 may still have their zone in the schedule.
         let (inner, schedule) = match schedule.split_once(' ') {
             Some((first, rest)) if first.starts_with("TZ=") || first.starts_with("CRON_TZ=") => {
                 (first.split_once('=').map(|(_, zone)| zone), rest.trim())
