@@ -105,6 +105,11 @@ impl Manifest {
         self.tasks.is_some()
     }
 
+    /// Whether a ConfigMap goes with it, without which the Job alone is not whole.
+    pub fn has_companion(&self) -> bool {
+        self.files.is_some() || self.companion(&SubmissionId::from_random([0; 16]), 0).is_some()
+    }
+
     /// The ConfigMap that must be there before the job [`sealed`](Manifest::sealed) with the same id and attempt,
     /// if it needs one. It is immutable, is marked as the job is, and has no owner yet.
     pub fn companion(&self, id: &SubmissionId, attempt: u32) -> Option<Value> {

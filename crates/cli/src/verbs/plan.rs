@@ -79,6 +79,11 @@ fn tell(manifest: &Manifest, checks: &[Check], several: bool, session: &Session)
         let name = manifest.job()["metadata"]["name"].as_str().unwrap_or("a job without a name of its own");
         session.notes.say(&format!("{name}:"));
     }
+    if manifest.has_companion() {
+        session
+            .notes
+            .say("its files or values travel in a ConfigMap that submit makes: this manifest alone lacks it");
+    }
     for check in checks {
         let line = format!("{:<8} {}: {}", word(check.standing), plain(&check.what), plain(&check.text));
         match check.standing {

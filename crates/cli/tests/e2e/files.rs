@@ -36,6 +36,8 @@ fn a_file_is_seen_at_its_place_and_may_be_executed_as_it_could_here() {
     assert_eq!(volume["configMap"]["name"], format!("{}-files", name.trim()));
     let ended = home.windlass(&["retry", "last"]);
     assert!(ended.code == Some(125) && ended.stderr.contains("submit it as it was submitted"), "{ended:?}");
+    let ended = home.windlass(&["plan", "--file", "settings.ini", "--", "true"]);
+    assert!(ended.code == Some(0) && ended.stderr.contains("this manifest alone lacks it"), "{ended:?}");
     if config_maps(&home).contains(name.trim()) {
         home.ok(&["delete", "-q", name.trim()]);
         // The garbage collector is the engine's: what is listed next is as of after its next turn.
