@@ -2,6 +2,9 @@
 //!
 //! Nothing is asked of a job that has ended already.
 
+use std::time::{Duration, Instant};
+
+use futures::future::{self, Either};
 use futures::stream::{BoxStream, select};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
@@ -25,10 +28,10 @@ pub(crate) struct Feed {
     changes: BoxStream<'static, Change>,
     /// What was found out when it was looked at closer.
     found: Option<Found>,
+    /// When what was taken is looked at: with many pods not at every change.
+    look: Option<Instant>,
     ended: bool,
     gone: bool,
-    /// Changes were taken and not told yet.
-    is_behind: bool,
 }
 
 /// The state after a change.
@@ -82,17 +85,8 @@ impl Feed {
             true => futures::stream::empty().boxed(),
             false => changes(manager, &name, &job, with_pods, is_new),
         };
-        Feed {
-            manager: manager.clone(),
-            name,
-            job,
-            pods,
-            changes,
-            found: None,
-            ended,
-            gone: false,
-            is_behind: false,
-        }
+        let (manager, found, look) = (manager.clone(), None, None);
+        Feed { manager, name, job, pods, changes, found, look, ended, gone: false }
     }
 
     /// The job as it was last seen.
@@ -121,20 +115,19 @@ impl Feed {
         if self.ended {
             return self.finish().await;
         }
-        if !self.gone {
-            if !self.is_behind {
-                let first = self.changes.next().await;
-                self.gone = self.take(first)?;
-                self.is_behind = true;
-            }
-            let many = u32::try_from(self.pods().len() / limits::MANY_PODS).unwrap_or(u32::MAX);
-            if !self.gone && many > 0 && !has_ended(&self.job) {
-                let pause = limits::GATHER.saturating_mul(many).min(limits::LONGEST_GATHER);
-                self.manager.world.sleep(pause).await;
-            }
-            self.gone = self.gone || self.take_more()?;
-            self.is_behind = false;
+        while !self.gone && !has_ended(&self.job) {
+            let change = match self.look {
+                None => self.changes.next().await,
+                Some(at) => match self.change_until(at).await {
+                    Some(change) => change,
+                    None => break,
+                },
+            };
+            self.gone = self.take(change)? || self.take_more()?;
+            let look = || self.manager.world.instant().checked_add(look_pause(self.pods().len()));
+            self.look = self.look.or_else(look);
         }
+        self.look = None;
         if self.gone {
             return Ok(Sight::Status(Box::new(observe_gone(&self.job, self.pods.seen()))));
         }
@@ -145,6 +138,18 @@ impl Feed {
         match &self.pods {
             Pods::Coming(_) => Ok(Sight::Nothing),
             _ => Ok(Sight::Status(Box::new(self.status()))),
+        }
+    }
+
+    /// The next change, if one comes before then.
+    async fn change_until(&mut self, at: Instant) -> Option<Option<Change>> {
+        let left = at.saturating_duration_since(self.manager.world.instant());
+        if left.is_zero() {
+            return None;
+        }
+        match future::select(self.changes.next(), self.manager.world.sleep(left)).await {
+            Either::Left((change, _)) => Some(change),
+            Either::Right(_) => None,
         }
     }
 
@@ -269,6 +274,13 @@ impl JobManager {
             self.world.sleep(pause).await;
         }
     }
+}
+
+/// How long changes are gathered before they are looked at: a look reads all pods, and with many of them would cost more
+/// than they do if it came with every change.
+fn look_pause(pods: usize) -> Duration {
+    let many = u32::try_from(pods).unwrap_or(u32::MAX).saturating_sub(limits::FEW_PODS);
+    (limits::LOOK_PER_POD * many).min(limits::LONGEST_LOOK_PAUSE)
 }
 
 pub(crate) fn has_ended(job: &Job) -> bool {

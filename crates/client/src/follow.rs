@@ -114,6 +114,8 @@ struct Follower {
     reads_logs: bool,
     /// It was said that the pods may not be read.
     is_gap_said: bool,
+    /// Log events handed out since the job was last looked at.
+    logs: usize,
     /// Known once the job has ended; logs may still be on their way.
     outcome: Option<Outcome>,
 }
@@ -123,9 +125,9 @@ impl Follower {
         let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
         let attention = Attention::new(manager.stuck_after);
-        let (last, outcome) = (None, None);
+        let (last, outcome, logs) = (None, None, 0);
         let (reads_logs, is_gap_said) = (true, false);
-        Follower { manager, feed, pump, unchecked, last, attention, reads_logs, is_gap_said, outcome }
+        Follower { manager, feed, pump, unchecked, last, attention, reads_logs, is_gap_said, logs, outcome }
     }
 
     async fn next(&mut self) -> Result<FollowEvent> {
@@ -140,11 +142,22 @@ impl Follower {
                     .await
                     .map_or_else(|| FollowEvent::Ended(Box::new(outcome)), FollowEvent::Log));
             }
-            let (is_idle, due) = (self.pump.is_idle(), self.due());
+            // A job that never stops writing is looked after all the same; and when it has ended, the question how is
+            // not asked anew with every line.
+            let has_ended = self.feed.has_ended();
+            let is_turn = self.logs >= limits::LOGS_IN_A_ROW && !has_ended;
+            let (is_idle, due) = (self.pump.is_idle() || is_turn || has_ended, self.due());
+            let rest = async {
+                // Whoever waits for nothing is heard now or not at all.
+                if is_turn { tokio::task::yield_now().await } else { future::pending().await }
+            };
             let sight = tokio::select! {
                 biased;
                 log = self.pump.next(), if !is_idle => match log {
-                    Some(event) => return Ok(FollowEvent::Log(event)),
+                    Some(event) => {
+                        self.logs += 1;
+                        return Ok(FollowEvent::Log(event));
+                    }
                     None => continue,
                 },
                 sight = self.feed.next() => sight?,
@@ -152,7 +165,9 @@ impl Follower {
                     Some(event) => return Ok(event),
                     None => continue,
                 },
+                () = rest => Sight::Nothing,
             };
+            self.logs = 0;
             if let Some(options) = self.unchecked.take_if(|_| !self.feed.pods().is_empty()) {
                 options.check_container(self.feed.job(), self.feed.pods())?;
             }

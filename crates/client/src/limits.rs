@@ -72,6 +72,12 @@ pub(crate) const EVIDENCE: Duration = Duration::from_secs(5);
 /// How much is read of the end of a log for a verdict: lines, and bytes.
 pub(crate) const LAST_LINES: &str = "10";
 pub(crate) const LAST_BYTES: &str = "16384";
+/// Up to so many pods a job is looked at again with every change.
+pub(crate) const FEW_PODS: u32 = 128;
+/// With more, changes are gathered for so long a pod before the next look, which takes some microseconds a pod itself.
+pub(crate) const LOOK_PER_POD: Duration = Duration::from_micros(50);
+/// The longest that changes are gathered.
+pub(crate) const LONGEST_LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Failed tasks of one job whose last lines are read for a verdict.
 pub(crate) const FAILED_LOGS: usize = 256;
 /// The most tasks of one job that are told one by one.
@@ -96,11 +102,8 @@ pub(crate) const WATCHES: usize = 8;
 pub(crate) const ENDS: usize = 16;
 /// Log events that wait for their reader.
 pub(crate) const LOG_QUEUE: usize = 64;
-/// A look at a job is one at all its pods: of more than so many, the changes of a while are gathered for one look. It is
-/// so long for so many, and never longer than the last.
-pub(crate) const MANY_PODS: usize = 200;
-pub(crate) const GATHER: Duration = Duration::from_millis(20);
-pub(crate) const LONGEST_GATHER: Duration = Duration::from_millis(500);
+/// Log events that are handed out before the job itself is looked at again.
+pub(crate) const LOGS_IN_A_ROW: usize = 256;
 /// Containers whose logs are read at a time; the others wait for their turn.
 pub(crate) const LOG_READERS: usize = 64;
 /// Gaps that a server tells between two lines; more are not told one by one.

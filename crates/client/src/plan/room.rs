@@ -11,6 +11,8 @@ use crate::transport::Fault;
 
 /// So many reasons of nodes are told.
 const REASONS: usize = 4;
+/// What is looked for.
+const NODE: &str = "a node that is large enough";
 
 impl JobManager {
     pub(super) async fn room_checks(&self, needs: &Needs, checks: &mut Vec<Check>) {
@@ -23,7 +25,7 @@ impl JobManager {
         }
         checks.push(match self.all_of::<Value>("/api/v1/nodes", None, |_| true).await {
             Ok(list) => of_nodes(needs, &list.items),
-            Err(fault) => unknown("a node", &fault, "list nodes"),
+            Err(fault) => unknown(NODE, &fault, "list nodes"),
         });
     }
 }
@@ -46,9 +48,8 @@ fn of_quota(needs: &Needs, quota: &Value) -> Check {
 
 /// One node that could run a pod, were it empty, is enough: whether it is, the scheduler knows.
 fn of_nodes(needs: &Needs, nodes: &[Value]) -> Check {
-    const WHAT: &str = "a node that is large enough";
     if nodes.is_empty() {
-        return Check::new(WHAT, Standing::Unknown, "there are no nodes now; an autoscaler may make one");
+        return Check::new(NODE, Standing::Unknown, "there are no nodes now; an autoscaler may make one");
     }
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut good = 0;
@@ -61,9 +62,9 @@ fn of_nodes(needs: &Needs, nodes: &[Value]) -> Check {
     let count = nodes.len();
     if good > 0 {
         let affinity = if needs.has_affinity { "; the pods' affinity is not weighed" } else { "" };
-        return Check::new(WHAT, Standing::Ok, format!("{good} of {count}{affinity}"));
+        return Check::new(NODE, Standing::Ok, format!("{good} of {count}{affinity}"));
     }
     let told: Vec<String> =
         reasons.iter().take(REASONS).map(|(why, count)| format!("{count}: {why}")).collect();
-    Check::new(WHAT, Standing::Problem, format!("none of {count} ({})", told.join("; ")))
+    Check::new(NODE, Standing::Problem, format!("none of {count} ({})", told.join("; ")))
 }

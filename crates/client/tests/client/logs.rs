@@ -1,5 +1,7 @@
 //! Logs: from the first byte, without loss or repetition, and never a reason for the job's result.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::channel::oneshot;
 use serde_json::{Value, json};
@@ -404,6 +406,25 @@ async fn a_log_that_never_ends_is_given_up_and_marked() {
         server.manager().follow("train", LogOptions::default()).map(Result::unwrap).collect().await;
     assert!(matches!(&events[events.len() - 2], FollowEvent::Log(LogEvent::Gap { .. })), "{events:?}");
     assert!(matches!(events.last(), Some(FollowEvent::Ended(_))));
+}
+
+/// In real time: a clock that moves when nothing else is to be done would stand still.
+#[tokio::test]
+async fn a_job_that_never_stops_writing_is_seen_to_end() {
+    let (server, finish) = with_running_job(complete());
+    server.on(STDOUT, Reply::Text("", End::Flood("2026-11-20T10:00:00Z more and more\n")));
+    let mut events = server.manager().follow("train", LogOptions::default());
+    let mut finish = Some(finish);
+    let end = async {
+        loop {
+            match events.next().await.unwrap().unwrap() {
+                FollowEvent::Log(_) => drop(finish.take().map(|finish| finish.send(()))),
+                FollowEvent::Status(status) if status.phase.is_final() => return,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), end).await.expect("nobody looked at the job");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod cron;
 mod definitions;
 mod logs;
 mod model;
+mod plan;
 mod retention;
 mod storm;
 mod submit;

@@ -33,6 +33,8 @@ pub(crate) enum End {
     Hang,
     /// When the sender is used or dropped.
     When(oneshot::Receiver<()>),
+    /// Never: this text comes again and again, as fast as it is read.
+    Flood(&'static str),
 }
 
 /// One answer.
@@ -163,6 +165,7 @@ fn body(parts: Vec<Bytes>, end: End) -> UnsyncBoxBody<Bytes, std::io::Error> {
         }
         End::Break => stream::iter([Err(std::io::Error::other("connection reset"))]).boxed(),
         End::Hang => stream::pending().boxed(),
+        End::Flood(text) => stream::repeat_with(move || Ok(Frame::data(Bytes::from(text)))).boxed(),
         End::When(signal) => signal.map(|_| ()).into_stream().filter_map(|()| async { None }).boxed(),
     };
     let parts = parts.into_iter().filter(|part| !part.is_empty()).map(|part| Ok(Frame::data(part)));

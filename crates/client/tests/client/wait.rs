@@ -211,3 +211,30 @@ async fn a_job_shows_its_pods_and_events() {
     assert_eq!(messages, ["made", "no network"]);
     assert_eq!(view.status.verdict.text, "waiting for its pod to be started: no network");
 }
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_many_pods_are_gathered_and_told_within_a_second() {
+    let server = Server::new();
+    server.on(GET_JOB, Reply::Json(200, job(1, running())));
+    server.on(LIST_JOBS, list(1, &[job(1, running())]));
+    let pods: Vec<Value> = (0..2000).map(|n| named(n, "Pending", json!({ "waiting": {} }))).collect();
+    server.on(LIST_PODS, list(9, &pods));
+    let started = (0..2000).map(|n| event("MODIFIED", &named(n, "Running", json!({ "running": {} }))));
+    server.on(WATCH_PODS, Reply::Watch(started.collect(), End::Hang));
+    server.on(WATCH_JOBS, Reply::Watch(Vec::new(), End::Hang));
+    let begin = tokio::time::Instant::now();
+    let mut statuses = server.manager().watch("train");
+    let mut told = 0;
+    while statuses.next().await.unwrap().unwrap().phase != Phase::Running {
+        told += 1;
+    }
+    assert!(told < 5, "{told} statuses before all pods ran");
+    assert!(begin.elapsed().as_millis() <= 1000, "{:?}", begin.elapsed());
+}
+
+fn named(number: u32, phase: &str, state: Value) -> Value {
+    let mut pod = pod(10 + number, phase, state);
+    pod["metadata"]["name"] = format!("train-{number}").into();
+    pod["metadata"]["uid"] = format!("p{number}").into();
+    pod
+}
