@@ -5,9 +5,9 @@ use windlass_engine::LogLimits;
 use crate::env::Env;
 
 /// Of one attempt of a container: the oldest output goes past it.
-pub(super) const OF_AN_ATTEMPT: &str = "WINDLASS_LOG_LIMIT";
+pub(crate) const OF_AN_ATTEMPT: &str = "WINDLASS_LOG_LIMIT";
 /// Of all containers that have ended: the logs that ended first go past it.
-pub(super) const OF_ALL: &str = "WINDLASS_LOG_TOTAL";
+pub(crate) const OF_ALL: &str = "WINDLASS_LOG_TOTAL";
 
 const UNITS: [(&str, u64); 4] = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40)];
 

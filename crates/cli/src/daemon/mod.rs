@@ -5,7 +5,7 @@ mod detach;
 pub(crate) mod ephemeral;
 mod find;
 mod keep;
-mod limits;
+pub(crate) mod limits;
 mod serve;
 pub(crate) mod service;
 mod version;

@@ -8,6 +8,7 @@ use windlass::definitions::JOB_DEFINITIONS_CONFIG_PATH;
 use crate::args::low::{Config, ConfigVerb, DataFormat};
 use crate::cluster::Call;
 use crate::cluster::choose::{Because, Cluster};
+use crate::daemon::limits;
 use crate::exit::Exit;
 use crate::fail::Outcome;
 use crate::print::Table;
@@ -72,6 +73,21 @@ fn settings(call: Call<'_>) -> Outcome<Vec<Setting>> {
             name: "log level of an engine that is started",
             value: call.env.get("WINDLASS_LOG").unwrap_or("info").to_owned(),
             origin: origin("WINDLASS_LOG"),
+        },
+        Setting {
+            name: "log kept of an attempt, by an engine that is started",
+            value: call.env.get(limits::OF_AN_ATTEMPT).unwrap_or("64Mi").to_owned(),
+            origin: origin(limits::OF_AN_ATTEMPT),
+        },
+        Setting {
+            name: "logs kept of all that has ended, by an engine that is started",
+            value: call.env.get(limits::OF_ALL).unwrap_or("4Gi").to_owned(),
+            origin: origin(limits::OF_ALL),
+        },
+        Setting {
+            name: "time zone of `cron next`",
+            value: call.env.get("TZ").unwrap_or("the machine's").to_owned(),
+            origin: origin("TZ"),
         },
         Setting {
             name: "colour",

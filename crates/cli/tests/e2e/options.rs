@@ -202,5 +202,7 @@ fn settings_are_told_with_their_origins() {
     let state = home.state().display().to_string();
     assert_eq!(of("home"), Some((state.as_str(), "WINDLASS_HOME in the environment")));
     assert_eq!(of("cluster"), Some(("the engine of this machine", "default")));
+    let logs = of("log kept of an attempt, by an engine that is started");
+    assert_eq!(logs, Some(("64Mi", "default")));
     assert!(home.ok(&["config", "show"]).starts_with("SETTING"));
 }
