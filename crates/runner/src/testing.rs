@@ -55,8 +55,9 @@ fn find() -> PathBuf {
     command.arg(profile).arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
     match command.output() {
         Ok(output) if output.status.success() && program.exists() => {
-            // Cargo leaves a program untouched that it finds fresh; the next test shall not ask again.
-            if let Ok(file) = std::fs::File::options().append(true).open(&program) {
+            // Cargo leaves a program untouched that it finds fresh; the next test shall not ask again. It is not opened
+            // for writing: another test may start it at this moment.
+            if let Ok(file) = std::fs::File::open(&program) {
                 let _ = file.set_modified(
                     newest(&sources).unwrap_or(SystemTime::UNIX_EPOCH) + std::time::Duration::from_secs(1),
                 );
