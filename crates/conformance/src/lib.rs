@@ -9,6 +9,8 @@ pub mod script;
 pub mod cluster;
 pub mod run;
 
+pub mod goldens;
+
 pub mod compare;
 pub mod normal;
 pub mod recording;

@@ -13,7 +13,9 @@ use windlass_conformance::script::{Script, folder};
 use windlass_conformance::{coverage, report, run};
 
 const USAGE: &str = "windlass-conformance COMMAND [TOPIC...]
-  diff --upstream KUBECONFIG     ask upstream and the engine, list every difference without a reason
+  diff --upstream KUBECONFIG     ask upstream and the engine, list every difference without a reason; without a TOPIC
+                                 also show upstream every golden object of the readers
+  goldens --upstream KUBECONFIG  that alone
   record --upstream KUBECONFIG   keep upstream's answers, then as check
   answers                        print what the engine answers
   check                          compare the engine with the recording and write docs/conformance.md";
@@ -47,6 +49,7 @@ fn start(arguments: impl Iterator<Item = OsString>) -> Result<bool> {
     runtime.block_on(async {
         match options.command.as_str() {
             "diff" => diff(&options).await,
+            "goldens" => goldens(&options).await,
             "record" => record(&options).await,
             "check" => check(&options).await,
             "answers" => answers(&options).await,
@@ -114,7 +117,18 @@ async fn diff(options: &Options) -> Result<bool> {
         findings.idle.clear();
     }
     write!(stdout(), "{}", findings.complaint(&reasons))?;
-    Ok(findings.clean())
+    let are_taken = !options.topics.is_empty() || goldens(options).await?;
+    Ok(findings.clean() && are_taken)
+}
+
+/// Shows upstream what the readers make.
+async fn goldens(options: &Options) -> Result<bool> {
+    let shown = windlass_conformance::goldens::show(&options.upstream().await?).await?;
+    for line in &shown.refused {
+        writeln!(stdout(), "refused: {line}")?;
+    }
+    writeln!(stdout(), "golden objects: {} taken, {} refused", shown.taken, shown.refused.len())?;
+    Ok(shown.refused.is_empty())
 }
 
 async fn record(options: &Options) -> Result<bool> {

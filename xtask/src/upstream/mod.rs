@@ -10,8 +10,7 @@ use anyhow::{Result, bail, ensure};
 
 use state::Fixture;
 
-const USAGE: &str =
-    "cargo xtask upstream up [--node] | restart COMPONENT | down | env | diff [TOPIC...] | record [TOPIC...]";
+const USAGE: &str = "cargo xtask upstream up [--node] | restart COMPONENT | down | env | diff [TOPIC...] | record [TOPIC...] | goldens";
 
 /// Builds and starts the fixture, ends it, prints what a shell needs to use it, or compares the engine with it.
 pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> Result<()> {
@@ -44,13 +43,14 @@ pub(crate) fn run(root: &Path, mut arguments: impl Iterator<Item = String>) -> R
             }
             None => bail!("no upstream fixture runs here; start it with `cargo xtask upstream up`"),
         },
-        Some(command @ ("diff" | "record")) => conformance(root, command, arguments),
+        Some(command @ ("diff" | "record" | "goldens")) => conformance(root, command, arguments),
         Some(other) => bail!("no command {other:?}; usage: {USAGE}"),
         None => bail!("usage: {USAGE}"),
     }
 }
 
-/// Runs the differential test (`diff`), or records upstream's answers for it (`record`), against the fixture.
+/// Runs the differential test (`diff`), records upstream's answers for it (`record`), or shows upstream what the readers
+/// make (`goldens`), with the fixture.
 fn conformance(root: &Path, command: &str, topics: impl Iterator<Item = String>) -> Result<()> {
     let kubeconfig = ensure(root, false)?;
     let mut program = Command::new("cargo");
