@@ -1,14 +1,44 @@
 //! What is left of submissions that were killed: which ConfigMaps go, and which never do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use windlass::JobManager;
 use windlass::retention::Leftovers;
+use windlass::world::{Real, World};
 
 use crate::support::{JOBS, PODS, Reply, Server, job, list, merge, refusal};
 
 const MAPS: &str = "/api/v1/namespaces/lab/configmaps";
 const AN_HOUR: Duration = Duration::from_secs(3600);
+
+/// The time of these tests.
+fn now() -> Timestamp {
+    "2026-11-20T10:00:00Z".parse().unwrap()
+}
+
+struct Still;
+
+impl World for Still {
+    fn now(&self) -> Timestamp {
+        now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Real.sleep(duration)
+    }
+
+    fn random(&self, buffer: &mut [u8]) {
+        buffer.fill(0);
+    }
+}
+
+fn manager(server: &Server) -> JobManager {
+    server.manager().in_world(Arc::new(Still))
+}
 
 /// The ConfigMap of a job that never came to be, with more.
 fn map(name: &str, more: Value) -> Value {
@@ -32,7 +62,7 @@ fn server(maps: &[Value]) -> Server {
 }
 
 async fn clean(server: &Server) -> Leftovers {
-    server.manager().clean_leftovers(Duration::ZERO, false).await.unwrap()
+    manager(server).clean_leftovers(Duration::ZERO, false).await.unwrap()
 }
 
 fn deletions(server: &Server) -> Vec<String> {
@@ -55,9 +85,8 @@ async fn what_a_killed_submission_left_goes_if_it_is_still_that() {
 #[tokio::test]
 async fn what_is_owned_or_new_or_named_otherwise_or_going_is_not_even_asked_about() {
     let owner = json!([{ "apiVersion": "batch/v1", "kind": "Job", "name": "fit", "uid": "gone" }]);
-    let now = jiff::Timestamp::now();
-    let young = (now - jiff::SignedDuration::from_mins(59)).to_string();
-    let ahead = (now + jiff::SignedDuration::from_hours(9)).to_string();
+    let young = (now() - SignedDuration::from_mins(59)).to_string();
+    let ahead = (now() + SignedDuration::from_hours(9)).to_string();
     let server = server(&[
         map("owned-tasks", json!({ "metadata": { "ownerReferences": owner } })),
         map("young-tasks", json!({ "metadata": { "creationTimestamp": young } })),
@@ -87,9 +116,9 @@ async fn those_of_a_job_that_is_there_stay_and_those_of_its_pods_too() {
 
 #[tokio::test]
 async fn a_longer_age_keeps_more() {
-    let old = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(2)).to_string();
+    let old = (now() - SignedDuration::from_hours(2)).to_string();
     let server = server(&[map("fit-tasks", json!({ "metadata": { "creationTimestamp": old } }))]);
-    let manager = server.manager();
+    let manager = manager(&server);
     assert_eq!(manager.clean_leftovers(3 * AN_HOUR, true).await.unwrap(), Leftovers::default());
     assert_eq!(manager.clean_leftovers(AN_HOUR, true).await.unwrap().deleted, ["fit-tasks"]);
     assert_eq!(deletions(&server), Vec::<String>::new(), "a dry run changes nothing");
@@ -125,6 +154,6 @@ async fn what_may_not_be_done_is_told_and_is_no_fault() {
 async fn a_job_that_cannot_be_asked_for_keeps_its_values() {
     let server = server(&[map("fit-tasks", json!({}))]);
     server.on(&format!("GET {JOBS}/fit"), refusal(501, "NotImplemented", "broken"));
-    assert!(server.manager().clean_leftovers(AN_HOUR, false).await.is_err());
+    assert!(manager(&server).clean_leftovers(AN_HOUR, false).await.is_err());
     assert_eq!(deletions(&server), Vec::<String>::new());
 }
