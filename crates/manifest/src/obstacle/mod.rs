@@ -56,6 +56,11 @@ pub(crate) fn of_pod(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Ob
         .or_else(|| Some(Obstacle::waiting("its pod to be started")))
 }
 
+/// Whether a pod has started, is not over, and waits for nothing.
+pub(crate) fn runs(pod: &Pod, events: &[Event]) -> bool {
+    facts::has_started(pod) && !facts::is_over(pod) && of_pod(pod, events, &[]).is_none()
+}
+
 /// Events of one pod.
 fn of_pod_events<'a>(pod: &Pod, events: &'a [Event]) -> impl Iterator<Item = &'a Event> {
     let uid = pod.metadata.uid.clone();
