@@ -5,6 +5,7 @@ mod merge;
 mod pump;
 mod reader;
 mod state;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -132,6 +133,16 @@ pub enum LogEvent {
     },
     /// Said once: the server does not tell stdout and stderr apart, all goes to stdout.
     StreamsMerged,
+    /// Said once: more containers run than are read at a time. The logs of this pod, and of more, come when others have
+    /// ended. Nothing is lost unless the cluster throws a log away before its turn.
+    Crowded {
+        /// Name of the first pod that waits.
+        pod: String,
+        /// Its completion index, of an Indexed job.
+        index: Option<u32>,
+        /// How many containers are read at a time.
+        readers: usize,
+    },
 }
 
 impl LogEvent {
