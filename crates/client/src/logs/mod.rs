@@ -107,6 +107,8 @@ pub struct LogChunk {
     pub pod: String,
     /// The pod's completion index, of an Indexed job.
     pub index: Option<u32>,
+    /// How many pods of the same index were made before it, of those that were there to be read; 0 without an index.
+    pub pods_before: u32,
     /// Name of the container.
     pub container: String,
     /// The container's attempt inside this pod, from 0 (its restart count).

@@ -70,16 +70,18 @@ impl Pump {
 
     /// Reads a container as soon as it is its turn.
     fn begin(&mut self, pod: &Pod, key: (String, String), state: ContainerState) {
+        let (sender, receiver) = watch::channel(state);
+        let index = crate::view::index(pod);
+        let (mut turn, pods_before, reading) = self.turns.next(index, &key.1, receiver.clone());
         let task = ContainerTask {
             manager: self.manager.clone(),
             options: self.options.clone(),
             out: self.sender.clone(),
             pod: pod.metadata.name.clone().unwrap_or_default(),
-            index: crate::view::index(pod),
+            index,
+            pods_before,
             container: key.1.clone(),
         };
-        let (sender, receiver) = watch::channel(state);
-        let (mut turn, reading) = self.turns.next(task.index, &key.1, receiver.clone());
         self.containers.insert(key, sender);
         self.tasks.spawn(async move {
             // Dropped at the end, also of a task that is given up.
@@ -149,6 +151,7 @@ struct ContainerTask {
     out: mpsc::Sender<LogEvent>,
     pod: String,
     index: Option<u32>,
+    pods_before: u32,
     container: String,
 }
 
@@ -253,7 +256,8 @@ impl ContainerTask {
         out: &mpsc::Sender<LogEvent>,
     ) -> Reader {
         let (pod, container) = (self.pod.clone(), self.container.clone());
-        let target = Target { pod, index: self.index, container, attempt, stream };
+        let (index, pods_before) = (self.index, self.pods_before);
+        let target = Target { pod, index, pods_before, container, attempt, stream };
         Reader::new(self.manager.clone(), target, options.clone(), out.clone(), state.clone())
     }
 

@@ -27,8 +27,8 @@ pub(super) fn order(pod: &Pod) -> (Option<u32>, Option<u32>, Option<Timestamp>, 
 /// Gives turns.
 pub(super) struct Turns {
     readers: Arc<Semaphore>,
-    /// The newest reading of each index and container.
-    newest: BTreeMap<(u32, String), Before>,
+    /// The newest reading of each index and container, and how many came before it.
+    newest: BTreeMap<(u32, String), (u32, Before)>,
     /// Nobody waits for the pod before any more.
     released: watch::Sender<bool>,
     is_crowd_said: Arc<AtomicBool>,
@@ -57,19 +57,24 @@ impl Turns {
         }
     }
 
-    /// The turn of a container, and what is to be dropped when its reading has ended.
+    /// The turn of a container, how many pods of its index come before it, and what is to be dropped when its reading
+    /// has ended.
     pub(super) fn next(
         &mut self,
         index: Option<u32>,
         container: &str,
         state: watch::Receiver<ContainerState>,
-    ) -> (Turn, oneshot::Sender<()>) {
+    ) -> (Turn, u32, oneshot::Sender<()>) {
         let (reading, done) = oneshot::channel();
-        let before =
-            index.and_then(|index| self.newest.insert((index, container.to_owned()), Before { done, state }));
-        let before = before.map(|before| (before, self.released.subscribe()));
         let (readers, is_crowd_said) = (self.readers.clone(), self.is_crowd_said.clone());
-        (Turn { before, readers, is_crowd_said }, reading)
+        let mut turn = Turn { before: None, readers, is_crowd_said };
+        let Some(index) = index else { return (turn, 0, reading) };
+        let key = (index, container.to_owned());
+        let (count, before) =
+            self.newest.remove(&key).map_or((0, None), |(count, before)| (count + 1, Some(before)));
+        turn.before = before.map(|before| (before, self.released.subscribe()));
+        self.newest.insert(key, (count, Before { done, state }));
+        (turn, count, reading)
     }
 
     /// Whoever waits for the pod before waits no more; true if there was somebody.

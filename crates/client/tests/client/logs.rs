@@ -502,6 +502,8 @@ async fn the_attempts_of_a_task_are_read_in_their_order() {
     let mut pods = pods_of(&events);
     pods.dedup();
     assert_eq!(pods, ["train-c", "train-a", "train-b"]);
+    let LogEvent::Chunk(last) = &events[events.len() - 1] else { panic!("{events:?}") };
+    assert_eq!(last.pods_before, 2);
 }
 
 #[tokio::test(start_paused = true)]
