@@ -1,5 +1,6 @@
 //! What stands between a pod and its start, one file a kind of trouble.
 
+pub(crate) mod disk;
 mod image;
 pub(crate) mod kueue;
 mod missing;
