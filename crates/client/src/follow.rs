@@ -125,7 +125,9 @@ impl Follower {
     fn new(manager: JobManager, feed: Feed, options: LogOptions) -> Self {
         let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
-        let attention = Attention::new(manager.stuck_after);
+        let mut attention = Attention::new(manager.stuck_after);
+        // Of a new job no first list is read: what keeps its cluster from doing anything brings no change either.
+        attention.see(&feed.status(), manager.world.instant());
         let (last, outcome, logs) = (None, None, 0);
         let (reads_logs, is_gap_said) = (true, false);
         Follower { manager, feed, pump, unchecked, last, attention, reads_logs, is_gap_said, logs, outcome }
