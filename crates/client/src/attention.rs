@@ -25,6 +25,8 @@ pub(crate) struct Attention {
     /// The next look at a job that waits.
     look: Option<Instant>,
     stuck: Since,
+    /// How many of its pods had ended.
+    ended: u32,
     outlived: Since,
 }
 
@@ -48,7 +50,7 @@ impl Since {
 impl Attention {
     /// Attention that gives up what never resolves itself after so long.
     pub(crate) fn new(patience: Duration) -> Self {
-        Attention { patience, look: None, stuck: Since::default(), outlived: Since::default() }
+        Attention { patience, look: None, stuck: Since::default(), ended: 0, outlived: Since::default() }
     }
 
     /// Takes notice of a status.
@@ -59,9 +61,14 @@ impl Attention {
         self.outlived.see(is_outlived, now);
         // Who suspended a job will resume it: only what blocks it then counts (a queue that will never have room).
         let is_held = status.phase == Phase::Suspended && !status.verdict.text.starts_with("blocked by");
+        // One pod that is blocked is no reason to give up the others: they go on as long as one runs or has just ended.
+        let ended = status.counts.succeeded + status.counts.failed;
+        if std::mem::replace(&mut self.ended, ended) != ended {
+            self.stuck.see(false, now);
+        }
         // A payload that is done waits for nothing.
-        let is_stuck = status.verdict.outlook == Outlook::NeedsAction && !is_held && !is_outlived;
-        self.stuck.see(is_stuck, now);
+        let is_blocked = status.verdict.outlook == Outlook::NeedsAction && !status.runs;
+        self.stuck.see(is_blocked && !is_held && !is_outlived, now);
     }
 
     /// When the next thing is due.
@@ -139,6 +146,24 @@ mod tests {
         assert_eq!(attention.next(), None);
         attention.see(&blocked(), later);
         let stuck = dues(&mut attention, later, 40).into_iter().find(|(_, due)| *due == Due::Stuck);
+        assert_eq!(stuck, Some((30, Due::Stuck)));
+    }
+
+    #[test]
+    fn one_blocked_pod_is_no_reason_to_give_up_those_that_run() {
+        let (mut attention, begin) = attention();
+        let mut some = status(Phase::Running, Outlook::NeedsAction, "running: 1 pod: blocked by its image");
+        some.runs = true;
+        attention.see(&some, begin);
+        assert!(dues(&mut attention, begin, 600).iter().all(|(_, due)| *due == Due::Look));
+        // None runs any more: its patience counts from then, and anew from each pod's end.
+        let later = begin + Duration::from_secs(601);
+        some.runs = false;
+        attention.see(&some, later);
+        let end = later + Duration::from_secs(20);
+        some.counts.succeeded = 299;
+        attention.see(&some, end);
+        let stuck = dues(&mut attention, end, 60).into_iter().find(|(_, due)| *due == Due::Stuck);
         assert_eq!(stuck, Some((30, Due::Stuck)));
     }
 

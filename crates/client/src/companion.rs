@@ -1,8 +1,8 @@
 //! The ConfigMap of an array's tasks: there before the Job, owned by it from then on, gone with it.
 //!
 //! Every step can be done twice and by two at once: who submits the same again finds what is there, gives it the Job as
-//! its owner, and makes what is missing. What a submission made for a Job that is refused it takes away, unless somebody
-//! else has changed it meanwhile.
+//! its owner, and makes what is missing. What a submission made for a Job that is not to be it takes away, unless
+//! somebody else has changed it meanwhile; nothing that is not its own is changed.
 
 use http::Method;
 use k8s_openapi::api::batch::v1::Job;
@@ -22,6 +22,16 @@ pub(crate) struct Kept {
     made: Option<(Value, Value)>,
 }
 
+/// What stands under the names of a job that is about to be created.
+pub(crate) enum Ground {
+    /// Its ConfigMap, and no job yet.
+    Ready(Kept),
+    /// A job, whosever it is.
+    Job(Box<Job>),
+    /// A ConfigMap that is not this submission's.
+    Strangers,
+}
+
 impl JobManager {
     /// A cluster must be able to count the failures of each task by itself.
     pub(crate) async fn check_arrays(&self) -> Result<()> {
@@ -33,14 +43,14 @@ impl JobManager {
         }
     }
 
-    /// Has the ConfigMap there for a job that is about to be created; `None` if somebody else's has its name.
-    pub(crate) async fn prepare(&self, companion: &Value, job: &str, dry_run: bool) -> Result<Option<Kept>> {
+    /// Has the ConfigMap there for a job that is about to be created, if the names are free.
+    pub(crate) async fn prepare(&self, companion: &Value, job: &str, dry_run: bool) -> Result<Ground> {
         let name = name_of(companion);
         for _ in 0..limits::NAMES {
             match self.post_companion(companion, dry_run).await {
                 Ok(made) => {
-                    let made = (made["metadata"]["uid"].clone(), made["metadata"]["resourceVersion"].clone());
-                    return Ok(Some(Kept { name, made: (!dry_run).then_some(made) }));
+                    let made = version_of(&made);
+                    return Ok(Ground::Ready(Kept { name, made: (!dry_run).then_some(made) }));
                 }
                 Err(fault) if fault.is_already_exists() => {}
                 Err(fault) => return Err(self.error(job, fault)),
@@ -50,32 +60,41 @@ impl JobManager {
                 Err(fault) if fault.is_not_found() => continue,
                 Err(fault) => return Err(self.error(job, fault)),
             };
+            // Whoever has the job has the name; what its ConfigMap holds is its own affair.
+            match self.ask::<Job>(Call::get(self.job_path(job))).await {
+                Ok(answer) => return Ok(Ground::Job(Box::new(answer.value))),
+                Err(fault) if fault.is_not_found() => {}
+                Err(fault) => return Err(self.error(job, fault)),
+            }
+            if is_left_over(&there, job) {
+                if dry_run {
+                    return Ok(Ground::Ready(Kept { name, made: None }));
+                }
+                self.remove(&name, json!({ "uid": there["metadata"]["uid"] }))
+                    .await
+                    .map_err(|fault| self.error(job, fault))?;
+                continue;
+            }
             if submission(&there) != submission(companion) {
-                return Ok(None);
+                return Ok(Ground::Strangers);
             }
-            if there["data"] != companion["data"] || files(&there) != files(companion) {
-                return Err(Error::OtherTasks { config_map: name, job: job.to_owned() });
+            if !is_same(&there, companion) {
+                break;
             }
-            if !self.is_left_over(&there, job).await? {
-                return Ok(Some(Kept { name, made: None }));
-            }
-            self.remove(&name, json!({ "uid": there["metadata"]["uid"] }))
-                .await
-                .map_err(|fault| self.error(job, fault))?;
+            return Ok(Ground::Ready(Kept { name, made: None }));
         }
         Err(Error::OtherTasks { config_map: name, job: job.to_owned() })
     }
 
-    /// Whether it waits to be deleted after its job: an owner, and no job of that uid.
-    async fn is_left_over(&self, there: &Value, job: &str) -> Result<bool> {
-        let owner = &there["metadata"]["ownerReferences"][0]["uid"];
-        if owner.is_null() {
-            return Ok(!there["metadata"]["deletionTimestamp"].is_null());
+    /// Takes away what was made for a job that could not be created. Where the cluster has not clearly refused it, it is
+    /// asked first, once, whether the job is there nevertheless.
+    pub(crate) async fn withdraw_unless_there(&self, kept: Kept, job: &str) {
+        if kept.made.is_none() {
+            return;
         }
-        match self.ask::<Value>(Call::get(self.job_path(job))).await {
-            Ok(answer) => Ok(answer.value["metadata"]["uid"] != *owner),
-            Err(fault) if fault.is_not_found() => Ok(true),
-            Err(fault) => Err(self.error(job, fault)),
+        match self.open(&Call::get(self.job_path(job))).await {
+            Err(fault) if fault.is_not_found() => self.withdraw(kept).await,
+            Ok(_) | Err(_) => {}
         }
     }
 
@@ -91,39 +110,53 @@ impl JobManager {
         }
     }
 
-    /// Gives the ConfigMap its owner, and makes it if it is not there. What cannot be done comes back as a warning: the
-    /// job runs all the same.
-    pub(crate) async fn own(&self, companion: &Value, job: &Job) -> Option<String> {
+    /// Gives the ConfigMap its owner, and makes it if it is not there. Another one of its name stays as it is. What cannot
+    /// be done comes back as a warning: the job runs all the same.
+    pub(crate) async fn own(&self, companion: &Value, job: &Job, kept: Option<Kept>) -> Option<String> {
         let name = name_of(companion);
+        let mut made = kept.and_then(|kept| kept.made);
         let owner = json!([{
             "apiVersion": "batch/v1",
             "kind": "Job",
             "name": job.metadata.name,
             "uid": job.metadata.uid,
         }]);
-        let patch = json!({ "metadata": { "ownerReferences": owner } });
         let mut owned = companion.clone();
-        owned["metadata"]["ownerReferences"] = owner;
+        owned["metadata"]["ownerReferences"] = owner.clone();
         for _ in 0..limits::NAMES {
+            let (uid, version) = match made.take() {
+                Some(made) => made,
+                None => match self.ask::<Value>(Call::get(self.companion_path(&name))).await {
+                    Ok(there) if !is_ours(&there.value, companion) => {
+                        return Some(format!(
+                            "ConfigMap {name}, which should hold its tasks or files, is another one, and was left as it is"
+                        ));
+                    }
+                    Ok(there) if there.value["metadata"]["ownerReferences"][0]["uid"] == owner[0]["uid"] => {
+                        return None;
+                    }
+                    Ok(there) => version_of(&there.value),
+                    Err(fault) if fault.is_not_found() => match self.post_companion(&owned, false).await {
+                        Ok(_) => return None,
+                        Err(fault) if fault.is_already_exists() => continue,
+                        Err(fault) => return Some(not_deleted(&name, &fault)),
+                    },
+                    Err(fault) => return Some(not_deleted(&name, &fault)),
+                },
+            };
+            let patch =
+                json!({ "metadata": { "uid": uid, "resourceVersion": version, "ownerReferences": owner } });
             let call =
                 Call::new(Method::PATCH, self.companion_path(&name)).query("fieldManager", marks::WINDLASS);
-            let fault = match self.ask::<Value>(call.merge_patch(&patch).repeatable()).await {
+            match self.ask::<Value>(call.merge_patch(&patch).repeatable()).await {
                 Ok(_) => return None,
-                Err(fault) if fault.is_not_found() => match self.post_companion(&owned, false).await {
-                    Ok(_) => return None,
-                    Err(fault) => fault,
-                },
-                Err(fault) => fault,
-            };
-            if !fault.is_already_exists() && !fault.is_conflict() {
-                let cause = fault.message;
-                return Some(format!(
-                    "ConfigMap {name}, which holds its tasks or files, will not be deleted with it: {cause}"
-                ));
+                // It is another one by now, or has been changed.
+                Err(fault) if fault.is_not_found() || fault.is_conflict() => {}
+                Err(fault) => return Some(not_deleted(&name, &fault)),
             }
         }
         Some(format!(
-            "ConfigMap {name}, which holds its tasks or files, is made and deleted by somebody else"
+            "ConfigMap {name}, which holds its tasks or files, is changed by somebody else all the time"
         ))
     }
 
@@ -153,8 +186,40 @@ impl JobManager {
     }
 }
 
-fn name_of(companion: &Value) -> String {
+/// Its name.
+pub(crate) fn name_of(companion: &Value) -> String {
     companion["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Its uid and resource version.
+fn version_of(object: &Value) -> (Value, Value) {
+    (object["metadata"]["uid"].clone(), object["metadata"]["resourceVersion"].clone())
+}
+
+fn not_deleted(name: &str, fault: &Fault) -> String {
+    let cause = &fault.message;
+    format!("ConfigMap {name}, which holds its tasks or files, will not be deleted with it: {cause}")
+}
+
+/// Whether it waits to be deleted after a job of ours of this name, which is no longer there.
+fn is_left_over(there: &Value, job: &str) -> bool {
+    let metadata = &there["metadata"];
+    match metadata["ownerReferences"].as_array().filter(|owners| !owners.is_empty()) {
+        None => !metadata["deletionTimestamp"].is_null(),
+        Some(owners) => {
+            let is_job = |owner: &Value| owner["kind"] == "Job" && owner["name"] == job;
+            metadata["labels"][marks::MANAGED_BY] == marks::WINDLASS && owners.iter().all(is_job)
+        }
+    }
+}
+
+/// Whether it is this submission's, and holds what it should.
+fn is_ours(there: &Value, companion: &Value) -> bool {
+    submission(there) == submission(companion) && is_same(there, companion)
+}
+
+fn is_same(there: &Value, companion: &Value) -> bool {
+    there["data"] == companion["data"] && files(there) == files(companion)
 }
 
 /// The files among what it holds: a helper beside them may be of another version.

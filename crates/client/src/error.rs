@@ -171,10 +171,10 @@ pub enum Error {
         /// Its version's second number.
         minor: u32,
     },
-    /// The ConfigMap of this submission's tasks is there with other tasks.
+    /// The ConfigMap of this submission's tasks or files is there with other ones, and no job that has it.
     #[error(
-        "ConfigMap {config_map:?} exists already with other tasks than job {job:?} has now; choose another submission id, \
-         or delete it first"
+        "ConfigMap {config_map:?} exists already with other tasks or files than job {job:?} has now, and there is no such \
+         job; choose another name or submission id, or delete that ConfigMap first"
     )]
     OtherTasks {
         /// The ConfigMap that exists.

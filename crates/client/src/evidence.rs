@@ -81,6 +81,12 @@ impl JobManager {
         }
         if status.verdict.outlook != Outlook::Final && pods.items().iter().any(wants_nodes) {
             found.take(Right::Nodes, self.nodes().await);
+        } else if status.phase == Phase::Pending
+            && is_untouched(job)
+            && let Ok(nodes) = self.nodes().await
+        {
+            // Seldom the reason, so it is no matter if they may not be read.
+            found.others.extend(nodes);
         }
         let wants_lines = status.verdict.last_lines.is_empty();
         if let Some(Cause::Exited { pod, container, .. } | Cause::Signalled { pod, container, .. }) =
@@ -117,9 +123,12 @@ impl JobManager {
         let call = Call::get("/api/v1/nodes").query("limit", &limits::PAGE.to_string());
         let nodes = items(self.ask::<Value>(call).await?.value, "Node");
         let slim = |node: Value| {
+            let conditions = node["status"]["conditions"].as_array();
+            let pressure = conditions.into_iter().flatten().find(|one| one["type"] == "DiskPressure");
             json!({ "kind": "Node", "metadata": { "name": node["metadata"]["name"] },
                     "spec": { "taints": node["spec"]["taints"] },
-                    "status": { "allocatable": node["status"]["allocatable"] } })
+                    "status": { "allocatable": node["status"]["allocatable"],
+                                "conditions": pressure.into_iter().collect::<Vec<_>>() } })
         };
         Ok(nodes.into_iter().map(slim).collect())
     }
@@ -149,6 +158,11 @@ fn wants_nodes(pod: &Pod) -> bool {
         })
     };
     conditions.iter().any(|one| one.type_ == "PodScheduled" && one.status == "False" && waits(&one.message))
+}
+
+/// Whether no controller has taken note of a job yet; a disk without room keeps it from that.
+fn is_untouched(job: &Job) -> bool {
+    job.status.as_ref().is_none_or(|status| status.start_time.is_none())
 }
 
 /// The items of a list, each with its kind, which lists leave out.

@@ -80,17 +80,27 @@ impl JobManager {
         &self,
         path: &str,
         selector: Option<(&str, &str)>,
+        take: impl FnMut(Step<T>),
+    ) -> Result<String, Fault> {
+        let call = Call::get(path);
+        let call = match selector {
+            Some((kind, text)) => call.query(kind, text),
+            None => call,
+        };
+        self.each_of_call(call, take).await
+    }
+
+    /// The same, of the collection that a call reads.
+    pub(crate) async fn each_of_call<T: DeserializeOwned>(
+        &self,
+        of: Call,
         mut take: impl FnMut(Step<T>),
     ) -> Result<String, Fault> {
         let (mut token, mut restarts) = (None::<String>, 0);
         take(Step::Begin);
         for _ in 0..limits::PAGES {
-            let mut call = Call::get(path)
-                .query("limit", &limits::PAGE.to_string())
-                .query_if("continue", token.as_deref());
-            if let Some((kind, text)) = selector {
-                call = call.query(kind, text);
-            }
+            let limit = limits::PAGE.to_string();
+            let call = of.clone().query("limit", &limit).query_if("continue", token.as_deref());
             let page: Page<T> = match self.ask(call).await {
                 Ok(Answer { value, .. }) => value,
                 Err(fault) if fault.is_expired() && token.is_some() && restarts < limits::RELISTS => {
@@ -110,6 +120,6 @@ impl JobManager {
             token = next;
         }
         let most = limits::PAGES * limits::PAGE as usize;
-        Err(Fault { code: 507, ..Fault::silent(format!("{path} has more than {most} objects")) })
+        Err(Fault { code: 507, ..Fault::silent(format!("{} has more than {most} objects", of.path())) })
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use windlass_manifest::{Manifest, Naming, marks, marks::Signature};
 use windlass_model::SubmissionId;
 
+use crate::companion::{Ground, Kept};
 use crate::pages::Page;
 use crate::transport::{Answer, Call, Fault};
 use crate::{Error, JobManager, Result, limits};
@@ -133,13 +134,18 @@ impl JobManager {
         let attempt = (0..limits::NAMES).find(|attempt| manifest.name_for(id, *attempt).as_str() == name);
         let companion =
             attempt.filter(|_| !options.dry_run).and_then(|attempt| manifest.companion(id, attempt));
-        Ok(Some(self.mended(companion.as_ref(), found).await))
+        Ok(Some(self.mended(companion.as_ref(), found, None).await))
     }
 
     /// With the ConfigMap of its tasks as it should be.
-    async fn mended(&self, companion: Option<&Value>, mut submitted: Submitted) -> Submitted {
+    async fn mended(
+        &self,
+        companion: Option<&Value>,
+        mut submitted: Submitted,
+        kept: Option<Kept>,
+    ) -> Submitted {
         if let Some(companion) = companion {
-            submitted.warnings.extend(Box::pin(self.own(companion, &submitted.job)).await);
+            submitted.warnings.extend(Box::pin(self.own(companion, &submitted.job, kept)).await);
         }
         submitted
     }
@@ -154,34 +160,38 @@ impl JobManager {
         for attempt in 0..limits::NAMES {
             let name = manifest.name_for(id, attempt);
             let companion = manifest.companion(id, attempt);
-            let kept = match &companion {
+            let ground = match &companion {
                 None => None,
                 Some(companion) => {
-                    match Box::pin(self.prepare(companion, name.as_str(), options.dry_run)).await? {
-                        Some(kept) => Some(kept),
-                        None if matches!(manifest.naming(), Naming::Derived(_)) => continue,
-                        None => {
-                            return Err(Error::OtherTasks {
-                                config_map: companion["metadata"]["name"]
-                                    .as_str()
-                                    .unwrap_or_default()
-                                    .to_owned(),
-                                job: name.to_string(),
-                            });
-                        }
-                    }
+                    Some(Box::pin(self.prepare(companion, name.as_str(), options.dry_run)).await?)
                 }
             };
-            match self.create_as(manifest, id, attempt, earlier, options).await {
-                Ok(Some(submitted)) if options.dry_run => return Ok(submitted),
-                Ok(Some(submitted)) => return Ok(self.mended(companion.as_ref(), submitted).await),
-                other => {
-                    if let Some(kept) =
-                        kept.filter(|_| other.as_ref().map_or_else(Error::is_refusal, |_| true))
-                    {
-                        Box::pin(self.withdraw(kept)).await;
+            let (kept, made) = match ground {
+                None => (None, self.create_as(manifest, id, attempt, earlier, options).await),
+                Some(Ground::Ready(kept)) => {
+                    (Some(kept), self.create_as(manifest, id, attempt, earlier, options).await)
+                }
+                Some(Ground::Job(job)) => (None, self.known(manifest, id, *job, name.as_str(), earlier)),
+                Some(Ground::Strangers) if matches!(manifest.naming(), Naming::Derived(_)) => continue,
+                Some(Ground::Strangers) => {
+                    let config_map = companion.as_ref().map(crate::companion::name_of).unwrap_or_default();
+                    return Err(Error::OtherTasks { config_map, job: name.to_string() });
+                }
+            };
+            match (made, kept) {
+                (Ok(Some(submitted)), _) if options.dry_run => return Ok(submitted),
+                (Ok(Some(submitted)), kept) => {
+                    return Ok(self.mended(companion.as_ref(), submitted, kept).await);
+                }
+                (Ok(None), Some(kept)) => Box::pin(self.withdraw(kept)).await,
+                (Ok(None), None) => {}
+                (Err(error), kept) => {
+                    match kept {
+                        Some(kept) if error.is_refusal() => Box::pin(self.withdraw(kept)).await,
+                        Some(kept) => Box::pin(self.withdraw_unless_there(kept, name.as_str())).await,
+                        None => {}
                     }
-                    other?;
+                    return Err(error);
                 }
             }
         }
@@ -228,6 +238,19 @@ impl JobManager {
             Err(fault) if fault.is_not_found() => return Ok(None),
             Err(fault) => return Err(self.error(name, fault)),
         };
+        self.known(manifest, id, job, name, earlier)
+    }
+
+    /// The job that is there under a name that this submission could take; `None` if it is a stranger's, and another
+    /// name can be taken.
+    fn known(
+        &self,
+        manifest: &Manifest,
+        id: &SubmissionId,
+        job: Job,
+        name: &str,
+        earlier: Earlier,
+    ) -> Result<Option<Submitted>> {
         let is_ours = label(&job, marks::SUBMISSION) == Some(id.as_str());
         if !is_ours && matches!(manifest.naming(), Naming::Derived(_)) {
             return Ok(None);

@@ -289,6 +289,14 @@ impl Tick {
                 Ok(_) if was_full => tracing::info!("there is room on the disk again"),
                 _ => {}
             }
+            match &outcome {
+                Err(CommitError::Full(cause)) => {
+                    let now = world::rfc3339(self.world.now());
+                    self.registry.disk.set_full(&cause.to_string(), &now);
+                }
+                _ if was_full => self.registry.disk.set_free(),
+                _ => {}
+            }
             let mut stop = stop.clone();
             if !self.full || self.draining() || stop.has_changed().unwrap_or(true) {
                 return outcome;

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use futures::FutureExt;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use serde_json::json;
 use support::{Cluster, PATIENCE, has_condition, job, pod_phase};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -126,11 +126,13 @@ async fn engine_on_a_full_disk_reads_says_so_once_and_writes_what_it_wanted_when
     assert_eq!(until(&mut lines, SAYS_FULL).await, 1);
     let engine = cluster.engine.as_ref().expect("it runs");
     assert!(engine.stopped().now_or_never().is_none());
+    assert!(disk_pressure(&cluster).await.is_some_and(|told| told.contains(&place)), "its node tells it");
     let shown = cluster.jobs().get("waits").await.expect("reads go on");
     assert!(is_ready(Some(&shown)), "what is read is what was written last");
     small.empty();
     assert_eq!(until(&mut lines, SAYS_ROOM).await, 0, "it is said once");
     let done = cluster.wait_job("waits", has_condition("Complete")).await;
+    assert_eq!(disk_pressure(&cluster).await, None);
     assert_eq!(done.status.and_then(|status| status.succeeded), Some(1));
     let pod = cluster.pods_of("waits").await.remove(0).metadata.name.expect("a name");
     let events = cluster.events_about(&pod).await;
@@ -146,6 +148,14 @@ async fn engine_on_a_full_disk_reads_says_so_once_and_writes_what_it_wanted_when
     small.fill();
     let engine = cluster.engine.take().expect("it runs");
     tokio::time::timeout(PATIENCE, engine.stop(StopPods::End)).await.expect("it stops");
+}
+
+/// What the node says of a full disk.
+async fn disk_pressure(cluster: &Cluster) -> Option<String> {
+    let nodes: Api<Node> = Api::all(cluster.client.clone());
+    let node = nodes.list(&ListParams::default()).await.expect("reads go on").items.remove(0);
+    let mut told = node.status?.conditions?.into_iter();
+    told.find(|told| told.type_ == "DiskPressure" && told.status == "True")?.message
 }
 
 fn is_ready(job: Option<&k8s_openapi::api::batch::v1::Job>) -> bool {

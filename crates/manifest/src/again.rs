@@ -32,6 +32,15 @@ const ATTEMPTS: u32 = 8;
 /// # Errors
 /// What [`make()`] finds wrong with it.
 pub fn again(job: &Value) -> Result<Base, Problems> {
+    stripped(job, true)
+}
+
+/// As [`again`], of an array: its numbers are all its author's.
+pub(crate) fn again_array(job: &Value) -> Result<Base, Problems> {
+    stripped(job, false)
+}
+
+fn stripped(job: &Value, has_defaults: bool) -> Result<Base, Problems> {
     let mut job = job.clone();
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let id = job.pointer("/metadata/labels").and_then(|labels| labels[marks::SUBMISSION].as_str());
@@ -43,8 +52,11 @@ pub fn again(job: &Value) -> Result<Base, Problems> {
         return Err(Problem::new("spec.template.spec.volumes", message).into());
     }
     let Some(root) = job.as_object_mut() else { return Ok(Base::Manifest(job)) };
-    root.remove("status");
     undo_cancel(root);
+    if has_defaults {
+        drop_defaults(root);
+    }
+    root.remove("status");
     if let Some(Value::Object(metadata)) = root.get_mut("metadata") {
         metadata.retain(|field, _| !SERVERS.contains(&field.as_str()) && field != "name");
         strip(metadata, "labels");
@@ -67,6 +79,26 @@ pub fn again(job: &Value) -> Result<Base, Problems> {
         metadata.insert("generateName".to_owned(), format!("{name}-").into());
     }
     Ok(Base::Manifest(job))
+}
+
+/// Takes off what a server writes where an author wrote nothing (upstream `pkg/apis/batch/v1/defaults.go`), and would
+/// write again: to an array it would mean one task at a time, each tried seven times. A Job that no server has had
+/// stays as it is.
+pub(crate) fn drop_defaults(job: &mut Map<String, Value>) {
+    let told = |field: &str| job.get("metadata")?.get(field).filter(|value| !value.is_null());
+    let has_status = job.get("status").and_then(Value::as_object).is_some_and(|status| !status.is_empty());
+    if !has_status && told("uid").or(told("creationTimestamp")).is_none() {
+        return;
+    }
+    let Some(Value::Object(spec)) = job.get_mut("spec") else { return };
+    let is_absent = |spec: &Map<String, Value>, field: &str| spec.get(field).is_none_or(Value::is_null);
+    // Without completions the server leaves none either: the parallelism is the author's then.
+    if spec.get("parallelism") == Some(&1.into()) && !is_absent(spec, "completions") {
+        spec.remove("parallelism");
+    }
+    if spec.get("backoffLimit") == Some(&6.into()) && is_absent(spec, "backoffLimitPerIndex") {
+        spec.remove("backoffLimit");
+    }
 }
 
 /// Removes the controller's labels; a mapping that had nothing else goes with them.

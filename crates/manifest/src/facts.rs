@@ -30,6 +30,11 @@ pub(crate) fn status(job: &Job) -> Option<&KubeStatus> {
     job.status.as_ref()
 }
 
+/// Whether no controller has taken note of the Job yet.
+pub(crate) fn is_untouched(job: &Job) -> bool {
+    status(job).is_none_or(|status| status.start_time.is_none() && status.active.unwrap_or(0) == 0)
+}
+
 /// The record of who cancelled the Job. One that cannot be read is no record.
 pub(crate) fn cancellation(job: &Job) -> Option<Cancellation> {
     let annotations = job.metadata.annotations.as_ref()?;

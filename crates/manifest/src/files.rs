@@ -15,6 +15,10 @@ pub const DIRECTORY: &str = "/windlass-files";
 /// more in transit.
 pub const MOST_BYTES: usize = 700 << 10;
 
+/// So many bytes its files and its array's values have together: they lie in one ConfigMap, whose limit that is
+/// (upstream `MaxSecretSize`).
+pub(crate) const MOST_TOGETHER: usize = 1 << 20;
+
 /// A file for the first container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
@@ -85,6 +89,11 @@ impl Files {
     /// What of them belongs to the Job's content and is not in the Job.
     pub(crate) fn content(&self) -> String {
         self.contents.iter().map(|content| digest::short(content)).collect()
+    }
+
+    /// How much of a ConfigMap they fill, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.contents.iter().map(Vec::len).sum()
     }
 
     /// Names the ConfigMap in a Job.

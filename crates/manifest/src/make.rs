@@ -6,7 +6,7 @@ use windlass_model::{JobName, Problems, Stem, SubmissionId, digest};
 use crate::array::{self, Folded};
 use crate::files::{self, Files};
 use crate::marks::Signature;
-use crate::{Base, Edit, apply, generate, marks};
+use crate::{Base, Edit, again, apply, generate, marks};
 
 /// A Job before it has the name and the marks of a submission. The same content is the same value.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,11 @@ pub fn make(base: &Base, edits: &[Edit]) -> Result<Manifest, Problems> {
         }
         Base::Manifest(job) => job.clone(),
     };
+    if let Some(root) = job.as_object_mut()
+        && edits.iter().any(|edit| matches!(edit, Edit::Tasks(_)))
+    {
+        again::drop_defaults(root);
+    }
     check_kind(&job, &mut problems);
     for edit in edits {
         apply::edit(&mut job, edit, &mut problems);
@@ -51,6 +56,7 @@ pub fn make(base: &Base, edits: &[Edit]) -> Result<Manifest, Problems> {
     let naming = naming(&job, &mut problems);
     let tasks = tasks(&mut job, edits, &mut problems);
     let files = files::fold(&mut job, edits, &mut problems);
+    check_room(tasks.as_ref(), files.as_ref(), &mut problems);
     match naming {
         Some(naming) if problems.is_empty() => Ok(Manifest { job, naming, tasks, files }),
         _ => Err(problems),
@@ -69,6 +75,22 @@ fn tasks(job: &mut Value, edits: &[Edit], problems: &mut Problems) -> Option<Fol
     }
     // On a job that is wrong otherwise it would only be wrong as well.
     if problems.is_empty() { array::fold(job, array, problems) } else { None }
+}
+
+/// Values and files share one ConfigMap.
+fn check_room(tasks: Option<&Folded>, files: Option<&Files>, problems: &mut Problems) {
+    let (Some(tasks), Some(files)) = (tasks, files) else { return };
+    let (values, files) = (tasks.bytes(), files.bytes());
+    if values + files > files::MOST_TOGETHER {
+        let message = format!(
+            "have {} KiB, and the tasks' values {} KiB: a job takes {} KiB of both along; put files into a volume or the \
+             image, or submit the tasks in parts",
+            files.div_ceil(1 << 10),
+            values.div_ceil(1 << 10),
+            files::MOST_TOGETHER >> 10
+        );
+        problems.add("files", message);
+    }
 }
 
 impl Manifest {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::facts::{self, condition};
 use crate::tasks::{self, Failures, TaskEvidence};
 use crate::verdict::{self, Scene};
-use crate::{Cause, Counts, JobStatus, Phase, Right, Times, cause, marks, sidecar, usage};
+use crate::{Cause, Counts, JobStatus, Phase, Right, Times, cause, marks, obstacle, sidecar, usage};
 
 /// Objects that belong to a job, or why there are none to look at.
 #[derive(Debug)]
@@ -104,6 +104,7 @@ pub fn observe_all(job: &Job, evidence: &Evidence<'_>) -> JobStatus {
         exit_code: cause.as_ref().map(|cause| cause.exit().code()),
         payload,
         usage: usage::of_pods(pods.items()),
+        runs: pods.items().iter().any(|pod| obstacle::runs(pod, evidence.events.items())),
         cause,
     }
 }
@@ -137,6 +138,7 @@ pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
     status.exit_code = Some(cause.exit().code());
     status.cause = Some(cause);
     status.payload = None;
+    status.runs = false;
     status
 }
 

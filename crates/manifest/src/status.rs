@@ -40,6 +40,9 @@ pub struct JobStatus {
     /// What its containers used, where the cluster tells it: the embedded engine does, of containers that have ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// Whether one of its pods runs, whatever the others wait for.
+    #[serde(skip)]
+    pub runs: bool,
 }
 
 /// A payload that has ended for good: the first container of a job's only pod, whose other containers run on.

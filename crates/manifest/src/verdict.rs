@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 
 use crate::facts::{self, condition};
-use crate::obstacle::{self, Obstacle, kueue, refusal};
+use crate::obstacle::{self, Obstacle, disk, kueue, refusal};
 use crate::tasks::Failures;
 use crate::words::listed;
 use crate::{Cause, Counts, Evidence, Outlook, PayloadEnd, Phase, Right, Seen, Verdict, cause, ended};
@@ -247,6 +247,11 @@ fn pending(scene: &Scene<'_>) -> Told {
         let name = facts::name(scene.job);
         let next = format!("{kubectl} patch job {name} --type merge -p '{{\"spec\":{{\"parallelism\":1}}}}'");
         return ("blocked by its parallelism of 0".to_owned(), Outlook::NeedsAction, Some(next));
+    }
+    if facts::is_untouched(scene.job)
+        && let Some(full) = disk::of_nodes(scene.evidence.others)
+    {
+        return told(full);
     }
     if let Some(message) = refusal(scene) {
         return told(refusal::of_message(message, &kubectl));

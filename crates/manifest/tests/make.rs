@@ -233,3 +233,20 @@ fn files_lie_in_a_config_map_that_is_named_as_the_job_and_are_part_of_its_conten
     let again = windlass_manifest::again(&job).unwrap_err();
     assert!(again.to_string().contains("given to this job alone"), "{again}");
 }
+
+#[test]
+fn files_and_values_that_one_config_map_does_not_hold_are_refused() {
+    let array = |bytes: usize| {
+        let task = |number| windlass_manifest::Task { number, values: vec!["x".repeat(100 << 10)] };
+        let tasks = (1..).take(bytes / (100 << 10)).map(task).collect();
+        Edit::Tasks(Array { names: vec!["item".into()], tasks })
+    };
+    let file = |bytes: usize| {
+        Edit::File(File { content: vec![b'x'; bytes], path: "/etc/fit.ini".into(), executable: false })
+    };
+    let request = JobRequest::new(vec!["fit".into(), "{}".into()], Place::Image("fit:1".into()));
+    let base = Base::Request(Box::new(request));
+    assert!(make(&base, &[array(800 << 10), file(200 << 10)]).is_ok());
+    let problems = make(&base, &[array(800 << 10), file(230 << 10)]).unwrap_err().to_string();
+    assert!(problems.starts_with("files: have 230 KiB") && problems.contains("1024 KiB"), "{problems}");
+}

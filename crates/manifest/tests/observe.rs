@@ -469,3 +469,20 @@ fn time_in_the_queue_to_start_and_running_are_told_apart() {
         "one that did not start did not run"
     );
 }
+
+#[test]
+fn a_job_runs_as_long_as_one_pod_does_whatever_another_waits_for() {
+    let many = job(json!({ "spec": { "completions": 3, "parallelism": 3 },
+        "status": { "startTime": "2026-11-20T10:00:00Z", "active": 2, "ready": 1, "succeeded": 1 } }));
+    let of = |state: Value, phase: &str| {
+        pod(json!({ "status": { "phase": phase, "containerStatuses": [container(state)] } }))
+    };
+    let blocked = || of(json!({ "waiting": { "reason": "InvalidImageName", "message": "no" } }), "Pending");
+    let running = of(json!({ "running": {} }), "Running");
+    let over = || of(json!({ "terminated": { "exitCode": 0 } }), "Succeeded");
+    let status = observe(&many, Seen::All(&[blocked(), running, over()]), Seen::NotAsked);
+    assert_eq!((status.runs, status.verdict.outlook), (true, Outlook::NeedsAction));
+    assert!(status.verdict.text.contains("1 pod: blocked by"), "{}", status.verdict.text);
+    let status = observe(&many, Seen::All(&[blocked(), over()]), Seen::NotAsked);
+    assert_eq!((status.runs, status.verdict.outlook), (false, Outlook::NeedsAction));
+}

@@ -8,7 +8,7 @@ use super::request::Shape;
 use super::respond::{self, Answer};
 use crate::error::ApiError;
 use crate::kind::Served;
-use crate::registry::object_of;
+use crate::registry::{object_of, show_pressure};
 
 /// `GET` of an object, or of its `/status`.
 pub(super) fn get(call: &Call) -> Answer {
@@ -16,7 +16,10 @@ pub(super) fn get(call: &Call) -> Answer {
         return Err(ApiError::not_found(&call.kind.subject(&call.name)));
     }
     super::pages::revision(&call.query)?;
-    let entry = call.app.registry.entry(call.kind, call.namespace(), &call.name)?;
+    let mut entry = call.app.registry.entry(call.kind, call.namespace(), &call.name)?;
+    if let Some(pressure) = call.app.registry.disk.pressure(call.kind) {
+        show_pressure(&pressure, &mut entry);
+    }
     match call.shape()? {
         Shape::Object => Ok(as_stored(entry.value.bytes().clone())),
         _ => call.answer(StatusCode::OK, object_of(&entry)?),

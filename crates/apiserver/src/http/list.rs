@@ -12,7 +12,7 @@ use super::request::Shape;
 use super::respond::{self, Answer};
 use super::table;
 use crate::kind::Kind;
-use crate::registry::{head, object_of, without_type};
+use crate::registry::{head, object_of, show_pressure, without_type};
 
 /// Objects of an unlimited list that are held at once.
 const PAGE: usize = 500;
@@ -22,10 +22,14 @@ pub(super) fn list(call: &Call) -> Answer {
     let shape = call.shape()?;
     let settings = call.table()?;
     let mut pages = Pages::read(call)?;
-    if shape == Shape::Object && pages.unlimited() {
+    let pressure = call.app.registry.disk.pressure(call.kind);
+    if shape == Shape::Object && pages.unlimited() && pressure.is_none() {
         return whole(call.kind, pages);
     }
-    let page = pages.next()?;
+    let mut page = pages.next()?;
+    if let Some(pressure) = &pressure {
+        page.entries.iter_mut().for_each(|entry| show_pressure(pressure, entry));
+    }
     let metadata = page.metadata(call)?;
     match shape {
         Shape::Object => Ok(respond::bytes(

@@ -6,6 +6,7 @@
 mod admit;
 mod create;
 mod delete;
+mod disk;
 mod encode;
 mod fresh;
 pub mod meta;
@@ -25,6 +26,8 @@ use crate::world::SharedWorld;
 
 pub(crate) use delete::check_preconditions;
 pub use delete::{Mark, mark};
+pub use disk::Disk;
+pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
 pub use object::{Object, Spec};
@@ -41,6 +44,8 @@ pub struct Registry {
     pub store: Store,
     /// Time and randomness.
     pub world: SharedWorld,
+    /// Whether there is room to write.
+    pub disk: Disk,
     /// What requests have just made.
     fresh: Arc<Fresh>,
 }
@@ -104,7 +109,7 @@ impl Registry {
     /// A registry over a store.
     #[must_use]
     pub fn new(store: Store, world: SharedWorld) -> Registry {
-        Registry { store, world, fresh: Arc::default() }
+        Registry { store, world, disk: Disk::default(), fresh: Arc::default() }
     }
 
     /// The object of an entry that a request has just made, as it was made. It is handed over once, and only for a

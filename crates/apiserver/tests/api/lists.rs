@@ -256,3 +256,31 @@ async fn a_list_without_a_limit_is_whole_however_long() {
     let limited = api.get(&format!("{CONFIG_MAPS}?limit=1200")).await.json();
     assert_eq!(names(&limited).len(), 1200);
 }
+
+#[tokio::test]
+async fn a_node_shows_that_the_disk_is_full_until_there_is_room_and_stays_as_it_is() {
+    const NODES: &str = "/api/v1/nodes";
+    let api = Api::new().await;
+    let ready = json!({"type": "Ready", "status": "True"});
+    api.make(NODES, json!({"metadata": {"name": "lab"}, "status": {"conditions": [ready]}})).await;
+    let before = api.get(NODES).await.json();
+    api.registry.disk.set_full("no space left", "2026-11-20T10:00:00Z");
+    api.registry.disk.set_full("the same again", "2026-11-20T10:00:01Z");
+    let one = api.get(&format!("{NODES}/lab")).await.json();
+    let all = api.get(NODES).await.json();
+    let page = api.get(&format!("{NODES}?limit=1")).await.json();
+    for node in [&one, &all["items"][0], &page["items"][0]] {
+        let told = node["status"]["conditions"].as_array().unwrap();
+        let full = told.iter().find(|told| told["type"] == "DiskPressure").unwrap();
+        assert_eq!((&full["status"], &full["message"]), (&json!("True"), &json!("no space left")));
+        assert_eq!(full["lastTransitionTime"], "2026-11-20T10:00:00Z");
+        assert_eq!(told.len(), before["items"][0]["status"]["conditions"].as_array().unwrap().len() + 1);
+    }
+    assert_eq!((&one["kind"], &all["items"][0]["kind"]), (&json!("Node"), &Value::Null));
+    assert_eq!(all["metadata"], before["metadata"]);
+    api.make(CONFIG_MAPS, config_map("a", json!({}))).await;
+    let map = api.get(&format!("{CONFIG_MAPS}/a")).await.json();
+    assert_eq!(map["status"], Value::Null, "no other kind tells of it");
+    api.registry.disk.set_free();
+    assert_eq!(api.get(NODES).await.json()["items"], before["items"]);
+}

@@ -1,6 +1,6 @@
-//! `windlass clean`: delete jobs that ended some time ago.
+//! `windlass clean`: delete jobs that ended some time ago, and the ConfigMaps of jobs that never came to be.
 
-use windlass::retention::Retention;
+use windlass::retention::{Leftovers, Retention};
 use windlass_model::duration;
 
 use crate::args::definition::Clean;
@@ -23,13 +23,27 @@ pub(crate) async fn run(options: &Clean, call: Call<'_>) -> Outcome {
     for (name, reason) in &pass.skipped {
         session.notes.say(&format!("{name} stays: {}", plain(reason)));
     }
-    if pass.deleted.is_empty() {
+    let left = match &options.signature {
+        Some(_) => Leftovers::default(),
+        None => session.manager.clean_leftovers(period, options.dry_run).await?,
+    };
+    for (name, reason) in &left.skipped {
+        session.notes.say(&format!("configmap/{name} stays: {}", plain(reason)));
+    }
+    if left.is_forbidden {
+        let note =
+            "you may not list configmaps: what submissions that were killed left of tasks or files stays";
+        session.notes.say(note);
+    }
+    let maps = left.deleted.iter().map(|name| format!("configmap/{name}"));
+    let deleted: Vec<String> = pass.deleted.into_iter().chain(maps).collect();
+    if deleted.is_empty() {
         let namespace = session.manager.namespace();
         let age = duration::format(period);
         session.notes.say(&format!("no job in namespace {namespace:?} ended longer ago than {age}"));
     } else if options.dry_run {
-        session.notes.say(&format!("{} would be deleted", pass.deleted.len()));
+        session.notes.say(&format!("{} would be deleted", deleted.len()));
     }
-    out::data(&pass.deleted.iter().map(|name| format!("{name}\n")).collect::<String>())?;
+    out::data(&deleted.iter().map(|name| format!("{name}\n")).collect::<String>())?;
     Ok(Exit::OK)
 }

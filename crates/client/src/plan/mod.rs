@@ -52,6 +52,11 @@ const RIGHTS: [(&str, &str, &str, &str, Option<&str>); 5] = [
     ("get", "", "pods", "log", Some("its output cannot be read")),
     ("list", "", "events", "", Some("what events tell is not known")),
 ];
+/// Those that a job with a ConfigMap of tasks or files needs beside them.
+const COMPANION_RIGHTS: [(&str, &str, &str, &str, Option<&str>); 2] = [
+    ("create", "", "configmaps", "", None),
+    ("patch", "", "configmaps", "", Some("the ConfigMap of its tasks or files stays when it is deleted")),
+];
 
 impl JobManager {
     /// Looks at all that a job needs, in the namespace in which it would be made. Nothing is changed.
@@ -67,8 +72,9 @@ impl JobManager {
         let needs = needs(manifest.job());
         let mut checks = vec![there.namespace_check().await];
         let is_there = checks[0].standing != Standing::Problem;
-        for right in RIGHTS {
-            checks.extend(there.right_check(right).await);
+        let more = if manifest.has_companion() { &COMPANION_RIGHTS[..] } else { &[] };
+        for right in RIGHTS.iter().chain(more) {
+            checks.extend(there.right_check(*right).await);
         }
         checks.extend(images(&needs, manifest.is_host()));
         if is_there {

@@ -2,9 +2,10 @@
 //!
 //! Which time is decided by [`windlass_manifest::retention`]. Every change names the revision that it was decided on:
 //! who changes a job meanwhile, be it the time on it, wins. Only jobs of one selector are touched, a signature or our
-//! own mark, and only those that have ended.
+//! own mark, and only those that have ended. [`JobManager::clean_leftovers`] deletes what submissions that were killed left.
 
 mod background;
+mod leftovers;
 mod pass;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::definitions::check_signature;
 use crate::{JobManager, Result};
 
 pub use background::{Background, PERIOD_OF_PASSES};
+pub use leftovers::{Leftovers, YOUNGEST_LEFTOVER};
 use pass::Work;
 
 /// How long a finished job is kept unless somebody says otherwise.

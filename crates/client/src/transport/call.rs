@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
+const JSON: &str = "application/json";
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
 /// A request in the making.
 #[derive(Clone)]
 pub(crate) struct Call {
@@ -16,13 +19,15 @@ pub(crate) struct Call {
     path: String,
     query: String,
     body: Option<(&'static str, Bytes)>,
+    accept: &'static str,
     is_repeatable: bool,
 }
 
 impl Call {
     pub(crate) fn new(method: Method, path: impl Into<String>) -> Self {
         let is_repeatable = method == Method::GET;
-        Call { method, path: path.into(), query: String::new(), body: None, is_repeatable }
+        let (path, query) = (path.into(), String::new());
+        Call { method, path, query, body: None, accept: JSON, is_repeatable }
     }
 
     pub(crate) fn get(path: impl Into<String>) -> Self {
@@ -50,16 +55,25 @@ impl Call {
     }
 
     pub(crate) fn json(self, body: &Value) -> Self {
-        self.typed("application/json", body)
+        self.typed(JSON, body)
     }
 
     pub(crate) fn merge_patch(self, body: &Value) -> Self {
         self.typed("application/merge-patch+json", body)
     }
 
+    /// Asks for the metadata of a list's objects alone; a server that does not know how answers with all of them.
+    pub(crate) fn metadata_only(self) -> Self {
+        Call { accept: METADATA, ..self }
+    }
+
     fn typed(mut self, kind: &'static str, body: &Value) -> Self {
         self.body = Some((kind, body.to_string().into()));
         self
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     /// Whether it only reads.
@@ -75,7 +89,7 @@ impl Call {
     pub(super) fn build(&self) -> Result<Request<Body>, http::Error> {
         let address = format!("{}{}", self.path, self.query);
         let mut request = Request::builder().method(self.method.clone()).uri(address);
-        request = request.header(http::header::ACCEPT, "application/json");
+        request = request.header(http::header::ACCEPT, self.accept);
         let Some((kind, body)) = &self.body else { return request.body(Body::empty()) };
         request.header(http::header::CONTENT_TYPE, *kind).body(Body::from(body.to_vec()))
     }

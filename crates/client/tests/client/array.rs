@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use windlass::manifest::{Array, Base, Edit, Manifest, make};
+use windlass::manifest::{Array, Base, Edit, JobEdit, Manifest, make};
 use windlass::model::{JobRequest, Place, SubmissionId};
 use windlass::{Error, JobManager, Known, SubmitOptions};
 
@@ -68,7 +68,9 @@ async fn the_values_are_there_before_the_job_and_are_its_own_after() {
     assert_eq!(submitted.warnings, Vec::<String>::new());
     let expected = [format!("GET {JOBS}"), format!("POST {MAPS}"), format!("POST {JOBS}"), map("PATCH")];
     assert_eq!(routes(&server), expected);
-    let owner = &server.asked(&map("PATCH"))[0].body["metadata"]["ownerReferences"][0];
+    let changed = &server.asked(&map("PATCH"))[0].body["metadata"];
+    assert_eq!((&changed["uid"], &changed["resourceVersion"]), (&json!("map-1"), &json!("7")));
+    let owner = &changed["ownerReferences"][0];
     assert_eq!(
         (&owner["kind"], &owner["name"], &owner["uid"]),
         (&json!("Job"), &json!(name(0)), &json!("job-1"))
@@ -93,7 +95,11 @@ async fn answers_that_were_lost_double_nothing() {
         server.on(&format!("POST {path}"), Reply::Of(Box::new(lose)));
         let sent = kept.clone();
         let path = if path == MAPS { map("GET") } else { format!("GET {JOBS}/{}", name(0)) };
-        server.on(&path, Reply::Of(Box::new(move |_| Reply::Json(200, sent.lock().unwrap()[place].clone()))));
+        let there = move |_: &crate::support::Seen| match &sent.lock().unwrap()[place] {
+            Value::Null => refusal(404, "NotFound", "not found"),
+            object => Reply::Json(200, object.clone()),
+        };
+        server.on(&path, Reply::Of(Box::new(there)));
     }
     server.on(&map("PATCH"), Reply::Lost).on(&map("PATCH"), Reply::Json(200, json!({})));
     let submitted = manager(&server).submit(&lines("a\nb"), &with_id()).await.unwrap();
@@ -206,4 +212,123 @@ async fn a_cluster_that_is_too_old_for_arrays_is_refused() {
     let error = manager.submit(&lines("a"), &with_id()).await.unwrap_err();
     assert!(matches!(error, Error::NoArrays { major: 1, minor: 27, .. }), "{error}");
     assert_eq!(server.seen().len(), 0);
+}
+
+/// An array under a chosen name.
+fn named(text: &str) -> Manifest {
+    let request = JobRequest::new(vec!["fit".into(), "{}".into()], Place::Image("fit:1".into()));
+    let array = Array::of_lines(text.as_bytes()).unwrap().array;
+    let edits = [Edit::Job(JobEdit::Name("fit".into())), Edit::Tasks(array)];
+    make(&Base::Request(Box::new(request)), &edits).unwrap()
+}
+
+/// The ConfigMap of the array `fit`, whose job another submission made.
+fn of_another() -> Value {
+    let mut map = named("other").companion(&SubmissionId::parse("another").unwrap(), 0).unwrap();
+    map["metadata"]["uid"] = "map-0".into();
+    map["metadata"]["ownerReferences"] = json!([{ "kind": "Job", "name": "fit", "uid": "job-0" }]);
+    map
+}
+
+#[tokio::test]
+async fn a_chosen_name_that_another_array_has_is_a_conflict_about_the_job() {
+    let (server, another) = (Server::new(), SubmissionId::parse("another").unwrap());
+    let job = named("other").sealed(&another, windlass::manifest::marks::Signature::default(), 0);
+    server.on(&format!("GET {JOBS}"), list(1, &[]));
+    server.on(&format!("POST {MAPS}"), refusal(409, "AlreadyExists", "already exists"));
+    server.on(&format!("GET {MAPS}/fit-tasks"), Reply::Json(200, of_another()));
+    server.on(&format!("GET {JOBS}/fit"), Reply::Json(200, job));
+    for options in [with_id(), SubmitOptions::default()] {
+        let error = manager(&server).submit(&named("a"), &options).await.unwrap_err();
+        assert!(matches!(&error, Error::Conflict { job, .. } if job == "fit"), "{error}");
+        assert!(!error.to_string().contains("ConfigMap"), "{error}");
+    }
+    assert!(routes(&server).iter().all(|route| !route.starts_with("DELETE") && !route.starts_with("PATCH")));
+}
+
+#[tokio::test]
+async fn a_chosen_name_is_free_as_soon_as_its_job_is_gone() {
+    let server = Server::new();
+    server.on(&format!("GET {JOBS}"), list(1, &[]));
+    server.on(&format!("POST {MAPS}"), refusal(409, "AlreadyExists", "already exists"));
+    server.on(&format!("POST {MAPS}"), Reply::Of(Box::new(|seen| made(&seen.body, "map-1"))));
+    server.on(&format!("GET {MAPS}/fit-tasks"), Reply::Json(200, of_another()));
+    server.on(&format!("DELETE {MAPS}/fit-tasks"), Reply::Json(200, json!({})));
+    server.on(&format!("PATCH {MAPS}/fit-tasks"), Reply::Json(200, json!({})));
+    server.on(&format!("POST {JOBS}"), Reply::Of(Box::new(|seen| made(&seen.body, "job-1"))));
+    let submitted = manager(&server).submit(&named("a"), &with_id()).await.unwrap();
+    assert_eq!((submitted.name.as_str(), submitted.warnings.len()), ("fit", 0));
+    let removed = server.asked(&format!("DELETE {MAPS}/fit-tasks"));
+    assert_eq!((removed.len(), &removed[0].body["preconditions"]), (1, &json!({ "uid": "map-0" })));
+}
+
+#[tokio::test]
+async fn a_dry_run_removes_nothing() {
+    let server = Server::new();
+    server.on(&format!("POST {MAPS}"), refusal(409, "AlreadyExists", "already exists"));
+    server.on(&format!("GET {MAPS}/fit-tasks"), Reply::Json(200, of_another()));
+    server.on(&format!("POST {JOBS}"), Reply::Of(Box::new(|seen| made(&seen.body, "job-1"))));
+    let options = SubmitOptions { dry_run: true, ..SubmitOptions::default() };
+    manager(&server).submit(&named("a"), &options).await.unwrap();
+    let expected = [
+        format!("POST {MAPS}"),
+        format!("GET {MAPS}/fit-tasks"),
+        format!("GET {JOBS}/fit"),
+        format!("POST {JOBS}"),
+    ];
+    assert_eq!(routes(&server), expected);
+}
+
+#[tokio::test]
+async fn a_config_map_that_somebody_else_put_in_the_place_is_left_as_it_is() {
+    let server = making();
+    manager(&server).submit(&lines("a"), &with_id()).await.unwrap();
+    let mut job = server.asked(&format!("POST {JOBS}"))[0].body.clone();
+    job["metadata"]["uid"] = "job-1".into();
+    let again = Server::new();
+    again.on(&format!("GET {JOBS}"), list(1, &[job]));
+    again.on(&map("GET"), Reply::Json(200, json!({ "metadata": { "name": "x" }, "data": { "mine": "1" } })));
+    let submitted = manager(&again).submit(&lines("a"), &with_id()).await.unwrap();
+    assert!(submitted.warnings[0].contains("is another one"), "{:?}", submitted.warnings);
+    assert_eq!(routes(&again), [format!("GET {JOBS}"), map("GET")]);
+}
+
+#[tokio::test]
+async fn values_that_were_changed_meanwhile_are_looked_at_before_they_get_their_owner() {
+    let server = Server::new();
+    let mut there = lines("a").companion(&id(), 0).unwrap();
+    (there["metadata"]["uid"], there["metadata"]["resourceVersion"]) = ("map-1".into(), "9".into());
+    server.on(&format!("GET {JOBS}"), list(1, &[]));
+    server.on(&format!("POST {MAPS}"), Reply::Of(Box::new(|seen| made(&seen.body, "map-1"))));
+    server.on(&format!("POST {JOBS}"), Reply::Of(Box::new(|seen| made(&seen.body, "job-1"))));
+    server.on(&map("PATCH"), refusal(409, "Conflict", "the object has been modified"));
+    server.on(&map("PATCH"), Reply::Json(200, json!({})));
+    server.on(&map("GET"), Reply::Json(200, there));
+    let submitted = manager(&server).submit(&lines("a"), &with_id()).await.unwrap();
+    assert_eq!(submitted.warnings, Vec::<String>::new());
+    assert_eq!(server.asked(&map("PATCH"))[1].body["metadata"]["resourceVersion"], "9");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_values_of_a_job_that_is_not_there_are_taken_away_whatever_the_server_said() {
+    for (code, reason) in [
+        (500, "InternalError"),
+        (429, "TooManyRequests"),
+        (503, "ServiceUnavailable"),
+        (404, "NotFound"),
+        (504, "Timeout"),
+    ] {
+        for is_there in [false, true] {
+            let server = Server::new();
+            server.on(&format!("GET {JOBS}"), list(1, &[]));
+            server.on(&format!("POST {MAPS}"), Reply::Of(Box::new(|seen| made(&seen.body, "map-1"))));
+            server.on(&format!("POST {JOBS}"), refusal(code, reason, "not now"));
+            server.on(&map("DELETE"), Reply::Json(200, json!({})));
+            if is_there {
+                server.on(&format!("GET {JOBS}/{}", name(0)), Reply::Json(200, json!({})));
+            }
+            manager(&server).submit(&lines("a"), &with_id()).await.unwrap_err();
+            assert_eq!(server.asked(&map("DELETE")).len(), usize::from(!is_there), "{code}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod batch;
 mod chance;
 mod cron;
 mod definitions;
+mod leftovers;
 mod logs;
 mod model;
 mod plan;

@@ -121,3 +121,25 @@ async fn the_job_of_that_name_is_found_and_a_clock_is_compared() {
     let facts = server.manager().facts().await.unwrap();
     assert_eq!((facts.version.as_str(), facts.skew_s), ("v1.36.0", None));
 }
+
+#[tokio::test]
+async fn a_job_with_tasks_or_files_also_needs_the_rights_to_their_config_map() {
+    use windlass::manifest::{Array, Edit};
+    use windlass::model::{JobRequest, Place};
+    let request = JobRequest::new(vec!["fit".into(), "{}".into()], Place::Image("fit:1".into()));
+    let array = Array::of_lines(b"a\nb").unwrap().array;
+    let array = make(&Base::Request(Box::new(request)), &[Edit::Tasks(array)]).unwrap();
+    let server = Server::new();
+    server.on("GET /version", Reply::Json(200, json!({ "major": "1", "minor": "36" })));
+    let of_jobs_only = |seen: &crate::support::Seen| {
+        let resource = &seen.body["spec"]["resourceAttributes"]["resource"];
+        Reply::Json(201, json!({ "status": { "allowed": resource != "configmaps" } }))
+    };
+    let reviews = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    server.on(reviews, Reply::Of(Box::new(of_jobs_only)));
+    let checks = server.manager().preflight(&array, None).await.unwrap();
+    assert_eq!(of(&checks, "right to create configmaps").standing, Standing::Problem);
+    assert_eq!(of(&checks, "right to patch configmaps").standing, Standing::Unknown);
+    let checks = server.manager().preflight(&manifest(), None).await.unwrap();
+    assert!(!checks.iter().any(|check| check.what.contains("configmaps")), "{checks:?}");
+}

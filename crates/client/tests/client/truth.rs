@@ -292,3 +292,25 @@ async fn nothing_of_the_host_is_signalled_and_nothing_changed() {
     assert!(stops[0].asked.as_ref().is_err_and(|why| why.contains("host")), "{stops:?}");
     assert_eq!(server.seen().len(), 2, "{:?}", server.seen());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_a_full_disk_keeps_from_its_start_is_given_up_with_that_reason() {
+    let server = still(job(1, json!({})), &[]);
+    server.on(EVENTS, list(1, &[]));
+    let pressure =
+        json!({ "type": "DiskPressure", "status": "True", "message": "/home/store: no space left" });
+    let ready = json!({ "type": "Ready", "status": "True" });
+    let node = json!({ "metadata": { "name": "lab" }, "status": { "conditions": [ready, pressure] } });
+    server.on(NODES, list(1, &[node]));
+    let (event, after) = next_of(&server, None).await;
+    let FollowEvent::Stuck(status) = event else { panic!("{event:?}") };
+    let text = "blocked by the disk of node \"lab\", which is full: /home/store: no space left";
+    assert_eq!((status.verdict.text.as_str(), after.as_secs()), (text, 32));
+    assert_eq!(status.verdict.next_step.as_deref(), Some("make room there; the job goes on by itself then"));
+
+    let server = still(job(1, json!({})), &[]);
+    server.on(EVENTS, list(1, &[]));
+    server.on(NODES, refusal(403, "Forbidden", "no"));
+    let verdict = server.manager().get("train").await.unwrap().status.verdict;
+    assert_eq!((verdict.text.as_str(), verdict.missing.len()), ("waiting for its first pod to be made", 0));
+}

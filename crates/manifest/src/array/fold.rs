@@ -45,6 +45,11 @@ impl Folded {
         self.items.as_deref().unwrap_or_default()
     }
 
+    /// How much of a ConfigMap it fills, bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.content().len() + if self.has_helper { windlass_task::HELPER.len() } else { 0 }
+    }
+
     /// Names the ConfigMap in a Job that has its name.
     pub(crate) fn seal(&self, job: &mut Value, name: &str) {
         if self.items.is_none() {
@@ -180,11 +185,7 @@ pub(super) fn each_word(job: &mut Value, mut change: impl FnMut(String, &mut Val
 fn expand(job: &mut Value, problems: &mut Problems) {
     each_word(job, |_, word| {
         if let Some(text) = word.as_str() {
-            *word = rewritten(text, |part| match part {
-                Part::Text(text) => String::from_utf8_lossy(text).into_owned(),
-                Part::Item | Part::Number | Part::Named(_) => INDEX.to_owned(),
-            })
-            .into();
+            *word = expanded(text).into();
         }
     });
     let variable =
@@ -192,8 +193,13 @@ fn expand(job: &mut Value, problems: &mut Problems) {
     apply::edit(job, &Edit::FirstContainer(variable), problems);
 }
 
-fn rewritten(text: &str, write: impl FnMut(Part<'_>) -> String) -> String {
-    parts(text.as_bytes(), |_| None).map(write).collect()
+/// A word with the index where the number is wanted.
+pub(super) fn expanded(word: &str) -> String {
+    let write = |part| match part {
+        Part::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        Part::Item | Part::Number | Part::Named(_) => INDEX.to_owned(),
+    };
+    parts(word.as_bytes(), |_| None).map(write).collect()
 }
 
 /// Puts the host's shell before the command; false if there is none, or too much to tell it.

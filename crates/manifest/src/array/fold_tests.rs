@@ -180,3 +180,59 @@ fn an_array_comes_apart_and_together_again() {
     }
     assert_eq!(unfold(&sealed(&make(&base, &[]).unwrap()), None), None);
 }
+
+fn is_helped(base: &Base, tasks: Edit) -> bool {
+    words(&sealed(&make(base, &[tasks]).unwrap()))[0] == "/windlass/task"
+}
+
+#[test]
+fn a_script_that_no_argument_can_be_is_the_helpers() {
+    // Each hole is longer in the script than in the word.
+    let holes = "{#}".repeat(10_000);
+    assert!(is_helped(&host(&["fit", &holes]), numbers("1-9")));
+    assert!(is_helped(&host(&["fit", &holes]), array("a\n")));
+    assert!(!is_helped(&host(&["fit", &holes[..30]]), numbers("1-9")));
+}
+
+#[test]
+fn a_program_that_a_shell_could_take_for_an_option_is_the_helpers() {
+    for program in ["-c", "--", "{}", "{#}fit"] {
+        assert!(is_helped(&host(&[program, "a"]), array("-c\n")), "{program}");
+    }
+    for program in ["fit", "./{}", "{{}}"] {
+        assert!(!is_helped(&host(&[program, "a"]), array("-c\n")), "{program}");
+    }
+}
+
+#[test]
+fn what_a_server_wrote_of_a_plain_job_says_nothing_of_an_array() {
+    let served = |more: Value| {
+        let spec = json!({ "parallelism": 1, "completions": 1, "backoffLimit": 6, "template": { "spec": {
+            "restartPolicy": "Never", "containers": [{ "name": "a", "image": "b", "command": ["fit", "{}"] }] } } });
+        let mut job =
+            json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "fit" }, "spec": spec });
+        for (path, value) in more.as_object().unwrap() {
+            *job.pointer_mut(path.rsplit_once('/').unwrap().0).unwrap() = value.clone();
+        }
+        job
+    };
+    let by_server = [
+        json!({ "/metadata/": { "name": "fit", "uid": "u" } }),
+        json!({ "/metadata/": { "name": "fit", "creationTimestamp": "2026-01-01T00:00:00Z" } }),
+    ];
+    let limits = |base: Base, edits: &[Edit]| {
+        let spec = sealed(&make(&base, edits).unwrap())["spec"].clone();
+        (spec["parallelism"].clone(), spec["backoffLimitPerIndex"].clone())
+    };
+    for job in by_server.map(served) {
+        assert_eq!(limits(Base::Manifest(job.clone()), &[numbers("0-9")]), (json!(10), json!(0)));
+        assert_eq!(limits(crate::again(&job).unwrap(), &[numbers("0-9")]), (json!(10), json!(0)));
+        let edits = [Edit::Job(JobEdit::Retries(6)), Edit::Job(JobEdit::Parallelism(1)), numbers("0-9")];
+        assert_eq!(limits(Base::Manifest(job.clone()), &edits), (json!(1), json!(6)));
+        // Of a job that stays plain nothing is changed.
+        assert_eq!(make(&Base::Manifest(job.clone()), &[]).unwrap().job()["spec"], job["spec"]);
+    }
+    let written =
+        Base::Manifest(served(json!({ "/metadata/": { "name": "fit", "creationTimestamp": null } })));
+    assert_eq!(limits(written, &[numbers("0-9")]), (json!(1), json!(6)));
+}

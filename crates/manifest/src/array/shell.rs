@@ -22,8 +22,12 @@ pub(super) const ITEMS: &str = "WINDLASS_ITEMS";
 /// The longest text that is given so, bytes: a variable has at most 128 KiB (`MAX_ARG_STRLEN`).
 const LONGEST: usize = 96 << 10;
 
+/// The longest script, bytes: an argument has at most 128 KiB (`MAX_ARG_STRLEN`).
+const LONGEST_SCRIPT: usize = 120 << 10;
+
 /// The command that runs these words with number and values in their holes; `None` if there is too much of them, or
-/// a name is perhaps the shell's own, or there are no words. Words are as Kubernetes has them, before it expands them.
+/// a name is perhaps the shell's own, or there are no words, or the program's name could be an option of the shell's
+/// `exec`. Words are as Kubernetes has them, before it expands them.
 pub(super) fn command(words: &[&str], array: &Array, numbers: &Numbers) -> Option<Vec<String>> {
     let names = &array.names;
     // What the shells keep for themselves (IFS, PPID, UID, OPTIND...) is in capitals.
@@ -33,6 +37,10 @@ pub(super) fn command(words: &[&str], array: &Array, numbers: &Numbers) -> Optio
         return None;
     }
     let known = |text: &[u8]| names.iter().position(|name| name.as_bytes() == text);
+    let is_program = |part| matches!(part, Part::Text(text) if !text.starts_with(b"-"));
+    if !parts(words.first()?.as_bytes(), known).next().is_none_or(is_program) {
+        return None;
+    }
     let mut pieces = Vec::new();
     let word = |word: &&str| {
         let mut written = String::from("\"");
@@ -51,8 +59,11 @@ pub(super) fn command(words: &[&str], array: &Array, numbers: &Numbers) -> Optio
     };
     let command: Vec<String> = words.iter().map(word).collect();
     let begin = if names.is_empty() { count(numbers)? } else { take(names) };
-    let script = format!("{begin}{BEFORE_COMMAND}{}", command.join(" "));
-    let head = SHELL.map(str::to_owned).into_iter().chain([literal(&script), NAME.to_owned()]);
+    let script = literal(&format!("{begin}{BEFORE_COMMAND}{}", command.join(" ")));
+    if script.len() > LONGEST_SCRIPT {
+        return None;
+    }
+    let head = SHELL.map(str::to_owned).into_iter().chain([script, NAME.to_owned()]);
     Some(head.chain(pieces).collect())
 }
 

@@ -1,5 +1,6 @@
 //! What stands between a pod and its start, one file a kind of trouble.
 
+pub(crate) mod disk;
 mod image;
 pub(crate) mod kueue;
 mod missing;
@@ -53,6 +54,11 @@ pub(crate) fn of_pod(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Ob
     scheduling::of(pod, events, &nodes)
         .or_else(|| container(pod, events))
         .or_else(|| Some(Obstacle::waiting("its pod to be started")))
+}
+
+/// Whether a pod has started, is not over, and waits for nothing.
+pub(crate) fn runs(pod: &Pod, events: &[Event]) -> bool {
+    facts::has_started(pod) && !facts::is_over(pod) && of_pod(pod, events, &[]).is_none()
 }
 
 /// Events of one pod.
