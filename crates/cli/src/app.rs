@@ -1,6 +1,7 @@
 //! A command from its words to its exit code.
 
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::args::high::{Act, Request};
 use crate::args::{self, Usage};
@@ -23,10 +24,15 @@ pub(crate) fn run(argv: &[OsString]) -> Exit {
         Err(error) => return report(&Failure::new("starting", error)),
     };
     let fatal = Fatal::default();
-    let result = runtime.block_on(fatal.or(Box::pin(perform(request, &env, &fatal))));
-    // A thread may be blocked in a write that nobody reads: it must not keep the process.
+    let work = || runtime.block_on(fatal.or(Box::pin(perform(request, &env, &fatal))));
+    // Nothing of the work is looked at after a panic, which has been printed: the process ends.
+    let result = catch_unwind(AssertUnwindSafe(work));
+    // A thread may be blocked in a write that nobody reads, or wait for the engine's lock: it must not keep the process.
     runtime.shutdown_background();
-    result.unwrap_or_else(|failure| report(&failure))
+    match result {
+        Ok(result) => result.unwrap_or_else(|failure| report(&failure)),
+        Err(_) => Exit::FAILED,
+    }
 }
 
 /// One verb.

@@ -79,6 +79,10 @@ async fn names(common: &Common, env: &Env, kind: Kind) -> Outcome<Vec<String>> {
             Source::Files { paths: cluster::present(&kubeconfig)?, context: name }
         }
     };
+    // A login may open a browser, ask for a password, and outlive this process: no Tab is worth that.
+    if windlass::needs_plugin(&source).unwrap_or(true) {
+        return Ok(Vec::new());
+    }
     let Ok(connection) = windlass::connect(&source).await else { return Ok(Vec::new()) };
     let mut manager = JobManager::of(&connection);
     if let Some(namespace) = &common.namespace {

@@ -304,7 +304,9 @@ impl BatchRun {
 
     fn report(&mut self, report: Report) -> Result<()> {
         match report {
-            Report::Sent(_, Err(error)) if error.is_of_the_cluster() => return Err(error),
+            Report::Sent(_, Err(error)) if error.is_of_the_cluster() || error.is_of_the_namespace() => {
+                return Err(error);
+            }
             Report::Sent(task, answer) => self.answered(task, answer),
             Report::End(task, (_, Ok(outcome))) => {
                 self.ending.remove(&task);

@@ -28,7 +28,7 @@ pub struct BulkRun {
     manager: JobManager,
     options: SubmitOptions,
     unsent: VecDeque<(usize, BulkJob)>,
-    sending: FuturesUnordered<BoxFuture<'static, (usize, Result<Submitted>)>>,
+    sending: FuturesUnordered<BoxFuture<'static, (usize, String, Result<Submitted>)>>,
     window: Window,
 }
 
@@ -48,23 +48,36 @@ impl JobManager {
 
 impl BulkRun {
     /// The next answer, with the number of its job, from 0. A fault that every other job would meet
-    /// ([`crate::Error::is_of_the_cluster`]) stops the run. `None` once all that were sent are answered.
+    /// ([`crate::Error::is_of_the_cluster`]) stops the run; one that every other
+    /// job of its namespace would meet ([`crate::Error::is_of_the_namespace`]) has those not sent. `None` once all that were sent are answered.
     pub async fn next(&mut self) -> Option<(usize, Result<Submitted>)> {
         while self.sending.len() < self.window.size()
             && let Some((number, job)) = self.unsent.pop_front()
         {
             let (manager, options) = (self.manager.clone(), self.options.clone());
+            let namespace = self.namespace_of(&job).to_owned();
             let earlier = if job.is_new { Earlier::Never } else { Earlier::Perhaps };
             self.sending.push(Box::pin(async move {
-                (number, manager.submit_as(&job.manifest, &job.id, earlier, &options).await)
+                let answer = manager.submit_as(&job.manifest, &job.id, earlier, &options).await;
+                (number, namespace, answer)
             }));
         }
-        let (number, answer) = self.sending.next().await?;
+        let (number, namespace, answer) = self.sending.next().await?;
         self.window.answered(self.manager.memo.busy());
         if answer.as_ref().is_err_and(crate::Error::is_of_the_cluster) {
             self.stop();
+        } else if answer.as_ref().is_err_and(crate::Error::is_of_the_namespace) {
+            let unsent = std::mem::take(&mut self.unsent);
+            self.unsent = unsent.into_iter().filter(|(_, job)| self.namespace_of(job) != namespace).collect();
+        }
+        if matches!(answer, Err(crate::Error::NoArrays { .. })) {
+            self.unsent.retain(|(_, job)| !job.manifest.is_array());
         }
         Some((number, answer))
+    }
+
+    fn namespace_of<'a>(&'a self, job: &'a BulkJob) -> &'a str {
+        job.manifest.namespace().unwrap_or_else(|| self.manager.namespace())
     }
 
     /// Sends no more. What is on its way is still answered.

@@ -141,7 +141,12 @@ impl JobManager {
                         Err(fault) if fault.is_already_exists() => continue,
                         Err(fault) => return Some(not_deleted(&name, &fault)),
                     },
-                    Err(fault) => return Some(not_deleted(&name, &fault)),
+                    Err(fault) => {
+                        let cause = fault.message;
+                        return Some(format!(
+                            "whether ConfigMap {name}, which should hold its tasks or files, is there is not known: {cause}"
+                        ));
+                    }
                 },
             };
             let patch =

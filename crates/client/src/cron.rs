@@ -39,7 +39,7 @@ impl JobManager {
         }
         let mut object = cron.object().clone();
         if let Some(who) = submitter {
-            object["metadata"]["annotations"][marks::SUBMITTER] = who.into();
+            mark(&mut object, who);
         }
         let call = Call::new(Method::POST, there.crons_path())
             .query("fieldManager", marks::WINDLASS)
@@ -162,6 +162,21 @@ impl JobManager {
     }
 }
 
+/// Notes who submits. Annotations that are no mapping stay as they are: the server says what is wrong with them.
+fn mark(cron: &mut Value, submitter: &str) {
+    let mut place = cron;
+    for key in ["metadata", "annotations"] {
+        let Some(fields) = place.as_object_mut() else { return };
+        place = fields.entry(key).or_insert(Value::Null);
+        if place.is_null() {
+            *place = json!({});
+        }
+    }
+    if let Some(annotations) = place.as_object_mut() {
+        annotations.insert(marks::SUBMITTER.to_owned(), submitter.into());
+    }
+}
+
 /// Most of what a list holds says neither kind nor version.
 fn whole(mut cron: Value) -> Value {
     if cron.is_object() {
@@ -169,4 +184,21 @@ fn whole(mut cron: Value) -> Value {
         cron["kind"] = "CronJob".into();
     }
     cron
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submitter_is_noted_only_where_annotations_can_be() {
+        let mut cron = json!({ "metadata": { "name": "c" } });
+        mark(&mut cron, "me");
+        assert_eq!(cron["metadata"]["annotations"][marks::SUBMITTER], "me");
+        for bad in [json!({ "metadata": { "annotations": "foo" } }), json!({ "metadata": 3 }), json!([])] {
+            let mut cron = bad.clone();
+            mark(&mut cron, "me");
+            assert_eq!(cron, bad);
+        }
+    }
 }

@@ -265,6 +265,17 @@ impl Error {
         matches!(self, Unreachable { .. } | Uncertain { .. } | Unauthorized { .. } | NoHostClass { .. })
     }
 
+    /// Whether every other job in the same namespace would meet the same fault: there is no such namespace, it is being
+    /// deleted, or jobs may not be made in it. A policy's refusal of one job is none of these.
+    pub fn is_of_the_namespace(&self) -> bool {
+        match self {
+            Error::NoNamespace { .. } | Error::NamespaceEnding { .. } => true,
+            // The words of Kubernetes' own authorization.
+            Error::Forbidden { message, .. } => message.contains("cannot create resource \"jobs\""),
+            _ => false,
+        }
+    }
+
     /// The exit code of a command that ends with this error: 124 for `TimedOut`, otherwise 125.
     pub fn exit(&self) -> ExitCode {
         match self {

@@ -187,7 +187,8 @@ impl Feed {
         Ok(false)
     }
 
-    fn status(&self) -> JobStatus {
+    /// How it stands, by what is known.
+    pub(crate) fn status(&self) -> JobStatus {
         match &self.found {
             Some(found) => found.status(&self.job, self.pods.seen()),
             None => observe(&self.job, self.pods.seen(), Seen::NotAsked),

@@ -49,6 +49,7 @@ impl JobManager {
     ///         FollowEvent::Log(LogEvent::Chunk(chunk)) => output.extend(chunk.bytes),
     ///         FollowEvent::Log(LogEvent::Gap { reason, .. }) => eprintln!("missing: {reason}"),
     ///         FollowEvent::Log(LogEvent::StreamsMerged) => eprintln!("stderr comes on stdout"),
+    ///         FollowEvent::Log(LogEvent::Crowded { pod, .. }) => eprintln!("the output of {pod} comes later"),
     ///         FollowEvent::Status(status) => eprintln!("{}", status.verdict.text),
     ///         FollowEvent::Stuck(status) => eprintln!("waits in vain: {}", status.verdict.text),
     ///         FollowEvent::Outlived(_) => eprintln!("its other containers live on"),
@@ -124,7 +125,9 @@ impl Follower {
     fn new(manager: JobManager, feed: Feed, options: LogOptions) -> Self {
         let unchecked = options.container.is_some().then(|| options.clone());
         let pump = Pump::new(&manager, LogOptions { follow: true, ..options });
-        let attention = Attention::new(manager.stuck_after);
+        let mut attention = Attention::new(manager.stuck_after);
+        // Of a new job no first list is read: what keeps its cluster from doing anything brings no change either.
+        attention.see(&feed.status(), manager.world.instant());
         let (last, outcome, logs) = (None, None, 0);
         let (reads_logs, is_gap_said) = (true, false);
         Follower { manager, feed, pump, unchecked, last, attention, reads_logs, is_gap_said, logs, outcome }
@@ -224,10 +227,16 @@ impl Follower {
 
     /// What is left of the logs after the job's end, as long as it keeps coming.
     async fn drain(&mut self) -> Option<LogEvent> {
-        let silence = self.manager.world.sleep(limits::LOG_SILENCE);
-        match future::select(std::pin::pin!(self.pump.next()), silence).await {
-            Either::Left((event, _)) => return event,
-            Either::Right(_) => {}
+        loop {
+            let silence = self.manager.world.sleep(limits::LOG_SILENCE);
+            if let Either::Left((event, _)) = future::select(std::pin::pin!(self.pump.next()), silence).await
+            {
+                return event;
+            }
+            // What waits behind a log that does not come is read before all is given up.
+            if !self.pump.release() {
+                break;
+            }
         }
         let reason =
             format!("the rest did not come within {} s of the job's end", limits::LOG_SILENCE.as_secs());

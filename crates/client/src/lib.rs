@@ -48,7 +48,7 @@ pub use attach::{AttachEvent, AttachInput, AttachOutput, AttachTo, Attachment, S
 pub use batch::{BatchEvent, BatchOptions, BatchRun, BatchTask, FoundTask};
 pub use bulk::{BulkJob, BulkRun};
 pub use cancel::CancelEffect;
-pub use connect::{ConnectError, Connection, Source, connect};
+pub use connect::{ConnectError, Connection, Source, connect, needs_plugin};
 pub use cron::CronCreated;
 pub use delete::DeleteOptions;
 pub use error::{Error, Result};

@@ -106,6 +106,11 @@ pub(crate) const LOG_QUEUE: usize = 64;
 pub(crate) const LOGS_IN_A_ROW: usize = 256;
 /// Containers whose logs are read at a time; the others wait for their turn.
 pub(crate) const LOG_READERS: usize = 64;
+/// How long a container that writes waits for its turn before that is said.
+pub(crate) const LOG_CROWD: Duration = Duration::from_secs(10);
+/// How long the log of a pod waits for that of the pod before it, of the same index, which has not ended: a pod's usual
+/// grace, and some more.
+pub(crate) const LOG_BEFORE: Duration = Duration::from_secs(45);
 /// Gaps that a server tells between two lines; more are not told one by one.
 pub(crate) const LOG_GAPS: usize = 16;
 /// The longest line of a log that is kept whole, in bytes; a longer one comes in pieces.

@@ -154,5 +154,11 @@ fn a_shell_leaves_nothing_of_its_own_behind() {
     ends(&mut on_host(&array, 0, &["no-such-program"]), 127, "no-such-program");
     ends(&mut on_host(&array, 0, &["/"]), 126, "/");
     ends(on_host(&array, 0, &["echo"]).env("JOB_COMPLETION_INDEX", "7"), 125, "no line in its list");
-    ends(on_host(&array, 0, &["echo"]).env("PATH", "/nowhere"), 125, "no line in its list");
+    // The task's own PATH is the command's alone.
+    let echo = on_host(&array, 0, &["/bin/echo", "{b}"]).env("PATH", "/nowhere").output().unwrap();
+    assert_eq!((echo.status.code(), &echo.stdout[..]), (Some(0), &b"y z\n"[..]));
+    ends(on_host(&array, 0, &["echo"]).env("PATH", "/nowhere"), 127, "echo");
+    let text = on_host(&array, 0, &["/usr/bin/env"]).env("PATH", "/nowhere").output().unwrap().stdout;
+    assert!(String::from_utf8(text).unwrap().lines().any(|line| line == "PATH=/nowhere"));
+    ends(on_host(&array, 0, &["echo"]).env("JOB_COMPLETION_INDEX", "/x"), 125, "sed, which finds");
 }

@@ -34,7 +34,10 @@ pub(crate) struct SourceArgs {
 impl SourceArgs {
     /// Whether they name jobs.
     pub(super) fn is_named(&self) -> bool {
-        self.file.is_some() || self.prefect.job_spec_file.is_some() || self.definition.is_named()
+        self.file.is_some()
+            || self.from.is_some()
+            || self.prefect.job_spec_file.is_some()
+            || self.definition.is_named()
     }
 }
 

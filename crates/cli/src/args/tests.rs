@@ -244,3 +244,12 @@ fn help_texts() {
         insta::assert_snapshot!(format!("help_{verb}"), usage.text);
     }
 }
+
+#[test]
+fn a_batch_has_no_other_source() {
+    for source in [["--from", "job/x"], ["-f", "x.yaml"]] {
+        let line = ["submit", "--k8s-image", "i", source[0], source[1], "--task-file", "t.yaml"];
+        let usage = refused(&line);
+        assert!(usage.text.contains("jobs of their own"), "{}", usage.text);
+    }
+}

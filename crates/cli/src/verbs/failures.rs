@@ -1,8 +1,34 @@
 //! Failed tasks by cause, for a person: numbers, what they worked on, the last lines of the first.
 
+use std::time::Duration;
+
+use windlass::manifest::JobStatus;
 use windlass::manifest::tasks::FailureGroup;
+use windlass::{JobManager, Outcome};
 
 use crate::print::plain;
+
+/// So long is asked for the reasons of failures; then they are told as far as they are known.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The last status of a job that has failed, with the last lines of its failed tasks: they are worth a question, and a
+/// job that is gone has none.
+pub(super) async fn read(end: &Outcome, manager: &JobManager) -> JobStatus {
+    match tokio::time::timeout(PATIENCE, manager.get(&end.name)).await {
+        Ok(Ok(view)) if view.status.uid == end.status.uid => view.status,
+        _ => end.status.clone(),
+    }
+}
+
+/// The groups of a job, if it has some, and the next step: lines that come after what is said of it.
+pub(super) fn and_next(status: &JobStatus) -> String {
+    if status.verdict.failures.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{}", told(&status.verdict.failures));
+    text.extend(status.verdict.next_step.iter().map(|next| format!("  next: {}", plain(next))));
+    text.trim_end().to_owned()
+}
 
 /// The groups, indented below the sentence that they belong to.
 pub(super) fn told(groups: &[FailureGroup]) -> String {

@@ -1,17 +1,19 @@
 //! `--log-dir`: the output of each task in a file of its own, as it comes.
 //!
-//! A file is emptied when the first bytes of its task come; each further attempt begins with a line that says so.
+//! What an earlier run left of this job's tasks is taken away as soon as it is known which they are: a task that prints
+//! nothing has no file. Each further attempt begins with a line that says so.
 //! However many tasks write at once, a bounded number of files is open.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::batch::v1::Job;
-use windlass::manifest::tasks::Numbering;
+use windlass::manifest::tasks::{Numbering, task_count};
 use windlass::{LogChunk, LogEvent};
 
+use super::pump::crowded;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
 use crate::print::plain;
@@ -38,9 +40,9 @@ pub(super) struct LogFiles {
 /// What was written to a file.
 struct Written {
     file: Option<File>,
-    /// The last attempt: pod and restart.
-    attempt: (String, u32),
-    attempts: u32,
+    /// The attempts that wrote, pod and restart, with their numbers; and the place of the last.
+    attempts: Vec<((String, u32), u32)>,
+    last: usize,
     /// The last byte ended a line.
     is_at_begin: bool,
 }
@@ -63,12 +65,47 @@ impl LogFiles {
         Ok(LogFiles { directory, notes, numbering, payload: None, files, open, gaps: 0 })
     }
 
-    /// The same for this job: its tasks have their own numbers.
-    pub(super) fn of_job(mut self, job: &Job) -> LogFiles {
+    /// The same for this job: its tasks have their own numbers. Takes their files of an earlier run away.
+    ///
+    /// # Errors
+    /// One of them cannot be removed.
+    pub(super) fn of_job(mut self, job: &Job) -> Outcome<LogFiles> {
         let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+        let containers =
+            pod.into_iter().flat_map(|pod| pod.containers.iter().chain(pod.init_containers.iter().flatten()));
+        let containers: BTreeSet<&str> = containers.map(|container| container.name.as_str()).collect();
         self.payload = pod.and_then(|pod| pod.containers.first()).map(|container| container.name.clone());
         self.numbering = Numbering::of(job);
-        self
+        let count = task_count(job).unwrap_or(0);
+        let is_ours = |name: &str| {
+            let name = name.strip_suffix(".log")?;
+            let (number, container) =
+                name.split_once('.').map_or((name, None), |(number, container)| (number, Some(container)));
+            let index = self.numbering.index(number.parse().ok()?)?;
+            // `007.log` is somebody else's.
+            let is_task = index < count && number == self.numbering.number(index).to_string();
+            (is_task && container.is_none_or(|name| containers.contains(name))).then_some(())
+        };
+        self.clear(|name| is_ours(name).is_some()).map_err(|(path, error)| {
+            let cause = format!("{}: a file of an earlier run is in the way: {error}", path.display());
+            Failure::new("--log-dir", cause)
+        })?;
+        Ok(self)
+    }
+
+    /// Removes the files with such names.
+    fn clear(&self, is_old: impl Fn(&str) -> bool) -> Result<(), (PathBuf, std::io::Error)> {
+        let fault = |error| (self.directory.clone(), error);
+        for entry in std::fs::read_dir(&self.directory).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            if entry.file_name().to_str().is_some_and(&is_old) {
+                match std::fs::remove_file(entry.path()) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => return Err((entry.path(), error)),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes what came.
@@ -96,6 +133,10 @@ impl LogFiles {
             }
             // A file has both in any case.
             LogEvent::StreamsMerged => Ok(()),
+            LogEvent::Crowded { pod, index, readers } => {
+                self.notes.say(&crowded(pod, *index, *readers, &self.numbering));
+                Ok(())
+            }
         }
     }
 
@@ -114,12 +155,11 @@ impl LogFiles {
     fn write(&mut self, name: &str, chunk: &LogChunk) -> std::io::Result<()> {
         self.make_room(name);
         let path = self.directory.join(name);
-        let attempt = (chunk.pod.clone(), chunk.attempt);
         let is_known = self.files.contains_key(name);
         let written = self.files.entry(name.to_owned()).or_insert_with(|| Written {
             file: None,
-            attempt: attempt.clone(),
-            attempts: 1,
+            attempts: Vec::new(),
+            last: 0,
             is_at_begin: true,
         });
         let mut file = match written.file.take() {
@@ -127,11 +167,9 @@ impl LogFiles {
             None if is_known => OpenOptions::new().append(true).create(true).open(&path)?,
             None => File::create(&path)?,
         };
-        if written.attempt != attempt {
-            written.attempt = attempt;
-            written.attempts += 1;
+        if let Some(number) = written.other_attempt(chunk) {
             let end = if written.is_at_begin { "" } else { "\n" };
-            writeln!(file, "{end}[windlass: attempt {}, pod {}]", written.attempts, chunk.pod)?;
+            writeln!(file, "{end}[windlass: attempt {number}, pod {}]", chunk.pod)?;
         }
         file.write_all(&chunk.bytes)?;
         written.is_at_begin = chunk.bytes.last().is_none_or(|byte| *byte == b'\n');
@@ -152,6 +190,29 @@ impl LogFiles {
     }
 }
 
+impl Written {
+    /// The number of the attempt that these bytes are of, if it has to be told: another one than that of the bytes
+    /// before them, or not the first. One that wrote nothing counts.
+    fn other_attempt(&mut self, chunk: &LogChunk) -> Option<u32> {
+        let is_it =
+            |((pod, restart), _): &((String, u32), u32)| *pod == chunk.pod && *restart == chunk.attempt;
+        if self.attempts.get(self.last).is_some_and(is_it) {
+            return None;
+        }
+        self.last = match self.attempts.iter().position(is_it) {
+            Some(place) => place,
+            None => {
+                let before = self.attempts.iter().map(|(_, number)| *number).max().unwrap_or(0);
+                let number = before.max(chunk.pods_before.saturating_add(chunk.attempt)).saturating_add(1);
+                self.attempts.push(((chunk.pod.clone(), chunk.attempt), number));
+                self.attempts.len() - 1
+            }
+        };
+        let number = self.attempts.get(self.last).map(|(_, number)| *number);
+        number.filter(|number| *number > 1 || self.attempts.len() > 1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use windlass::LogStream;
@@ -162,6 +223,7 @@ mod tests {
         LogEvent::Chunk(LogChunk {
             pod: pod.into(),
             index,
+            pods_before: 0,
             container: container.into(),
             attempt: 0,
             stream: LogStream::Stdout,
@@ -189,6 +251,52 @@ mod tests {
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
         assert_eq!(read("3.log"), "one\ncut\n[windlass: attempt 2, pod q]\ntwo\n");
         assert_eq!((read("3.side.log"), read("lonely-x.log")), ("beside\n".into(), "alone\n".into()));
+    }
+
+    #[test]
+    fn an_attempt_that_goes_on_keeps_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(dir.path());
+        for (pod, text) in [("p", "1\n"), ("q", "2\n"), ("p", "1\n"), ("q", "2\n"), ("r", "3\n")] {
+            files.take(&chunk(Some(3), pod, "main", text)).unwrap();
+        }
+        let text = std::fs::read_to_string(dir.path().join("3.log")).unwrap();
+        let begin = |attempt, pod| format!("[windlass: attempt {attempt}, pod {pod}]\n");
+        let [p, q, r] = [(1, "p"), (2, "q"), (3, "r")].map(|(attempt, pod)| begin(attempt, pod));
+        assert_eq!(text, format!("1\n{q}2\n{p}1\n{q}2\n{r}3\n"));
+    }
+
+    #[test]
+    fn an_attempt_that_wrote_nothing_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(dir.path());
+        let LogEvent::Chunk(second) = chunk(Some(3), "q", "main", "2\n") else { unreachable!() };
+        files.take(&LogEvent::Chunk(LogChunk { pods_before: 1, ..second.clone() })).unwrap();
+        files.take(&LogEvent::Chunk(LogChunk { pods_before: 3, pod: "s".into(), ..second })).unwrap();
+        let text = std::fs::read_to_string(dir.path().join("3.log")).unwrap();
+        assert_eq!(text, "[windlass: attempt 2, pod q]\n2\n[windlass: attempt 4, pod s]\n2\n");
+    }
+
+    #[test]
+    fn a_task_that_prints_nothing_keeps_no_file_of_an_earlier_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = ["5.log", "7.log", "7.side.log", "7.other.log", "6.log", "07.log", "notes.log", "7.txt"];
+        for name in old {
+            std::fs::write(dir.path().join(name), "of an earlier run").unwrap();
+        }
+        let tasks = serde_json::json!({ "names": [], "numbers": "5,7-9", "count": 4 }).to_string();
+        let job: Job = serde_json::from_value(serde_json::json!({
+            "metadata": { "annotations": { "windlass.dev/tasks": tasks } },
+            "spec": { "completionMode": "Indexed", "completions": 4, "template": { "spec": {
+                "containers": [{ "name": "main" }, { "name": "side" }] } } },
+        }))
+        .unwrap();
+        let files = LogFiles::open(dir.path(), Notes { quiet: true }).unwrap().of_job(&job).unwrap();
+        let left = old.into_iter().filter(|name| dir.path().join(name).exists());
+        assert_eq!(left.collect::<Vec<_>>(), ["7.other.log", "6.log", "07.log", "notes.log", "7.txt"]);
+        std::fs::create_dir(dir.path().join("9.log")).unwrap();
+        let failure = files.of_job(&job).err().unwrap().to_string();
+        assert!(failure.contains("9.log: a file of an earlier run is in the way"), "{failure}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl Output {
     /// That of a job. `files` is the directory that was asked for.
     ///
     /// # Errors
-    /// No descriptor is left.
+    /// No descriptor is left; a file of an earlier run cannot be removed.
     pub(super) fn of(
         options: &RunOptions,
         files: Option<LogFiles>,
@@ -36,7 +36,7 @@ impl Output {
         let is_shown = options.logs || options.log_dir.is_none() && !(several && numbering.keeps_numbers());
         let pump = is_shown.then(|| Pump::new(notes, several || options.logs)).transpose()?;
         let pump = pump.map(|pump| pump.with_numbers(numbering));
-        Ok(Output { pump, files: files.map(|files| files.of_job(job)) })
+        Ok(Output { pump, files: files.map(|files| files.of_job(job)).transpose()? })
     }
 
     /// Whether there is any use in reading the job's logs.
@@ -49,7 +49,10 @@ impl Output {
     /// # Errors
     /// A silent failure if the reader of stdout is gone, a loud one if a file cannot be written.
     pub(super) async fn take(&mut self, event: LogEvent) -> Outcome<()> {
-        if let Some(files) = &mut self.files {
+        // What is said of it is said once.
+        if let Some(files) = &mut self.files
+            && (self.pump.is_none() || matches!(event, LogEvent::Chunk(_)))
+        {
             files.take(&event)?;
         }
         match &mut self.pump {

@@ -72,6 +72,10 @@ impl Pump {
                 self.notes.say("this cluster does not tell stdout and stderr apart: all goes to stdout");
                 Ok(())
             }
+            LogEvent::Crowded { pod, index, readers } => {
+                self.notes.say(&crowded(&pod, index, readers, &self.numbers));
+                Ok(())
+            }
         }
     }
 
@@ -94,6 +98,18 @@ impl Pump {
             _ => out::fault(&error),
         })
     }
+}
+
+/// That more tasks write than are read at a time.
+pub(super) fn crowded(pod: &str, index: Option<u32>, readers: usize, numbers: &Numbering) -> String {
+    let first = match index {
+        Some(index) => format!("task {}", numbers.number(index)),
+        None => format!("pod {pod}"),
+    };
+    format!(
+        "the output of {readers} tasks is read at a time, and more are running: that of {first} and of those behind it \
+         comes as others end; nothing is lost unless the cluster throws a log away before its turn"
+    )
 }
 
 async fn flush(to: &mut (impl AsyncWriteExt + Unpin), bytes: &[u8]) -> std::io::Result<()> {
@@ -130,11 +146,19 @@ mod tests {
         LogChunk {
             pod: "train-x2k4f-9wq2m".into(),
             index,
+            pods_before: 0,
             container: "main".into(),
             attempt: 0,
             stream: LogStream::Stdout,
             bytes: bytes.to_vec(),
         }
+    }
+
+    #[test]
+    fn a_task_that_waits_for_its_reader_is_named() {
+        let text = crowded("fit-64-x", Some(64), 64, &Numbering::default());
+        assert!(text.contains("output of 64 tasks") && text.contains("that of task 64 and"), "{text}");
+        assert!(crowded("fit-x", None, 64, &Numbering::default()).contains("that of pod fit-x and"));
     }
 
     #[test]

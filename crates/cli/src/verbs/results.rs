@@ -45,13 +45,23 @@ fn values<'a>(tasks: &'a Tasks, task: &'a Task) -> impl Iterator<Item = &'a str>
     (0..tasks.names.len()).map(|at| task.values.get(at).map_or("", String::as_str))
 }
 
+/// The columns: ours, and behind the first the tasks' values. A value with the name of one of ours is `values.NAME`, the
+/// path that it has in JSON; no other value can be called so.
+fn headings<'a>(names: &'a [String], ours: &[&'a str]) -> Vec<Cow<'a, str>> {
+    let is_ours = |name: &str| ours.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+    let values = names.iter().map(|name| match is_ours(name) {
+        true => format!("values.{name}").into(),
+        false => Cow::from(name),
+    });
+    let mut headings: Vec<Cow<'_, str>> = ours.iter().map(|name| Cow::from(*name)).collect();
+    headings.splice(1..1, values);
+    headings
+}
+
 fn table(tasks: &Tasks, now: Timestamp) -> Table {
-    let names: Vec<String> = tasks.names.iter().map(|name| name.to_uppercase()).collect();
-    let names = names.iter().map(String::as_str);
-    let headings: Vec<&str> = std::iter::once("TASK")
-        .chain(names)
-        .chain(["STATE", "EXIT", "ATTEMPTS", "DURATION", "POD"])
-        .collect();
+    let headings = headings(&tasks.names, &["TASK", "STATE", "EXIT", "ATTEMPTS", "DURATION", "POD"]);
+    let headings: Vec<String> = headings.iter().map(|name| name.to_uppercase()).collect();
+    let headings: Vec<&str> = headings.iter().map(String::as_str).collect();
     let mut table = Table::new(&headings);
     for task in &tasks.tasks {
         let mut cells = vec![task.number.to_string()];
@@ -74,10 +84,7 @@ fn csv(tasks: &Tasks, now: Timestamp) -> String {
         text.push_str(&cells.join(","));
         text.push('\n');
     };
-    let mut headings: Vec<Cow<'_, str>> = vec!["task".into()];
-    headings.extend(tasks.names.iter().map(Cow::from));
-    headings.extend(["state", "exit_code", "attempts", "seconds", "pod"].map(Cow::from));
-    row(headings);
+    row(headings(&tasks.names, &["task", "state", "exit_code", "attempts", "seconds", "pod"]));
     for task in &tasks.tasks {
         let mut cells: Vec<Cow<'_, str>> = vec![task.number.to_string().into()];
         cells.extend(values(tasks, task).map(Cow::from));
@@ -176,6 +183,23 @@ mod tests {
             csv(&tasks(), Timestamp::UNIX_EPOCH),
             "task,item,seed,state,exit_code,attempts,seconds,pod\n\
              17,\"a,\"\"b\"\"\",2,failed,3,,5,fit-1\n18,,,waiting,,0,,\n"
+        );
+    }
+
+    #[test]
+    fn values_that_are_called_as_our_columns_are_told_apart() {
+        let mut tasks = tasks();
+        tasks.names = vec!["state".into(), "Pod".into()];
+        let text = csv(&tasks, Timestamp::UNIX_EPOCH);
+        let first = text.lines().next().unwrap();
+        assert_eq!(first, "task,values.state,values.Pod,state,exit_code,attempts,seconds,pod");
+        let text = table(&tasks, Timestamp::UNIX_EPOCH).to_string();
+        let first: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(first[..4], ["TASK", "VALUES.STATE", "VALUES.POD", "STATE"]);
+        let json = serde_json::to_value(Data::of(&tasks, Timestamp::UNIX_EPOCH).unwrap()).unwrap();
+        assert_eq!(
+            (&json["tasks"][0]["state"], &json["tasks"][0]["values"]["state"]),
+            (&"failed".into(), &"a,\"b\"".into())
         );
     }
 

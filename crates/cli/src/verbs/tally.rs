@@ -15,8 +15,6 @@ use crate::{age, clock, progress};
 /// The line is drawn so often at most, and its time goes on so often.
 const REDRAWN: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(1);
-/// So long is asked for the reasons of failures; then they are told as far as they are known.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// The bar's length, characters.
 const BAR: std::ops::RangeInclusive<usize> = 8..=24;
 
@@ -78,14 +76,10 @@ impl Tally {
 
     /// The end: how many succeeded, and why the others did not.
     pub(super) async fn finish(&self, end: &windlass::Outcome, manager: &JobManager, notes: Notes) {
-        let mut status = end.status.clone();
-        if end.exit.code() != 0
-            // Their last lines are worth a question; a job that is gone has none.
-            && let Ok(Ok(view)) = tokio::time::timeout(PATIENCE, manager.get(&end.name)).await
-            && view.status.uid == status.uid
-        {
-            status = view.status;
-        }
+        let status = match end.exit.code() {
+            0 => end.status.clone(),
+            _ => failures::read(end, manager).await,
+        };
         let elapsed = self.elapsed(clock::after(Duration::ZERO));
         let mut text = format!("{}: {} ({elapsed})", end.name, summary(&status, self.total));
         if end.exit.code() != 0 {

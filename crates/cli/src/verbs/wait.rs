@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use windlass::{JobManager, Outcome as Ended};
 
-use super::{result_file, sidecars, which};
+use super::{failures, result_file, sidecars, which};
 use crate::args::high::WaitOptions;
 use crate::clock;
 use crate::cluster::Call;
@@ -75,7 +75,7 @@ pub(super) async fn all(
                 let end = end?;
                 // What outlives its command is told with what becomes of it.
                 if end.status.payload.is_none() {
-                    notes.say(&format!("{name}: {}", plain(&end.status.verdict.text)));
+                    notes.say(&said(&name, &end, manager).await);
                 }
                 ends.insert(name, end);
                 if until.any {
@@ -90,6 +90,15 @@ pub(super) async fn all(
         }
     }
     Ok(names.iter().filter_map(|name| ends.get(name).cloned()).collect())
+}
+
+/// How a job ended; of one with failed tasks their causes, with the last lines of each, as `run` and `why` tell them.
+async fn said(name: &str, end: &Ended, manager: &JobManager) -> String {
+    let mut text = format!("{name}: {}", plain(&end.status.verdict.text));
+    if end.exit.code() != 0 && end.status.counts.failed_tasks.is_some_and(|failed| failed > 0) {
+        text.push_str(&failures::and_next(&failures::read(end, manager).await));
+    }
+    text
 }
 
 /// 0 if all succeeded, else the code of the first that did not.

@@ -304,3 +304,24 @@ fn one_submission_that_many_send_at_once_is_one_array() {
     assert!(ends.iter().all(|end| end.code == Some(0) && end.stdout == ends[0].stdout), "{ends:?}");
     assert_eq!(sorted(&std::fs::read_to_string(home.file("runs")).unwrap()), ["a", "b", "c"]);
 }
+
+#[test]
+fn a_chosen_name_is_one_arrays_until_its_job_is_deleted() {
+    let home = Home::new();
+    let submit = |lines: &str| {
+        let file = home.write("lines", lines);
+        let line =
+            ["submit", "--name", "fit", "--wait", "--each-line", file.to_str().unwrap(), "--", "echo", "{}"];
+        home.windlass(&line)
+    };
+    assert_eq!(submit("a\nb\n").code, Some(0));
+    let taken = submit("c\n");
+    let is_told = taken.stderr.contains("job \"fit\" exists already") && !taken.stderr.contains("ConfigMap");
+    assert!(taken.code == Some(125) && is_told, "{taken:?}");
+    assert!(home.ok(&["results", "fit", "-o", "csv"]).contains("2,b,succeeded"));
+    home.ok(&["delete", "fit"]);
+    // Its ConfigMap may still be there.
+    let again = submit("c\n");
+    assert_eq!((again.code, again.stderr.contains("ConfigMap")), (Some(0), false), "{again:?}");
+    assert!(home.ok(&["results", "fit", "-o", "csv"]).contains("1,c,succeeded"));
+}

@@ -43,6 +43,13 @@ fn failures_are_grouped_by_cause_with_numbers_and_last_lines() {
     assert!(show.contains("Completions:  3/6 (3 failed)") && show.contains("\nFailures:\n"), "{show}");
     let wait = home.windlass(&["wait", "six"]);
     assert!(wait.code == Some(3) && wait.stderr.contains("2 ended with code 3 (2, 4)"), "{wait:?}");
+    for part in [
+        "  2 tasks ended with code 3: 2, 4\n",
+        "    | sample 2: no such column\n",
+        "  next: windlass logs six",
+    ] {
+        assert!(wait.stderr.contains(part), "{part} in {wait:?}");
+    }
 }
 
 #[test]
@@ -81,6 +88,10 @@ fn each_task_writes_a_file_and_what_is_not_asked_for_is_not_shown() {
     let home = Home::new();
     let file = six(&home);
     let logs = home.file("logs");
+    // Nothing writes to the second one now.
+    std::fs::create_dir(&logs).unwrap();
+    home.write("logs/3.log", "of an earlier run\n");
+    home.write("logs/3.main.log", "of an earlier run\n");
     let run = home.windlass(&["run", "-f", &file, "--log-dir", "logs"]);
     assert_eq!((run.code, run.stdout.as_str()), (Some(3), ""), "{run:?}");
     let read = |name: &str| std::fs::read_to_string(logs.join(name)).unwrap();

@@ -133,6 +133,19 @@ pub async fn connect(source: &Source) -> Result<Connection, ConnectError> {
     Ok(Connection { client, namespace, context, server, source, login })
 }
 
+/// Whether [`connect`] would run an exec plugin.
+///
+/// # Errors
+/// See [`ConnectError`].
+pub fn needs_plugin(source: &Source) -> Result<bool, ConnectError> {
+    let (kubeconfig, place, wanted) = read(source)?;
+    let context = choose(&kubeconfig, &place, wanted)?;
+    let named = kubeconfig.contexts.iter().find(|known| known.name == context);
+    let user = named.and_then(|known| known.context.as_ref()?.user.as_deref());
+    let auth = kubeconfig.auth_infos.iter().find(|auth| Some(auth.name.as_str()) == user);
+    Ok(auth.and_then(|auth| auth.auth_info.as_ref()).is_some_and(|auth| auth.exec.is_some()))
+}
+
 /// The client. An exec plugin blocks its thread for as long as it runs: it gets one of its own.
 async fn client(config: Config) -> kube::Result<Client> {
     if config.auth_info.exec.is_none() {
@@ -199,4 +212,19 @@ fn innermost(error: &dyn std::error::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_context_whose_user_has_exec_needs_a_plugin() {
+        let text = "contexts:\n- {name: a, context: {cluster: c, user: u}}\n- {name: b, context: {cluster: c, user: v}}\n\
+                    users:\n- name: u\n  user: {exec: {apiVersion: client.authentication.k8s.io/v1, command: login}}\n\
+                    - {name: v, user: {token: t}}\n";
+        let source = |name: &str| Source::Yaml { text: text.to_owned(), context: Some(name.to_owned()) };
+        assert!(needs_plugin(&source("a")).unwrap());
+        assert!(!needs_plugin(&source("b")).unwrap());
+    }
 }

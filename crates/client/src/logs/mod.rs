@@ -5,6 +5,7 @@ mod merge;
 mod pump;
 mod reader;
 mod state;
+mod turns;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -106,6 +107,8 @@ pub struct LogChunk {
     pub pod: String,
     /// The pod's completion index, of an Indexed job.
     pub index: Option<u32>,
+    /// How many pods of the same index were made before it, of those that were there to be read; 0 without an index.
+    pub pods_before: u32,
     /// Name of the container.
     pub container: String,
     /// The container's attempt inside this pod, from 0 (its restart count).
@@ -132,6 +135,16 @@ pub enum LogEvent {
     },
     /// Said once: the server does not tell stdout and stderr apart, all goes to stdout.
     StreamsMerged,
+    /// Said once: more containers run than are read at a time. The logs of this pod, and of more, come when others have
+    /// ended. Nothing is lost unless the cluster throws a log away before its turn.
+    Crowded {
+        /// Name of the first pod that waits.
+        pod: String,
+        /// Its completion index, of an Indexed job.
+        index: Option<u32>,
+        /// How many containers are read at a time.
+        readers: usize,
+    },
 }
 
 impl LogEvent {

@@ -1,15 +1,15 @@
 //! Reads the logs of all containers of a job at the same time, a bounded number of them, into one queue.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::merge::Merger;
 use super::reader::{Ended, Reader, Target};
 use super::state::{self, ContainerState};
+use super::turns::{self, Turns};
 use super::{LogChunk, LogEvent, LogOptions, LogStream};
 use crate::{JobManager, limits};
 
@@ -22,7 +22,7 @@ pub(crate) struct Pump {
     tasks: JoinSet<()>,
     /// By pod uid and container.
     containers: BTreeMap<(String, String), watch::Sender<ContainerState>>,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     is_merged_said: bool,
 }
 
@@ -36,46 +36,61 @@ impl Pump {
             events,
             tasks: JoinSet::new(),
             containers: BTreeMap::new(),
-            turns: Arc::new(Semaphore::new(limits::LOG_READERS)),
+            turns: Turns::new(),
             is_merged_said: false,
         }
     }
 
     /// Takes notice of pods: starts to read what has started, tells the readers what has ended.
     pub(crate) fn see<'a>(&mut self, pods: impl Iterator<Item = &'a Pod>) {
+        let mut new = Vec::new();
         for pod in pods {
             let index = crate::view::index(pod);
             if self.options.index.is_some() && self.options.index != index {
                 continue;
             }
             for (container, state) in state::of_pod(pod) {
-                if self.options.container.as_ref().is_none_or(|wanted| *wanted == container) {
-                    self.see_container(pod, index, container, state);
+                if self.options.container.as_ref().is_some_and(|wanted| *wanted != container) {
+                    continue;
+                }
+                let key = (pod.metadata.uid.clone().unwrap_or_default(), container);
+                match self.containers.get(&key) {
+                    Some(known) => {
+                        known.send_if_modified(|before| std::mem::replace(before, state) != state);
+                    }
+                    None => new.push((pod, key, state)),
                 }
             }
         }
+        new.sort_by_cached_key(|(pod, ..)| turns::order(pod));
+        for (pod, key, state) in new {
+            self.begin(pod, key, state);
+        }
     }
 
-    fn see_container(&mut self, pod: &Pod, index: Option<u32>, container: String, state: ContainerState) {
-        let key = (pod.metadata.uid.clone().unwrap_or_default(), container);
-        if let Some(known) = self.containers.get(&key) {
-            known.send_if_modified(|before| std::mem::replace(before, state) != state);
-            return;
-        }
+    /// Reads a container as soon as it is its turn.
+    fn begin(&mut self, pod: &Pod, key: (String, String), state: ContainerState) {
+        let (sender, receiver) = watch::channel(state);
+        let index = crate::view::index(pod);
+        let (mut turn, pods_before, reading) = self.turns.next(index, &key.1, receiver.clone());
         let task = ContainerTask {
             manager: self.manager.clone(),
             options: self.options.clone(),
             out: self.sender.clone(),
             pod: pod.metadata.name.clone().unwrap_or_default(),
             index,
+            pods_before,
             container: key.1.clone(),
         };
-        let (sender, receiver) = watch::channel(state);
         self.containers.insert(key, sender);
-        let turns = self.turns.clone();
         self.tasks.spawn(async move {
+            // Dropped at the end, also of a task that is given up.
+            let _reading = reading;
+            turn.after_the_one_before(&*task.manager.world).await;
             // The semaphore is never closed: without a turn there is nothing to read for.
-            if let Ok(_turn) = turns.acquire_owned().await {
+            if let Some(_turn) =
+                turn.room(&*task.manager.world, async || task.say_crowd(&receiver).await).await
+            {
                 task.run(receiver).await;
             }
         });
@@ -97,6 +112,11 @@ impl Pump {
         let had_some = !self.tasks.is_empty();
         self.tasks.abort_all();
         had_some
+    }
+
+    /// Pods are no longer read one after the other where that holds some of them up; true if it did.
+    pub(crate) fn release(&mut self) -> bool {
+        self.turns.release()
     }
 
     /// Whether nothing is being read, and nothing waits to be handed out.
@@ -131,6 +151,7 @@ struct ContainerTask {
     out: mpsc::Sender<LogEvent>,
     pod: String,
     index: Option<u32>,
+    pods_before: u32,
     container: String,
 }
 
@@ -235,8 +256,19 @@ impl ContainerTask {
         out: &mpsc::Sender<LogEvent>,
     ) -> Reader {
         let (pod, container) = (self.pod.clone(), self.container.clone());
-        let target = Target { pod, index: self.index, container, attempt, stream };
+        let (index, pods_before) = (self.index, self.pods_before);
+        let target = Target { pod, index, pods_before, container, attempt, stream };
         Reader::new(self.manager.clone(), target, options.clone(), out.clone(), state.clone())
+    }
+
+    /// Says that it waits, if its container writes meanwhile. What has ended is soon read.
+    async fn say_crowd(&self, state: &watch::Receiver<ContainerState>) {
+        let writes = !state.borrow().ended && self.options.follow;
+        if writes {
+            let (pod, index) = (self.pod.clone(), self.index);
+            // Whoever no longer listens needs no turn either.
+            _ = self.out.send(LogEvent::Crowded { pod, index, readers: limits::LOG_READERS }).await;
+        }
     }
 
     async fn gap(&self, reason: String) -> bool {

@@ -26,6 +26,7 @@ const COMPLETE: &str = "windlass-log-complete";
 pub(crate) struct Target {
     pub(crate) pod: String,
     pub(crate) index: Option<u32>,
+    pub(crate) pods_before: u32,
     pub(crate) container: String,
     pub(crate) attempt: u32,
     /// One of the two streams; `None` is both, as one.
@@ -283,6 +284,7 @@ impl Reader {
         Some(LogEvent::Chunk(LogChunk {
             pod: self.target.pod.clone(),
             index: self.target.index,
+            pods_before: self.target.pods_before,
             container: self.target.container.clone(),
             attempt: self.target.attempt,
             stream: self.target.stream.unwrap_or(LogStream::Stdout),

@@ -53,8 +53,15 @@ const RIGHTS: [(&str, &str, &str, &str, Option<&str>); 5] = [
     ("list", "", "events", "", Some("what events tell is not known")),
 ];
 /// Those that a job with a ConfigMap of tasks or files needs beside them.
-const COMPANION_RIGHTS: [(&str, &str, &str, &str, Option<&str>); 2] = [
+const COMPANION_RIGHTS: [(&str, &str, &str, &str, Option<&str>); 3] = [
     ("create", "", "configmaps", "", None),
+    (
+        "get",
+        "",
+        "configmaps",
+        "",
+        Some("its tasks' values cannot be read, nor a lost ConfigMap be made again"),
+    ),
     ("patch", "", "configmaps", "", Some("the ConfigMap of its tasks or files stays when it is deleted")),
 ];
 

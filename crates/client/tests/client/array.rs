@@ -332,3 +332,15 @@ async fn the_values_of_a_job_that_is_not_there_are_taken_away_whatever_the_serve
         }
     }
 }
+
+#[tokio::test]
+async fn whoever_may_not_read_config_maps_is_told_that_nothing_is_known_of_it() {
+    let server = making();
+    manager(&server).submit(&lines("a"), &with_id()).await.unwrap();
+    let job = server.asked(&format!("POST {JOBS}"))[0].body.clone();
+    let again = Server::new();
+    again.on(&format!("GET {JOBS}"), list(1, &[job]));
+    again.on(&map("GET"), refusal(403, "Forbidden", "configmaps is forbidden: cannot get"));
+    let submitted = manager(&again).submit(&lines("a"), &with_id()).await.unwrap();
+    assert!(submitted.warnings[0].contains("is not known"), "{:?}", submitted.warnings);
+}

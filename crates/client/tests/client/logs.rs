@@ -11,16 +11,16 @@ use windlass::{FollowEvent, LogEvent, LogOptions, LogStream, SubmitOptions};
 
 use crate::support::{End, Reply, Server, complete, event, failed, job, list, merge, pod, refusal, running};
 
-const GET_JOB: &str = "GET /apis/batch/v1/namespaces/lab/jobs/train";
-const LIST_JOBS: &str = "GET /apis/batch/v1/namespaces/lab/jobs";
-const WATCH_JOBS: &str = "GET /apis/batch/v1/namespaces/lab/jobs?watch";
-const LIST_PODS: &str = "GET /api/v1/namespaces/lab/pods";
-const WATCH_PODS: &str = "GET /api/v1/namespaces/lab/pods?watch";
+pub(crate) const GET_JOB: &str = "GET /apis/batch/v1/namespaces/lab/jobs/train";
+pub(crate) const LIST_JOBS: &str = "GET /apis/batch/v1/namespaces/lab/jobs";
+pub(crate) const WATCH_JOBS: &str = "GET /apis/batch/v1/namespaces/lab/jobs?watch";
+pub(crate) const LIST_PODS: &str = "GET /api/v1/namespaces/lab/pods";
+pub(crate) const WATCH_PODS: &str = "GET /api/v1/namespaces/lab/pods?watch";
 const LOG: &str = "GET /api/v1/namespaces/lab/pods/train-0/log";
 const STDOUT: &str = "GET /api/v1/namespaces/lab/pods/train-0/log?Stdout";
 const STDERR: &str = "GET /api/v1/namespaces/lab/pods/train-0/log?Stderr";
 
-fn version(minor: &str) -> Reply {
+pub(crate) fn version(minor: &str) -> Reply {
     Reply::Json(200, json!({ "major": "1", "minor": minor }))
 }
 
@@ -37,7 +37,7 @@ fn with_ended_job() -> Server {
     server
 }
 
-async fn read(server: &Server, options: LogOptions) -> Vec<LogEvent> {
+pub(crate) async fn read(server: &Server, options: LogOptions) -> Vec<LogEvent> {
     server.manager().logs("train", options).map(Result::unwrap).collect().await
 }
 
@@ -50,7 +50,7 @@ fn text(events: &[LogEvent], stream: LogStream) -> String {
     chunks.collect()
 }
 
-fn gaps(events: &[LogEvent]) -> Vec<&str> {
+pub(crate) fn gaps(events: &[LogEvent]) -> Vec<&str> {
     let reasons = events.iter().filter_map(|event| match event {
         LogEvent::Gap { reason, .. } => Some(reason.as_str()),
         _ => None,

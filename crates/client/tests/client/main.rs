@@ -18,5 +18,6 @@ mod support;
 mod tasks;
 mod trouble;
 mod truth;
+mod turns;
 mod wait;
 mod weather;

@@ -10,6 +10,7 @@ mod guess;
 mod numbers;
 mod read;
 mod shell;
+mod table;
 mod text;
 mod unfold;
 

@@ -2,7 +2,7 @@
 
 use windlass_model::Problems;
 
-use super::{Array, MOST_TASKS, Task};
+use super::{Array, MOST_TASKS, Task, table};
 
 /// What the value of a line is called.
 pub const LINE_NAME: &str = "item";
@@ -45,30 +45,31 @@ impl Array {
     ///
     /// # Errors
     /// Columns without a name, with one that is no variable's, or with the same; rows of another length, each by its
-    /// line; a table without rows; too many.
+    /// line; a quote that is never closed; a table without rows; too many.
     pub fn of_rows(bytes: &[u8]) -> Result<Lines, Problems> {
-        let text = text(bytes)?;
-        let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
         let mut problems = Problems::new();
-        let names: Vec<String> = match reader.headers() {
-            Ok(header) if !header.is_empty() => header.iter().map(str::to_owned).collect(),
-            _ => {
-                problems.add("line 1", "is missing; the first line of a table names its columns");
+        let table = match table::read(text(bytes)?) {
+            Ok(table) => table,
+            Err(fault) => {
+                problems.add(format!("line {}", fault.line), fault.message);
                 return Err(problems);
             }
         };
-        check_names(&names, "line 1", "column", &mut problems);
+        let mut rows = table.rows.into_iter();
+        let Some(header) = rows.next() else {
+            problems.add("line 1", "is missing; the first line of a table names its columns");
+            return Err(problems);
+        };
+        let names = header.values;
+        check_names(&names, &format!("line {}", header.line), "column", &mut problems);
         let mut tasks: Vec<Task> = Vec::new();
-        for (record, number) in reader.records().zip(1..) {
-            let record = record
-                .map_err(|error| Problems::from(windlass_model::Problem::new("", error.to_string())))?;
-            if record.len() != names.len() && problems.iter().count() < TOLD {
-                let line = record.position().map_or(0, csv::Position::line);
+        for (row, number) in rows.zip(1..) {
+            if row.values.len() != names.len() && problems.iter().count() < TOLD {
                 let message =
-                    format!("has {} values, and the first line names {}", record.len(), names.len());
-                problems.add(format!("line {line}"), message);
+                    format!("has {} values, and the first line names {}", row.values.len(), names.len());
+                problems.add(format!("line {}", row.line), message);
             }
-            tasks.push(Task { number, values: record.iter().map(str::to_owned).collect() });
+            tasks.push(Task { number, values: row.values });
         }
         let array = Array { names, tasks };
         problems.extend(
@@ -77,7 +78,7 @@ impl Array {
                 .into_iter()
                 .flatten(),
         );
-        problems.or(Lines { array, skipped: 0 })
+        problems.or(Lines { array, skipped: table.empty })
     }
 
     /// A task a combination of the values of `KEY=VALUE,VALUE...` words, numbered from 1; the last key's values change

@@ -67,12 +67,14 @@ pub(super) fn command(words: &[&str], array: &Array, numbers: &Numbers) -> Optio
     Some(head.chain(pieces).collect())
 }
 
-/// Sets the variables from the line of the index.
+/// Sets the variables from the line of the index. Its `sed` is the system's: a task's own PATH may lead elsewhere.
 fn take(names: &[String]) -> String {
     let field = "${_windlass%%\"$_windlass_tab\"*}";
     let mut script = format!(
-        "_windlass=$(printf '%s' \"${ITEMS}\" | sed -n \"$((JOB_COMPLETION_INDEX+2))p\"); unset {ITEMS}; \
-         [ -n \"$_windlass\" ] || {{ echo 'windlass: this task has no line in its list' >&2; exit 125; }}; \
+        "_windlass=$(PATH=\"/usr/bin:/bin${{PATH:+:$PATH}}\"; \
+         printf '%s' \"${ITEMS}\" | sed -n \"$((JOB_COMPLETION_INDEX+2))p\") || \
+         {{ echo 'windlass: sed, which finds the line of this task, is not there or has failed' >&2; exit 125; }}; \
+         unset {ITEMS}; [ -n \"$_windlass\" ] || {{ echo 'windlass: this task has no line in its list' >&2; exit 125; }}; \
          _windlass_tab=$(printf '\\t'); WINDLASS_TASK={field}; export WINDLASS_TASK"
     );
     for name in names {

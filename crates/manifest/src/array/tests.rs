@@ -82,6 +82,8 @@ fn rows_have_their_columns() {
         (array.tasks[1].number, &array.tasks[1].values[..]),
         (2, &["two\nlines".into(), "say \"hi\"".into()][..])
     );
+    let Lines { array, skipped } = Array::of_rows(b"a\n1\n\n \n2\n").unwrap();
+    assert_eq!((array.tasks[1].number, skipped), (2, 2));
 }
 
 #[test]
@@ -94,12 +96,15 @@ fn tables_that_are_none_are_refused_with_their_lines() {
         ),
         ("a,a\n1,2\n", "line 1: column \"a\" is there twice"),
         ("a,\n1,2\n", "line 1: column 2 has no name"),
+        ("a,b\n\n1\n", "line 3: has 1 values, and the first line names 2"),
     ] {
         assert_eq!(wrong(Array::of_rows(table.as_bytes())), expected, "{table}");
     }
     assert!(wrong(Array::of_rows(b"my col,PATH\n1,2\n")).contains("no variable's name; call it my_col"));
     assert!(wrong(Array::of_rows(b"PATH\n1\n")).contains("take the place"));
     assert!(wrong(Array::of_rows(b"a,b\n")).contains("nothing to run"));
+    let unclosed = wrong(Array::of_rows(b"a,b\n1,\"2\n3,4\n"));
+    assert!(unclosed.starts_with("line 2: begins a quote here that is never closed"), "{unclosed}");
 }
 
 #[test]

@@ -186,6 +186,12 @@ fn wrong(cron: &Value, unknown: &mut Vec<String>) -> Vec<(String, String)> {
         }
     }
     mistyped(&cron["spec"], &mut wrong);
+    // Its own metadata is written as a Job's is.
+    if let Some(metadata) = cron.get("metadata") {
+        let found = lint::lint(&json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata }));
+        wrong.extend(found.wrong.into_iter().filter(|(path, _)| path.starts_with("metadata")));
+        unknown.extend(found.unknown.into_iter().filter(|path| path.starts_with("metadata")));
+    }
     let metadata = template.get("metadata").cloned().unwrap_or_else(|| json!({}));
     let job =
         json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"] });
@@ -216,4 +222,18 @@ fn mistyped(spec: &Value, wrong: &mut Vec<(String, String)>) {
     }
     check("suspend", "true or false", Value::is_boolean);
     check("jobTemplate", "a mapping", Value::is_object);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read;
+
+    #[test]
+    fn mistakes_of_the_metadata_are_named_by_line() {
+        let text = "apiVersion: batch/v1\nkind: CronJob\nmetadata:\n  name: c\n  annotations: foo\nspec:\n  schedule: '* * * * *'\n\
+                    \x20 jobTemplate:\n    spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: b}]}}}\n";
+        let said = read("c.yaml", text).unwrap_err().iter().map(ToString::to_string).collect::<String>();
+        assert!(said.starts_with("c.yaml:5") && said.contains("metadata.annotations"), "{said}");
+        assert!(read("c.yaml", &text.replace("foo", "{a: b}")).unwrap().doubts.is_empty());
+    }
 }

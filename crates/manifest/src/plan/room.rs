@@ -78,12 +78,15 @@ pub fn over_quota(needs: &Needs, quota: &Value) -> Option<String> {
     })
 }
 
-/// The resource of a quota that is used up, if one is.
+/// The resource of a quota that is used up and that jobs need, if one is. Scoped quotas may be none of the job's.
 pub fn filled(quota: &Value) -> Option<String> {
+    if quota["spec"]["scopes"].is_array() || quota["spec"]["scopeSelector"].is_object() {
+        return None;
+    }
     let (hard, used) = (amounts(&quota["status"]["hard"]), amounts(&quota["status"]["used"]));
     let full = hard.iter().find(|(resource, hard)| {
         let used = used.get(*resource).copied().unwrap_or(0.0);
-        used > 0.0 && used >= **hard
+        is_of_jobs(resource) && used > 0.0 && used >= **hard
     });
     full.map(|(resource, _)| {
         let hard = quota["status"]["hard"][resource].as_str().unwrap_or_default();
@@ -91,6 +94,34 @@ pub fn filled(quota: &Value) -> Option<String> {
     })
 }
 
+/// Whether every job takes some of it: claims, services and the like may be used up, and jobs run on.
+fn is_of_jobs(resource: &str) -> bool {
+    let amount = resource.strip_prefix("requests.").or_else(|| resource.strip_prefix("limits."));
+    matches!(resource, "pods" | "count/pods" | "count/jobs.batch")
+        || matches!(amount.unwrap_or(resource), "cpu" | "memory" | "ephemeral-storage")
+}
+
 fn must_be_said(resource: &str) -> bool {
     matches!(resource, "cpu" | "memory" | "requests.cpu" | "requests.memory" | "limits.cpu" | "limits.memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::filled;
+
+    #[test]
+    fn only_what_jobs_take_and_no_scope_narrows_is_a_full_quota() {
+        let quota = |resource: &str, spec| json!({ "spec": spec, "status": { "hard": { resource: "2" }, "used": { resource: "2" } } });
+        for resource in ["pods", "count/jobs.batch", "cpu", "limits.memory"] {
+            assert!(filled(&quota(resource, json!({}))).is_some(), "{resource}");
+            assert_eq!(filled(&quota(resource, json!({ "scopes": ["BestEffort"] }))), None);
+        }
+        for resource in
+            ["services.loadbalancers", "requests.storage", "persistentvolumeclaims", "count/secrets"]
+        {
+            assert_eq!(filled(&quota(resource, json!({}))), None, "{resource}");
+        }
+    }
 }

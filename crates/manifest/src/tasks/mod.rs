@@ -345,8 +345,8 @@ fn begin(state: &ContainerState) -> Option<Timestamp> {
     running.or_else(|| state.terminated.as_ref()?.started_at.as_ref()).map(|time| time.0)
 }
 
-/// How often the index had failed before this pod was made, where its Job counts that.
-fn failures_before(pod: &Pod) -> Option<u32> {
+/// How often the index had failed before this pod was made, where its Job counts that: a Job with a back-off by index.
+pub fn failures_before(pod: &Pod) -> Option<u32> {
     let annotations = pod.metadata.annotations.as_ref()?;
     let count = |key: &str| annotations.get(key)?.parse::<u32>().ok();
     let [failures, ignored] = FAILURES.map(count);

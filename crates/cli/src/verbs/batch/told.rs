@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::batch::v1::Job;
 use windlass::manifest::Outlook;
-use windlass::model::{LeftOut, TaskState};
+use windlass::model::{Batch, BatchLimits, LeftOut, TaskState};
 use windlass::{BatchEvent, FoundTask, JobManager, Outcome as Ended};
 
 use super::Prepared;
@@ -33,8 +33,6 @@ pub(super) struct Told<'a> {
     submitted: usize,
     /// Had a job, or were seen to be up to date.
     before: usize,
-    refused: usize,
-    left_out: usize,
     /// The exit code of each task's job that has ended.
     codes: Vec<Option<u8>>,
     old: Vec<bool>,
@@ -54,8 +52,6 @@ impl<'a> Told<'a> {
             jobs: Vec::new(),
             submitted: 0,
             before: 0,
-            refused: 0,
-            left_out: 0,
             codes: vec![None; count],
             old: vec![false; count],
             unprinted: None,
@@ -83,10 +79,7 @@ impl<'a> Told<'a> {
                 self.before += 1;
                 self.notes.say(&format!("{}: up to date", self.title(task)));
             }
-            BatchEvent::Refused(task, error) => {
-                self.refused += 1;
-                self.fault(task, &bulk::reason(&error));
-            }
+            BatchEvent::Refused(task, error) => self.fault(task, &bulk::reason(&error)),
             BatchEvent::Ended(task, outcome) => self.ended(task, &outcome),
             BatchEvent::LeftOut(left) => self.left_out(left),
         }
@@ -129,7 +122,6 @@ impl<'a> Told<'a> {
     }
 
     pub(super) fn left_out(&mut self, left: LeftOut) {
-        self.left_out += 1;
         self.fault(left.task, &format!("is left out: {} has failed", self.title(left.because)));
     }
 
@@ -178,7 +170,7 @@ impl<'a> Told<'a> {
         let words = bar::counts(&[
             (count(TaskState::Active), "active"),
             (count(TaskState::Failed), "failed"),
-            (self.refused, "refused"),
+            (count(TaskState::Refused), "refused"),
         ]);
         let words = if words.is_empty() { "done".to_owned() } else { format!("done, {words}") };
         progress::show(&bar::bar(count(TaskState::Succeeded), states.len(), &words));
@@ -205,14 +197,15 @@ impl<'a> Told<'a> {
         if let Some(failure) = self.unprinted {
             return Err(failure);
         }
-        let left = states.iter().filter(|state| **state == TaskState::Unsent).count() - self.left_out;
+        // Not what was told counts, but how it stands: a task that was left out may have been sent later.
+        let (refused, left_out, left) = unsent(&self.prepared.list.batch, states);
         let failed = self.codes.iter().flatten().filter(|code| **code != 0).count();
         let words = bar::counts(&[
             (self.submitted, "submitted"),
             (self.before, "before"),
             (failed, "failed"),
-            (self.refused, "refused"),
-            (self.left_out, "left out"),
+            (refused, "refused"),
+            (left_out, "left out"),
             (left, "not submitted yet"),
         ]);
         let summary = format!("{} tasks: {words}", states.len());
@@ -220,7 +213,7 @@ impl<'a> Told<'a> {
         let exit = match first_failure {
             _ if self.interrupted => Exit::INTERRUPTED,
             Some(code) => Exit(*code),
-            None if self.refused + self.left_out > 0 => Exit::FAILED,
+            None if refused + left_out > 0 => Exit::FAILED,
             None => Exit::OK,
         };
         if exit == Exit::OK && left == 0 {
@@ -232,5 +225,25 @@ impl<'a> Told<'a> {
             out::say(&Failure::bare(format!("{begin}{summary}")).way_out(self.again()).to_string());
         }
         Ok(exit)
+    }
+}
+
+/// Tasks without a job: refused ones, those that will not start because of another, and the rest.
+fn unsent(batch: &Batch, states: &[TaskState]) -> (usize, usize, usize) {
+    let count = |state| states.iter().filter(|known| **known == state).count();
+    let left_out = batch.plan(states, BatchLimits::default()).left_out.len();
+    (count(TaskState::Refused), left_out, count(TaskState::Unsent).saturating_sub(left_out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_that_was_left_out_and_sent_later_counts_as_sent() {
+        use TaskState::{Active, Failed, Refused, Unsent};
+        let batch = Batch::new(vec![vec![], vec![0], vec![1], vec![]]).unwrap();
+        assert_eq!(unsent(&batch, &[Failed, Unsent, Unsent, Unsent]), (0, 2, 1));
+        assert_eq!(unsent(&batch, &[Active, Active, Active, Refused]), (1, 0, 0));
     }
 }

@@ -90,3 +90,27 @@ fn a_payload_may_be_several_lines_with_quotes_functions_and_its_own_exit() {
     assert_eq!(std::fs::read_to_string(&output).unwrap(), "it's a  b\n");
     assert_eq!(run(&format!("touch {output}; exit 0; exit 4"), &[], &[&output]).0, 0);
 }
+
+#[test]
+fn neither_the_profile_nor_the_payload_sees_anything_of_the_wrapper() {
+    let folder = Folder::new("profile");
+    let (input, output) = (folder.file("in", 60), folder.path("out"));
+    std::fs::write(folder.path(".bash_profile"), "echo profile $#\n").unwrap();
+    std::fs::write(folder.path("setup.sh"), "echo setup $#\n").unwrap();
+    let payload = format!(
+        "source {}; echo \"payload $# $folder $output $input $mark\"; echo 'it'\\''s' > {output}",
+        folder.path("setup.sh")
+    );
+    let command = super::command(&payload, &[&input], std::slice::from_ref(&output));
+    let mut bash = Command::new(&command[0]);
+    bash.args(&command[1..])
+        .env("HOME", &folder.0)
+        .env("folder", "/data")
+        .env("output", "o")
+        .env("input", "i");
+    let done = bash.env("mark", "m").output().unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(said.ends_with("profile 0\nsetup 0\npayload 0 /data o i m\n"), "{said}");
+    assert_eq!(std::fs::read_to_string(&output).unwrap(), "it's\n");
+}
