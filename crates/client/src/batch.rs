@@ -74,6 +74,8 @@ pub enum BatchEvent {
     Refused(usize, Error),
     /// A task's job ended, or had ended when the run began.
     Ended(usize, Box<Outcome>),
+    /// The cluster has no room for more jobs, in its words: the rest waits for jobs of the batch to end. Told once.
+    NoRoom(String),
     /// A task will not start, because of another one.
     LeftOut(LeftOut),
 }
@@ -102,6 +104,11 @@ pub struct BatchRun {
     untold: VecDeque<usize>,
     /// Answers that came before those of tasks that were sent earlier.
     answers: BTreeMap<usize, Result<Submitted>>,
+    /// What there was room for when there was none for more: so many tasks may be active.
+    room: Option<usize>,
+    /// Tasks that there was no room for while others were on their way and none had a job, and what was said of each.
+    held: Vec<(usize, Error)>,
+    has_told_room: bool,
     is_stopped: bool,
     /// Why it cannot go on.
     fault: Option<Error>,
@@ -147,6 +154,9 @@ impl JobManager {
             has_begun: false,
             untold: VecDeque::new(),
             answers: BTreeMap::new(),
+            room: None,
+            held: Vec::new(),
+            has_told_room: false,
             is_stopped: false,
             fault: None,
             is_over: false,
@@ -211,12 +221,20 @@ impl BatchRun {
     /// Sends no more. What is on its way is still told.
     pub fn stop(&mut self) {
         self.is_stopped = true;
-        for errand in std::mem::take(&mut self.errands) {
-            if let Errand::Send(task) = errand {
-                self.jobs.set(task, TaskState::Unsent);
-                self.untold.retain(|other| *other != task);
-            }
-        }
+        self.withdraw();
+        self.errands.clear();
+    }
+
+    /// Takes back what waits for its turn to be sent.
+    fn withdraw(&mut self) {
+        let mut back = BTreeSet::new();
+        self.errands.retain(|errand| match errand {
+            Errand::Send(task) => !back.insert(*task),
+            _ => true,
+        });
+        back.iter().for_each(|task| self.jobs.set(*task, TaskState::Unsent));
+        self.untold.retain(|task| !back.contains(task));
+        self.sent -= back.len();
     }
 
     /// It cannot go on. What was answered is told before that.
@@ -251,7 +269,8 @@ impl BatchRun {
     /// Takes what comes next to the errands, if anything has changed.
     fn plan(&mut self) {
         while self.has_begun && !self.is_stopped && self.jobs.has_changed() {
-            let most = self.options.limits;
+            let mut most = self.options.limits;
+            most.active = most.active.into_iter().chain(self.room).min();
             let sends = most.sends.map(|sends| sends.saturating_sub(self.sent));
             let plan = self.batch.plan(&self.jobs.states, BatchLimits { sends, ..most });
             for left in plan.left_out {
@@ -326,16 +345,60 @@ impl BatchRun {
 
     /// A task was sent. It is told after those that were sent before it.
     fn answered(&mut self, task: usize, answer: Result<Submitted>) {
-        match &answer {
-            Ok(submitted) => self.jobs.was_sent(task, submitted),
-            Err(_) => self.jobs.set(task, TaskState::Refused),
+        match answer {
+            Err(Error::OverQuota { context, job, message }) => {
+                self.no_room(task, Error::OverQuota { context, job, message: message.clone() }, message);
+            }
+            Err(error) => {
+                self.jobs.set(task, TaskState::Refused);
+                self.answers.insert(task, Err(error));
+            }
+            Ok(submitted) => {
+                self.jobs.was_sent(task, &submitted);
+                self.answers.insert(task, Ok(submitted));
+                self.held.clear();
+                if let Some(room) = &mut self.room {
+                    // Perhaps there is room for one more.
+                    *room += 1;
+                    self.jobs.plan_again();
+                }
+            }
         }
-        self.answers.insert(task, answer);
         while let Some(first) = self.untold.front().copied()
             && let Some(answer) = self.answers.remove(&first)
         {
             self.untold.pop_front();
             self.tell(first, answer);
+        }
+    }
+
+    /// There was no room for a task's job: it waits as long as others of the batch are active, whose end makes room.
+    fn no_room(&mut self, task: usize, error: Error, message: String) {
+        self.withdraw();
+        self.jobs.set(task, TaskState::Unsent);
+        let active = self.jobs.states.iter().filter(|state| **state == TaskState::Active).count();
+        if active == 0 {
+            // Whoever takes the room, it is not this batch.
+            self.room = None;
+            for (held, error) in std::mem::take(&mut self.held) {
+                self.sent += 1;
+                self.jobs.set(held, TaskState::Refused);
+                self.tell(held, Err(error));
+            }
+            self.jobs.set(task, TaskState::Refused);
+            self.answers.insert(task, Err(error));
+            return;
+        }
+        self.sent -= 1;
+        self.untold.retain(|other| *other != task);
+        self.room = Some(active);
+        if self.active().is_empty() {
+            self.held.push((task, error));
+            return;
+        }
+        self.held.clear();
+        if !std::mem::replace(&mut self.has_told_room, true) {
+            self.told.push_back(BatchEvent::NoRoom(message));
         }
     }
 

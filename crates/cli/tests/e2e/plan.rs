@@ -71,7 +71,7 @@ fn what_is_missing_is_told_each_in_a_line_and_ends_with_1() {
         "problem  configmap settings: is not there",
         "problem  claim data: is not there",
         "problem  service account runner: is not there",
-        "problem  pull secret registry: is not there",
+        "unknown  pull secret registry: is not there: only a public image can be fetched",
         "problem  priority class high: is not there",
         "problem  queue team: is not there, or this cluster has no Kueue",
         "problem  a node that is large enough: none of 1 (1: label disk=ssd is not there)",

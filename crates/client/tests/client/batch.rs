@@ -241,3 +241,59 @@ async fn one_that_is_refused_does_not_stop_the_others_and_a_cluster_that_is_gone
     assert!(matches!(&bad[..], [(3, Error::Invalid { .. }), (40, Error::Unauthorized { .. })]), "{bad:?}");
     assert!((39..60).contains(&good), "those before it, and those that were on their way: {good}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_there_is_no_room_for_waits_for_jobs_of_the_batch_and_is_refused_without_any() {
+    for (seed, quota) in [(1, 2), (2, 5), (3, 0)] {
+        let chance = Chance::new(seed);
+        let model = Model::new(&chance);
+        model.state().quota = Some(quota);
+        let life = tokio::spawn(cluster(model.clone()));
+        let batch = Batch::new(vec![Vec::new(); 30]).unwrap();
+        let manager = manager(&model, &chance);
+        let mut run = manager.run_batch(batch, (0..30).map(task).collect(), options(None));
+        let (mut refused, mut submitted, mut told) = (0, 0, 0);
+        while let Some(event) =
+            tokio::time::timeout(Duration::from_secs(3600), run.next()).await.expect("it goes on")
+        {
+            match event.unwrap() {
+                BatchEvent::Refused(_, error) => {
+                    assert!(matches!(error, Error::OverQuota { .. }), "{error}");
+                    refused += 1;
+                }
+                BatchEvent::Submitted(..) => submitted += 1,
+                BatchEvent::NoRoom(_) => told += 1,
+                _ => {}
+            }
+        }
+        life.abort();
+        let expected = if quota == 0 { (30, 0, 0) } else { (0, 30, 1) };
+        assert_eq!((refused, submitted, told), expected, "quota {quota}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_is_not_there_is_told_once_and_a_policys_no_for_each() {
+    let route = format!("POST {JOBS}");
+    for (reply, most) in [
+        ((404, "NotFound", "namespaces \"lab\" not found"), 16),
+        (
+            (
+                403,
+                "Forbidden",
+                "jobs.batch is forbidden: User \"me\" cannot create resource \"jobs\" in API group \"batch\"",
+            ),
+            16,
+        ),
+        ((403, "Forbidden", "admission webhook \"w\" denied the request: no"), 100),
+    ] {
+        let server = Server::new();
+        server.on(&route, Reply::Of(Box::new(move |_| refusal(reply.0, reply.1, reply.2))));
+        let mut run = server.manager().submit_all(bulk(100), SubmitOptions::default());
+        let mut answers = 0;
+        while run.next().await.is_some() {
+            answers += 1;
+        }
+        assert!(if most == 100 { answers == 100 } else { answers <= most }, "{answers}: {reply:?}");
+    }
+}

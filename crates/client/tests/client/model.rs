@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) changes: Vec<Change>,
     /// The lines of each pod, with their times.
     pub(crate) logs: BTreeMap<String, Vec<(String, String)>>,
+    /// So many jobs may be active.
+    pub(crate) quota: Option<usize>,
     /// Submissions in the order in which Jobs were made for them.
     pub(crate) made: Vec<String>,
 }
@@ -161,6 +163,11 @@ impl Model {
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         if self.state().jobs.contains_key(&name) {
             return (409, status(409, "AlreadyExists", &format!("jobs.batch \"{name}\" already exists")));
+        }
+        let is_active = |job: &&Value| job["status"]["conditions"].is_null();
+        let active = self.state().jobs.values().filter(is_active).count();
+        if self.state().quota.is_some_and(|quota| active >= quota) {
+            return (403, status(403, "Forbidden", "exceeded quota: q"));
         }
         let mut object = object.clone();
         let uid = format!("uid-{}", self.state().revision + 1);

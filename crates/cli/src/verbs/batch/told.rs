@@ -80,6 +80,11 @@ impl<'a> Told<'a> {
                 self.notes.say(&format!("{}: up to date", self.title(task)));
             }
             BatchEvent::Refused(task, error) => self.fault(task, &bulk::reason(&error)),
+            BatchEvent::NoRoom(message) => {
+                let message = plain(&message);
+                self.notes
+                    .say(&format!("there is no room for more now: {message}; the rest follows as jobs end"));
+            }
             BatchEvent::Ended(task, outcome) => self.ended(task, &outcome),
             BatchEvent::LeftOut(left) => self.left_out(left),
         }
