@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobSpec, JobStatus as KubeStatus};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{
+    ContainerStateTerminated, ContainerStatus, Event, Pod, PodCondition, PodStatus,
+};
 
 use crate::marks::{self, Cancellation};
 
@@ -180,4 +182,11 @@ pub(crate) fn uncounted(job: &Job, pods: &[Pod]) -> usize {
 /// When a pod ended: its last container's end.
 pub(crate) fn ended(pod: &Pod) -> Option<Timestamp> {
     containers(pod).filter_map(|container| Some(terminated(container)?.finished_at.as_ref()?.0)).max()
+}
+
+/// What an event says. Of many that are alike but for a name a client tells one, with words before it
+/// (`client-go/tools/record`, `EventAggregator`).
+pub(crate) fn said(event: &Event) -> Option<&str> {
+    let message = event.message.as_deref()?;
+    Some(message.strip_prefix("(combined from similar events): ").unwrap_or(message))
 }

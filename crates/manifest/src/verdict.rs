@@ -279,5 +279,5 @@ fn refusal<'a>(scene: &'a Scene<'_>) -> Option<&'a str> {
             && event.involved_object.uid == scene.job.metadata.uid
     };
     let last = scene.events().iter().filter(of_job).max_by_key(|event| obstacle::time(event))?;
-    last.message.as_deref().filter(|_| last.reason.as_deref() == Some("FailedCreate"))
+    facts::said(last).filter(|_| last.reason.as_deref() == Some("FailedCreate"))
 }

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 
 use super::{Obstacle, of_pod_events, time};
+use crate::facts;
 use crate::words::{between, quoted, says};
 
 /// Whether a kubelet's reason is about an image.
@@ -122,10 +123,9 @@ fn is_bare(message: &str) -> bool {
 
 /// What the newest failed pull said.
 fn last_failure<'a>(pod: &Pod, events: &'a [Event]) -> Option<&'a str> {
-    let failures = of_pod_events(pod, events).filter(|event| {
-        event.message.as_deref().is_some_and(|text| text.starts_with("Failed to pull image"))
-    });
-    failures.max_by_key(|event| time(event))?.message.as_deref()
+    let failures = of_pod_events(pod, events)
+        .filter(|event| facts::said(event).is_some_and(|text| text.starts_with("Failed to pull image")));
+    facts::said(failures.max_by_key(|event| time(event))?)
 }
 
 /// Where an image comes from: the first part of its name, if that looks like a host.

@@ -280,5 +280,5 @@ fn last_warning(pod: &Pod, events: &[Event]) -> Option<String> {
     let warnings = of_pod_events(pod, events).filter(|event| event.type_.as_deref() == Some("Warning"));
     // What was said of scheduling is over once it is scheduled.
     let warnings = warnings.filter(|event| event.reason.as_deref() != Some("FailedScheduling"));
-    warnings.max_by_key(|event| time(event))?.message.clone()
+    facts::said(warnings.max_by_key(|event| time(event))?).map(str::to_owned)
 }

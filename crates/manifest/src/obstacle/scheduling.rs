@@ -288,7 +288,7 @@ fn scaled(obstacle: Obstacle, pod: &Pod, events: &[Event]) -> Obstacle {
     let Some(last) = of_pod_events(pod, events).filter(is_of_scaler).max_by_key(|event| time(event)) else {
         return obstacle;
     };
-    let message = last.message.as_deref().unwrap_or_default();
+    let message = facts::said(last).unwrap_or_default();
     if last.reason.as_deref() == Some("NotTriggerScaleUp") {
         let why = message
             .split_once("scale-up: ")
