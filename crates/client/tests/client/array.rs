@@ -160,14 +160,20 @@ async fn a_name_whose_values_are_a_strangers_is_given_up_for_another() {
     assert_eq!(submitted.name, name(1));
 }
 
-#[tokio::test]
-async fn a_repetition_mends_what_the_first_did_not_come_to() {
+/// A server that has the job of a first sending.
+async fn with_the_job_there() -> Server {
     let server = making();
     manager(&server).submit(&lines("a"), &with_id()).await.unwrap();
     let mut job = server.asked(&format!("POST {JOBS}"))[0].body.clone();
     job["metadata"]["uid"] = "job-1".into();
     let again = Server::new();
     again.on(&format!("GET {JOBS}"), list(1, &[job]));
+    again
+}
+
+#[tokio::test]
+async fn a_repetition_mends_what_the_first_did_not_come_to() {
+    let again = with_the_job_there().await;
     again.on(&map("PATCH"), refusal(404, "NotFound", "configmaps not found"));
     again.on(&format!("POST {MAPS}"), Reply::Of(Box::new(|seen| made(&seen.body, "map-2"))));
     let submitted = manager(&again).submit(&lines("a"), &with_id()).await.unwrap();
@@ -281,12 +287,7 @@ async fn a_dry_run_removes_nothing() {
 
 #[tokio::test]
 async fn a_config_map_that_somebody_else_put_in_the_place_is_left_as_it_is() {
-    let server = making();
-    manager(&server).submit(&lines("a"), &with_id()).await.unwrap();
-    let mut job = server.asked(&format!("POST {JOBS}"))[0].body.clone();
-    job["metadata"]["uid"] = "job-1".into();
-    let again = Server::new();
-    again.on(&format!("GET {JOBS}"), list(1, &[job]));
+    let again = with_the_job_there().await;
     again.on(&map("GET"), Reply::Json(200, json!({ "metadata": { "name": "x" }, "data": { "mine": "1" } })));
     let submitted = manager(&again).submit(&lines("a"), &with_id()).await.unwrap();
     assert!(submitted.warnings[0].contains("is another one"), "{:?}", submitted.warnings);

@@ -7,16 +7,11 @@ use std::time::Duration;
 use serde_json::json;
 use windlass::manifest::{Base, Edit, JobEdit, Manifest, make};
 use windlass::model::{Batch, BatchLimits, JobRequest, Place, SubmissionId, TaskState};
-use windlass::{BatchEvent, BatchOptions, BatchTask, BulkJob, Error, JobManager, Known, SubmitOptions};
+use windlass::{BatchEvent, BatchOptions, BatchTask, BulkJob, Error, SubmitOptions};
 
 use crate::chance::Chance;
 use crate::model::Model;
 use crate::support::{JOBS, Reply, Server, refusal};
-
-fn manager(model: &Model, chance: &Chance) -> JobManager {
-    let known = Known { version: Some((1, 36)), has_host_class: true, has_answered: true };
-    JobManager::new(model.client(), "lab").knowing(known).in_world(Arc::new(chance.clone()))
-}
 
 fn manifest(name: &str) -> Manifest {
     let request = JobRequest::new(vec![name.to_owned()], Place::Image("busybox".to_owned()));
@@ -69,23 +64,6 @@ async fn cluster(model: Model) {
     }
 }
 
-/// Restarts and bad answers for some minutes; then all is well.
-async fn storm(model: Model) {
-    let chance = model.trouble.chance.clone();
-    *model.trouble.percent.lock().unwrap() = 30;
-    for _ in 0..10 {
-        tokio::time::sleep(chance.millis(0, 15_000)).await;
-        if chance.percent(50) {
-            model.compact();
-        } else {
-            model.trouble.life.send_modify(|life| *life += 1);
-            tokio::time::sleep(chance.millis(0, 4000)).await;
-            model.trouble.life.send_modify(|life| *life += 1);
-        }
-    }
-    *model.trouble.percent.lock().unwrap() = 0;
-}
-
 /// 0 to 3 stand alone, 4 needs 0 and 1, 5 needs 4, 6 needs 3, 7 needs 6, 8 needs 2 and 5, 9 stands alone.
 fn needs() -> Batch {
     let needs: [&[usize]; 10] = [&[], &[], &[], &[], &[0, 1], &[4], &[3], &[6], &[2, 5], &[]];
@@ -101,8 +79,9 @@ async fn a_batch_that_is_left_and_begun_anew_submits_each_task_once_and_in_order
     for seed in 0..40 {
         let chance = Chance::new(seed);
         let model = Model::new(&chance);
-        let manager = manager(&model, &chance);
-        let weather = (tokio::spawn(storm(model.clone())), tokio::spawn(cluster(model.clone())));
+        let manager = model.manager();
+        let weather =
+            (tokio::spawn(model.clone().storm(30, 10, 15_000)), tokio::spawn(cluster(model.clone())));
         let (mut runs, mut order) = (0, Vec::new());
         let states = loop {
             runs += 1;
@@ -156,7 +135,7 @@ async fn a_batch_that_is_left_and_begun_anew_submits_each_task_once_and_in_order
 async fn a_job_that_is_deleted_while_it_runs_has_failed_and_is_not_sent_again() {
     let chance = Chance::new(1);
     let model = Model::new(&chance);
-    let manager = manager(&model, &chance);
+    let manager = model.manager();
     let batch = Batch::new(vec![vec![], vec![0]]).unwrap();
     let mut run = manager.run_batch(batch, vec![task(0), task(1)], options(None));
     let mut events = Vec::new();
@@ -176,7 +155,7 @@ async fn a_job_that_is_deleted_while_it_runs_has_failed_and_is_not_sent_again() 
 async fn what_the_caller_sees_to_be_done_gets_no_job_and_a_stopped_run_sends_no_more() {
     let chance = Chance::new(2);
     let model = Model::new(&chance);
-    let manager = manager(&model, &chance);
+    let manager = model.manager();
     let batch = Batch::new(vec![vec![], vec![0], vec![]]).unwrap();
     let how = BatchOptions { is_done: Some(Arc::new(|task| task == 0)), wait: false, ..options(Some(1)) };
     let mut run = manager.run_batch(batch, (0..3).map(task).collect(), how);
@@ -203,7 +182,7 @@ async fn many_jobs_are_made_once_each_though_answers_are_lost() {
     for seed in 0..20 {
         let chance = Chance::new(seed);
         let model = Model::new(&chance);
-        let manager = manager(&model, &chance);
+        let manager = model.manager();
         *model.trouble.percent.lock().unwrap() = 40;
         let mut run = manager.submit_all(bulk(100), SubmitOptions::default());
         let mut answered = BTreeMap::new();
@@ -250,7 +229,7 @@ async fn what_there_is_no_room_for_waits_for_jobs_of_the_batch_and_is_refused_wi
         model.state().quota = Some(quota);
         let life = tokio::spawn(cluster(model.clone()));
         let batch = Batch::new(vec![Vec::new(); 30]).unwrap();
-        let manager = manager(&model, &chance);
+        let manager = model.manager();
         let mut run = manager.run_batch(batch, (0..30).map(task).collect(), options(None));
         let (mut refused, mut submitted, mut told) = (0, 0, 0);
         while let Some(event) =

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, StreamBody};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use windlass::{JobManager, Known};
 
 use crate::chance::Chance;
 use crate::support::{merge, query, status};
@@ -68,6 +69,31 @@ impl Model {
             async move { model.answer(request).await }
         });
         kube::Client::new(service, "lab")
+    }
+
+    /// A manager that speaks to it, in a world of the same chance.
+    pub(crate) fn manager(&self) -> JobManager {
+        let known = Known { version: Some((1, 36)), has_host_class: true, has_answered: true };
+        let world = Arc::new(self.trouble.chance.clone());
+        JobManager::new(self.client(), "lab").knowing(known).in_world(world)
+    }
+
+    /// Bad luck in so many of a hundred requests while the server restarts or forgets so often, each time after up to so
+    /// many milliseconds; then all is well.
+    pub(crate) async fn storm(self, percent: u64, often: u32, calm: u64) {
+        let chance = self.trouble.chance.clone();
+        *self.trouble.percent.lock().unwrap() = percent;
+        for _ in 0..often {
+            tokio::time::sleep(chance.millis(0, calm)).await;
+            if chance.percent(50) {
+                self.compact();
+            } else {
+                self.trouble.life.send_modify(|life| *life += 1);
+                tokio::time::sleep(chance.millis(0, 4000)).await;
+                self.trouble.life.send_modify(|life| *life += 1);
+            }
+        }
+        *self.trouble.percent.lock().unwrap() = 0;
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,6 @@
 //! Whatever becomes of the requests: one Job a submission, the true end of each, every byte of its log.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,7 +8,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use windlass::manifest::{Base, Cause, Manifest, make};
 use windlass::model::{JobRequest, Place, SubmissionId};
-use windlass::{FollowEvent, JobManager, Known, LogEvent, LogOptions, SubmitOptions, Submitted};
+use windlass::{FollowEvent, JobManager, LogEvent, LogOptions, SubmitOptions, Submitted};
 
 use crate::chance::Chance;
 use crate::model::Model;
@@ -21,11 +20,6 @@ enum Life {
     Deleted,
     /// Deleted, and another one made under its name.
     Replaced,
-}
-
-fn manager(model: &Model, chance: &Chance) -> JobManager {
-    let known = Known { version: Some((1, 36)), has_host_class: true, has_answered: true };
-    JobManager::new(model.client(), "lab").knowing(known).in_world(Arc::new(chance.clone()))
 }
 
 fn manifest(name: &str) -> Manifest {
@@ -94,21 +88,10 @@ async fn live(model: Model, job: String, life: Life, lines: u64) {
     model.patch("jobs", &job, json!({ "status": { "active": 0, count: 1, "conditions": conditions } }));
 }
 
-/// Restarts and forgets, now and then, for two minutes; then all is well.
+/// Two minutes of bad weather.
 async fn storm(model: Model) {
-    let chance = model.trouble.chance.clone();
-    *model.trouble.percent.lock().unwrap() = 25 + chance.below(30);
-    for _ in 0..12 {
-        tokio::time::sleep(chance.millis(0, 20_000)).await;
-        if chance.percent(50) {
-            model.compact();
-        } else {
-            model.trouble.life.send_modify(|life| *life += 1);
-            tokio::time::sleep(chance.millis(0, 4000)).await;
-            model.trouble.life.send_modify(|life| *life += 1);
-        }
-    }
-    *model.trouble.percent.lock().unwrap() = 0;
+    let percent = 25 + model.trouble.chance.below(30);
+    model.storm(percent, 12, 20_000).await;
 }
 
 /// What was seen of one job: how it ended, what it wrote, what was missing of that.
@@ -135,7 +118,7 @@ async fn one_seed(seed: u64) -> usize {
     let mut marked = 0;
     let chance = Chance::new(seed);
     let model = Model::new(&chance);
-    let manager = manager(&model, &chance);
+    let manager = model.manager();
     let weather = tokio::spawn(storm(model.clone()));
     let lives = [Life::Ends(0), Life::Ends(7), Life::Ends(0), Life::Deleted, Life::Replaced, Life::Ends(3)];
     let one = async |number: usize, life: Life| {
@@ -195,7 +178,7 @@ async fn many_jobs_are_waited_for_with_one_watch_in_any_weather() {
     for seed in 100..120 {
         let chance = Chance::new(seed);
         let model = Model::new(&chance);
-        let manager = manager(&model, &chance);
+        let manager = model.manager();
         let mut truth = BTreeMap::new();
         for number in 0..20 {
             let submitted =
