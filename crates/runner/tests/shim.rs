@@ -94,6 +94,8 @@ async fn repeated_signal_is_sent_once() {
     let key = start.key.clone();
     runtime.start(vec![start]);
     read_fifo(&ready).await;
+    // The script may speak before the shim has heard from the thread that started it; until then signals wait.
+    next(&runtime, is_started).await;
     for _ in 0..3 {
         runtime.signal(&key, 15);
     }
