@@ -282,19 +282,21 @@ impl Tick {
         loop {
             let outcome = draft.transaction(&self.registry).commit().await;
             let was_full = std::mem::replace(&mut self.full, matches!(outcome, Err(CommitError::Full(_))));
-            match &outcome {
-                Err(CommitError::Full(cause)) if !was_full => {
-                    tracing::error!(%cause, "the disk is full; what is to be written waits until there is room");
-                }
-                Ok(_) if was_full => tracing::info!("there is room on the disk again"),
-                _ => {}
-            }
+            // The node tells it before the log does: who has read the log finds it there.
             match &outcome {
                 Err(CommitError::Full(cause)) => {
                     let now = world::rfc3339(self.world.now());
                     self.registry.disk.set_full(&cause.to_string(), &now);
+                    if !was_full {
+                        tracing::error!(%cause, "the disk is full; what is to be written waits until there is room");
+                    }
                 }
-                _ if was_full => self.registry.disk.set_free(),
+                _ if was_full => {
+                    self.registry.disk.set_free();
+                    if outcome.is_ok() {
+                        tracing::info!("there is room on the disk again");
+                    }
+                }
                 _ => {}
             }
             let mut stop = stop.clone();

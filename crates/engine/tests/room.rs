@@ -4,9 +4,10 @@ mod support;
 
 use std::io::Write;
 
+use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
 use support::{Cluster, PATIENCE, finished, job, pod_phase};
@@ -128,6 +129,11 @@ async fn pods_that_wait_for_room_do_not_keep_an_engine_that_is_to_end_its_pods()
     for name in ["first", "second"] {
         cluster.wait_pod(name, pod_phase("Running")).await;
     }
+    // A shell without its trap yet would end at once, and the engine with it.
+    let follow = LogParams { follow: true, ..LogParams::default() };
+    let mut lines = cluster.pods().log_stream("second", &follow).await.expect("a log").lines();
+    let said = tokio::time::timeout(PATIENCE, lines.try_next()).await.expect("it speaks in time");
+    assert_eq!(said.expect("a line").as_deref(), Some("set"));
     make(&cluster, pod("waits", "1", &["true"])).await;
     cluster.wait_pod("waits", is_unschedulable()).await;
     let engine = cluster.engine.take().expect("it runs");

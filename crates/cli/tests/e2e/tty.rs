@@ -9,12 +9,12 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::libc;
-use nix::pty::{Winsize, openpty};
+use nix::pty::Winsize;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use nix::unistd::Pid;
 
-use crate::home::Home;
+use crate::home::{Home, terminal};
 
 /// The longest that anything may take.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -32,8 +32,8 @@ struct Terminal {
 
 impl Terminal {
     fn start(mut command: Command, columns: u16, rows: u16) -> Terminal {
-        let pair = openpty(Some(&size(columns, rows)), None).unwrap();
-        let side = || Stdio::from(pair.slave.try_clone().unwrap());
+        let (keys, theirs) = terminal(columns, rows);
+        let side = || Stdio::from(theirs.try_clone().unwrap());
         command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "vt100");
         // SAFETY: two system calls between fork and exec.
         unsafe {
@@ -43,9 +43,8 @@ impl Terminal {
                 Ok(())
             });
         }
-        let before = tcgetattr(&pair.slave).unwrap();
+        let before = tcgetattr(&theirs).unwrap();
         let child = command.spawn().unwrap();
-        let keys = File::from(pair.master);
         let mut reader = keys.try_clone().unwrap();
         let (sender, shows) = mpsc::channel();
         std::thread::spawn(move || {
@@ -56,7 +55,7 @@ impl Terminal {
                 }
             }
         });
-        Terminal { child, keys, side: pair.slave, shows, seen: String::new(), before }
+        Terminal { child, keys, side: theirs, shows, seen: String::new(), before }
     }
 
     #[track_caller]
