@@ -240,10 +240,14 @@ impl Tick {
             self.garbage.extend(draft.again);
             return Ok(());
         }
+        self.announce(&draft.unmade);
         let outcome = self.commit(&draft, stop).await;
         match &outcome {
             Ok(_) => self.room.keep(),
-            Err(_) => self.room.take_back(),
+            Err(_) => {
+                self.room.take_back();
+                self.withdraw(&draft.unmade);
+            }
         }
         match outcome {
             Ok(committed) => {

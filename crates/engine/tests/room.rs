@@ -164,6 +164,18 @@ async fn pod_that_names_the_node_itself_and_does_not_fit_is_turned_away() {
             .iter()
             .all(|one| one.state.as_ref().is_none_or(|s| s.running.is_none()))
     );
+    // One that waits for room is bound by somebody else all the same.
+    make(&cluster, pod("bound", "100k", &["true"])).await;
+    cluster.wait_pod("bound", is_unschedulable()).await;
+    let binding = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "bound"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "windlass"},
+    });
+    let bind = cluster.pods();
+    let bind = bind.create_subresource::<Value, Value>("binding", "bound", &PostParams::default(), &binding);
+    bind.await.expect("bound");
+    let failed = cluster.wait_pod("bound", pod_phase("Failed")).await.and_then(|pod| pod.status);
+    assert_eq!(failed.expect("a status").reason.as_deref(), Some("OutOfcpu"));
     let mut modest = pod("modest", "1", &["true"]);
     modest["spec"]["nodeName"] = json!("windlass");
     make(&cluster, modest).await;

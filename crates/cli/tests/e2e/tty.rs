@@ -20,7 +20,7 @@ use crate::home::{Home, terminal};
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A terminal with a command in it.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keys: File,
     /// The command's side.
@@ -31,7 +31,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command, columns: u16, rows: u16) -> Terminal {
+    pub(crate) fn start(mut command: Command, columns: u16, rows: u16) -> Terminal {
         let (keys, theirs) = terminal(columns, rows);
         let side = || Stdio::from(theirs.try_clone().unwrap());
         command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "vt100");
@@ -58,16 +58,18 @@ impl Terminal {
         Terminal { child, keys, side: theirs, shows, seen: String::new(), before }
     }
 
+    /// Waits until this has been shown; all that was.
     #[track_caller]
-    fn shows(&mut self, text: &str) {
+    pub(crate) fn shows(&mut self, text: &str) -> &str {
         while !self.seen.contains(text) {
             let bytes = self.shows.recv_timeout(DEADLINE);
             let bytes = bytes.unwrap_or_else(|error| panic!("{error}: no {text:?} in {:?}", self.seen));
             self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
+        &self.seen
     }
 
-    fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         self.keys.write_all(text.as_bytes()).unwrap();
     }
 
