@@ -171,8 +171,8 @@ async fn pod_that_names_the_node_itself_and_does_not_fit_is_turned_away() {
         "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "bound"},
         "target": {"apiVersion": "v1", "kind": "Node", "name": "windlass"},
     });
-    let bind = cluster.pods();
-    let bind = bind.create_subresource::<Value, Value>("binding", "bound", &PostParams::default(), &binding);
+    let (pods, params) = (cluster.pods(), PostParams::default());
+    let bind = pods.create_subresource::<Value, Value>("binding", "bound", &params, &binding);
     bind.await.expect("bound");
     let failed = cluster.wait_pod("bound", pod_phase("Failed")).await.and_then(|pod| pod.status);
     assert_eq!(failed.expect("a status").reason.as_deref(), Some("OutOfcpu"));
