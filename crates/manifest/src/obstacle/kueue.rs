@@ -80,10 +80,8 @@ fn deactivated(evicted: Option<&Value>, queue: &str) -> String {
 /// What no waiting changes: queues that are not there or closed, requests above all of a queue's quota, flavors whose
 /// nodes the pods do not take.
 fn never(told: &str, queue: &str, kubectl: &str, describe: &str) -> Option<Obstacle> {
-    if says(
-        told,
-        &["doesn't exist", "does not exist", "terminating or missing", "is inactive", "is stopped"],
-    ) {
+    if says(told, &["doesn't exist", "does not exist", "terminating or missing", "is inactive", "is stopped"])
+    {
         let next = format!("choose a queue that is there and open: {kubectl} get localqueues");
         return Some(Obstacle::blocked(format_args!("queue {queue:?} of Kueue: {told}"), &next));
     }
@@ -96,8 +94,9 @@ fn never(told: &str, queue: &str, kubectl: &str, describe: &str) -> Option<Obsta
         let what = format_args!("queue {queue:?} of Kueue, which will never have room: {told}");
         return Some(Obstacle::blocked(what, &next));
     }
-    let no_flavor = says(told, &["doesn't match node affinity", "untolerated taint", "unavailable in clusterqueue"])
-        || says(told, &["flavor"]) && says(told, &["not found"]);
+    let no_flavor =
+        says(told, &["doesn't match node affinity", "untolerated taint", "unavailable in clusterqueue"])
+            || says(told, &["flavor"]) && says(told, &["not found"]);
     no_flavor.then(|| {
         let next = "choose another queue, or ask for nodes that its flavors have: kubectl get resourceflavors -o yaml";
         Obstacle::blocked(format_args!("queue {queue:?} of Kueue, which has no nodes for it: {told}"), next)
