@@ -46,10 +46,10 @@ impl Pods {
             News::All(list) => self.replace(list.into_iter().filter(is_ours).collect()),
             News::Is(pod) | News::Gone(pod) if !is_ours(&pod) => {}
             News::Is(pod) => self.change(|table| table.put(pod)),
-            News::Gone(pod) => self.change(|table| match remembered(pod) {
-                Ok(pod) => table.put(pod),
-                Err(pod) => table.remove(&pod),
-            }),
+            News::Gone(mut pod) => match may_be_the_end(&mut pod) {
+                true => self.change(|table| table.put(pod)),
+                false => self.change(|table| table.remove(&pod)),
+            },
         }
     }
 
@@ -66,7 +66,7 @@ impl Pods {
             Pods::NotAsked | Pods::Forbidden => Vec::new(),
         };
         let mut table = Table::default();
-        let before = before.into_iter().filter_map(|pod| remembered(pod).ok());
+        let before = before.into_iter().filter_map(|mut pod| may_be_the_end(&mut pod).then_some(pod));
         before.chain(list).for_each(|pod| table.put(pod));
         *self = Pods::Known(table);
     }
@@ -137,18 +137,15 @@ fn phase(pod: &Pod) -> Option<&str> {
     pod.status.as_ref()?.phase.as_deref()
 }
 
-/// A pod that is gone, if it had failed; else the pod as it was. One that Kubernetes starts again in its place until that
-/// was too often is deleted then, and need not come to say that it failed.
-fn remembered(mut pod: Pod) -> Result<Pod, Pod> {
+/// Whether a pod that is gone had failed. One that Kubernetes starts again in its place until that was too often is deleted
+/// then, and need not come to say that it failed: it is said here.
+fn may_be_the_end(pod: &mut Pod) -> bool {
     let starts_again = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()) == Some("OnFailure");
-    match &mut pod.status {
-        Some(status) if status.phase.as_deref() == Some("Failed") => Ok(pod),
-        Some(status) if starts_again && has_tried(status) => {
-            status.phase = Some("Failed".to_owned());
-            Ok(pod)
-        }
-        _ => Err(pod),
+    let Some(status) = &mut pod.status else { return false };
+    if starts_again && has_tried(status) {
+        status.phase = Some("Failed".to_owned());
     }
+    status.phase.as_deref() == Some("Failed")
 }
 
 /// Whether a container has ended badly, now or in its last try.
