@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use windlass_model::cron::Schedule;
+use windlass_schedule::{Schedule, split_zone};
 
 use super::name;
 use crate::args::cron::Next;
@@ -28,15 +28,10 @@ pub(super) struct Due {
 impl Due {
     fn new(schedule: &str, zone: Option<&str>, anchor: i64) -> Result<Due, String> {
         // CronJobs from before 1.29 may still have their zone in the schedule.
-        let (inner, schedule) = match schedule.split_once(' ') {
-            Some((first, rest)) if first.starts_with("TZ=") || first.starts_with("CRON_TZ=") => {
-                (first.split_once('=').map(|(_, zone)| zone), rest.trim())
-            }
-            _ => (None, schedule),
-        };
+        let (inner, schedule) = split_zone(schedule).map_err(|fault| fault.to_string())?;
         let zone = zone.or(inner);
         let clocks = Clocks(zone.map_or(Ok(TimeZone::UTC), zone::named)?);
-        let schedule = Schedule::parse(schedule).map_err(|problem| problem.message)?;
+        let schedule = Schedule::parse(schedule).map_err(|refusal| refusal.to_string())?;
         Ok(Due { schedule, zone: zone.map(str::to_owned), clocks, anchor })
     }
 
