@@ -147,7 +147,8 @@ async fn job_is_made_when_its_time_comes_runs_and_is_remembered() {
 
     let uid = made.metadata.uid.clone().expect("a uid");
     crons.api().delete("tick", &DeleteParams::default()).await.expect("deleted");
-    let gone = await_condition(crons.cluster.jobs(), &name(made), conditions::is_deleted(&uid));
+    let made = name(made);
+    let gone = await_condition(crons.cluster.jobs(), &made, conditions::is_deleted(&uid));
     tokio::time::timeout(PATIENCE, gone).await.expect("its jobs go with it").expect("a watch");
     crons.cluster.stop().await;
 }
