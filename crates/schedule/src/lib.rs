@@ -145,14 +145,16 @@ pub fn split_zone(text: &str) -> Result<(Option<&str>, &str), Fault> {
 
 /// Whether a text can be the name of a time zone (upstream `validateTimeZone`); that there is one, only a database says.
 pub fn is_zone_name(text: &str) -> bool {
+    text.split('/').all(is_zone_part) && !text.eq_ignore_ascii_case("local")
+}
+
+/// Whether a text can be a part of such a name, which slashes divide.
+pub fn is_zone_part(part: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
-    let part = |part: &str| {
-        !matches!(part, "." | "..")
-            && !part.starts_with('-')
-            && (1..=14).contains(&part.len())
-            && part.chars().all(letter)
-    };
-    text.split('/').all(part) && !text.eq_ignore_ascii_case("local")
+    !matches!(part, "." | "..")
+        && !part.starts_with('-')
+        && (1..=14).contains(&part.len())
+        && part.chars().all(letter)
 }
 
 /// A macro.

@@ -1,7 +1,7 @@
 //! What a CronJob's spec may say. Source: upstream pkg/apis/batch/validation/validation.go.
 
 use serde_json::Value;
-use windlass_schedule::{Schedule, split_zone};
+use windlass_schedule::{Schedule, is_zone_part, split_zone};
 
 use crate::field::{Errors, FieldError};
 use crate::kinds::job::validate as job;
@@ -11,8 +11,6 @@ use crate::zones;
 
 /// Its jobs' names are eleven characters longer, and have to be labels.
 const NAME_MAX: usize = 52;
-/// The longest part of a time zone's name.
-const ZONE_PART_MAX: usize = 14;
 
 /// Every problem of a new CronJob.
 pub(super) fn validate(cron: &Value) -> Errors {
@@ -118,14 +116,6 @@ fn time_zone(errors: &mut Errors, name: &str) {
     if let Err(why) = zones::load(name) {
         refuse(why.to_string());
     }
-}
-
-fn is_zone_part(part: &str) -> bool {
-    let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '+');
-    !matches!(part, "." | "..")
-        && !part.starts_with('-')
-        && (1..=ZONE_PART_MAX).contains(&part.len())
-        && part.chars().all(letter)
 }
 
 /// The jobs' selectors are always generated.
