@@ -132,8 +132,8 @@ fn a_schedule_keeps_its_engine_until_it_is_suspended_or_deleted() {
     let home = Home::new();
     let (runs, command) = runs(&home);
     home.ok(&["up", "--idle-exit", "1s"]);
-    let engine = home.engine().unwrap();
     assert_eq!(create(&home, "tick", "@every 4s", &[], &command).code, Some(0));
+    let engine = home.engine().unwrap();
     // Nobody asks the engine for longer than it may be idle.
     until(&runs, || count(&runs) > 0);
     assert_eq!(home.engine(), Some(engine));
