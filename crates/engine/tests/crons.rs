@@ -89,7 +89,7 @@ impl Crons {
 }
 
 /// A CronJob of host processes that is due at every full hour.
-fn hourly(name: &str, argv: &[&str], spec: Value) -> Value {
+fn hourly(name: &str, argv: &[&str], spec: &Value) -> Value {
     let mut cron = json!({
         "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name},
         "spec": {"schedule": "0 * * * *", "jobTemplate": {
@@ -132,7 +132,7 @@ fn scheduled(job: &Job) -> Timestamp {
 #[tokio::test(flavor = "multi_thread")]
 async fn job_is_made_when_its_time_comes_runs_and_is_remembered() {
     let crons = Crons::start().await;
-    crons.create(hourly("tick", &["sh", "-c", "echo ran"], json!({}))).await;
+    crons.create(hourly("tick", &["sh", "-c", "echo ran"], &json!({}))).await;
     crons.pass("tick", HOUR).await;
     crons.wait("tick", succeeded()).await;
     let [made] = &crons.jobs().await[..] else { panic!("one job") };
@@ -156,7 +156,7 @@ async fn job_is_made_when_its_time_comes_runs_and_is_remembered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_the_times_that_no_engine_saw_the_latest_is_made_up_for_once() {
     let mut crons = Crons::start().await;
-    crons.create(hourly("tick", &["true"], json!({}))).await;
+    crons.create(hourly("tick", &["true"], &json!({}))).await;
     crons.restart(5 * HOUR).await;
     crons.wait("tick", succeeded()).await;
     crons.restart(0).await;
@@ -175,7 +175,7 @@ async fn job_that_still_runs_is_run_beside_waited_for_or_replaced() {
     let crons = Crons::start().await;
     for policy in ["Allow", "Forbid", "Replace"] {
         let tick = policy.to_lowercase();
-        crons.create(hourly(&tick, &["sleep", "600"], json!({"concurrencyPolicy": policy}))).await;
+        crons.create(hourly(&tick, &["sleep", "600"], &json!({"concurrencyPolicy": policy}))).await;
         crons.pass(&tick, HOUR).await;
         let first = crons.wait(&tick, active(1)).await.status.expect("a status").last_schedule_time;
         crons.pass(&tick, HOUR).await;
@@ -214,7 +214,7 @@ async fn event_of(crons: &Crons, reason: &str) -> String {
 async fn finished_jobs_beyond_the_limit_go() {
     let crons = Crons::start().await;
     let limit = json!({"successfulJobsHistoryLimit": 1});
-    crons.create(hourly("tick", &["true"], limit)).await;
+    crons.create(hourly("tick", &["true"], &limit)).await;
     let mut last = None;
     for _ in 0..3 {
         crons.pass("tick", HOUR).await;
@@ -233,7 +233,7 @@ async fn finished_jobs_beyond_the_limit_go() {
 #[tokio::test(flavor = "multi_thread")]
 async fn suspended_one_makes_nothing_and_a_changed_schedule_makes_up_for_nothing() {
     let crons = Crons::start().await;
-    crons.create(hourly("tick", &["true"], json!({"suspend": true}))).await;
+    crons.create(hourly("tick", &["true"], &json!({"suspend": true}))).await;
     crons.pass("tick", 2 * HOUR).await;
     crons.patch("tick", json!({"spec": {"schedule": "0 0 29 2 *"}})).await;
     crons.patch("tick", json!({"spec": {"suspend": false, "schedule": "0 * * * *"}})).await;
@@ -248,7 +248,7 @@ async fn suspended_one_makes_nothing_and_a_changed_schedule_makes_up_for_nothing
 #[tokio::test(flavor = "multi_thread")]
 async fn job_that_was_deleted_leaves_the_list_and_one_made_by_hand_is_not_expected() {
     let crons = Crons::start().await;
-    crons.create(hourly("tick", &["sleep", "600"], json!({}))).await;
+    crons.create(hourly("tick", &["sleep", "600"], &json!({}))).await;
     crons.pass("tick", HOUR).await;
     crons.wait("tick", active(1)).await;
     let [made] = &crons.jobs().await[..] else { panic!("one job") };
@@ -271,7 +271,7 @@ async fn job_that_was_deleted_leaves_the_list_and_one_made_by_hand_is_not_expect
 async fn job_that_the_api_refuses_is_told_of() {
     let crons = Crons::start().await;
     let long = "a".repeat(52);
-    let mut cron = hourly(&long, &["true"], json!({}));
+    let mut cron = hourly(&long, &["true"], &json!({}));
     cron["spec"]["jobTemplate"]["spec"]["completionMode"] = "Indexed".into();
     cron["spec"]["jobTemplate"]["spec"]["completions"] = 1000.into();
     crons.create(cron).await;
@@ -294,7 +294,7 @@ async fn namespace_that_goes_takes_its_cron_jobs_with_it() {
         spaces.create(&PostParams::default(), &lab).await.expect("created").metadata.uid.expect("a uid");
     let inside: Api<CronJob> = Api::namespaced(crons.cluster.client.clone(), "lab");
     let tick =
-        serde_json::from_value(hourly("tick", &["true"], json!({"schedule": "@every 1s"}))).expect("it");
+        serde_json::from_value(hourly("tick", &["true"], &json!({"schedule": "@every 1s"}))).expect("it");
     inside.create(&PostParams::default(), &tick).await.expect("created");
     spaces.delete("lab", &DeleteParams::default()).await.expect("deleted");
     let gone = await_condition(spaces, "lab", conditions::is_deleted(&uid));
@@ -306,13 +306,13 @@ async fn namespace_that_goes_takes_its_cron_jobs_with_it() {
 async fn zone_of_the_schedule_is_that_of_its_name() {
     let crons = Crons::start().await;
     let wrong =
-        serde_json::from_value(hourly("tick", &["true"], json!({"timeZone": "bad-time-zone"}))).expect("it");
+        serde_json::from_value(hourly("tick", &["true"], &json!({"timeZone": "bad-time-zone"}))).expect("it");
     let refused = crons.api().create(&PostParams::default(), &wrong).await.expect_err("refused");
     let kube::Error::Api(refused) = refused else { panic!("{refused}") };
     assert_eq!(refused.code, 422);
     assert!(refused.message.contains("unknown time zone bad-time-zone"), "{}", refused.message);
     // Half an hour from UTC: full hours there are half hours here.
-    crons.create(hourly("tick", &["true"], json!({"timeZone": "Asia/Kolkata"}))).await;
+    crons.create(hourly("tick", &["true"], &json!({"timeZone": "Asia/Kolkata"}))).await;
     crons.pass("tick", HOUR).await;
     crons.wait("tick", succeeded()).await;
     let [made] = &crons.jobs().await[..] else { panic!("one job") };
