@@ -41,8 +41,7 @@ pub(crate) async fn run(options: &List, call: Call<'_>) -> Outcome {
     Ok(Exit::OK)
 }
 
-/// All pages, oldest job first.
-#[expect(clippy::vec_box, reason = "a list that grows and is sorted copies its elements, of 700 bytes each")]
+/// All pages, oldest job first; boxed, as a list that grows and is sorted copies its elements, of 700 bytes each.
 async fn jobs(options: &List, session: &Session) -> Outcome<Vec<Box<JobStatus>>> {
     let mut filter = ListFilter {
         labels: options.selector.clone(),
