@@ -5,6 +5,8 @@ pub mod cron;
 pub mod garbage;
 pub mod job;
 pub mod namespace;
+#[doc(hidden)]
+pub mod planted;
 pub mod retention;
 pub mod schedule;
 pub mod view;

@@ -307,7 +307,8 @@ async fn open(config: &Config) -> Result<Store, StartError> {
     Ok(try_open(config)?)
 }
 
-fn try_open(config: &Config) -> Result<Store, OpenError> {
+/// Opens the store once.
+pub(crate) fn try_open(config: &Config) -> Result<Store, OpenError> {
     let world = config.world.clone();
     let now = world.now();
     let options = Options {
@@ -338,7 +339,8 @@ fn listen(asked: Option<SocketAddr>, last: Option<u16>) -> Result<TcpListener, S
     TcpListener::bind(at(0)).map_err(|cause| StartError::Listen { address: at(0), cause })
 }
 
-fn tick(
+/// The controllers of an engine, which know nothing yet.
+pub(crate) fn tick(
     config: &Config,
     registry: &Registry,
     runtime: Arc<dyn Runtime>,

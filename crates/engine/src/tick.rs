@@ -39,6 +39,9 @@ use crate::tokens::Tokens;
 use crate::volumes::Volumes;
 use crate::world;
 
+#[cfg(test)]
+mod sim;
+
 /// Objects that one transaction touches, unless one plan alone touches more.
 const BATCH: usize = 256;
 /// About the bytes of objects that one transaction writes, unless one plan alone writes more.
@@ -239,12 +242,26 @@ impl Tick {
         let mut draft = Draft::default();
         let asked = self.decide(&mut draft);
         if draft.is_empty() {
-            self.room.keep();
-            self.garbage.extend(draft.again);
+            self.nothing_to_write(draft);
             return Ok(());
         }
         self.announce(&draft.unmade);
         let outcome = self.commit(&draft, stop).await;
+        self.settle(draft, asked, outcome).await
+    }
+
+    fn nothing_to_write(&mut self, draft: Draft) {
+        self.room.keep();
+        self.garbage.extend(draft.again);
+    }
+
+    /// What becomes of a draft once the store has answered: its effects, or another look.
+    async fn settle(
+        &mut self,
+        draft: Draft,
+        asked: Asked,
+        outcome: Result<Committed, CommitError>,
+    ) -> Result<(), TickError> {
         match &outcome {
             Ok(_) => self.room.keep(),
             Err(_) => {

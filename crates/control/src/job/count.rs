@@ -14,6 +14,7 @@ use super::indexed::{Indexes, index_of};
 use super::manage::Managed;
 use super::per_index::{PerIndex, per_index};
 use super::{Action, Draft, TRACKING_FINALIZER, at_once};
+use crate::planted::{Bug, is_planted};
 use crate::view::{Job, JobStatus, Pod};
 
 /// What the pods amount to, whether or not this plan gets round to counting them all.
@@ -74,6 +75,9 @@ pub(super) fn is_failed(pod: &Pod, job: &Job) -> bool {
 /// `podReplacementPolicy: Failed`, which a pod failure policy implies: a pod that is being deleted is replaced only
 /// once it has ended.
 pub(super) fn replaces_only_failed(job: &Job) -> bool {
+    if is_planted(Bug::ReplacesTooSoon) {
+        return false;
+    }
     job.spec.pod_failure_policy.is_some() || job.spec.pod_replacement_policy.as_deref() == Some("Failed")
 }
 
@@ -121,7 +125,9 @@ pub(super) fn tally<'a>(job: &Job, own: &[&'a Pod]) -> Tally<'a> {
     tally.done.sort_by_key(|(_, outcome)| *outcome != Outcome::Nothing);
     if indexed {
         let text = job.status.completed_indexes.as_deref().unwrap_or_default();
-        tally.earlier_completed = Indexes::parse(text, index_count(job));
+        if !is_planted(Bug::ForgetsDoneIndexes) {
+            tally.earlier_completed = Indexes::parse(text, index_count(job));
+        }
     }
     let counted = Counted::of(&tally, &tally.done);
     tally.succeeded = counted.succeeded;
@@ -179,7 +185,9 @@ impl Counted {
         for (_, outcome) in done {
             match outcome {
                 Outcome::Success => succeeded = succeeded.saturating_add(1),
-                Outcome::Failure => failed = failed.saturating_add(1),
+                Outcome::Failure => {
+                    failed = failed.saturating_add(1 + i32::from(is_planted(Bug::CountsTwice)));
+                }
                 Outcome::Index(index) => _ = indexes.insert(*index),
                 Outcome::Ignored | Outcome::Nothing => {}
             }
@@ -215,7 +223,10 @@ pub(super) fn account(
     if let Some(per_index) = &tally.per_index {
         draft.status.failed_indexes = Some(per_index.failed.to_string());
     }
-    for (pod, _) in &done {
+    for (pod, outcome) in &done {
+        if *outcome == Outcome::Failure && is_planted(Bug::KeepsFinalizers) {
+            continue;
+        }
         release(draft, pod);
     }
     if over {

@@ -12,6 +12,7 @@ use super::failure_policy::{Judgement, judge};
 use super::manage::Managed;
 use super::suspend::is_suspended;
 use super::{Draft, Event, success_policy};
+use crate::planted::{Bug, is_planted};
 use crate::view::{Condition, Job, JobStatus, Pod};
 
 /// How a Job ends.
@@ -90,7 +91,8 @@ pub(super) fn verdict(
     if let Some(message) = fatal(job, own) {
         return Some(Verdict::failure("PodFailurePolicy", message));
     }
-    if tally.failed > backoff_limit(job) || restarts_exceed(job, own) {
+    let early = i32::from(is_planted(Bug::GivesUpEarly));
+    if tally.failed.saturating_add(early) > backoff_limit(job) || restarts_exceed(job, own) {
         return Some(Verdict::failure("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
     }
     let deadline = deadline(draft);
@@ -165,7 +167,7 @@ fn deadline(draft: &Draft<'_>) -> Option<Timestamp> {
 /// Whether the Job has what it asked for: all completions, or for a work queue one success and no pod left.
 pub(super) fn completed(job: &Job, tally: &Tally<'_>, managed: &Managed<'_>) -> Option<Verdict> {
     let enough = match job.spec.completions {
-        None => tally.succeeded > 0,
+        None => tally.succeeded > 0 && !is_planted(Bug::NeverEndsQueues),
         Some(completions) => tally.succeeded >= completions,
     };
     let idle = tally.active.len() == managed.delete.len() && managed.create.is_empty();
@@ -209,6 +211,9 @@ pub(super) fn record(draft: &mut Draft<'_>, verdict: Option<Verdict>) {
 
 /// Whether this plan found nothing to count and no pod that has not ended.
 fn is_settled(draft: &Draft<'_>) -> bool {
+    if is_planted(Bug::EndsTooSoon) {
+        return true;
+    }
     let (before, after) = (&draft.job.status, &draft.status);
     draft.plan.actions.is_empty()
         && (before.succeeded, before.failed) == (after.succeeded, after.failed)

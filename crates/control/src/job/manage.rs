@@ -13,6 +13,7 @@ use super::count::{Tally, count_of, index_count, is_indexed, is_ready, replaces_
 use super::indexed::{Indexes, index_of};
 use super::suspend::is_suspended;
 use super::{at_once, backoff, podspec};
+use crate::planted::{Bug, is_planted};
 use crate::view::{Job, Pod};
 
 /// What is done about the number of pods. Never both creations and deletions.
@@ -37,6 +38,9 @@ pub(super) fn end_all<'a>(job: &Job, tally: &Tally<'a>) -> Managed<'a> {
 /// Brings the number of active pods to what is wanted.
 pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Timestamp) -> Managed<'a> {
     if is_suspended(job) {
+        if is_planted(Bug::LetsSuspendedRun) {
+            return Managed::default();
+        }
         return end_all(job, tally);
     }
     let active = tally.active.len();
@@ -63,7 +67,7 @@ pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Tim
 
 /// The number of pods that should be active.
 fn wanted(job: &Job, tally: &Tally<'_>) -> usize {
-    let parallelism = job.spec.parallelism.unwrap_or(1);
+    let parallelism = job.spec.parallelism.unwrap_or(1) + i32::from(is_planted(Bug::RunsTooMany));
     let wanted = match job.spec.completions {
         // A work queue that has had a success starts nothing more, and lets finish what runs.
         None if tally.succeeded > 0 => count_of(tally.active.len()),
@@ -79,7 +83,10 @@ fn create_indexes<'a>(job: &Job, tally: &Tally<'_>, missing: usize, now: Timesta
     if replaces_only_failed(job) {
         taken.extend(tally.terminating.iter().filter_map(|pod| index_of(pod)));
     }
-    let mut taken = tally.completed.union(&Indexes::singles(&taken));
+    let mut taken = Indexes::singles(&taken);
+    if !is_planted(Bug::RunsDoneIndexes) {
+        taken = tally.completed.union(&taken);
+    }
     if let Some(per_index) = &tally.per_index {
         taken = taken.union(&per_index.failed);
     }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::planted::{Bug, is_planted};
 use crate::view::{Job, JobStatus, Meta, Pod};
 
 mod backoff;
@@ -184,9 +185,9 @@ fn decide(job: &Job, pods: &[&Pod], now: Timestamp) -> Plan {
     suspend::start(&mut draft);
     let verdict = finish::verdict(&mut draft, &tally, &own, now);
     let managed = match &verdict {
-        Some(_) => manage::end_all(job, &tally),
-        None if job.metadata.deletion_timestamp.is_some() => manage::Managed::default(),
-        None => manage::manage(job, &tally, &own, now),
+        Some(_) if !is_planted(Bug::GoesOnAfterTheEnd) => manage::end_all(job, &tally),
+        _ if job.metadata.deletion_timestamp.is_some() => manage::Managed::default(),
+        _ => manage::manage(job, &tally, &own, now),
     };
     draft.wake(managed.wake_at);
     let verdict = verdict.or_else(|| finish::completed(job, &tally, &managed));

@@ -1,0 +1,69 @@
+//! Mistakes that a test can make these controllers make, to show that it would find them. A released program has none
+//! of it: without debug assertions every question here is answered no when it is compiled.
+
+/// A mistake in a controller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bug {
+    /// A Job gives up one failure too early.
+    GivesUpEarly,
+    /// Each failed pod counts twice.
+    CountsTwice,
+    /// Failed pods keep their finalizer.
+    KeepsFinalizers,
+    /// Indexes that are done are run again.
+    RunsDoneIndexes,
+    /// The indexes that were done before are forgotten when one more is.
+    ForgetsDoneIndexes,
+    /// A suspended Job's pods run on.
+    LetsSuspendedRun,
+    /// A Job is told to be over while its pods still end.
+    EndsTooSoon,
+    /// A work queue never ends.
+    NeverEndsQueues,
+    /// One pod too many runs at once.
+    RunsTooMany,
+    /// A pod that is being ended is replaced at once where the Job wants to wait for its end.
+    ReplacesTooSoon,
+    /// A Job whose end is decided makes pods as if it went on.
+    GoesOnAfterTheEnd,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 11] = [
+        Bug::GivesUpEarly,
+        Bug::CountsTwice,
+        Bug::KeepsFinalizers,
+        Bug::RunsDoneIndexes,
+        Bug::ForgetsDoneIndexes,
+        Bug::LetsSuspendedRun,
+        Bug::EndsTooSoon,
+        Bug::NeverEndsQueues,
+        Bug::RunsTooMany,
+        Bug::ReplacesTooSoon,
+        Bug::GoesOnAfterTheEnd,
+    ];
+}
+
+#[cfg(debug_assertions)]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// From now on the controllers of this thread make this mistake; none if there is none.
+#[cfg(debug_assertions)]
+pub fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
+}
+
+/// Whether a mistake is to be made.
+#[cfg(debug_assertions)]
+pub(crate) fn is_planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Whether a mistake is to be made.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn is_planted(_: Bug) -> bool {
+    false
+}
