@@ -13,6 +13,7 @@ mod config;
 mod descriptors;
 mod draft;
 mod events;
+mod exec;
 mod facts;
 mod garbage;
 mod home;
