@@ -32,7 +32,10 @@ impl Attacher {
         let exec = Exec { key, argv: command, stdin, stdout, stderr, tty };
         match self.runtime()?.exec(exec).await {
             Ok(session) => Ok(attached(session, stdout)),
-            Err(ExecError::Failed { failure, message }) => Ok(failed(&failure, message, stdout, stderr)),
+            Err(ExecError::Failed { failure, message }) => {
+                let end = if tty { "\r\n" } else { "\n" };
+                Ok(failed(&failure, message, end, (stdout, stderr)))
+            }
             Err(ExecError::NotRunning) => Err(gone("has just ended")),
             Err(error @ ExecError::TooMany) => {
                 Err(ApiError::new(429, "TooManyRequests", format!("{error}, try again later")))
@@ -87,13 +90,18 @@ fn chunks(output: runtime::Output) -> Output {
 
 /// A program that did not begin. As of a shell, what was wrong with its name is said where it would have spoken, and its
 /// code says it, too; all else is a fault of ours.
-fn failed(failure: &StartFailure, message: String, stdout: bool, stderr: bool) -> Attached {
+fn failed(
+    failure: &StartFailure,
+    message: String,
+    line_end: &str,
+    (stdout, stderr): (bool, bool),
+) -> Attached {
     let code = match failure {
         StartFailure::NotFound => Some(NOT_FOUND),
         StartFailure::NotExecutable => Some(NOT_EXECUTABLE),
         StartFailure::NoDirectory | StartFailure::Other => None,
     };
-    let words: io::Result<Bytes> = Ok(Bytes::from(format!("{message}\r\n")));
+    let words: io::Result<Bytes> = Ok(Bytes::from(format!("{message}{line_end}")));
     let said = |is_read: bool| is_read.then(|| stream::iter([words]).boxed());
     let (stdout, stderr) = match code {
         Some(_) if stderr => (None, said(true)),

@@ -4,7 +4,6 @@
 //! Nothing is buffered but the message in hand: a stdin that is not read stops the reading of the connection, a
 //! client that does not read stops the reading of the output.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
