@@ -154,7 +154,7 @@ async fn program_beside_a_run_sees_its_volumes_for_this_user() {
     };
     // It is found where only the run sees it.
     let (ended, said) = exec(&["windlass-tell"]).await.unwrap().collect(1000).await.unwrap();
-    let uid = fs::metadata(machine.path("logs")).unwrap().uid();
+    let uid = fs::metadata(machine.home.folder.path()).unwrap().uid();
     assert_eq!(String::from_utf8(said).unwrap(), format!("from data\n/windlass-data\n{uid}\n"));
     assert_eq!(ended, Ended::Code(0));
     let absent = exec(&["windlass-absent"]).await.err();
