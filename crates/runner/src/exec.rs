@@ -28,7 +28,8 @@ const MAX_WORD: usize = 256;
 pub struct Exec {
     /// The run. The program ends with it, and so does what the program started.
     pub key: Key,
-    /// Program and arguments. The program is looked up in `PATH` of the run's environment.
+    /// Program and arguments. The program is looked up in `PATH` of the run's environment, which it has, too; besides it
+    /// finds the pid of the run's first process in `WINDLASS_PID`.
     pub argv: Vec<String>,
     /// Its stdin is a pipe (or its terminal is written to); else it reads nothing.
     pub stdin: bool,

@@ -200,6 +200,11 @@ async fn program_is_killed_with_all_below_it_when_nobody_wants_its_end() {
 #[tokio::test]
 async fn program_ends_with_the_run_before_the_runs_end_is_told() {
     let machine = Machine::new().await;
+    // It knows whom it stands beside.
+    assert_eq!(
+        machine.says("tr '\\0' ' ' < /proc/$WINDLASS_PID/cmdline").await.1.split(' ').next(),
+        Some("sh")
+    );
     let mut session = machine.sh("setsid sleep 600 & echo $$ $!; wait").await;
     let pids = line(&mut session.stdout).await;
     drop(write_fifo(&machine.home.folder.path().join("gate")));

@@ -1,7 +1,6 @@
 //! The system calls of a child's life: looking its program up, starting, waiting, killing.
 //! It knows no run but the one it is given.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::File;
@@ -28,6 +27,9 @@ use crate::world;
 
 /// Where programs are looked up if the environment has no `PATH`, as execvp(3) does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// The variable that tells a program beside a run the pid of the run's first process.
+const FIRST: &str = "WINDLASS_PID";
 
 /// A child that was started.
 pub(crate) struct Spawned {
@@ -56,6 +58,8 @@ pub(crate) struct Surroundings {
 pub(crate) struct Beside {
     pub(crate) exec: Exec,
     pub(crate) surroundings: Arc<Surroundings>,
+    /// The run's first process.
+    pub(crate) first: i32,
     /// The way into the run's file system, if it has one of its own.
     pub(crate) join: Option<Join>,
 }
@@ -113,11 +117,13 @@ impl Spawner {
 
     /// Starts a program beside a run, in a session of its own, with the run's mark.
     pub(crate) fn spawn_beside(&mut self, beside: &Beside) -> Result<Spawned, (StartFailure, String)> {
-        let Beside { exec, surroundings, join } = beside;
-        let mut env = Cow::Borrowed(&surroundings.env);
+        let Beside { exec, surroundings, first, join } = beside;
+        let mut env = surroundings.env.clone();
+        // In a container of its own this would be 1.
+        env.push((FIRST.to_owned(), first.to_string()));
         if exec.tty && !env.iter().any(|(name, _)| name == "TERM") {
             // As of a container that has a terminal itself.
-            env.to_mut().push(("TERM".to_owned(), "xterm".to_owned()));
+            env.push(("TERM".to_owned(), "xterm".to_owned()));
         }
         let host = c_string(&surroundings.cwd).map_err(|cause| (StartFailure::Other, cause.to_string()))?;
         self.start(&Child {

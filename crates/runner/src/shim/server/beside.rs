@@ -52,7 +52,7 @@ impl Server {
                         if let Some(guest) = self.door.guest(number) {
                             guest.beside = Some(id);
                         }
-                        let beside = spawn::Beside { exec, surroundings, join };
+                        let beside = spawn::Beside { exec, surroundings, first: live.pid, join };
                         return self.children.start_beside(id, Box::new(beside));
                     }
                     Err(cause) => {
