@@ -34,39 +34,42 @@ pub(super) struct Beside {
 impl Server {
     /// Begins a program for a guest, or says why not.
     pub(super) fn on_exec(&mut self, number: u64, exec: Exec) {
-        let run = self.ids.get(&exec.key).copied();
-        let answer = match run.and_then(|run| Some((run, self.runs.get_mut(&run)?))) {
-            // More than guests: those whose guest is gone and that hang in the kernel.
-            _ if self.beside.len() >= MAX_GUESTS => Answer::Full,
-            Some((run, Run { state: State::Live(live), .. })) if live.ending.is_none() => {
-                match join(&self.children, live) {
-                    Ok(None) => Answer::NotRunning,
-                    Ok(Some(join)) => {
-                        let id = self.next_id;
-                        self.next_id += 1;
-                        live.beside.insert(id);
-                        let surroundings = Arc::clone(&live.surroundings);
-                        let beside =
-                            Beside { run, guest: number, pid: None, terminal: None, is_ended: false };
-                        self.beside.insert(id, beside);
-                        if let Some(guest) = self.door.guest(number) {
-                            guest.beside = Some(id);
-                        }
-                        let beside = spawn::Beside { exec, surroundings, first: live.pid, join };
-                        return self.children.start_beside(id, Box::new(beside));
-                    }
-                    Err(cause) => {
-                        let message = format!("its namespaces cannot be entered: {cause}");
-                        Answer::Failed { failure: StartFailure::Other, message }
-                    }
-                }
-            }
-            _ => Answer::NotRunning,
-        };
+        let Err(refusal) = self.begin_beside(number, exec) else { return };
         if let Some(guest) = self.door.guest(number) {
-            let _ = guest.answer(&answer, &[]);
+            let _ = guest.answer(&refusal, &[]);
         }
         self.dismiss(number);
+    }
+
+    fn begin_beside(&mut self, number: u64, exec: Exec) -> Result<(), Answer> {
+        // More than guests: those whose guest is gone and that hang in the kernel.
+        if self.beside.len() >= MAX_GUESTS {
+            return Err(Answer::Full);
+        }
+        let run = *self.ids.get(&exec.key).ok_or(Answer::NotRunning)?;
+        let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&run) else {
+            return Err(Answer::NotRunning);
+        };
+        if live.ending.is_some() {
+            return Err(Answer::NotRunning);
+        }
+        let join = join(&self.children, live).map_err(|cause| Answer::Failed {
+            failure: StartFailure::Other,
+            message: format!("the container's namespaces cannot be entered: {cause}"),
+        })?;
+        let join = join.ok_or(Answer::NotRunning)?;
+        let id = self.next_id;
+        self.next_id += 1;
+        live.beside.insert(id);
+        let (surroundings, first) = (Arc::clone(&live.surroundings), live.pid);
+        let beside = Beside { run, guest: number, pid: None, terminal: None, is_ended: false };
+        self.beside.insert(id, beside);
+        if let Some(guest) = self.door.guest(number) {
+            guest.beside = Some(id);
+        }
+        let beside = spawn::Beside { exec, surroundings, first, join };
+        self.children.start_beside(id, Box::new(beside));
+        Ok(())
     }
 
     /// Hands its streams to the guest. Nothing of them stays here.
