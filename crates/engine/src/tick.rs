@@ -23,6 +23,7 @@ use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, Watc
 use crate::alike::Alike;
 use crate::cache::Cache;
 use crate::claims::Claims;
+use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
@@ -53,12 +54,14 @@ const RETRY_FULL: Duration = Duration::from_secs(1);
 /// How long a draining engine lets containers end by themselves, and how often it kills then.
 const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
 const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
-/// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count.
-const PLANNED: [(&str, Look); 5] = [
+/// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count, and those of Jobs
+/// what CronJobs list.
+const PLANNED: [(&str, Look); 6] = [
     ("/persistentvolumes/", Tick::volume),
     ("/persistentvolumeclaims/", Tick::claim),
     ("/pods/", Tick::pod),
     ("/jobs.batch/", Tick::job),
+    (CRONS, Tick::cron),
     ("/namespaces/", Tick::namespace),
 ];
 
@@ -110,7 +113,7 @@ pub(crate) struct Tick {
     pub(crate) careful: usize,
     /// The disk was full when something was last to be written.
     pub(crate) full: bool,
-    /// How many jobs and pods are not over, for whoever wants to know whether the engine is idle.
+    /// How many jobs, pods and CronJobs are not over, for whoever wants to know whether the engine is idle.
     pub(crate) busy: Arc<AtomicUsize>,
     /// Set while the engine ends pods before it stops: when those that still run are killed.
     pub(crate) drain_until: Option<Timestamp>,
@@ -240,10 +243,14 @@ impl Tick {
             self.garbage.extend(draft.again);
             return Ok(());
         }
+        self.announce(&draft.unmade);
         let outcome = self.commit(&draft, stop).await;
         match &outcome {
             Ok(_) => self.room.keep(),
-            Err(_) => self.room.take_back(),
+            Err(_) => {
+                self.room.take_back();
+                self.withdraw(&draft.unmade);
+            }
         }
         match outcome {
             Ok(committed) => {
@@ -282,19 +289,21 @@ impl Tick {
         loop {
             let outcome = draft.transaction(&self.registry).commit().await;
             let was_full = std::mem::replace(&mut self.full, matches!(outcome, Err(CommitError::Full(_))));
-            match &outcome {
-                Err(CommitError::Full(cause)) if !was_full => {
-                    tracing::error!(%cause, "the disk is full; what is to be written waits until there is room");
-                }
-                Ok(_) if was_full => tracing::info!("there is room on the disk again"),
-                _ => {}
-            }
+            // The node tells it before the log does: who has read the log finds it there.
             match &outcome {
                 Err(CommitError::Full(cause)) => {
                     let now = world::rfc3339(self.world.now());
                     self.registry.disk.set_full(&cause.to_string(), &now);
+                    if !was_full {
+                        tracing::error!(%cause, "the disk is full; what is to be written waits until there is room");
+                    }
                 }
-                _ if was_full => self.registry.disk.set_free(),
+                _ if was_full => {
+                    self.registry.disk.set_free();
+                    if outcome.is_ok() {
+                        tracing::info!("there is room on the disk again");
+                    }
+                }
                 _ => {}
             }
             let mut stop = stop.clone();

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Home, ends, starts, write_fifo};
+use common::{Home, ends, executable, starts, write_fifo};
 use windlass_runner::mounts::{Mount, Space, probe};
 use windlass_runner::runtime::{Ended, Event, Exec, ExecError, Runtime, Start, StartFailure};
 use windlass_runner::shim::ShimRuntime;
@@ -137,8 +137,7 @@ async fn volumes_are_at_their_mount_paths_for_this_user() {
 async fn program_beside_a_run_sees_its_volumes_for_this_user() {
     let Some(machine) = Machine::new().await else { return };
     let scripts = machine.volume("scripts");
-    fs::write(scripts.join("windlass-tell"), "#!/bin/sh\ncat /windlass-data/file; pwd; id -u\n").unwrap();
-    fs::set_permissions(scripts.join("windlass-tell"), fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&scripts.join("windlass-tell"), b"#!/bin/sh\ncat /windlass-data/file; pwd; id -u\n");
     let gate = machine.home.fifo("gate");
     let mounts = vec![mount(machine.volume("data"), "/windlass-data"), mount(scripts, "/windlass-scripts")];
     let mut start = machine.start("main", &format!("read x < {}", gate.display()), mounts);
@@ -185,8 +184,9 @@ fn as_ordinary_user(name: &str) {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (test, shim) = (folder.path().join("test"), folder.path().join("windlass-shim"));
-    fs::copy(std::env::current_exe().unwrap(), &test).unwrap();
-    fs::copy(shim_argv().first().unwrap(), shim).unwrap();
+    for (from, to) in [(std::env::current_exe().unwrap(), &test), (shim_argv().remove(0).into(), &shim)] {
+        executable(to, &fs::read(from).unwrap());
+    }
     let temporary = folder.path().join("tmp");
     fs::create_dir(&temporary).unwrap();
     chown(&temporary, Some(ORDINARY), Some(ORDINARY)).unwrap();
@@ -239,8 +239,7 @@ async fn what_cannot_be_mounted_is_no_start_and_says_why() {
 async fn program_may_lie_in_a_volume() {
     let Some(machine) = Machine::new().await else { return };
     let scripts = machine.volume("scripts");
-    fs::write(scripts.join("run"), "#!/bin/sh\necho ran $1\n").unwrap();
-    fs::set_permissions(scripts.join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&scripts.join("run"), b"#!/bin/sh\necho ran $1\n");
     let mut start = machine.start("main", "", vec![mount(scripts, "/windlass-scripts")]);
     start.argv = vec!["/windlass-scripts/run".to_owned(), "well".to_owned()];
     let (event, log) = machine.run(start).await;
