@@ -250,18 +250,18 @@ impl Scripted {
 }
 
 impl Scripted {
-    fn run_beside(&self, exec: Exec) -> Result<Session, ExecError> {
+    fn run_beside(&self, exec: &Exec) -> Result<Session, ExecError> {
         let Some(script) = &self.asides else { return Err(ExecError::Unsupported) };
         let mut state = self.lock();
         if !matches!(state.runs.get(&exec.key), Some(Run { last: Some(Event::Started { .. }), .. })) {
             return Err(ExecError::NotRunning);
         }
-        let aside = script(&exec);
+        let aside = script(exec);
         state.execs.push(exec.clone());
         if let Aside::Fails(failure, message) = aside {
             return Err(ExecError::Failed { failure, message });
         }
-        let (session, held) = begin(&exec, &aside).map_err(ExecError::Broken)?;
+        let (session, held) = begin(exec, &aside).map_err(ExecError::Broken)?;
         if aside == Aside::Runs {
             state.held.push(held);
         }
@@ -347,7 +347,7 @@ impl Runtime for Scripted {
     }
 
     fn exec(&self, exec: Exec) -> BoxFuture<'_, Result<Session, ExecError>> {
-        Box::pin(async { self.run_beside(exec) })
+        Box::pin(async move { self.run_beside(&exec) })
     }
 
     fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>> {

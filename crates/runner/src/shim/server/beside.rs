@@ -53,11 +53,7 @@ impl Server {
         if live.ending.is_some() {
             return Err(Answer::NotRunning);
         }
-        let join = join(&self.children, live).map_err(|cause| Answer::Failed {
-            failure: StartFailure::Other,
-            message: format!("the container's namespaces cannot be entered: {cause}"),
-        })?;
-        let join = join.ok_or(Answer::NotRunning)?;
+        let join = join(&self.children, live)?;
         let id = self.next_id;
         self.next_id += 1;
         live.beside.insert(id);
@@ -131,18 +127,21 @@ impl Server {
     }
 }
 
-/// The way to where a run is, if that is not simply the host (the inner `None`). The outer: it has just ended.
-fn join(children: &Children, live: &Live) -> io::Result<Option<Option<Join>>> {
+/// The way to where a run is, if that is not simply the host; or that it has just ended, or why there is none.
+fn join(children: &Children, live: &Live) -> Result<Option<Join>, Answer> {
     let surroundings = &live.surroundings;
     if !surroundings.has_space {
-        return Ok(Some(None));
+        return Ok(None);
     }
     let mut joined = None;
     children.while_unreaped(live.pid, || joined = Some(Join::of(live.pid, &surroundings.cwd)));
     match joined {
-        Some(Ok(join)) => Ok(Some(Some(join))),
+        Some(Ok(join)) => Ok(Some(join)),
         // A process that has ended and was not reaped has no namespaces.
-        Some(Err(cause)) if cause.kind() != io::ErrorKind::NotFound => Err(cause),
-        _ => Ok(None),
+        Some(Err(cause)) if cause.kind() != io::ErrorKind::NotFound => {
+            let message = format!("the container's namespaces cannot be entered: {cause}");
+            Err(Answer::Failed { failure: StartFailure::Other, message })
+        }
+        _ => Err(Answer::NotRunning),
     }
 }
