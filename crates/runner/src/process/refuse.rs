@@ -93,9 +93,19 @@ pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), Config
         let (name, path) = (first["name"].as_str().unwrap_or(""), first["devicePath"].as_str().unwrap_or(""));
         return Err(ConfigError::NotOnHost(format!("the volume \"{name}\" as a device at {path}")));
     }
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        if spec[probe]["exec"].is_object() {
+            return Err(ConfigError::NotOnHost(format!("a {probe} that runs a program; let it be an httpGet or a tcpSocket")));
+        }
+        if spec[probe]["grpc"].is_object() {
+            return Err(ConfigError::NotOnHost(format!(
+                "a {probe} of gRPC; let it be an exec that asks, an httpGet or a tcpSocket"
+            )));
+        }
+    }
     for hook in ["postStart", "preStop"] {
-        if spec["lifecycle"][hook].is_object() {
-            return Err(ConfigError::NotOnHost(format!("a {hook} hook")));
+        if spec["lifecycle"][hook]["exec"].is_object() {
+            return Err(ConfigError::NotOnHost(format!("a {hook} hook that runs a program")));
         }
     }
     check_user(pod, spec, host)

@@ -380,3 +380,26 @@ fn limits_of_mounted_empty_directories_are_read_and_others_are_none() {
         size_limits(&pod).into_iter().map(|l| (l.volume, l.bytes, l.text, l.is_memory)).collect();
     assert_eq!(limits, [("a".into(), 1 << 20, "1Mi".into(), false), ("b".into(), 2, "1500m".into(), true)]);
 }
+
+#[test]
+fn termination_message_has_a_file_where_a_container_can_be_seen_to_use_it() {
+    for (container, expected) in [
+        (json!({}), None),
+        (json!({"terminationMessagePath": "/dev/termination-log"}), None),
+        (json!({"terminationMessagePath": "/tmp/why"}), Some("/tmp/why")),
+        (json!({"terminationMessagePath": "why"}), Some("/why")),
+        (
+            json!({"terminationMessagePath": "/dev/termination-log", "args": ["echo bye > /dev/termination-log"]}),
+            Some("/dev/termination-log"),
+        ),
+        (
+            json!({
+                "terminationMessagePath": "/dev/termination-log",
+                "env": [{"name": "LAST_WORDS", "value": "/dev/termination-log"}],
+            }),
+            Some("/dev/termination-log"),
+        ),
+    ] {
+        assert_eq!(made(container).message.as_deref(), expected.map(Path::new));
+    }
+}
