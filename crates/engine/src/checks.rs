@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use windlass_runner::kubelet::{Answer, Handler, Hook, Probe};
-use windlass_runner::runtime::{Key as RunKey, Runtime};
+use windlass_runner::runtime::Key as RunKey;
 use windlass_store::Key;
 
 use crate::tick::Tick;
@@ -50,8 +50,6 @@ struct Outcome {
 
 /// Those that go on. Each run has each of its few at most once, which bounds them all.
 pub(crate) struct Checks {
-    /// The controllers' own: a task that outlives the engine must not keep its hold on the shim.
-    runtime: Weak<dyn Runtime>,
     threads: Handle,
     turns: Arc<Semaphore>,
     open: HashMap<RunKey, Vec<(What, AbortHandle)>>,
@@ -66,9 +64,9 @@ struct Outcomes {
 
 impl Checks {
     /// Must be called within a tokio runtime that has I/O: that is where the tasks go.
-    pub(crate) fn new(runtime: Weak<dyn Runtime>) -> Checks {
+    pub(crate) fn new() -> Checks {
         let (threads, turns) = (Handle::current(), Arc::new(Semaphore::new(AT_ONCE)));
-        Checks { runtime, threads, turns, open: HashMap::new(), outcomes: Arc::default() }
+        Checks { threads, turns, open: HashMap::new(), outcomes: Arc::default() }
     }
 
     /// Resolves when something came of one.
@@ -78,8 +76,7 @@ impl Checks {
 
     fn begin(&mut self, check: Check) {
         let Check { run, what, handler, timeout } = check;
-        let (runtime, turns, outcomes) =
-            (self.runtime.clone(), Arc::clone(&self.turns), Arc::clone(&self.outcomes));
+        let (turns, outcomes) = (Arc::clone(&self.turns), Arc::clone(&self.outcomes));
         let of = run.clone();
         let task = self.threads.spawn(async move {
             // Hooks need no turn: they may last as long as their container. The semaphore is never closed.
@@ -87,7 +84,7 @@ impl Checks {
                 What::Probe(_) => turns.acquire().await.ok(),
                 What::Hook(_) => None,
             };
-            let answer = perform(&runtime, &run, what, &handler, timeout).await;
+            let answer = perform(what, &handler, timeout).await;
             outcomes.list.lock().unwrap_or_else(PoisonError::into_inner).push(Outcome { run, what, answer });
             outcomes.some.notify_one();
         });
@@ -108,7 +105,8 @@ impl Checks {
         if self.open.is_empty() {
             return Vec::new();
         }
-        let outcomes = std::mem::take(&mut *self.outcomes.list.lock().unwrap_or_else(PoisonError::into_inner));
+        let outcomes =
+            std::mem::take(&mut *self.outcomes.list.lock().unwrap_or_else(PoisonError::into_inner));
         for Outcome { run, what, .. } in &outcomes {
             if let Some(open) = self.open.get_mut(run) {
                 open.retain(|(known, _)| known != what);
@@ -134,6 +132,9 @@ impl Tick {
     pub(crate) fn begin_checks(&mut self, checks: Vec<Check>) {
         let now = self.world.now();
         for check in checks {
+            if !self.runs.knows(&check.run) {
+                continue;
+            }
             let RunKey { container, attempt, .. } = &check.run;
             let facts = self.runs.edit(&check.run.pod);
             match check.what {
@@ -165,13 +166,7 @@ impl Tick {
     }
 }
 
-async fn perform(
-    runtime: &Weak<dyn Runtime>,
-    run: &RunKey,
-    what: What,
-    handler: &Handler,
-    timeout: Option<Duration>,
-) -> Answer {
+async fn perform(what: What, handler: &Handler, timeout: Option<Duration>) -> Answer {
     match handler {
         // Refused where the process is made.
         Handler::Exec(_) => Answer::Error("no program can be run beside a host process".to_owned()),

@@ -78,8 +78,9 @@ impl Tick {
 
     fn end_of_log(&self, run: &RunKey) -> Vec<u8> {
         let path = self.home.container_log(&run.pod, &run.container, run.attempt);
-        log::last(&path, LOG_LINES, LOG_BYTES)
-            .unwrap_or_else(|cause| format!("Error on reading termination message from logs: {cause}").into_bytes())
+        log::last(&path, LOG_LINES, LOG_BYTES).unwrap_or_else(|cause| {
+            format!("Error on reading termination message from logs: {cause}").into_bytes()
+        })
     }
 }
 

@@ -6,9 +6,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use windlass_apiserver::kind::Fields;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
-use windlass_runner::kubelet::{
-    self, Action, EventType, Facts, PodView, hook_handler, probe_handler,
-};
+use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView, hook_handler, probe_handler};
 use windlass_runner::mounts::Space;
 use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};

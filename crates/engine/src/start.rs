@@ -348,7 +348,6 @@ fn tick(
     authority: String,
     accounts: Accounts,
 ) -> Tick {
-    let checks = Checks::new(Arc::downgrade(&runtime));
     Tick {
         registry: registry.clone(),
         runtime,
@@ -373,13 +372,14 @@ fn tick(
             env: config.environment.clone(),
             allocatable: machine.allocatable(),
             uid: nix::unistd::getuid().as_raw(),
+            gid: nix::unistd::getgid().as_raw(),
             api: None,
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
         tokens: Tokens::new(accounts),
         sizes: Sizes::default(),
         claims: Claims::default(),
-        checks,
+        checks: Checks::new(),
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),

@@ -74,15 +74,13 @@ impl Volumes {
         })?;
         let found = volumes::find(&process.volumes, &process.mounts, &self.folders(uid));
         let mut mounts = found.map_err(|cause| ("ContainerCreating", cause.to_string()))?;
-        let message = process.message.iter().map(|target| self.message_mount(uid, container, attempt, target));
+        let message =
+            process.message.iter().map(|target| self.message_mount(uid, container, attempt, target));
         mounts.extend(message);
         let space = Space { stage: self.stage(), mounts };
         mounts::check(&space).map_err(|cause| refused(cause.to_string()))?;
-        let messages = if process.message.is_some() {
-            vec![self.message(uid, container, attempt)]
-        } else {
-            Vec::new()
-        };
+        let messages =
+            if process.message.is_some() { vec![self.message(uid, container, attempt)] } else { Vec::new() };
         let (volumes, mounts) = (process.volumes.clone(), space.mounts.clone());
         let furniture = Furniture { volumes, mounts, messages };
         Ok(Some((Box::new(space), furniture)))

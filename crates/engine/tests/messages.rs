@@ -41,7 +41,8 @@ fn is_refused() -> impl Condition<Pod> {
 }
 
 fn ends(pod: &Pod) -> Vec<ContainerStateTerminated> {
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()).expect("statuses");
+    let statuses =
+        pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()).expect("statuses");
     let end = |status: &k8s_openapi::api::core::v1::ContainerStatus| status.state.clone()?.terminated;
     statuses.iter().map(|status| end(status).expect("an end")).collect()
 }
@@ -49,10 +50,12 @@ fn ends(pod: &Pod) -> Vec<ContainerStateTerminated> {
 #[tokio::test(flavor = "multi_thread")]
 async fn container_finds_a_file_for_its_last_words_and_they_are_in_its_status() {
     let cluster = Cluster::start().await;
-    let own = container("own", "echo chosen > /windlass-why", json!({"terminationMessagePath": "/windlass-why"}));
+    let own =
+        container("own", "echo chosen > /windlass-why", json!({"terminationMessagePath": "/windlass-why"}));
     let usual = container("usual", "echo out of luck > /dev/termination-log; exit 3", json!({}));
     let script = "head -c 5000 /dev/zero | tr '\\0' x > $PLACE; printf end >> $PLACE; test -c /dev/null";
-    let long = container("long", script, json!({"env": [{"name": "PLACE", "value": "/dev/termination-log"}]}));
+    let long =
+        container("long", script, json!({"env": [{"name": "PLACE", "value": "/dev/termination-log"}]}));
     if let Some(pod) = run(&cluster, "words", json!([own, usual, long])).await {
         let ends = ends(&pod);
         assert_eq!((ends[0].exit_code, ends[0].message.as_deref()), (0, Some("chosen\n")));

@@ -23,7 +23,9 @@ async fn server(status: u16) -> (u16, Arc<AtomicU16>) {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.is_ok_and(|n| n > 0) {}
+            while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.is_ok_and(|n| n > 0)
+            {
+            }
             let answer = format!("HTTP/1.1 {} Said\r\nContent-Length: 0\r\n\r\n", now.load(Ordering::SeqCst));
             // A client that gave up is no loss.
             let _ = stream.write_all(answer.as_bytes()).await;
@@ -73,7 +75,8 @@ fn has_run_again() -> impl Condition<Pod> {
 async fn told(cluster: &Cluster, pod: &str, reason: &str, message: &str) {
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), "default");
     let is_told = |event: &Event| {
-        event.reason.as_deref() == Some(reason) && event.message.as_deref().is_some_and(|text| text.contains(message))
+        event.reason.as_deref() == Some(reason)
+            && event.message.as_deref().is_some_and(|text| text.contains(message))
     };
     let config = kube::runtime::watcher::Config::default().fields(&format!("involvedObject.name={pod}"));
     let mut stream = std::pin::pin!(kube::runtime::watcher(events, config));
@@ -98,8 +101,14 @@ async fn pod_is_ready_while_its_server_says_so() {
     let cluster = Cluster::start().await;
     let (port, answer) = server(500).await;
     let probe = json!({"httpGet": {"port": port, "path": "/ready"}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30});
-    make(&cluster, "server", json!({"containers": [container("exec sleep 600", json!({"readinessProbe": probe}))]})).await;
-    told(&cluster, "server", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500").await;
+    make(
+        &cluster,
+        "server",
+        json!({"containers": [container("exec sleep 600", json!({"readinessProbe": probe}))]}),
+    )
+    .await;
+    told(&cluster, "server", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 500")
+        .await;
     cluster.wait_pod("server", is_ready(false).and(pod_phase("Running"))).await;
     answer.store(200, Ordering::SeqCst);
     cluster.wait_pod("server", is_ready(true)).await;
@@ -112,7 +121,8 @@ async fn pod_is_ready_while_its_server_says_so() {
 async fn container_that_is_not_alive_is_started_again() {
     let cluster = Cluster::start().await;
     let (port, _) = server(500).await;
-    let probe = json!({"httpGet": {"port": port}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30});
+    let probe =
+        json!({"httpGet": {"port": port}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 30});
     let main = container("exec sleep 600", json!({"livenessProbe": probe}));
     make(&cluster, "hung", json!({"restartPolicy": "Always", "containers": [main]})).await;
     cluster.wait_pod("hung", has_run_again()).await;
@@ -146,7 +156,8 @@ async fn pod_ends_with_its_container_whatever_its_probes_say() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let probe = json!({"httpGet": {"port": port}, "timeoutSeconds": 3600});
-    let main = container("true", json!({"readinessProbe": probe, "livenessProbe": probe, "startupProbe": probe}));
+    let main =
+        container("true", json!({"readinessProbe": probe, "livenessProbe": probe, "startupProbe": probe}));
     make(&cluster, "short", json!({"containers": [main]})).await;
     cluster.wait_pod("short", pod_phase("Succeeded")).await;
     cluster.stop().await;
@@ -160,7 +171,12 @@ async fn container_that_cannot_be_reached_after_its_start_is_ended() {
     socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
     let port = socket.local_addr().expect("an address").port();
     let hook = json!({"postStart": {"httpGet": {"port": port, "path": "/"}}});
-    make(&cluster, "lonely", json!({"containers": [container("exec sleep 600", json!({"lifecycle": hook}))]})).await;
+    make(
+        &cluster,
+        "lonely",
+        json!({"containers": [container("exec sleep 600", json!({"lifecycle": hook}))]}),
+    )
+    .await;
     let pod = cluster.wait_pod("lonely", pod_phase("Failed")).await;
     let state = status(pod.as_ref()).and_then(|status| status.state.clone()?.terminated).expect("an end");
     assert_eq!((state.exit_code, state.signal), (143, Some(15)));
@@ -174,11 +190,18 @@ async fn server_is_told_before_its_container_ends() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let hook = json!({"preStop": {"httpGet": {"port": port, "path": "/bye"}}});
-    make(&cluster, "polite", json!({"containers": [container("exec sleep 600", json!({"lifecycle": hook}))]})).await;
+    make(
+        &cluster,
+        "polite",
+        json!({"containers": [container("exec sleep 600", json!({"lifecycle": hook}))]}),
+    )
+    .await;
     cluster.wait_pod("polite", is_ready(true)).await;
     cluster.pods().delete("polite", &DeleteParams::default().grace_period(600)).await.expect("it is deleted");
-    let (mut stream, _) =
-        tokio::time::timeout(PATIENCE, listener.accept()).await.expect("it is told in time").expect("a connection");
+    let (mut stream, _) = tokio::time::timeout(PATIENCE, listener.accept())
+        .await
+        .expect("it is told in time")
+        .expect("a connection");
     let mut request = [0; 14];
     stream.read_exact(&mut request).await.expect("a request");
     assert_eq!(&request, b"GET /bye HTTP/");
@@ -193,7 +216,12 @@ async fn server_is_told_before_its_container_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn probe_of_a_kind_that_is_left_out_is_refused() {
     let cluster = Cluster::start().await;
-    make(&cluster, "grpc", json!({"containers": [container("true", json!({"livenessProbe": {"grpc": {"port": 1}}}))]})).await;
+    make(
+        &cluster,
+        "grpc",
+        json!({"containers": [container("true", json!({"livenessProbe": {"grpc": {"port": 1}}}))]}),
+    )
+    .await;
     let waits = |pod: Option<&Pod>| {
         let waiting = status(pod).and_then(|status| status.state.as_ref()?.waiting.as_ref());
         waiting.is_some_and(|waiting| {

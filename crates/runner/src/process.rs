@@ -49,6 +49,8 @@ pub struct Host {
     pub allocatable: BTreeMap<String, String>,
     /// The user that processes run as.
     pub uid: u32,
+    /// The group that processes run as.
+    pub gid: u32,
     /// Where the API is: told to containers that mount a service account's token, and to no other.
     pub api: Option<SocketAddr>,
 }

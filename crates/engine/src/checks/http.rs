@@ -139,10 +139,9 @@ async fn send(get: &HttpGet) -> Result<Response<Incoming>, Fault> {
     let stream = TlsConnector::from(trusting()).connect(name, stream).await.map_err(|cause| {
         let tls = cause.get_ref().and_then(|cause| cause.downcast_ref::<Error>());
         match tls {
-            Some(Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => Fault::Plain(format!(
-                "Get \"{}\": http: server gave HTTP response to HTTPS client",
-                url(get)
-            )),
+            Some(Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType)) => {
+                Fault::Plain(format!("Get \"{}\": http: server gave HTTP response to HTTPS client", url(get)))
+            }
             _ => fault(format!("tls: {cause}")),
         }
     })?;

@@ -15,7 +15,8 @@ const LONG: Option<Duration> = Some(Duration::from_secs(60));
 async fn server(answers: &[&str]) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (asked, answers) = (Arc::default(), answers.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+    let (asked, answers) =
+        (Arc::default(), answers.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
     let seen: Arc<Mutex<Vec<String>>> = Arc::clone(&asked);
     tokio::spawn(async move {
         for turn in 0.. {
@@ -60,14 +61,18 @@ async fn status_below_400_is_a_yes() {
     for (answer, expected) in [
         (OK, Answer::Success),
         ("HTTP/1.1 204 No Content\r\n\r\n", Answer::Success),
-        ("HTTP/1.1 404 Not Found\r\n\r\n", Answer::Failure("HTTP probe failed with statuscode: 404".to_owned())),
+        (
+            "HTTP/1.1 404 Not Found\r\n\r\n",
+            Answer::Failure("HTTP probe failed with statuscode: 404".to_owned()),
+        ),
         ("HTTP/1.0 500 No\r\n\r\nx", Answer::Failure("HTTP probe failed with statuscode: 500".to_owned())),
     ] {
         let (address, asked) = server(&[answer]).await;
         assert_eq!(http::probe(&get(address, "/up?x=1"), LONG).await, expected);
         let asked = asked.lock().unwrap().concat().to_lowercase();
         assert!(asked.starts_with("get /up?x=1 http/1.1\r\n"), "{asked}");
-        for header in [format!("host: {address}"), "x-probe: yes".to_owned(), "connection: close".to_owned()] {
+        for header in [format!("host: {address}"), "x-probe: yes".to_owned(), "connection: close".to_owned()]
+        {
             assert!(asked.contains(&format!("{header}\r\n")), "{asked}");
         }
     }
@@ -111,7 +116,10 @@ async fn probe_that_takes_too_long_is_a_no() {
     let Answer::Failure(why) = http::probe(&get(address, "/"), Some(Duration::from_millis(1))).await else {
         panic!("a no")
     };
-    assert!(why.ends_with("context deadline exceeded (Client.Timeout exceeded while awaiting headers)"), "{why}");
+    assert!(
+        why.ends_with("context deadline exceeded (Client.Timeout exceeded while awaiting headers)"),
+        "{why}"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +129,8 @@ async fn hook_takes_any_answer_and_falls_back_to_plain_http() {
     let (address, asked) = server(&["HTTP/1.1 400 Bad Request\r\n\r\n", OK]).await;
     let mut https = HttpGet { is_https: true, ..get(address, "/") };
     https.headers.push(("Authorization".to_owned(), "secret".to_owned()));
-    let told = format!("request to HTTPS lifecycle hook {address} got HTTP response, retry with HTTP succeeded");
+    let told =
+        format!("request to HTTPS lifecycle hook {address} got HTTP response, retry with HTTP succeeded");
     assert_eq!(http::hook(&https).await, Answer::Warning(told));
     assert!(!asked.lock().unwrap()[1].to_lowercase().contains("secret"));
 }

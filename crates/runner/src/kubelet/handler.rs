@@ -98,7 +98,9 @@ fn handler(view: PodView<'_>, container: &ContainerView<'_>, spec: &Value, purpo
         let source = &spec["httpGet"];
         return match port(&source["port"], container) {
             Ok(port) => Handler::Http(HttpGet {
-                is_https: source["scheme"].as_str().is_some_and(|scheme| scheme.eq_ignore_ascii_case("HTTPS")),
+                is_https: source["scheme"]
+                    .as_str()
+                    .is_some_and(|scheme| scheme.eq_ignore_ascii_case("HTTPS")),
                 host: host(source),
                 port,
                 path: path(source["path"].as_str().unwrap_or_default()),
@@ -126,7 +128,8 @@ fn port(port: &Value, container: &ContainerView<'_>) -> Result<u16, String> {
         None => port.as_i64().unwrap_or(-1),
         Some(name) => {
             let mut ports = container.spec["ports"].as_array().into_iter().flatten();
-            let found = ports.find(|port| port["name"] == name).and_then(|port| port["containerPort"].as_i64());
+            let found =
+                ports.find(|port| port["name"] == name).and_then(|port| port["containerPort"].as_i64());
             match found.or_else(|| name.parse().ok()) {
                 Some(number) => number,
                 None => return Err(format!("port {name} not found")),
@@ -160,6 +163,7 @@ fn headers(source: &Value, purpose: &str) -> Vec<(String, String)> {
 
 fn variables<'a>(container: &ContainerView<'a>) -> BTreeMap<&'a str, &'a str> {
     let list = container.spec["env"].as_array().into_iter().flatten();
-    let pair = |variable: &'a Value| Some((variable["name"].as_str()?, variable["value"].as_str().unwrap_or("")));
+    let pair =
+        |variable: &'a Value| Some((variable["name"].as_str()?, variable["value"].as_str().unwrap_or("")));
     list.filter_map(pair).collect()
 }

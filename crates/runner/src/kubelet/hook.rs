@@ -7,9 +7,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::probe::Answer;
 use super::standing::{Standing, attempt_of};
 use super::view::ContainerView;
-use super::probe::Answer;
 use super::{EventType, Facts, RunState};
 
 /// What a container has, at the least, after its preStop hook (upstream: `minimumGracePeriodInSeconds`).
@@ -75,7 +75,9 @@ pub(super) fn post_start(container: &ContainerView<'_>, attempt: u32, facts: &Fa
 pub(super) fn delays_next(container: &ContainerView<'_>, standing: &Standing, facts: &Facts) -> bool {
     let attempt = match standing {
         Standing::Ended(_) => return false,
-        Standing::Due { attempt } | Standing::Asked { attempt } | Standing::Running { attempt, .. } => *attempt,
+        Standing::Due { attempt } | Standing::Asked { attempt } | Standing::Running { attempt, .. } => {
+            *attempt
+        }
     };
     matches!(post_start(container, attempt, facts), Progress::Open)
 }

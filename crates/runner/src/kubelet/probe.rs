@@ -273,7 +273,9 @@ fn killing(container: &ContainerView<'_>, probe: Probe) -> String {
     let probe = probe.name().to_lowercase();
     let name = container.name;
     match container.kind {
-        Kind::App if container.restarts_when_ended() => format!("Container {name} failed {probe} probe, will be restarted"),
+        Kind::App if container.restarts_when_ended() => {
+            format!("Container {name} failed {probe} probe, will be restarted")
+        }
         Kind::App => format!("Container {name} failed {probe} probe"),
         Kind::Init | Kind::Sidecar => format!("Init container {name} failed {probe} probe"),
     }

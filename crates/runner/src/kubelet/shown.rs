@@ -53,7 +53,9 @@ fn show(
     let running = |since| json!({"running": {"startedAt": time(since)}});
     // Before its hook has ended nobody is told that it runs (upstream: the kubelet is busy with the hook).
     let unheard = |attempt: u32| match earlier_code {
-        Some(exit_code) => (State::Stopped { exit_code, restarts: true }, waiting(), earlier.clone(), attempt),
+        Some(exit_code) => {
+            (State::Stopped { exit_code, restarts: true }, waiting(), earlier.clone(), attempt)
+        }
         None => (State::Waiting, waiting(), earlier.clone(), attempt),
     };
     let (state, json, last, attempt, id) = match (standing, wish) {

@@ -232,7 +232,9 @@ impl Making<'_> {
         let (wish, next) = match hook::means(container, standing, self.facts, kill_at, self.now) {
             Means::Run => (Wish::Hook(Hook::PreStop), kill_at),
             Means::Await => (Wish::Leave, kill_at),
-            Means::Signal(kill_at) if is_its_turn => (Wish::Stop(signal(container, kill_at, self.now)), kill_at),
+            Means::Signal(kill_at) if is_its_turn => {
+                (Wish::Stop(signal(container, kill_at, self.now)), kill_at)
+            }
             Means::Signal(kill_at) => (Wish::Leave, kill_at),
         };
         sooner(&mut self.wake_at, (next > self.now).then_some(next));

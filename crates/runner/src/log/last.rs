@@ -43,7 +43,8 @@ fn read(segment: &Segment, from: u64, render: &mut Render, text: &mut Vec<u8>) -
     }
     block.truncate(count);
     // Where the window begins inside an entry, it begins with the next one.
-    let skipped = if begin > from { block.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1) } else { 0 };
+    let skipped =
+        if begin > from { block.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1) } else { 0 };
     let mut cutter = Cutter::default();
     cutter.take(&block[skipped..], |entry| render.put(&entry, text))?;
     cutter.finish(|entry| render.put(&entry, text));

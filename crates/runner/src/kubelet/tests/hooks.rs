@@ -127,7 +127,10 @@ fn hook_says_what_is_to_be_done() {
         let pod = pod(json!({"containers": [{"name": "main", "lifecycle": {"preStop": hook}}]}));
         hook_handler(&pod, "main", Hook::PreStop).unwrap()
     };
-    assert_eq!(made(json!({"exec": {"command": ["echo", "$(A)"]}})), Handler::Exec(vec!["echo".to_owned(), "$(A)".to_owned()]));
+    assert_eq!(
+        made(json!({"exec": {"command": ["echo", "$(A)"]}})),
+        Handler::Exec(vec!["echo".to_owned(), "$(A)".to_owned()])
+    );
     assert_eq!(made(json!({"sleep": {"seconds": 3}})), Handler::Sleep(3));
     assert!(matches!(made(json!({"tcpSocket": {"port": 1}})), Handler::Broken(_)));
     let Handler::Http(get) = made(json!({"httpGet": {"port": 1, "host": "h"}})) else { panic!("a request") };

@@ -61,7 +61,9 @@ fn with(mut container: Value, beside: Vec<&'static str>) -> Value {
         let handler = json!({"exec": {"command": ["true"]}});
         match field {
             "postStart" | "preStop" => container["lifecycle"][field] = handler,
-            _ => container[field] = json!({"exec": handler["exec"], "periodSeconds": 5, "failureThreshold": 2}),
+            _ => {
+                container[field] = json!({"exec": handler["exec"], "periodSeconds": 5, "failureThreshold": 2})
+            }
         }
     }
     container
@@ -72,7 +74,12 @@ fn happen(happening: &Happening, pod: &mut Value, facts: &mut Facts, now: &mut i
         Happening::Answered(holds) => {
             let answer = if *holds { Answer::Success } else { Answer::Failure("no".to_owned()) };
             for probed in facts.probes.clone() {
-                facts.note_answer(&*pod, (&probed.container, probed.attempt, probed.probe), &answer, at(*now));
+                facts.note_answer(
+                    &*pod,
+                    (&probed.container, probed.attempt, probed.probe),
+                    &answer,
+                    at(*now),
+                );
             }
         }
         Happening::HookEnds(is_well) => {

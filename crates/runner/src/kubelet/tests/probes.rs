@@ -88,7 +88,10 @@ fn unanswered_probe_is_not_asked_again_and_one_that_errs_counts_nothing() {
     assert_eq!(made.events, [(EventType::Warning, "Unhealthy", message)]);
     assert_eq!((made.actions, made.wake_at), (vec![], Some(at(110))));
     let made = answer(&mut pod, &mut facts, Probe::Liveness, Answer::Warning("elsewhere".to_owned()), 110);
-    assert_eq!(made.events, [(EventType::Warning, "ProbeWarning", "Liveness probe warning: elsewhere".to_owned())]);
+    assert_eq!(
+        made.events,
+        [(EventType::Warning, "ProbeWarning", "Liveness probe warning: elsewhere".to_owned())]
+    );
 }
 
 #[test]
@@ -139,7 +142,10 @@ fn nothing_else_is_asked_before_a_container_has_come_up() {
     let made = answer(&mut pod, &mut facts, Probe::Startup, Answer::Success, 0);
     assert_eq!(made.actions, [ask(Probe::Readiness), ask(Probe::Liveness)]);
     assert_eq!(main_status(&pod), (NO, YES));
-    assert_eq!(answer(&mut pod, &mut facts, Probe::Readiness, Answer::Success, 0).actions, [ask(Probe::Liveness)]);
+    assert_eq!(
+        answer(&mut pod, &mut facts, Probe::Readiness, Answer::Success, 0).actions,
+        [ask(Probe::Liveness)]
+    );
     assert_eq!(main_status(&pod), (YES, YES));
 }
 
@@ -227,12 +233,15 @@ fn probe_says_what_is_to_be_done() {
     let tcp = |port: u16| (Handler::Tcp { host: "127.0.0.1".to_owned(), port }, 1);
     assert_eq!(made(json!({"tcpSocket": {"port": "web"}})), tcp(8080));
     assert_eq!(made(json!({"tcpSocket": {"port": "9"}})), tcp(9));
-    for (port, why) in
-        [(json!("other"), "port other not found"), (json!(0), "invalid port number: 0"), (json!("70000"), "invalid port number: 70000")]
-    {
+    for (port, why) in [
+        (json!("other"), "port other not found"),
+        (json!(0), "invalid port number: 0"),
+        (json!("70000"), "invalid port number: 70000"),
+    ] {
         assert_eq!(made(json!({"tcpSocket": {"port": port}})).0, Handler::Broken(why.to_owned()));
     }
-    let headers = |list: &[(&str, &str)]| list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let headers =
+        |list: &[(&str, &str)]| list.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
     let http = |more: HttpGet| (Handler::Http(more), 1);
     let usual = HttpGet {
         is_https: false,
