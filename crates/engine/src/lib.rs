@@ -11,6 +11,7 @@ mod cache;
 mod checks;
 mod claims;
 mod config;
+mod crons;
 mod descriptors;
 mod draft;
 mod events;

@@ -63,13 +63,7 @@ impl Registry {
         loop {
             // Only a name of the server's own choosing may be taken and drawn again.
             let mut born = self.born(kind, if named { std::mem::take(&mut object) } else { object.clone() });
-            self.admit(kind, &mut born)?;
-            let mut errors = names::metadata(&born, kind.name_rule, kind.namespaced);
-            errors.extend((kind.validate)(&born));
-            if !errors.is_empty() {
-                return Err(ApiError::invalid(&kind.subject(meta::text(&born, "name")), &errors));
-            }
-            schema::dress(kind.schema, &mut born);
+            self.check(kind, &mut born)?;
             let warnings = (kind.warnings)(&born);
             match self.store_new(kind, namespace, born.into(), dry_run).await {
                 Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
@@ -93,6 +87,25 @@ impl Registry {
             ));
         }
         Ok(object)
+    }
+
+    /// The same, checked and dressed as one that a request creates.
+    pub fn prepare_checked(&self, kind: &'static Kind, object: Value) -> Result<Value, ApiError> {
+        let mut born = self.prepare(kind, object)?;
+        self.check(kind, &mut born)?;
+        Ok(born)
+    }
+
+    /// Refuses a new object that may not be; one that may gets what the server shows of its kind.
+    fn check(&self, kind: &'static Kind, born: &mut Value) -> Result<(), ApiError> {
+        self.admit(kind, born)?;
+        let mut errors = names::metadata(born, kind.name_rule, kind.namespaced);
+        errors.extend((kind.validate)(born));
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(&kind.subject(meta::text(born, "name")), &errors));
+        }
+        schema::dress(kind.schema, born);
+        Ok(())
     }
 
     /// Makes of the metadata of an object that [`Registry::prepare`] made, and that has a `generateName`, those of
