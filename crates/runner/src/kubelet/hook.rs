@@ -71,17 +71,6 @@ pub(super) fn post_start(container: &ContainerView<'_>, attempt: u32, facts: &Fa
     }
 }
 
-/// Whether the containers behind this one wait for its postStart hook.
-pub(super) fn delays_next(container: &ContainerView<'_>, standing: &Standing, facts: &Facts) -> bool {
-    let attempt = match standing {
-        Standing::Ended(_) => return false,
-        Standing::Due { attempt } | Standing::Asked { attempt } | Standing::Running { attempt, .. } => {
-            *attempt
-        }
-    };
-    matches!(post_start(container, attempt, facts), Progress::Open)
-}
-
 /// What is to be done to end a running container now.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Means {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::hook::{self, Hook, Means};
+use super::hook::{self, Hook, Means, Progress};
 use super::phase::Phase;
 use super::probe::{self, Fault, Health, Probe};
 use super::standing::{self, End, Standing};
@@ -251,13 +251,25 @@ impl Making<'_> {
             }
             may_begin = may_begin
                 && (is_initialized || kind == Kind::App || wished.lets_next_begin())
-                && !hook::delays_next(&wished.container, &wished.standing, self.facts);
+                && !self.delays_next(wished);
         }
+    }
+
+    /// Whether those behind it wait for its postStart hook. They do not wait for one that cannot be started.
+    fn delays_next(&self, wished: &Wished<'_>) -> bool {
+        let is_blocked = || self.facts.blocked.iter().any(|(name, ..)| *name == wished.container.name);
+        let attempt = match (wished.wish, &wished.standing) {
+            (Wish::Start(attempt), _) if !is_blocked() => attempt,
+            (_, Standing::Asked { attempt } | Standing::Running { attempt, .. }) => *attempt,
+            _ => return false,
+        };
+        matches!(hook::post_start(&wished.container, attempt, self.facts), Progress::Open)
     }
 
     fn next(&mut self, wished: &Wished<'_>, may_begin: bool) -> Wish {
         match (&wished.standing, wished.health.fault) {
-            (Standing::Due { attempt }, _) if may_begin => Wish::Start(*attempt),
+            // That it starts again was decided when its last run had ended.
+            (Standing::Due { attempt }, _) if may_begin || *attempt > 0 => Wish::Start(*attempt),
             (Standing::Due { .. }, _) => Wish::Wait,
             (Standing::Ended(end), _) if wished.restarts_after(end) => {
                 let until = backoff::until(end);
