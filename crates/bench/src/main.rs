@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::rows::{GROUPS, Plan, Sizes};
 
-const USAGE: &str = "usage: windlass-bench BINARY [--quick] [--rows GROUP,...] [--store-commits PROGRAM] \
+const USAGE: &str = "usage: windlass-bench BINARY [--quick] [--runs N] [--rows GROUP,...] [--store-commits PROGRAM] \
                      [--upstream KUBECONFIG [--ready SECONDS]] [--order FILE]";
 
 /// What was typed.
@@ -59,6 +59,7 @@ fn read(mut words: impl Iterator<Item = String>) -> Result<Arguments> {
         let mut value = || words.next().with_context(|| format!("{word} needs a value; {USAGE}"));
         match word.as_str() {
             "--quick" => arguments.plan.sizes = Sizes::quick(),
+            "--runs" => arguments.plan.sizes.runs = value()?.parse()?,
             "--rows" => arguments.plan.groups = value()?.split(',').map(str::to_owned).collect(),
             "--store-commits" => arguments.plan.store_commits = Some(value()?.into()),
             "--upstream" => arguments.upstream = Some(value()?.into()),
