@@ -1,5 +1,7 @@
 //! Termination messages, written by real processes.
 
+#![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
+
 mod support;
 
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};

@@ -1,5 +1,7 @@
 //! Probes and lifecycle hooks of real processes.
 
+#![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
+
 mod support;
 
 use std::sync::Arc;

@@ -153,14 +153,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|cause| said(&cause))?;
     // It ends with the response, or when that is dropped.
     tokio::spawn(connection);
-    sender.send_request(request).await.map_err(said)
+    sender.send_request(request).await.map_err(|cause| said(&cause))
 }
 
-fn said(cause: hyper::Error) -> String {
-    let system = std::error::Error::source(&cause).and_then(|source| source.downcast_ref::<std::io::Error>());
+fn said(cause: &hyper::Error) -> String {
+    let system = std::error::Error::source(cause).and_then(|source| source.downcast_ref::<std::io::Error>());
     match system {
         _ if cause.is_incomplete_message() => "EOF".to_owned(),
         Some(system) => format!("read: {}", super::words(system)),

@@ -62,7 +62,8 @@ fn with(mut container: Value, beside: Vec<&'static str>) -> Value {
         match field {
             "postStart" | "preStop" => container["lifecycle"][field] = handler,
             _ => {
-                container[field] = json!({"exec": handler["exec"], "periodSeconds": 5, "failureThreshold": 2})
+                container[field] =
+                    json!({"exec": handler["exec"], "periodSeconds": 5, "failureThreshold": 2});
             }
         }
     }
