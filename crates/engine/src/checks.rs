@@ -1,13 +1,14 @@
 //! Carries out what the kubelet wants asked of containers and run beside them: probes and lifecycle hooks. Each is a task
 //! of its own on the server's threads; what came of it the tick takes in. It decides nothing.
 
+mod exec;
 mod http;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -16,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::AbortHandle;
 use windlass_runner::kubelet::{Answer, Handler, Hook, Probe};
-use windlass_runner::runtime::Key as RunKey;
+use windlass_runner::runtime::{Key as RunKey, Runtime};
 use windlass_store::Key;
 
 use crate::tick::Tick;
@@ -50,6 +51,8 @@ struct Outcome {
 
 /// Those that go on. Each run has each of its few at most once, which bounds them all.
 pub(crate) struct Checks {
+    /// The controllers' own: a task that outlives the engine must not keep its hold on the shim.
+    runtime: Weak<dyn Runtime>,
     threads: Handle,
     turns: Arc<Semaphore>,
     open: HashMap<RunKey, Vec<(What, AbortHandle)>>,
@@ -64,9 +67,9 @@ struct Outcomes {
 
 impl Checks {
     /// Must be called within a tokio runtime that has I/O: that is where the tasks go.
-    pub(crate) fn new() -> Checks {
+    pub(crate) fn new(runtime: Weak<dyn Runtime>) -> Checks {
         let (threads, turns) = (Handle::current(), Arc::new(Semaphore::new(AT_ONCE)));
-        Checks { threads, turns, open: HashMap::new(), outcomes: Arc::default() }
+        Checks { runtime, threads, turns, open: HashMap::new(), outcomes: Arc::default() }
     }
 
     /// Resolves when something came of one.
@@ -76,7 +79,8 @@ impl Checks {
 
     fn begin(&mut self, check: Check) {
         let Check { run, what, handler, timeout } = check;
-        let (turns, outcomes) = (Arc::clone(&self.turns), Arc::clone(&self.outcomes));
+        let (runtime, turns) = (self.runtime.clone(), Arc::clone(&self.turns));
+        let outcomes = Arc::clone(&self.outcomes);
         let of = run.clone();
         let task = self.threads.spawn(async move {
             // Hooks need no turn: they may last as long as their container. The semaphore is never closed.
@@ -84,7 +88,7 @@ impl Checks {
                 What::Probe(_) => turns.acquire().await.ok(),
                 What::Hook(_) => None,
             };
-            let answer = perform(what, &handler, timeout).await;
+            let answer = perform(&runtime, &run, what, &handler, timeout).await;
             outcomes.list.lock().unwrap_or_else(PoisonError::into_inner).push(Outcome { run, what, answer });
             outcomes.some.notify_one();
         });
@@ -166,10 +170,15 @@ impl Tick {
     }
 }
 
-async fn perform(what: What, handler: &Handler, timeout: Option<Duration>) -> Answer {
+async fn perform(
+    runtime: &Weak<dyn Runtime>,
+    run: &RunKey,
+    what: What,
+    handler: &Handler,
+    timeout: Option<Duration>,
+) -> Answer {
     match handler {
-        // Refused where the process is made.
-        Handler::Exec(_) => Answer::Error("no program can be run beside a host process".to_owned()),
+        Handler::Exec(argv) => exec::run(runtime, run, argv, timeout).await,
         Handler::Http(get) => match what {
             What::Probe(_) => http::probe(get, timeout).await,
             What::Hook(_) => http::hook(get).await,

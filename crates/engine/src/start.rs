@@ -348,6 +348,7 @@ fn tick(
     authority: String,
     accounts: Accounts,
 ) -> Tick {
+    let checks = Checks::new(Arc::downgrade(&runtime));
     Tick {
         registry: registry.clone(),
         runtime,
@@ -379,7 +380,7 @@ fn tick(
         tokens: Tokens::new(accounts),
         sizes: Sizes::default(),
         claims: Claims::default(),
-        checks: Checks::new(),
+        checks,
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),

@@ -234,3 +234,75 @@ async fn probe_of_a_kind_that_is_left_out_is_refused() {
     cluster.wait_pod("grpc", waits).await;
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn program_beside_a_container_says_how_it_is() {
+    let cluster = Cluster::start().await;
+    let sign = cluster.home.path().join("sign");
+    let script = "test \"$OWN\" = variable || exit 9; test -e \"$SIGN\" || { echo no sign; exit 1; }";
+    let env = json!([{"name": "SIGN", "value": sign}, {"name": "OWN", "value": "variable"}]);
+    let exec = json!({"command": ["sh", "-c", script]});
+    let probe = json!({"exec": exec, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 60});
+    let main = container("exec sleep 600", json!({"readinessProbe": probe, "env": env}));
+    make(&cluster, "asked", json!({"containers": [main]})).await;
+    told(&cluster, "asked", "Unhealthy", "Readiness probe failed: no sign").await;
+    std::fs::write(&sign, "").expect("a file");
+    cluster.wait_pod("asked", is_ready(true)).await;
+    std::fs::remove_file(&sign).expect("it goes");
+    cluster.wait_pod("asked", is_ready(false)).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn program_that_does_not_end_in_time_is_a_no_and_one_that_is_not_there_no_answer() {
+    let cluster = Cluster::start().await;
+    let slow = json!({"exec": {"command": ["sleep", "600"]}, "periodSeconds": 1, "timeoutSeconds": 1});
+    let missing =
+        json!({"exec": {"command": ["windlass-no-such-program"]}, "periodSeconds": 1, "failureThreshold": 1});
+    let main = container("exec sleep 600", json!({"readinessProbe": slow, "livenessProbe": missing}));
+    make(&cluster, "slow", json!({"containers": [main]})).await;
+    told(&cluster, "slow", "Unhealthy", "Readiness probe failed: command timed out").await;
+    told(&cluster, "slow", "Unhealthy", "Liveness probe errored and resulted in unknown state").await;
+    let pod = cluster.pods().get("slow").await.expect("the pod");
+    assert_eq!(status(Some(&pod)).map(|status| status.restart_count), Some(0), "no answer ends nothing");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hooks_run_beside_their_container_before_it_is_there_and_before_it_ends() {
+    let cluster = Cluster::start().await;
+    let place = cluster.home.path().join("place");
+    std::fs::create_dir(&place).expect("a directory");
+    let hooks = json!({
+        "postStart": {"exec": {"command": ["sh", "-c", "echo begun >> \"$PLACE/begun\""]}},
+        "preStop": {"exec": {"command": ["sh", "-c", "echo ends >> \"$PLACE/ends\""]}},
+    });
+    let script = "trap 'test -e \"$PLACE/ends\" && exit 7' TERM; while :; do sleep 1 & wait; done";
+    let more = json!({"lifecycle": hooks, "env": [{"name": "PLACE", "value": place}]});
+    let spec = json!({"containers": [container(script, more)], "activeDeadlineSeconds": 3600});
+    make(&cluster, "hooked", spec).await;
+    cluster.wait_pod("hooked", is_ready(true)).await;
+    assert_eq!(std::fs::read_to_string(place.join("begun")).expect("the hook ran before"), "begun\n");
+    assert!(!place.join("ends").exists());
+    cluster.pods().delete("hooked", &DeleteParams::default().grace_period(600)).await.expect("it is deleted");
+    let is_gone = |pod: Option<&Pod>| pod.is_none();
+    cluster.wait_pod("hooked", is_gone).await;
+    assert_eq!(std::fs::read_to_string(place.join("ends")).expect("the hook ran"), "ends\n");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn container_whose_hook_fails_is_ended() {
+    let cluster = Cluster::start().await;
+    let hooks = json!({"postStart": {"exec": {"command": ["false"]}}});
+    make(
+        &cluster,
+        "failing",
+        json!({"containers": [container("exec sleep 600", json!({"lifecycle": hooks}))]}),
+    )
+    .await;
+    cluster.wait_pod("failing", pod_phase("Failed")).await;
+    told(&cluster, "failing", "FailedPostStartHook", "PostStartHook failed").await;
+    told(&cluster, "failing", "Killing", "FailedPostStartHook").await;
+    cluster.stop().await;
+}

@@ -94,20 +94,10 @@ pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), Config
         return Err(ConfigError::NotOnHost(format!("the volume \"{name}\" as a device at {path}")));
     }
     for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
-        if spec[probe]["exec"].is_object() {
-            return Err(ConfigError::NotOnHost(format!(
-                "a {probe} that runs a program; let it be an httpGet or a tcpSocket"
-            )));
-        }
         if spec[probe]["grpc"].is_object() {
             return Err(ConfigError::NotOnHost(format!(
                 "a {probe} of gRPC; let it be an exec that asks, an httpGet or a tcpSocket"
             )));
-        }
-    }
-    for hook in ["postStart", "preStop"] {
-        if spec["lifecycle"][hook]["exec"].is_object() {
-            return Err(ConfigError::NotOnHost(format!("a {hook} hook that runs a program")));
         }
     }
     let rules = spec["restartPolicyRules"].as_array().into_iter().flatten();

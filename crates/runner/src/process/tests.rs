@@ -180,7 +180,6 @@ fn what_a_host_process_cannot_have_is_refused() {
     let rules = json!([{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [3]}}]);
     assert!(refused(json!({"restartPolicy": "Never", "restartPolicyRules": rules})).contains("restarts all"));
     assert!(refused(json!({"livenessProbe": {"grpc": {"port": 1}}})).contains("a livenessProbe of gRPC"));
-    assert!(refused(json!({"lifecycle": {"preStop": {"exec": {}}}})).contains("preStop"));
     made(json!({"securityContext": {"runAsUser": 1000, "runAsNonRoot": true}}));
 }
 
