@@ -54,8 +54,9 @@ pub(crate) async fn run(options: &Down, call: Call<'_>) -> Outcome {
     });
     if schedules > 0 {
         let crons = if schedules == 1 { "1 CronJob makes" } else { &format!("{schedules} CronJobs make") };
-        call.notes()
-            .say(&format!("{crons} no jobs until it runs again; the latest that is missed is made up for"));
+        call.notes().say(&format!(
+            "{crons} no jobs until the engine runs again; the latest that is missed is made up for"
+        ));
     }
     Ok(Exit::OK)
 }

@@ -162,5 +162,5 @@ fn what_the_engine_does_not_have_is_told() {
     assert_eq!(create(&home, "due", "0 0 1 1 *", &[], &command).code, Some(0));
     let down = home.windlass(&["down"]);
     assert_eq!(down.code, Some(0), "{down:?}");
-    assert!(down.stderr.contains("1 CronJob makes no jobs until it runs again"), "{down:?}");
+    assert!(down.stderr.contains("1 CronJob makes no jobs until the engine runs again"), "{down:?}");
 }
