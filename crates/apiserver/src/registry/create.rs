@@ -125,12 +125,21 @@ impl Registry {
 
     /// What the server makes of an object that a writer wants: named, with identity, defaulted, prepared.
     pub(super) fn born(&self, kind: &'static Kind, mut object: Value) -> Value {
+        if self.identify(kind, &mut object) {
+            (kind.default)(&mut object);
+            (kind.prepare_create)(&mut object);
+        }
+        object
+    }
+
+    /// Names an object and gives it an identity, unless it is none.
+    pub(super) fn identify(&self, kind: &'static Kind, object: &mut Value) -> bool {
         let world = &*self.world;
         if let Some(map) = object.as_object_mut() {
             map.insert("apiVersion".to_owned(), kind.api_version().into());
             map.insert("kind".to_owned(), kind.kind.into());
         }
-        let Some(metadata) = meta::fields(&mut object) else { return object };
+        let Some(metadata) = meta::fields(object) else { return false };
         for field in [
             "selfLink",
             "managedFields",
@@ -152,12 +161,10 @@ impl Registry {
         if counts_generations(kind) {
             metadata.insert("generation".to_owned(), 1.into());
         }
-        (kind.default)(&mut object);
-        (kind.prepare_create)(&mut object);
-        object
+        true
     }
 
-    async fn store_new(
+    pub(super) async fn store_new(
         &self,
         kind: &'static Kind,
         namespace: Option<&str>,
