@@ -3,6 +3,7 @@
 mod bench;
 mod order;
 mod schema;
+mod sim;
 mod tidy;
 mod upstream;
 
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, bail};
 const CHORES: &str = "tidy (checks of the house), schema (the table of served types, from upstream's facts), \
                       bench [--quick | --rows GROUP,... | --upstream] (figures beside their yardsticks), \
                       order [--check] (what commands run, laid out side by side by the linker), \
+                      sim --seed N [--seeds COUNT] (histories of the simulated engine), \
                       upstream up|restart|down|env|diff|record (a real Kubernetes to compare with)";
 
 fn main() -> Result<()> {
@@ -22,6 +24,7 @@ fn main() -> Result<()> {
         Some("tidy") => tidy::tidy(root),
         Some("schema") => schema::run(),
         Some("bench") => bench::bench(root, arguments),
+        Some("sim") => sim::sim(root, arguments),
         Some("order") => order::order(root, arguments),
         Some("upstream") => upstream::run(root, arguments),
         Some(other) => bail!("no chore {other:?}; there is: {CHORES}"),

@@ -269,9 +269,7 @@ fn history(seed: u64) -> Result<(), String> {
         let end = sim.play().await;
         end.map_err(|cause| {
             let told = sim.told.join("\n  ");
-            format!(
-                "seed {seed}: {cause}\n  {told}\n\nagain: WINDLASS_SIM_SEED={seed} cargo test -p windlass-engine sim::"
-            )
+            format!("seed {seed}: {cause}\n  {told}\n\nagain: cargo xtask sim --seed {seed}")
         })
     })
 }
