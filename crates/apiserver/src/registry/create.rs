@@ -118,13 +118,7 @@ impl Registry {
             map.insert("kind".to_owned(), kind.kind.into());
         }
         let Some(metadata) = meta::fields(&mut object) else { return object };
-        for field in [
-            "selfLink",
-            "managedFields",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "resourceVersion",
-        ] {
+        for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
             metadata.remove(field);
         }
         metadata.retain(|_, value| !value.is_null());
