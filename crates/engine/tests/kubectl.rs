@@ -175,7 +175,10 @@ fn applies(kubectl: &Kubectl) {
     assert!(said.contains("configmap/applied serverside-applied"), "{said}");
     let other = format!("apply --server-side --field-manager=other -f {two}");
     let refused = kubectl.fails(&other);
-    assert!(refused.contains("Apply failed with 1 conflict: conflict with \"kubectl\": .data.a"), "{refused}");
+    assert!(
+        refused.contains("Apply failed with 1 conflict: conflict with \"kubectl\": .data.a"),
+        "{refused}"
+    );
     kubectl.ok(&format!("{other} --force-conflicts"));
     let rest = file("rest.yaml", "  d: '1'\n");
     kubectl.ok(&format!("apply --server-side -f {rest}"));

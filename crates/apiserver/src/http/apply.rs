@@ -118,7 +118,9 @@ impl Apply {
 
     /// The object that it makes.
     fn make(&self, call: &Call) -> Result<Value, ApiError> {
-        let object = self.result(None)?;
+        let mut object = self.result(None)?;
+        // Which version it was to be is not asked of what was not there.
+        meta::set(&mut object, "resourceVersion", Value::Null);
         let (uid, name) = (meta::text(&object, "uid"), meta::text(&object, "name"));
         if !uid.is_empty() {
             let detail = format_args!(
