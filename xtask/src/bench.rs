@@ -11,13 +11,8 @@ use crate::upstream;
 /// `arguments` go to the measuring program. With `--upstream` alone the fixture with a node is started for it, unless
 /// it runs already, and the engine is measured beside it.
 pub(crate) fn bench(root: &Path, arguments: impl Iterator<Item = String>) -> Result<()> {
-    let cargo = |more: &[&str]| -> Result<()> {
-        let status = Command::new("cargo").args(more).current_dir(root).status()?;
-        ensure!(status.success(), "cargo {more:?}: {status}");
-        Ok(())
-    };
-    cargo(&["build", "--release", "--package", "windlass-cli", "--package", "windlass-bench"])?;
-    cargo(&["build", "--release", "--package", "windlass-store", "--example", "commits"])?;
+    cargo(root, &["build", "--release", "--package", "windlass-cli", "--package", "windlass-bench"])?;
+    cargo(root, &["build", "--release", "--package", "windlass-store", "--example", "commits"])?;
     let release = target(root)?.join("release");
     let mut program = Command::new(release.join("windlass-bench"));
     program.arg(release.join("windlass"));
@@ -46,6 +41,13 @@ fn started(root: &Path) -> Result<(std::path::PathBuf, Option<f64>)> {
     let began = Instant::now();
     let kubeconfig = upstream::ensure(root, true)?;
     Ok((kubeconfig, Some(began.elapsed().as_secs_f64())))
+}
+
+/// Runs cargo in the workspace.
+pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
+    let status = Command::new("cargo").args(arguments).current_dir(root).status()?;
+    ensure!(status.success(), "cargo {arguments:?}: {status}");
+    Ok(())
 }
 
 /// The target folder that cargo uses here.

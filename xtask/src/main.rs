@@ -1,6 +1,7 @@
 //! Chores of the project that are no part of the product: `cargo xtask <chore>`.
 
 mod bench;
+mod order;
 mod schema;
 mod tidy;
 mod upstream;
@@ -11,6 +12,7 @@ use anyhow::{Context, Result, bail};
 
 const CHORES: &str = "tidy (checks of the house), schema (the table of served types, from upstream's facts), \
                       bench [--quick | --rows GROUP,... | --upstream] (figures beside their yardsticks), \
+                      order [--check] (what commands run, laid out side by side by the linker), \
                       upstream up|restart|down|env|diff|record (a real Kubernetes to compare with)";
 
 fn main() -> Result<()> {
@@ -20,6 +22,7 @@ fn main() -> Result<()> {
         Some("tidy") => tidy::tidy(root),
         Some("schema") => schema::run(),
         Some("bench") => bench::bench(root, arguments),
+        Some("order") => order::order(root, arguments),
         Some("upstream") => upstream::run(root, arguments),
         Some(other) => bail!("no chore {other:?}; there is: {CHORES}"),
         None => bail!("name a chore: {CHORES}"),

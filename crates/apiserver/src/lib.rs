@@ -17,3 +17,4 @@ pub mod rights;
 pub mod schema;
 pub mod selectors;
 pub mod world;
+pub mod zones;

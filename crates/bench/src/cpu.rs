@@ -7,6 +7,8 @@ use anyhow::{Context, Result};
 
 /// Clock ticks a second in /proc: 100 on every Linux that Rust runs on.
 const TICKS: f64 = 100.0;
+/// What no part has used.
+pub(crate) const IDLE: &str = "idle";
 
 /// Seconds of CPU by part.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +33,17 @@ impl Cpu {
         Ok(self)
     }
 
+    /// The same, and how long the machine's cores had nothing to do.
+    pub(crate) fn with_idle(mut self) -> Result<Cpu> {
+        let text = std::fs::read_to_string("/proc/stat")?;
+        let line = text.lines().next().context("/proc/stat is empty")?;
+        let field =
+            |n: usize| line.split_whitespace().nth(n).and_then(|f| f.parse::<f64>().ok()).unwrap_or(0.0);
+        // Idle, and idle while something waits for the disk.
+        self.0.insert(IDLE.to_owned(), (field(4) + field(5)) / TICKS);
+        Ok(self)
+    }
+
     /// Microseconds a pod by part, most first.
     pub(crate) fn per_pod(&self, before: &Cpu, pods: usize) -> Vec<(String, f64)> {
         let micros =
@@ -47,11 +60,18 @@ fn threads(pid: u32, role: &str, parts: &mut BTreeMap<String, f64>) -> Result<()
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).with_context(|| format!("process {pid}"))? {
         let path = thread?.path();
         let Ok(name) = std::fs::read_to_string(path.join("comm")) else { continue };
-        let Ok((own, _)) = times(&path.join("stat").display().to_string()) else { continue };
+        let Some(own) = running(&path) else { continue };
         let name = name.trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == '-' || c == '#');
         *parts.entry(format!("{role}: {name}")).or_default() += own;
     }
     Ok(())
+}
+
+/// Seconds of CPU of a thread: to the nanosecond where the kernel tells it so, else in whole ticks.
+fn running(thread: &Path) -> Option<f64> {
+    let exact = std::fs::read_to_string(thread.join("schedstat")).ok();
+    let nanos = exact.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    nanos.map(|nanos| nanos / 1e9).or_else(|| Some(times(&thread.join("stat").display().to_string()).ok()?.0))
 }
 
 /// Seconds of CPU of a thread or process, and of the children it waited for.

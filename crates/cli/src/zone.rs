@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::{self, TimeZone};
-use windlass_model::cron::Zone;
+use windlass_schedule::Zone;
 
 use crate::env::Env;
 

@@ -51,6 +51,8 @@ pub(crate) const PING: (Duration, Duration) = (Duration::from_secs(30), Duration
 pub(crate) const LANE: usize = 80;
 /// How many bytes of one answer may be on their way to a reader that does not read.
 pub(crate) const WINDOW: u32 = 1 << 20;
+/// An answer's announced length is believed up to so many bytes: for a longer one memory is taken as it comes.
+pub(crate) const ANNOUNCED: u64 = 1 << 20;
 /// The longest answer that is read, in bytes: a page of 500 jobs is at most some 10 MB.
 pub(crate) const ANSWER: usize = 256 << 20;
 /// The longest refusal that is read, in bytes.

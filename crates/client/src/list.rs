@@ -1,5 +1,6 @@
 //! List: pages of jobs with their statuses, whole or slim.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -9,7 +10,7 @@ use serde::de::DeserializeOwned;
 use windlass_manifest::{JobStatus, Phase, Seen, marks, observe};
 
 use crate::pages::Page;
-use crate::slim::{SlimJob, SlimPod};
+use crate::slim::{LeanJob, SlimPod};
 use crate::transport::{Answer, Call};
 use crate::view::owner;
 use crate::{Error, JobManager, Result, limits};
@@ -69,9 +70,12 @@ impl JobManager {
     /// # Errors
     /// `Expired` when the page's token is too old, and what every call may answer.
     pub async fn statuses(&self, filter: &ListFilter) -> Result<StatusPage> {
-        let (jobs, continue_token) = self.page::<SlimJob>(filter).await?;
-        let pods = self.pods_of_all(filter, jobs.iter().map(|SlimJob(job)| job)).await?;
-        let observed = |SlimJob(job)| observe(&job, pods.of(&job), Seen::NotAsked);
+        let (jobs, continue_token) = self.page::<LeanJob>(filter).await?;
+        let pods = self.pods_of_all(filter, jobs.iter().map(|job| Job::from(job.clone()))).await?;
+        let observed = |job: LeanJob| {
+            let job = Job::from(job);
+            observe(&job, pods.of(&job), Seen::NotAsked)
+        };
         Ok(StatusPage { jobs: jobs.into_iter().map(observed).collect(), continue_token })
     }
 
@@ -97,18 +101,19 @@ impl JobManager {
     }
 
     /// The pods of a page of jobs, if they are asked for.
-    async fn pods_of_all<'a>(
+    async fn pods_of_all(
         &self,
         filter: &ListFilter,
-        jobs: impl Iterator<Item = &'a Job>,
+        jobs: impl Iterator<Item = impl Borrow<Job>>,
     ) -> Result<Pods> {
         if !filter.with_pods {
             return Ok(Pods::NotAsked);
         }
         let path = if filter.all_namespaces { "/api/v1/pods".to_owned() } else { self.core_path("pods") };
         // The pods of a job that succeeded tell nothing more.
-        let asked = jobs.filter(|job| observe(job, Seen::NotAsked, Seen::NotAsked).phase != Phase::Succeeded);
-        let uids: Vec<String> = asked.filter_map(|job| job.metadata.uid.clone()).collect();
+        let is_asked = |job: &Job| observe(job, Seen::NotAsked, Seen::NotAsked).phase != Phase::Succeeded;
+        let uid = |job: &Job| is_asked(job).then(|| job.metadata.uid.clone()).flatten();
+        let uids: Vec<String> = jobs.filter_map(|job| uid(job.borrow())).collect();
         let lists = uids.chunks(limits::UIDS).map(|uids| {
             let selector = format!("batch.kubernetes.io/controller-uid in ({})", uids.join(","));
             let path = &path;

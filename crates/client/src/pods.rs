@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
 use windlass_manifest::Seen;
 
 use crate::view::owner;
@@ -37,16 +37,19 @@ impl Pods {
         }
     }
 
-    /// Takes news of a pod of the Job with this uid. A failed pod that is deleted is remembered: it may hold the
-    /// job's exit code. What is older than what is known is passed over.
+    /// Takes news of a pod of the Job with this uid. A failed pod that is deleted is remembered, and so is one whose
+    /// container failed and was to be started again: it may hold the job's exit code. What is older than what is known
+    /// is passed over.
     pub(crate) fn take(&mut self, news: News<Pod>, job: Option<&str>) {
         let is_ours = |pod: &Pod| owner(pod) == job;
         match news {
             News::All(list) => self.replace(list.into_iter().filter(is_ours).collect()),
             News::Is(pod) | News::Gone(pod) if !is_ours(&pod) => {}
             News::Is(pod) => self.change(|table| table.put(pod)),
-            News::Gone(pod) if has_failed(&pod) => self.change(|table| table.put(pod)),
-            News::Gone(pod) => self.change(|table| table.remove(&pod)),
+            News::Gone(mut pod) => match may_be_the_end(&mut pod) {
+                true => self.change(|table| table.put(pod)),
+                false => self.change(|table| table.remove(&pod)),
+            },
         }
     }
 
@@ -63,7 +66,8 @@ impl Pods {
             Pods::NotAsked | Pods::Forbidden => Vec::new(),
         };
         let mut table = Table::default();
-        before.into_iter().filter(has_failed).chain(list).for_each(|pod| table.put(pod));
+        let before = before.into_iter().filter_map(|mut pod| may_be_the_end(&mut pod).then_some(pod));
+        before.chain(list).for_each(|pod| table.put(pod));
         *self = Pods::Known(table);
     }
 
@@ -133,6 +137,21 @@ fn phase(pod: &Pod) -> Option<&str> {
     pod.status.as_ref()?.phase.as_deref()
 }
 
-fn has_failed(pod: &Pod) -> bool {
-    phase(pod) == Some("Failed")
+/// Whether a pod that is gone had failed. One that Kubernetes starts again in its place until that was too often is deleted
+/// then, and need not come to say that it failed: it is said here.
+fn may_be_the_end(pod: &mut Pod) -> bool {
+    let starts_again = pod.spec.as_ref().and_then(|spec| spec.restart_policy.as_deref()) == Some("OnFailure");
+    let Some(status) = &mut pod.status else { return false };
+    if starts_again && has_tried(status) {
+        status.phase = Some("Failed".to_owned());
+    }
+    status.phase.as_deref() == Some("Failed")
+}
+
+/// Whether a container has ended badly, now or in its last try.
+fn has_tried(status: &PodStatus) -> bool {
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let states = containers.flat_map(|one| [one.state.as_ref(), one.last_state.as_ref()]).flatten();
+    states.filter_map(|state| state.terminated.as_ref()).any(|end| end.exit_code != 0)
+        && status.phase.as_deref() != Some("Succeeded")
 }

@@ -65,8 +65,7 @@ impl JobManager {
 
     async fn ends(&self, name: &str) -> Result<Outcome> {
         let job = self.job(name).await?;
-        // Only of pods with several containers one may outlive the payload.
-        let with_pods = has_several_containers(&job);
+        let with_pods = must_be_seen(&job);
         let mut feed = Feed::of(self, job, with_pods);
         let mut outlived: Option<(Outcome, BoxFuture<'static, ()>)> = None;
         loop {
@@ -95,9 +94,11 @@ impl JobManager {
     }
 }
 
-fn has_several_containers(job: &Job) -> bool {
+/// Whether a job's pods must be watched while it runs: of several containers one may outlive the payload, and a pod that is
+/// started again in its place is deleted when that was too often, its exit code with it.
+fn must_be_seen(job: &Job) -> bool {
     let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    pod.is_some_and(|pod| pod.containers.len() > 1)
+    pod.is_some_and(|pod| pod.containers.len() > 1 || pod.restart_policy.as_deref() == Some("OnFailure"))
 }
 
 /// Every status of a feed that differs from the one before, to the final one or an error.

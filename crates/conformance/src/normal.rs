@@ -174,6 +174,7 @@ pattern!(AGE, r"^(\d+[smhdy]){1,2}$");
 pattern!(EVENT_NAME, r"\.[0-9a-f]{13,16}$");
 pattern!(TOKEN_VOLUME, r"kube-api-access-[a-z0-9]{5}");
 pattern!(JWT, r"eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+");
+pattern!(MINUTES, r"-[23]\d{7}\b");
 pattern!(HASH, r"hash=[0-9A-Fa-f]+");
 
 /// A text with stable parts; `key` is the field it is in.
@@ -196,6 +197,8 @@ fn text(of: &str, names: &Names, key: &str) -> String {
     let text = REVISION.replace_all(&text, "${1}<revision>");
     let text = REVISION_AFTER.replace_all(&text, "${1}<revision>");
     let text = TOKEN_VOLUME.replace_all(&text, "kube-api-access-<suffix>");
+    // A CronJob names its Jobs after the minute that they are for.
+    let text = MINUTES.replace_all(&text, "-<minutes>");
     HASH.replace_all(&text, "hash=<hash>").into_owned()
 }
 

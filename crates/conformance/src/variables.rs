@@ -10,8 +10,9 @@ use serde_json::Value;
 pub(crate) struct Variables(BTreeMap<String, String>);
 
 /// Collections in the case's namespace that have a short placeholder.
-const COLLECTIONS: [(&str, &str); 8] = [
+const COLLECTIONS: [(&str, &str); 9] = [
     ("jobs", "/apis/batch/v1"),
+    ("cronjobs", "/apis/batch/v1"),
     ("pods", "/api/v1"),
     ("configmaps", "/api/v1"),
     ("secrets", "/api/v1"),

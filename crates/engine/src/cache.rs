@@ -45,7 +45,7 @@ pub(crate) struct Cache {
     event_times: HashMap<Key, (Timestamp, Revision)>,
     /// The pod that came last: the next one may be alike.
     newest: Option<Held>,
-    /// Jobs and pods that are not over.
+    /// Jobs and pods that are not over, and CronJobs that will make some.
     busy: HashSet<Key>,
     /// Objects that the tick removed itself, until the store's changes have come so far.
     gone: HashMap<Key, Revision>,
@@ -85,7 +85,8 @@ impl Cache {
         }
     }
 
-    /// How many jobs and pods are not over: those that run, and those that wait for anything but a person's resume.
+    /// How many jobs and pods are not over: those that run, and those that wait for anything but a person's resume. And
+    /// CronJobs that are not suspended: they need an engine when they are due.
     pub(crate) fn busy(&self) -> usize {
         self.busy.len()
     }
@@ -189,7 +190,10 @@ impl Cache {
         }
         let before = self.held.get(key);
         let is_new = before.is_none();
+        let is_news = |view: &View| before.is_none_or(|held| tells_its_cron(&held.view, view));
         let view = seen.unwrap_or_else(|| view(kind, &object, before.or(self.newest.as_ref())));
+        let is_news =
+            matches!(&view, View::Job(job) if !controller_uid(&job.metadata).is_empty()) && is_news(&view);
         if is_new && matches!(view, View::Pod(_)) {
             self.newest = Some(Held { kind, object: object.clone(), view: view.clone() });
         }
@@ -210,6 +214,10 @@ impl Cache {
             self.busy.remove(key);
         }
         self.ask_garbage(key, meta, &mut ripple);
+        if is_news {
+            // Whoever controls a Job waits for its end, not for each of its steps.
+            ripple.dirty.extend(self.live.get(controller_uid(meta)).cloned());
+        }
         if let View::Pod(pod) = &view {
             match self.live.get(controller_uid(meta)) {
                 Some(owner) => ripple.dirty.push(owner.clone()),
@@ -262,6 +270,7 @@ impl Cache {
                     self.choosers.insert(key.clone());
                 }
             }
+            View::Cron(_) => {}
             View::Other(meta) if is_known_whole(held.kind) || meta.deletion_timestamp.is_some() => {}
             View::Pod(_) | View::Other(_) => return,
         }
@@ -362,7 +371,7 @@ impl Cache {
         match self.held.remove(key).map(|held| held.view) {
             Some(View::Pod(pod)) => forget(&mut self.pods, controller_uid(&pod.metadata), key),
             Some(View::Job(_)) => drop(self.choosers.remove(key)),
-            Some(View::Other(_)) | None => {}
+            Some(View::Cron(_) | View::Other(_)) | None => {}
         }
     }
 
@@ -388,7 +397,20 @@ fn is_busy(view: &View) -> bool {
     match view {
         View::Job(job) => !is_finished(&job.status) && job.spec.suspend != Some(true),
         View::Pod(pod) => !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed"),
+        View::Cron(cron) => cron.spec.suspend != Some(true) && cron.metadata.deletion_timestamp.is_none(),
         View::Other(_) => false,
+    }
+}
+
+/// Whether a Job's controller has to know of a change of it.
+fn tells_its_cron(before: &View, now: &View) -> bool {
+    match (before, now) {
+        (View::Job(before), View::Job(now)) => {
+            is_finished(&before.status) != is_finished(&now.status)
+                || before.metadata.deletion_timestamp != now.metadata.deletion_timestamp
+                || controller_uid(&before.metadata) != controller_uid(&now.metadata)
+        }
+        _ => true,
     }
 }
 

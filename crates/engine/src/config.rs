@@ -70,7 +70,7 @@ pub struct Config {
     pub logs: LogLimits,
     /// The node's name.
     pub node: String,
-    /// After how long without a request, a watch and an unfinished job it is idle; `None`: never.
+    /// After how long without a request, a watch, an unfinished job and a CronJob that is not suspended it is idle; `None`: never.
     pub idle_exit: Option<Duration>,
     /// What its starter wants to find again in the state file. The engine does not read it.
     pub notes: BTreeMap<String, String>,

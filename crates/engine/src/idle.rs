@@ -1,4 +1,5 @@
-//! When an engine has been of no use for long: no request, no watch, nothing that runs or waits to run.
+//! When an engine has been of no use for long: no request, no watch, nothing that runs or waits to run, no CronJob
+//! that will be due.
 //!
 //! Decides only. Who started the engine chooses whether it then leaves.
 
@@ -23,7 +24,7 @@ struct Scene {
     open: usize,
     /// Requests that have ever come.
     seen: u64,
-    /// Jobs and pods that are not over.
+    /// Jobs and pods that are not over, and CronJobs that are not suspended.
     busy: usize,
 }
 

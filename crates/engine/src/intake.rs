@@ -143,7 +143,12 @@ impl Tick {
         }
         self.met(key, object.text("uid"));
         self.claims_arrive(key, &object);
-        self.cache.put(key, revision, object, view)
+        let before = self.cron_before(key);
+        let mut ripple = self.cache.put(key, revision, object, view);
+        if let Some(before) = before {
+            self.cron_changed(key, &before, &mut ripple);
+        }
+        ripple
     }
 
     pub(crate) fn depart(&mut self, key: &Key, revision: Revision) -> Ripple {

@@ -10,6 +10,7 @@ mod bootstrap;
 mod cache;
 mod claims;
 mod config;
+mod crons;
 mod descriptors;
 mod draft;
 mod events;

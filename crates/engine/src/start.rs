@@ -227,7 +227,7 @@ impl Engine {
         self.idle.clone().elapsed()
     }
 
-    /// Whether at this moment no request is answered and no job or pod is unfinished.
+    /// Whether at this moment no request is answered, no job or pod is unfinished, and no CronJob will be due.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.idle.is_quiet()

@@ -23,6 +23,7 @@ use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, Watc
 use crate::alike::Alike;
 use crate::cache::Cache;
 use crate::claims::Claims;
+use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
@@ -53,12 +54,14 @@ const RETRY_FULL: Duration = Duration::from_secs(1);
 /// How long a draining engine lets containers end by themselves, and how often it kills then.
 const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
 const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
-/// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count.
-const PLANNED: [(&str, Look); 5] = [
+/// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count, and those of Jobs
+/// what CronJobs list.
+const PLANNED: [(&str, Look); 6] = [
     ("/persistentvolumes/", Tick::volume),
     ("/persistentvolumeclaims/", Tick::claim),
     ("/pods/", Tick::pod),
     ("/jobs.batch/", Tick::job),
+    (CRONS, Tick::cron),
     ("/namespaces/", Tick::namespace),
 ];
 
@@ -110,7 +113,7 @@ pub(crate) struct Tick {
     pub(crate) careful: usize,
     /// The disk was full when something was last to be written.
     pub(crate) full: bool,
-    /// How many jobs and pods are not over, for whoever wants to know whether the engine is idle.
+    /// How many jobs, pods and CronJobs are not over, for whoever wants to know whether the engine is idle.
     pub(crate) busy: Arc<AtomicUsize>,
     /// Set while the engine ends pods before it stops: when those that still run are killed.
     pub(crate) drain_until: Option<Timestamp>,

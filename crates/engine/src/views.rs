@@ -7,7 +7,9 @@ use serde::de::value::MapDeserializer;
 use serde_json::Value;
 use windlass_apiserver::kind::Kind;
 use windlass_apiserver::registry::Object;
-use windlass_control::view::{Job, JobSpec, JobStatus, Meta, Pod, PodSpec, PodStatus, Template};
+use windlass_control::view::{
+    CronJob, CronJobSpec, CronJobStatus, Job, JobSpec, JobStatus, Meta, Pod, PodSpec, PodStatus, Template,
+};
 
 use crate::cache::Held;
 
@@ -16,6 +18,7 @@ use crate::cache::Held;
 pub(crate) enum View {
     Job(Arc<Job>),
     Pod(Arc<Pod>),
+    Cron(Arc<CronJob>),
     Other(Arc<Meta>),
 }
 
@@ -24,6 +27,7 @@ impl View {
         match self {
             View::Job(job) => &job.metadata,
             View::Pod(pod) => &pod.metadata,
+            View::Cron(cron) => &cron.metadata,
             View::Other(meta) => meta,
         }
     }
@@ -54,6 +58,16 @@ pub(crate) fn view(kind: &Kind, object: &Object, before: Option<&Held>) -> View 
             spec: job_spec(object).into(),
             status: job_status(object),
         })),
+        ("CronJob", Some(View::Cron(cron))) if metadata || spec || status => View::Cron(Arc::new(CronJob {
+            metadata: if metadata { cron.metadata.clone() } else { meta(object).into() },
+            spec: if spec { cron.spec.clone() } else { cron_spec(object).into() },
+            status: if status { cron.status.clone() } else { cron_status(object) },
+        })),
+        ("CronJob", _) => View::Cron(Arc::new(CronJob {
+            metadata: meta(object).into(),
+            spec: cron_spec(object).into(),
+            status: cron_status(object),
+        })),
         (_, Some(View::Other(known))) if metadata => View::Other(known.clone()),
         _ => View::Other(Arc::new(meta(object))),
     }
@@ -72,14 +86,27 @@ fn pod_status(object: &Object) -> PodStatus {
 }
 
 fn job_spec(object: &Object) -> JobSpec {
-    let Value::Object(fields) = object.spec() else { return JobSpec::default() };
-    // The template is not read: the view shares it with the object.
-    let fields = fields.iter().filter(|(name, _)| *name != "template");
-    let fields = MapDeserializer::<_, serde_json::Error>::new(fields.map(|(name, value)| (&**name, value)));
-    let spec = JobSpec::deserialize(fields).unwrap_or_default();
-    JobSpec { template: Template::of(object.shared_spec()), ..spec }
+    let spec: JobSpec = without(object.spec(), "template");
+    JobSpec { template: Template::of(object.shared_spec(), "template"), ..spec }
 }
 
 fn job_status(object: &Object) -> JobStatus {
     JobStatus::deserialize(object.status()).unwrap_or_default()
+}
+
+fn cron_spec(object: &Object) -> CronJobSpec {
+    let spec: CronJobSpec = without(object.spec(), "jobTemplate");
+    CronJobSpec { job_template: Template::of(object.shared_spec(), "jobTemplate"), ..spec }
+}
+
+fn cron_status(object: &Object) -> CronJobStatus {
+    CronJobStatus::deserialize(object.status()).unwrap_or_default()
+}
+
+/// Reads a spec but for its template, which the view shares with the object.
+fn without<'a, T: Default + Deserialize<'a>>(spec: &'a Value, template: &str) -> T {
+    let Value::Object(fields) = spec else { return T::default() };
+    let fields = fields.iter().filter(|(name, _)| *name != template);
+    let fields = MapDeserializer::<_, serde_json::Error>::new(fields.map(|(name, value)| (&**name, value)));
+    T::deserialize(fields).unwrap_or_default()
 }

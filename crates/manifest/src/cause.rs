@@ -50,7 +50,7 @@ fn never_starts(job: &Job) -> bool {
 
 /// The pod whose end is the job's: of the first failed index, the last attempt.
 pub(crate) fn deciding_pod<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
-    let failed = || pods.iter().filter(|pod| facts::phase(pod) == "Failed");
+    let failed = || pods.iter().filter(|pod| facts::phase(pod) == "Failed" || is_given_up(pod));
     let completed =
         facts::status(job).and_then(|status| status.completed_indexes.as_deref()).unwrap_or_default();
     // Read once: of 100,000 tasks it may be half a megabyte.
@@ -61,6 +61,36 @@ pub(crate) fn deciding_pod<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
         .max_by_key(|pod| (facts::ended(pod), pod.metadata.creation_timestamp.clone().map(|time| time.0)))
 }
 
+/// A pod that is being deleted after a try of its own failed: so the Job controller ends one that is started again in its
+/// place, once that was too often (`pkg/controller/job`, `pastBackoffLimitOnFailure`).
+fn is_given_up(pod: &Pod) -> bool {
+    let failed = |container| own_end(pod, container).is_some_and(|end| end.exit_code != 0);
+    starts_again(pod)
+        && is_deleted(pod)
+        && facts::phase(pod) != "Succeeded"
+        && facts::containers(pod).any(failed)
+}
+
+/// The end that a container came to by itself. The back-off limit is reached when a container is started once too often: what
+/// it ran then is ended by the Job controller, and the try before that is what failed.
+fn own_end<'a>(pod: &Pod, container: &'a ContainerStatus) -> Option<&'a ContainerStateTerminated> {
+    let now = facts::terminated(container);
+    let before = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let was_ended = match now {
+        Some(end) => is_deleted(pod) && matches!(end.exit_code, 137 | 143),
+        None => true,
+    };
+    before.filter(|_| was_ended && starts_again(pod)).or(now)
+}
+
+fn starts_again(pod: &Pod) -> bool {
+    pod.spec.as_ref().is_some_and(|spec| spec.restart_policy.as_deref() == Some("OnFailure"))
+}
+
+fn is_deleted(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
+}
+
 /// How a failed pod ended: its first container that did not end well, else the pod's own reason.
 ///
 /// What the cluster did to the pod comes first: its containers' codes are then those of being ended.
@@ -68,12 +98,9 @@ pub(crate) fn of_pod(pod: &Pod) -> Option<Cause> {
     if let Some((reason, message)) = ended::disruption_of(pod) {
         return Some(Cause::Failed { reason, message });
     }
-    let bad =
-        |container: &&ContainerStatus| facts::terminated(container).is_some_and(|end| end.exit_code != 0);
-    let first = facts::containers(pod).filter(bad).min_by_key(|container| {
-        facts::terminated(container).and_then(|end| Some(end.finished_at.as_ref()?.0))
-    });
-    if let Some((container, end)) = first.and_then(|first| Some((first, facts::terminated(first)?))) {
+    let ends = facts::containers(pod).filter_map(|one| Some((one, own_end(pod, one)?)));
+    let bad = ends.filter(|(_, end)| end.exit_code != 0);
+    if let Some((container, end)) = bad.min_by_key(|(_, end)| end.finished_at.as_ref().map(|time| time.0)) {
         return Some(of_container(pod, &container.name, end));
     }
     let status = facts::pod_status(pod)?;

@@ -12,6 +12,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use crate::sync::lock;
 
+/// So many pairs are few.
+const FEW: usize = 24;
+
 /// Name-value pairs, sorted; names may repeat. A clone shares them.
 #[derive(Clone)]
 pub struct Tags {
@@ -27,12 +30,17 @@ impl Tags {
     pub fn new(mut pairs: Vec<(Box<str>, Box<str>)>) -> Tags {
         pairs.sort();
         let (mut names, mut values) = (String::new(), String::new());
-        let mut firsts = HashMap::with_capacity(pairs.len());
+        let mut firsts = HashMap::new();
         for (at, (name, value)) in pairs.iter().enumerate() {
             put_number(&mut names, name.len());
             names.push_str(name);
             // A reference that would be longer than the value is none.
-            let first = if value.len() > 1 { *firsts.entry(&**value).or_insert(at) } else { at };
+            let first = match value.len() {
+                0 | 1 => at,
+                // Of few values each is sooner found by looking at all.
+                _ if pairs.len() <= FEW => pairs.iter().position(|(_, other)| other == value).unwrap_or(at),
+                _ => *firsts.entry(&**value).or_insert(at),
+            };
             match first {
                 earlier if earlier < at => put_number(&mut values, earlier * 2 + 1),
                 _ => {

@@ -70,9 +70,11 @@ const REST: u64 = 1 << 20;
 /// How many changes are forgotten at once while nobody writes.
 const TRIM: usize = 4096;
 
-/// The longest that the writer waits for those who just had an answer to come back. It waits only while many
-/// write at once: then one sync more costs all of them more than this.
+/// The longest that the writer waits for the next of those who just had an answer to come back, and how often in all.
+/// It waits only while many write at once: then a sync for some of them costs all of them more than the wait, because
+/// what those who wait do meanwhile has to be done anyway.
 const REGROUP: Duration = Duration::from_micros(300);
+const REGROUPS: usize = 8;
 
 /// From so many writers on, waiting for them pays.
 const REGROUP_FROM: usize = 4;
@@ -140,11 +142,19 @@ impl Queue {
             }
         }
         let most = waiting.busy - waiting.busy / 4;
-        if waiting.busy >= REGROUP_FROM && (1..most).contains(&waiting.pending.len()) && !waiting.closed {
+        for _ in 0..REGROUPS {
+            let there = waiting.pending.len();
+            if waiting.busy < REGROUP_FROM || !(1..most).contains(&there) || waiting.closed {
+                break;
+            }
             (waiting.wanted, waiting.asleep) = (most, true);
             let enough = |waiting: &mut Waiting| waiting.pending.len() < waiting.wanted && !waiting.closed;
             let woken = self.arrived.wait_timeout_while(waiting, REGROUP, enough);
             (waiting, _) = woken.unwrap_or_else(PoisonError::into_inner);
+            if waiting.pending.len() == there {
+                // Nobody came: they do something else.
+                break;
+            }
         }
         waiting.asleep = false;
         let group = std::mem::take(&mut waiting.pending);

@@ -1,5 +1,6 @@
 //! Request bodies: read within a bound, decoded by content type, fitted to the kind's schema.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,12 +13,14 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::App;
+use super::dispatch::Call;
 use super::request::{FieldValidation, media};
 use super::room::Room;
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::kinds;
-use crate::rights::User;
+use crate::registry::Known;
+use crate::rights::{Role, User};
 use crate::schema;
 
 /// The media type of Kubernetes' protobuf envelope.
@@ -111,6 +114,26 @@ pub(crate) fn object(
     complaints.extend(fit(kind, &mut object)?);
     let warnings = judge(kind, complaints, validation)?;
     Ok((object, warnings))
+}
+
+/// A body in JSON as an object of `kind` whose spec is known, fitted to its schema but for that, and what is known. None
+/// if there is anything to be said of it, or its spec is not known: then its text may be what to remember.
+pub(crate) fn known<'a>(call: &Call, body: &'a [u8]) -> (Option<&'a str>, Option<(Value, Arc<Known>)>) {
+    let header =
+        call.headers.get(CONTENT_TYPE).map_or("application/json", |v| v.to_str().unwrap_or_default());
+    // What others may write is looked at whole.
+    if header != "application/json" || call.user.role != Role::Administrator {
+        return (None, None);
+    }
+    let Some((mut object, text)) =
+        call.app.registry.keeps_specs(call.kind).then(|| schema::parse_but(body, "spec")).flatten()
+    else {
+        return (None, None);
+    };
+    let Some(spec) = call.app.registry.known_spec(call.kind, text) else { return (Some(text), None) };
+    let is_plain =
+        check_type(&object, call.kind).is_ok() && fit(call.kind, &mut object).is_ok_and(|c| c.is_empty());
+    (None, is_plain.then_some((object, spec)))
 }
 
 /// Go's word for what a body is that is no object.

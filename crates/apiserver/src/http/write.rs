@@ -9,12 +9,12 @@ use super::author::Author;
 use super::authorize::Guard;
 use super::body;
 use super::dispatch::Call;
-use super::request::Shape;
+use super::request::{FieldValidation, Shape};
 use super::respond::{self, Answer};
 use crate::apply;
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
-use crate::registry::{ChangeFn, Door, meta};
+use crate::registry::{ChangeFn, Created, Door, meta};
 
 /// Kinds that a `PUT` replaces only in a version that it names (`AllowUnconditionalUpdate` upstream).
 const CONDITIONAL: [&str; 1] = ["RuntimeClass"];
@@ -24,24 +24,43 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let dry_run = call.query.dry_run("CreateOptions")?;
     let validation = call.query.field_validation("CreateOptions")?;
     let bytes = call.body().await?;
+    let registry = &call.app.registry;
+    let (text, known) = body::known(&call, &bytes);
+    if let Some((mut object, spec)) = known
+        && single_owners(&mut object).is_none()
+        && !apply::is_tracked(&object)
+        && let Some(born) = registry.born_known(call.kind, call.namespace(), object, &spec)
+    {
+        let created = registry.store_known(call.kind, call.namespace(), born, dry_run).await?;
+        return created_answer(&call, &created, &[]);
+    }
     let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
     warnings.extend(single_owners(&mut object));
     Guard::of(&call).check(&object)?;
     if apply::is_tracked(&object) {
         Author::of(&call, Door::Main).track(&Value::Null, &mut object);
     }
-    let registry = &call.app.registry;
     let created = registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
     warnings.extend_from_slice(&created.warnings);
+    // Where complaints are ignored it is not known that there were none.
+    let is_plain = warnings.is_empty() && validation != FieldValidation::Ignore;
+    if let Some(text) = text.filter(|_| is_plain) {
+        registry.remember_spec(call.kind, text, &created.object);
+    }
+    created_answer(&call, &created, &warnings)
+}
+
+/// The answer to a create.
+fn created_answer(call: &Call, created: &Created, warnings: &[String]) -> Answer {
     // The stored bytes, where they are what is wanted.
     match (&created.entry, call.shape()?) {
         (Some(entry), Shape::Object) => {
             let bytes = entry.value.bytes().clone();
             let mut response = respond::bytes(StatusCode::CREATED, "application/json", bytes);
-            respond::warn(response.headers_mut(), &warnings);
+            respond::warn(response.headers_mut(), warnings);
             Ok(response)
         }
-        _ => answer(&call, StatusCode::CREATED, created.whole(), &warnings),
+        _ => answer(call, StatusCode::CREATED, created.whole(), warnings),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Every function behind a row is pure. What a kind does not do itself is taken from `common::PLAIN`.
 
+pub(crate) mod cron_job;
 pub(crate) mod job;
 pub(crate) mod pod;
 
@@ -30,7 +31,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 20] = [
+static ALL: [Kind; 21] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -42,6 +43,7 @@ static ALL: [Kind; 20] = [
     persistent_volume_claim::KIND,
     empty::SERVICES,
     job::KIND,
+    cron_job::KIND,
     empty::REPLICA_SETS,
     storage_class::KIND,
     runtime_class::KIND,

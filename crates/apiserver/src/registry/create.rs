@@ -63,13 +63,7 @@ impl Registry {
         loop {
             // Only a name of the server's own choosing may be taken and drawn again.
             let mut born = self.born(kind, if named { std::mem::take(&mut object) } else { object.clone() });
-            self.admit(kind, &mut born)?;
-            let mut errors = names::metadata(&born, kind.name_rule, kind.namespaced);
-            errors.extend((kind.validate)(&born));
-            if !errors.is_empty() {
-                return Err(ApiError::invalid(&kind.subject(meta::text(&born, "name")), &errors));
-            }
-            schema::dress(kind.schema, &mut born);
+            self.check(kind, &mut born)?;
             let warnings = (kind.warnings)(&born);
             match self.store_new(kind, namespace, born.into(), dry_run).await {
                 Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
@@ -97,6 +91,25 @@ impl Registry {
         Ok(object)
     }
 
+    /// The same, checked and dressed as one that a request creates.
+    pub fn prepare_checked(&self, kind: &'static Kind, object: Value) -> Result<Value, ApiError> {
+        let mut born = self.prepare(kind, object)?;
+        self.check(kind, &mut born)?;
+        Ok(born)
+    }
+
+    /// Refuses a new object that may not be; one that may gets what the server shows of its kind.
+    fn check(&self, kind: &'static Kind, born: &mut Value) -> Result<(), ApiError> {
+        self.admit(kind, born)?;
+        let mut errors = names::metadata(born, kind.name_rule, kind.namespaced);
+        errors.extend((kind.validate)(born));
+        if !errors.is_empty() {
+            return Err(ApiError::invalid(&kind.subject(meta::text(born, "name")), &errors));
+        }
+        schema::dress(kind.schema, born);
+        Ok(())
+    }
+
     /// Makes of the metadata of an object that [`Registry::prepare`] made, and that has a `generateName`, those of
     /// another one of its kind.
     #[must_use]
@@ -114,12 +127,21 @@ impl Registry {
 
     /// What the server makes of an object that a writer wants: named, with identity, defaulted, prepared.
     pub(super) fn born(&self, kind: &'static Kind, mut object: Value) -> Value {
+        if self.identify(kind, &mut object) {
+            (kind.default)(&mut object);
+            (kind.prepare_create)(&mut object);
+        }
+        object
+    }
+
+    /// Names an object and gives it an identity, unless it is none.
+    pub(super) fn identify(&self, kind: &'static Kind, object: &mut Value) -> bool {
         let world = &*self.world;
         if let Some(map) = object.as_object_mut() {
             map.insert("apiVersion".to_owned(), kind.api_version().into());
             map.insert("kind".to_owned(), kind.kind.into());
         }
-        let Some(metadata) = meta::fields(&mut object) else { return object };
+        let Some(metadata) = meta::fields(object) else { return false };
         for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
             metadata.remove(field);
         }
@@ -135,12 +157,10 @@ impl Registry {
         if counts_generations(kind) {
             metadata.insert("generation".to_owned(), 1.into());
         }
-        (kind.default)(&mut object);
-        (kind.prepare_create)(&mut object);
-        object
+        true
     }
 
-    async fn store_new(
+    pub(super) async fn store_new(
         &self,
         kind: &'static Kind,
         namespace: Option<&str>,

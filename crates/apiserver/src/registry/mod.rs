@@ -9,6 +9,7 @@ mod delete;
 mod disk;
 mod encode;
 mod fresh;
+mod known;
 pub mod meta;
 mod object;
 mod transaction;
@@ -20,16 +21,19 @@ use serde_json::Value;
 use windlass_store::{CommitError, Entry, ReadError, Store};
 
 use self::fresh::Fresh;
+use self::known::Specs;
 use crate::error::ApiError;
 use crate::kind::{Kind, Propagation};
 use crate::world::SharedWorld;
 
+pub(crate) use create::Created;
 pub(crate) use delete::check_preconditions;
 pub use delete::{Mark, mark};
 pub use disk::Disk;
 pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
+pub(crate) use known::Known;
 pub use object::{Object, Spec};
 pub use transaction::Transaction;
 pub use update::ends;
@@ -48,6 +52,8 @@ pub struct Registry {
     pub disk: Disk,
     /// What requests have just made.
     fresh: Arc<Fresh>,
+    /// Specs that requests have sent before.
+    specs: Arc<Specs>,
 }
 
 /// What an update does to the newest version of an object.
@@ -109,7 +115,7 @@ impl Registry {
     /// A registry over a store.
     #[must_use]
     pub fn new(store: Store, world: SharedWorld) -> Registry {
-        Registry { store, world, disk: Disk::default(), fresh: Arc::default() }
+        Registry { store, world, disk: Disk::default(), fresh: Arc::default(), specs: Arc::default() }
     }
 
     /// The object of an entry that a request has just made, as it was made. It is handed over once, and only for a

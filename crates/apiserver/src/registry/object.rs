@@ -65,6 +65,12 @@ impl Object {
     pub fn text(&self, field: &str) -> &str {
         self.metadata[field].as_str().unwrap_or_default()
     }
+    /// The same object with this spec, whose compact JSON is known.
+    #[must_use]
+    pub(super) fn with_spec(self, value: Value, json: Vec<u8>) -> Object {
+        let spec = Spec { value: Arc::new(value), json: json.into(), ..Spec::default() };
+        Object { spec: Arc::new(spec), ..self }
+    }
     /// Replaces the status.
     pub fn set_status(&mut self, status: Value) {
         self.status = Arc::new(status);
@@ -121,7 +127,10 @@ impl Object {
     /// About as many bytes as it has as JSON.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let spec = self.spec.weight.get_or_init(|| weight(&self.spec.value));
+        let spec = self.spec.weight.get_or_init(|| match self.spec.json.get() {
+            Some(json) => json.len(),
+            None => weight(&self.spec.value),
+        });
         let rest = self.rest.iter().map(|(name, value)| name.len() + weight(value));
         spec + weight(&self.metadata) + weight(&self.status) + rest.sum::<usize>()
     }

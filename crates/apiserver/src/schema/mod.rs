@@ -46,6 +46,12 @@ pub fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
     parse::parse(body, yaml)
 }
 
+/// Reads a JSON object but for one of its fields, whose text is given as it stands. None if there is no such field, or
+/// if strict decoding might complain of anything outside of it.
+pub(crate) fn parse_but<'a>(body: &'a [u8], field: &str) -> Option<(Value, &'a str)> {
+    parse::parse_but(body, field)
+}
+
 /// Decodes a protobuf body (`k8s\0` and the envelope) into the JSON object it stands for, in the form that [`fit`] gives
 /// to JSON: what says nothing is left out, `apiVersion` and `kind` are filled in. Refuses kinds that no schema knows.
 pub fn parse_protobuf(body: &[u8]) -> Result<Value, DecodeError> {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
 use super::path::Path;
@@ -42,6 +43,39 @@ pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
     let mut complaints = Vec::new();
     let object = node.into_value(&Path::Root, 0, &mut complaints)?;
     Ok(Decoded { object, complaints })
+}
+
+/// Reads a JSON object but for one of its fields, whose text is given as it stands; none if there is no such field, or
+/// if anything but that field would be complained of.
+pub(super) fn parse_but<'a>(body: &'a [u8], field: &str) -> Option<(Value, &'a str)> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let (object, text) = reader.deserialize_map(But(field)).ok()?;
+    reader.end().ok()?;
+    Some((object, text?.get()))
+}
+
+/// Reads a map as [`Plain`] does, but leaves one field's text as it stands.
+struct But<'f>(&'f str);
+
+impl<'de> Visitor<'de> for But<'_> {
+    type Value = (Value, Option<&'de RawValue>);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let (mut map, mut text) = (Map::new(), None);
+        while let Some(key) = entries.next_key::<String>()? {
+            let is_twice = match key == self.0 {
+                true => text.replace(entries.next_value::<&'de RawValue>()?).is_some(),
+                false => map.insert(key, entries.next_value_seed(Plain { depth: 1 })?).is_some(),
+            };
+            if is_twice {
+                return Err(A::Error::custom("a key stands twice"));
+            }
+        }
+        Ok((map.into(), text))
+    }
 }
 
 fn read_yaml(body: &[u8]) -> Result<Node, DecodeError> {

@@ -149,10 +149,10 @@ impl LabelTerm {
 }
 
 fn unknown_field(kind: &Kind, field: &str) -> String {
-    if kind.group == "batch" {
-        format!("field label {field:?} not supported for {}", kind.kind)
-    } else if kind.field_names.is_empty() {
+    if kind.field_names.is_empty() {
         format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    } else if kind.group == "batch" {
+        format!("field label {field:?} not supported for {}", kind.kind)
     } else {
         format!("field label not supported: {field}")
     }

@@ -61,7 +61,8 @@ async fn aggregated_discovery_comes_in_the_version_that_the_client_prefers() {
     }
     let list = api.get_as("/apis", &clause("v2")).await.json();
     let batch = list["items"].as_array().unwrap().iter().find(|g| g["metadata"]["name"] == "batch").unwrap();
-    let jobs = &batch["versions"][0]["resources"][0];
+    let resources = batch["versions"][0]["resources"].as_array().unwrap();
+    let jobs = resources.iter().find(|resource| resource["resource"] == "jobs").unwrap();
     assert_eq!((&jobs["resource"], &jobs["scope"]), (&json!("jobs"), &json!("Namespaced")));
     assert_eq!(jobs["subresources"][0]["subresource"], "status");
     let plain = api.get_as("/apis", &format!("application/json,{}", clause("v2"))).await.json();

@@ -1,20 +1,17 @@
-//! The API: creates beside a route that stores nothing, and how soon many watchers hear of a write.
+//! The API: creates beside a route that stores nothing.
 //!
 //! Both routes are asked in the same way: bodies that were made before, connections that are open, answers read as text.
 //! What a client makes of objects is not the server's. The yardstick begins when the controllers are done with the
 //! creates before it.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, PostParams, PropagationPolicy, WatchEvent, WatchParams};
+use kube::api::{DeleteParams, ListParams, PropagationPolicy};
 use kube::runtime::wait::await_condition;
-use tokio::sync::mpsc;
 
 use super::pods::{CONNECTIONS, PATIENCE};
 use super::{Row, Sizes, cpu_table, job, table};
@@ -36,28 +33,28 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
         futures::stream::iter(0..CONNECTIONS).then(|_| subject.client()).try_collect().await?;
     let engine = subject.engine_pid()?;
     let reviews = vec![REVIEW.as_bytes().to_vec(); YARDSTICK * sizes.creates];
-    let mut parts = Vec::new();
+    let (mut parts, mut whole, mut trivial) = (Vec::new(), Vec::new(), Vec::new());
+    let used = || Cpu::read(engine, subject.home.path())?.with_client()?.with_idle();
     rate(&clients, TRIVIAL, &reviews[..CONNECTIONS]).await?;
     for run in 0..sizes.runs {
         let bodies: Vec<Vec<u8>> = (0..sizes.creates).map(|n| held(run, n)).collect::<Result<_>>()?;
-        let before = Cpu::read(engine, subject.home.path())?.with_client()?;
+        let before = used()?;
         let created = rate(&clients, JOBS, &bodies).await?;
+        parts = used()?.per_pod(&before, sizes.creates);
         settled(&clients[0], run, sizes.creates).await?;
-        parts = Cpu::read(engine, subject.home.path())?.with_client()?.per_pod(&before, sizes.creates);
+        whole = used()?.per_pod(&before, sizes.creates);
+        let before = used()?;
         let answered = rate(&clients, TRIVIAL, &reviews).await?;
+        trivial = used()?.per_pod(&before, reviews.len());
         creates.push(created, answered);
         clean(&clients[0]).await?;
     }
-    let mut latency = Row::new(format!("write to event, p99, {} watchers", sizes.watchers), "ms", "≤ 10 ms");
-    let mut middle = Row::new("the same, median", "ms", "–");
-    for run in 0..sizes.runs {
-        let mut delays = delays(subject, sizes, run).await?;
-        delays.sort();
-        let at = |part: usize| delays[(delays.len() * part / 100).min(delays.len() - 1)].as_secs_f64() * 1e3;
-        latency.alone(at(99));
-        middle.alone(at(50));
-    }
-    Ok(vec![table(&[creates, latency, middle])?, cpu_table("CPU of a create by part", &parts)?])
+    Ok(vec![
+        table(&[creates])?,
+        cpu_table("CPU of a create by part, until all are answered", &parts)?,
+        cpu_table("the same, until the controllers are done", &whole)?,
+        cpu_table("CPU of an answer of the trivial route", &trivial)?,
+    ])
 }
 
 /// Answers a second to these bodies, sent one after another on each of the connections.
@@ -117,44 +114,4 @@ async fn clean(client: &kube::Client) -> Result<()> {
         DeleteParams { propagation_policy: Some(PropagationPolicy::Background), ..DeleteParams::default() };
     Api::<Job>::default_namespaced(client.clone()).delete_collection(&delete, &ListParams::default()).await?;
     Ok(())
-}
-
-/// How long each watcher waited for each write, from before the write was sent.
-#[expect(clippy::disallowed_methods, reason = "this program measures time")]
-async fn delays(subject: &Subject, sizes: &Sizes, run: usize) -> Result<Vec<Duration>> {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let maps: Api<ConfigMap> = Api::default_namespaced(subject.client().await?);
-    let from = maps.list_metadata(&ListParams::default().limit(1)).await?.metadata.resource_version;
-    let from = from.context("a list without a resourceVersion")?;
-    for _ in 0..sizes.watchers {
-        let api: Api<ConfigMap> = Api::default_namespaced(subject.client().await?);
-        let stream = api.watch_metadata(&WatchParams::default(), &from).await?;
-        let tell = tell.clone();
-        tokio::spawn(async move {
-            let mut stream = std::pin::pin!(stream);
-            while let Some(Ok(event)) = stream.next().await {
-                let WatchEvent::Added(map) = event else { continue };
-                if tell.send((map.metadata.name.unwrap_or_default(), Instant::now())).is_err() {
-                    break;
-                }
-            }
-        });
-    }
-    drop(tell);
-    let mut delays = Vec::new();
-    for n in 0..sizes.watched_writes {
-        let name = format!("news-{run}-{n}");
-        let metadata = kube::api::ObjectMeta { name: Some(name.clone()), ..Default::default() };
-        let map = ConfigMap { metadata, data: Some(BTreeMap::new()), ..Default::default() };
-        let sent = Instant::now();
-        maps.create(&PostParams::default(), &map).await?;
-        for _ in 0..sizes.watchers {
-            let next = tokio::time::timeout(PATIENCE, told.recv()).await;
-            let (seen, at) =
-                next.context("a watcher did not hear of a write")?.context("the watches ended")?;
-            anyhow::ensure!(seen == name, "a watcher saw {seen} when {name} was written");
-            delays.push(at.duration_since(sent));
-        }
-    }
-    Ok(delays)
 }

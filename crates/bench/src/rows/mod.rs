@@ -7,6 +7,7 @@ mod life;
 mod pods;
 mod scale;
 mod store;
+mod watch;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -16,12 +17,13 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::batch::v1::Job;
 use serde_json::json;
 
+use crate::cpu::IDLE;
 use crate::stats::Figures;
 use crate::subject::Subject;
 
 /// How much is done.
 pub(crate) struct Sizes {
-    runs: usize,
+    pub(crate) runs: usize,
     completions: usize,
     yardstick: usize,
     one_shot: Duration,
@@ -69,7 +71,7 @@ impl Sizes {
 }
 
 /// The groups of rows, in the order in which they are taken.
-pub(crate) const GROUPS: [&str; 6] = ["pods", "api", "store", "life", "commands", "scale"];
+pub(crate) const GROUPS: [&str; 7] = ["pods", "creates", "watch", "store", "life", "commands", "scale"];
 
 /// What is measured.
 pub(crate) struct Plan {
@@ -96,7 +98,8 @@ pub(crate) async fn measure(plan: &Plan, tell: impl Fn(&str)) -> Result<()> {
         let subject = Subject::start(plan.binary.clone()).await?;
         let tables = match group.as_str() {
             "pods" => pods::measure(&subject, &plan.sizes).await,
-            "api" => api::measure(&subject, &plan.sizes).await,
+            "creates" => api::measure(&subject, &plan.sizes).await,
+            "watch" => watch::measure(&subject, &plan.sizes).await.and_then(|rows| Ok(vec![table(&rows)?])),
             "life" => life::measure(&subject, &plan.sizes).and_then(|rows| Ok(vec![table(&rows)?])),
             "commands" => {
                 let rows = async {
@@ -168,7 +171,8 @@ fn cpu_table(title: &str, parts: &[(String, f64)]) -> Result<String> {
     for (part, micros) in parts {
         writeln!(text, "| {part} | {micros:.0} |")?;
     }
-    writeln!(text, "| all | {:.0} |", parts.iter().map(|(_, micros)| micros).sum::<f64>())?;
+    let used = parts.iter().filter(|(part, _)| part != IDLE);
+    writeln!(text, "| all | {:.0} |", used.map(|(_, micros)| micros).sum::<f64>())?;
     Ok(text)
 }
 

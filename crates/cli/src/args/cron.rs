@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use windlass_manifest::cron::CronOptions;
 use windlass_model::Problems;
-use windlass_model::cron::{Schedule, check_name};
+use windlass_model::cron::check_name;
+use windlass_schedule::Schedule;
 
 use super::high::{Work, nothing, wrong};
 use super::low::{DataFormat, JobArgs, ObjectFormat};
@@ -291,8 +292,8 @@ fn create(mut args: Create, env: &Env) -> Result<CreateOptions, Usage> {
 
 /// Adds what is wrong with a schedule and its zone.
 fn schedule(text: Option<&str>, zone: Option<&str>, problems: &mut Problems) {
-    if let Some(Err(problem)) = text.map(Schedule::parse) {
-        problems.add("--schedule", problem.message);
+    if let Some(Err(refusal)) = text.map(Schedule::parse) {
+        problems.add("--schedule", refusal.to_string());
     }
     if let Some(Err(why)) = zone.map(zone::named) {
         problems.add("--timezone", why);

@@ -30,6 +30,8 @@ pub(crate) struct Session {
     pub manager: JobManager,
     /// What is said besides data.
     pub notes: Notes,
+    /// Whether it is the engine of this machine.
+    pub is_engine: bool,
 }
 
 /// What every verb is called with.
@@ -118,7 +120,7 @@ async fn open(call: Call<'_>) -> Outcome<Session> {
     if let Some(namespace) = &common.namespace {
         manager = manager.in_namespace(namespace);
     }
-    Ok(Session { manager, notes })
+    Ok(Session { manager, notes, is_engine: matches!(choice.cluster, Cluster::Local) })
 }
 
 /// Whether the engine that was found has just been killed. The question costs little: its answer is used again.

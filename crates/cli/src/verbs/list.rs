@@ -41,8 +41,8 @@ pub(crate) async fn run(options: &List, call: Call<'_>) -> Outcome {
     Ok(Exit::OK)
 }
 
-/// All pages, oldest job first.
-async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
+/// All pages, oldest job first; boxed, as a list that grows and is sorted copies its elements, of 700 bytes each.
+async fn jobs(options: &List, session: &Session) -> Outcome<Vec<Box<JobStatus>>> {
     let mut filter = ListFilter {
         labels: options.selector.clone(),
         all_namespaces: options.all_namespaces,
@@ -63,7 +63,7 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
         for job in page.jobs.into_iter().filter(|job| is_meant(job, options, now)) {
             let job = lighten(job, options.output);
             memory += weight(&job);
-            jobs.push(job);
+            jobs.push(Box::new(job));
         }
         filter.continue_token = page.continue_token;
         if filter.continue_token.is_none() {
@@ -76,7 +76,10 @@ async fn jobs(options: &List, session: &Session) -> Outcome<Vec<JobStatus>> {
             break;
         }
     }
-    jobs.sort_by(|a, b| (a.times.age(), &a.namespace, &a.name).cmp(&(b.times.age(), &b.namespace, &b.name)));
+    // No two have the same name, so that the order is the same each time.
+    jobs.sort_unstable_by(|a, b| {
+        (a.times.age(), &a.namespace, &a.name).cmp(&(b.times.age(), &b.namespace, &b.name))
+    });
     Ok(jobs)
 }
 
@@ -123,15 +126,15 @@ fn weight(job: &JobStatus) -> usize {
 /// What a program reads.
 #[derive(Serialize)]
 struct Data<'a> {
-    jobs: &'a [JobStatus],
+    jobs: &'a [Box<JobStatus>],
 }
 
 /// The listing in a format.
-fn text(jobs: &[JobStatus], options: &List, now: Timestamp) -> Outcome<String> {
+fn text(jobs: &[Box<JobStatus>], options: &List, now: Timestamp) -> Outcome<String> {
     let wide = options.output == ListFormat::Wide;
     match options.output {
         ListFormat::Table | ListFormat::Wide => {
-            Ok(table(jobs, wide, options.all_namespaces, now).to_string())
+            Ok(table(jobs.iter().map(AsRef::as_ref), wide, options.all_namespaces, now).to_string())
         }
         ListFormat::Name => Ok(jobs.iter().map(|job| format!("{}\n", job.name)).collect()),
         ListFormat::Json => out::json(&Data { jobs }),
@@ -140,7 +143,12 @@ fn text(jobs: &[JobStatus], options: &List, now: Timestamp) -> Outcome<String> {
 }
 
 /// The table.
-fn table(jobs: &[JobStatus], wide: bool, all_namespaces: bool, now: Timestamp) -> Table {
+fn table<'a>(
+    jobs: impl IntoIterator<Item = &'a JobStatus>,
+    wide: bool,
+    all_namespaces: bool,
+    now: Timestamp,
+) -> Table {
     let mut headings = vec!["NAME", "STATUS", "COMPLETIONS", "AGE", "DURATION"];
     if all_namespaces {
         headings.insert(0, "NAMESPACE");

@@ -60,7 +60,7 @@ fn one_line_a_job_with_its_reason() {
 fn wide_and_all_namespaces_add_columns() {
     let mut failed = job("bad", Phase::Failed, "exit code 7");
     failed.exit_code = Some(7);
-    insta::assert_snapshot!(table(&[failed], true, true, now()), @r"
+    insta::assert_snapshot!(table([&failed], true, true, now()), @r"
     NAMESPACE   NAME   STATUS   COMPLETIONS   AGE   DURATION   EXIT   SUBMISSION   REASON
     default     bad    Failed   0/1           60m   50s        7      s1           exit code 7
     ");

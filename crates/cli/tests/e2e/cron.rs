@@ -1,8 +1,8 @@
-//! CronJobs: what can be said without a cluster that serves them, and that this machine's engine does not.
+//! CronJobs: what can be said without a cluster, and what this machine's engine makes of them.
 
 use serde_json::Value;
 
-use crate::home::{Ended, Home, finish};
+use crate::home::{Ended, Home, finish, gone, until};
 
 #[track_caller]
 fn refused(ended: &Ended, code: i32, parts: &[&str]) {
@@ -78,18 +78,85 @@ fn mistakes_are_told_all_at_once_before_anything_is_started() {
     assert!(!home.state().join("lock").exists(), "nothing was started for it");
 }
 
+/// A directory in which each run leaves a file, and the command that does.
+fn runs(home: &Home) -> (std::path::PathBuf, [String; 3]) {
+    let runs = home.file("runs");
+    std::fs::create_dir(&runs).unwrap();
+    let command = ["mktemp".to_owned(), "-p".to_owned(), runs.display().to_string()];
+    (runs, command)
+}
+
+fn count(runs: &std::path::Path) -> usize {
+    std::fs::read_dir(runs).unwrap().count()
+}
+
+fn create(home: &Home, name: &str, schedule: &str, options: &[&str], command: &[String]) -> Ended {
+    let mut line = vec!["cron", "create", name, "--schedule", schedule];
+    line.extend(options);
+    line.push("--");
+    line.extend(command.iter().map(String::as_str));
+    home.windlass(&line)
+}
+
 #[test]
-fn the_engine_says_that_it_has_none() {
+fn the_engine_makes_jobs_by_a_schedule() {
+    let home = Home::new();
+    let (runs, command) = runs(&home);
+    let ended = create(&home, "tick", "@every 1s", &[], &command);
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "tick\n"), "{ended:?}");
+    assert!(ended.stderr.contains("tick: first due ") && ended.stderr.contains("up --install"), "{ended:?}");
+    until(&runs, || count(&runs) > 0);
+    let tick: Value = serde_json::from_str(&home.ok(&["cron", "list", "-o", "json"])).unwrap();
+    assert!(tick["status"]["lastScheduleTime"].is_string(), "{tick}");
+    assert!(home.ok(&["list", "-o", "name"]).lines().any(|name| name.starts_with("tick-")));
+
+    home.ok(&["cron", "suspend", "tick"]);
+    let shown = home.ok(&["cron", "list"]);
+    assert!(
+        shown.lines().nth(1).is_some_and(|line| line.contains("@every 1s") && line.contains(" yes ")),
+        "{shown}"
+    );
+    let before = count(&runs);
+    let job = home.ok(&["cron", "run", "tick", "--wait"]);
+    assert!(job.starts_with("tick-") && count(&runs) > before, "{job}");
+    home.ok(&["cron", "resume", "tick"]);
+    let next = home.windlass(&["cron", "next", "tick"]);
+    assert!(next.code == Some(0) && next.stdout.starts_with("THERE"), "{next:?}");
+    assert!(next.stderr.contains("the engine goes by UTC"), "{next:?}");
+    home.ok(&["cron", "delete", "tick"]);
+    assert_eq!(home.ok(&["cron", "list"]), "");
+}
+
+#[test]
+fn a_schedule_keeps_its_engine_until_it_is_suspended_or_deleted() {
+    let home = Home::new();
+    let (runs, command) = runs(&home);
+    home.ok(&["up", "--idle-exit", "1s"]);
+    assert_eq!(create(&home, "tick", "@every 4s", &[], &command).code, Some(0));
+    let engine = home.engine().unwrap();
+    // Nobody asks the engine for longer than it may be idle.
+    until(&runs, || count(&runs) > 0);
+    assert_eq!(home.engine(), Some(engine));
+    home.ok(&["cron", "suspend", "tick"]);
+    gone(engine);
+}
+
+#[test]
+fn what_the_engine_does_not_have_is_told() {
     let home = Home::new();
     for line in [
-        &["cron", "list"][..],
-        &["cron", "create", "n", "--schedule", "@daily", "--", "true"],
-        &["cron", "suspend", "n"],
+        &["cron", "suspend", "n"][..],
+        &["cron", "resume", "n"],
         &["cron", "run", "n"],
         &["cron", "next", "n"],
         &["cron", "delete", "n"],
     ] {
-        let parts = ["the engine of this machine does not serve CronJobs", "--context NAME"];
-        refused(&home.windlass(line), 125, &parts);
+        refused(&home.windlass(line), 125, &["there is no CronJob \"n\" in namespace \"default\""]);
     }
+    let (_, command) = runs(&home);
+    let held = create(&home, "n", "0 0 1 1 *", &["--suspended", "-o", "json"], &command);
+    assert_eq!(held.code, Some(0), "{held:?}");
+    assert!(!held.stderr.contains("up --install"), "nothing of it needs an engine: {held:?}");
+    let again = create(&home, "n", "0 0 1 1 *", &[], &command);
+    refused(&again, 125, &["CronJob \"n\" exists already"]);
 }

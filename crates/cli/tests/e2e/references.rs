@@ -121,7 +121,7 @@ fn a_job_is_made_from_a_job_with_changes() {
     assert_eq!(home.ok(&["run", "--no-stdin", "--from", "job/last"]), "");
     for (line, part) in [
         (vec!["run", "--from", "job/nothing"], "there is no job"),
-        (vec!["run", "--from", "cronjob/nothing"], "does not serve CronJobs"),
+        (vec!["run", "--from", "cronjob/nothing"], "there is no CronJob \"nothing\""),
         (vec!["run", "--from", "pod/x"], "neither job/NAME nor cronjob/NAME"),
         (vec!["submit", "--from", &from, "--image", "i"], "is a process of the host"),
     ] {

@@ -9,9 +9,10 @@ mod warnings;
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::future::{self, Either};
 use http::{HeaderMap, Response};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use kube::Client;
 use kube::client::Body;
@@ -82,8 +83,7 @@ impl JobManager {
 
     async fn ask_once(&self, call: &Call) -> Result<(HeaderMap, Bytes), Fault> {
         let (parts, body) = self.open(call).await?.into_parts();
-        let body = async { Limited::new(body, limits::ANSWER).collect().await.map_err(Fault::silent) };
-        Ok((parts.headers, self.timed(body).await?.to_bytes()))
+        Ok((parts.headers, self.timed(whole(body)).await?))
     }
 
     /// Sends a request and gives its answer while it comes, if it is one of success. Sends it once more if its
@@ -134,6 +134,18 @@ impl JobManager {
     pub(crate) fn core_path(&self, plural: &str) -> String {
         format!("/api/v1/namespaces/{}/{plural}", segment(&self.namespace))
     }
+}
+
+/// An answer in one piece. Its parts are copied when they come: kept until the last one, all would be there twice.
+async fn whole(body: Body) -> Result<Bytes, Fault> {
+    let announced = body.size_hint().lower().min(limits::ANNOUNCED) as usize;
+    let (mut body, mut whole) = (Limited::new(body, limits::ANSWER), BytesMut::with_capacity(announced));
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.map_err(Fault::silent)?.into_data() {
+            whole.extend_from_slice(&data);
+        }
+    }
+    Ok(whole.freeze())
 }
 
 async fn send(client: &Client, call: &Call) -> Result<Response<Body>, Fault> {

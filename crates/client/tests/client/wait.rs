@@ -43,6 +43,35 @@ async fn a_failed_job_gives_its_pods_code() {
     assert_eq!(server.asked(LIST_PODS)[0].query["labelSelector"], "batch.kubernetes.io/controller-uid=j1");
 }
 
+/// Kubernetes deletes a pod that it started again in its place too often. What it ran at last was ended, not what failed.
+#[tokio::test(start_paused = true)]
+async fn the_code_of_a_pod_that_was_started_again_too_often_outlives_it() {
+    let starts_again = |version: u32, more: Value| {
+        let mut job = job(version, more);
+        job["spec"]["template"]["spec"]["restartPolicy"] = json!("OnFailure");
+        job
+    };
+    let tried = |version: u32, state: Value| {
+        let mut pod = pod(version, "Running", state);
+        pod["spec"]["restartPolicy"] = json!("OnFailure");
+        pod["status"]["containerStatuses"][0]["lastState"] = json!({ "terminated": { "exitCode": 3 } });
+        pod
+    };
+    let mut ended = tried(10, json!({ "terminated": { "exitCode": 143 } }));
+    ended["metadata"]["deletionTimestamp"] = json!("2026-11-20T10:00:30Z");
+    for pods in [Vec::new(), vec![event("MODIFIED", &ended)], vec![event("DELETED", &ended)]] {
+        let server = Server::new();
+        server.on(GET_JOB, Reply::Json(200, starts_again(1, running())));
+        server.on(LIST_JOBS, list(1, &[starts_again(1, running())]));
+        server.on(LIST_PODS, list(9, &[tried(8, json!({ "running": {} }))]));
+        server.on(LIST_PODS, list(11, &[]));
+        server.on(WATCH_PODS, Reply::Watch(pods, End::Hang));
+        server.on(WATCH_JOBS, Reply::Watch(vec![event("MODIFIED", &starts_again(2, failed()))], End::Hang));
+        let outcome = wait(&server.manager()).await;
+        assert_eq!(outcome.exit.code(), 3, "{:?}", outcome.cause);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_job_that_is_not_there_is_an_error_at_once() {
     let server = Server::new();

@@ -1,5 +1,6 @@
 //! Typed views of what the controllers read. Only for reading: objects are JSON, and what no view names is never lost.
 
+mod cron;
 mod shared;
 mod template;
 
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+pub use cron::{CronJob, CronJobSpec, CronJobStatus, Reference};
 pub use shared::Shared;
 pub use template::Template;
 

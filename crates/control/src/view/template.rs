@@ -1,4 +1,4 @@
-//! A pod template in a view: read as JSON, shared with the spec that it stands in.
+//! A template in a view, of pods or of Jobs: read as JSON, shared with the spec that it stands in.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// A pod template. It reads as its JSON value, and is cheap to clone.
+/// A template. It reads as its JSON value, and is cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Template {
     /// The template, or the whole spec that has it.
     value: Arc<Value>,
-    /// Whether it is the spec.
-    is_spec: bool,
+    /// Where in the spec it stands.
+    field: Option<&'static str>,
 }
 
 impl Template {
-    /// The template of a Job's spec.
+    /// The template that a spec has in this field.
     #[must_use]
-    pub fn of(spec: Arc<Value>) -> Template {
-        Template { value: spec, is_spec: true }
+    pub fn of(spec: Arc<Value>, field: &'static str) -> Template {
+        Template { value: spec, field: Some(field) }
     }
 }
 
@@ -27,7 +27,10 @@ impl Deref for Template {
     type Target = Value;
 
     fn deref(&self) -> &Value {
-        if self.is_spec { &self.value["template"] } else { &self.value }
+        match self.field {
+            Some(field) => &self.value[field],
+            None => &self.value,
+        }
     }
 }
 
@@ -39,6 +42,6 @@ impl PartialEq for Template {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Template, D::Error> {
-        Ok(Template { value: Arc::new(Value::deserialize(deserializer)?), is_spec: false })
+        Ok(Template { value: Arc::new(Value::deserialize(deserializer)?), field: None })
     }
 }

@@ -1,14 +1,15 @@
 //! CronJobs: a job that is made at every turn of a schedule. A Job, from wherever it comes, is wrapped into one; one that
 //! somebody wrote is created as it is.
 //!
-//! Knows no clock: when a schedule is due is [`windlass_model::cron`]'s to say.
+//! Knows no clock: when a schedule is due is [`windlass_schedule`]'s to say.
 
 mod read;
 mod template;
 
 use serde_json::{Value, json};
-use windlass_model::cron::{CONCURRENCY, Schedule, check_name, is_zone_name};
+use windlass_model::cron::{CONCURRENCY, check_name};
 use windlass_model::{Problem, Problems};
+use windlass_schedule::{Schedule, is_zone_name};
 
 pub use read::{CronReading, CronWritten, is, read};
 pub use template::{INSTANTIATE, at_hand, job_of};
@@ -132,7 +133,7 @@ fn check(object: &Value, problems: &mut Problems) {
     match &spec["schedule"] {
         Value::Null => problems.add("spec.schedule", "is missing; it says when the jobs are made"),
         Value::String(text) => {
-            let read = Schedule::parse(text).map_err(|problem| at("spec.schedule", problem.message));
+            let read = Schedule::parse(text).map_err(|refusal| at("spec.schedule", refusal.to_string()));
             problems.keep(read);
         }
         _ => problems.add("spec.schedule", "must be a text, in quotes"),

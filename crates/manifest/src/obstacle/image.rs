@@ -50,12 +50,15 @@ pub(super) fn of(reason: &str, message: &str, image: &str, pod: &Pod, events: &[
     cause(message, image)
 }
 
-fn cause(message: &str, image: &str) -> Obstacle {
+fn cause(full: &str, image: &str) -> Obstacle {
     let registry = registry(image);
-    if says(
-        message,
-        &["401", "403", "unauthorized", "access denied", "denied:", "authorization failed", "no basic auth"],
-    ) {
+    let message = &without_names(full, image);
+    if has_word(message, &["401", "403"])
+        || says(
+            message,
+            &["unauthorized", "access denied", "denied:", "authorization failed", "no basic auth"],
+        )
+    {
         let what = format_args!(
             "image {image:?}, which {registry} does not give: it wants credentials, or has no such image"
         );
@@ -90,14 +93,11 @@ fn cause(message: &str, image: &str) -> Obstacle {
             "unreachable",
             "toomanyrequests",
             "too many requests",
-            "500 ",
-            "502 ",
-            "503 ",
-            "504 ",
             "unavailable",
             "eof",
         ],
-    ) {
+    ) || has_word(message, &["500", "502", "503", "504"])
+    {
         let why = if says(message, &["many requests", "manyrequests"]) {
             "takes no more requests now"
         } else {
@@ -109,11 +109,28 @@ fn cause(message: &str, image: &str) -> Obstacle {
         let next = "correct the name or the tag and submit again";
         return Obstacle::blocked(format_args!("image {image:?}, which {registry} does not have"), next);
     }
-    let details = if is_bare(message) { String::new() } else { format!(": {message}") };
+    let details = if is_bare(full) { String::new() } else { format!(": {full}") };
     Obstacle::blocked(
         format_args!("image {image:?}, which cannot be pulled{details}"),
         "check the image's name and the registry's credentials",
     )
+}
+
+/// A message without addresses and the image's name: a port or a digest may look like a registry's answer.
+fn without_names(message: &str, image: &str) -> String {
+    let is_name = |word: &str| {
+        let word = word.trim_matches(['"', '\'', '\\', ':', ',', '(', ')']);
+        word.contains("://")
+            || word == image
+            || word.strip_suffix(image).is_some_and(|rest| rest.ends_with('/'))
+    };
+    let words: Vec<&str> = message.split_whitespace().filter(|word| !is_name(word)).collect();
+    words.join(" ")
+}
+
+/// Whether one of these is a word of its own.
+fn has_word(text: &str, words: &[&str]) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|word| words.contains(&word))
 }
 
 /// Words that say no more than that it failed, or that it is tried again.
@@ -139,4 +156,23 @@ fn registry(image: &str) -> &str {
 /// The image that a message is about, where the status has not got it.
 pub(super) fn named(message: &str) -> Option<&str> {
     quoted(message, "image ").or_else(|| between(message, "image \"", "\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_digests_and_names_are_no_answers_of_a_registry() {
+        let image = "127.0.0.1:44403/lab/timeout-503@sha256:4016f";
+        let message = format!(
+            "failed to pull and unpack image \"{image}\": failed to resolve reference \"{image}\": {image}: not found: \
+             Head \"http://127.0.0.1:44403/v2/lab/timeout-503/manifests/sha256:4016f\""
+        );
+        let expected = format!("blocked by image {image:?}, which 127.0.0.1:44403 does not have");
+        assert_eq!(cause(&message, image).text, expected);
+        let told = "unexpected status from HEAD request to http://127.0.0.1:44401/v2/lab/fit/manifests/1: ";
+        assert!(cause(&format!("{told}403 Forbidden"), "fit:1").text.contains("credentials"));
+        assert!(cause(&format!("{told}503 Service Unavailable"), "fit:1").text.contains("does not answer"));
+    }
 }

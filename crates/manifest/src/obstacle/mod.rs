@@ -5,6 +5,7 @@ mod image;
 pub(crate) mod kueue;
 mod missing;
 pub(crate) mod refusal;
+mod scaling;
 mod scheduling;
 
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, Pod};

@@ -4,9 +4,9 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::Value;
 
-use super::{Obstacle, missing, of_pod_events, time};
+use super::{Obstacle, missing, scaling};
 use crate::facts;
-use crate::words::{amount, between, listed, quoted, trimmed};
+use crate::words::{amount, between, listed, trimmed};
 
 /// What a pod's condition `PodScheduled` says, if it is not scheduled.
 pub(super) fn of(pod: &Pod, events: &[Event], nodes: &[&Value]) -> Option<Obstacle> {
@@ -27,7 +27,7 @@ pub(super) fn of(pod: &Pod, events: &[Event], nodes: &[&Value]) -> Option<Obstac
         Some(told) => told.obstacle(pod, message, nodes),
         None => unread(message),
     };
-    Some(scaled(obstacle, pod, events))
+    Some(scaling::told(obstacle, pod, events))
 }
 
 /// A sentence without counts, as other schedulers write it; some say themselves what to do.
@@ -278,32 +278,6 @@ fn claims(message: &str, pod: &Pod) -> Option<Obstacle> {
     let mut obstacle = Obstacle::waiting(format_args!("{what} to be bound to a volume"));
     obstacle.next_step = Some(next);
     Some(obstacle)
-}
-
-/// With what the cluster's autoscaler says of it.
-fn scaled(obstacle: Obstacle, pod: &Pod, events: &[Event]) -> Obstacle {
-    let is_of_scaler = |event: &&Event| {
-        matches!(event.reason.as_deref(), Some("TriggeredScaleUp" | "NotTriggerScaleUp" | "Nominated"))
-    };
-    let Some(last) = of_pod_events(pod, events).filter(is_of_scaler).max_by_key(|event| time(event)) else {
-        return obstacle;
-    };
-    let message = facts::said(last).unwrap_or_default();
-    if last.reason.as_deref() == Some("NotTriggerScaleUp") {
-        let why = message
-            .split_once("scale-up: ")
-            .or_else(|| message.split_once("scale-up (it wouldn't fit if a new node is added): "));
-        let why = trimmed(why.map_or(message, |(_, why)| why));
-        return Obstacle {
-            text: format!("{}; the autoscaler adds no node: {why}", obstacle.text),
-            ..obstacle
-        };
-    }
-    let wanted = facts::requests(pod);
-    let of = if wanted.is_empty() { String::new() } else { format!(" with room for {wanted}") };
-    let group = between(message, "[{", " ").or_else(|| quoted(message, "nodeclaim/"));
-    let place = group.map(|group| format!(" to {group}")).unwrap_or_default();
-    Obstacle::waiting(format_args!("a new node{of}, which the autoscaler is adding{place}"))
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ fn fill_spec(spec: &mut Value) {
     let replacement = if is_set(spec, "podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
     fill(spec, "podReplacementPolicy", replacement);
     fill(spec, "manualSelector", false);
+    fill_parts(spec);
+}
+
+/// Fills what is below a Job's spec, which is all that is filled of a CronJob's template.
+pub(crate) fn fill_parts(spec: &mut Value) {
     if let Some(policy) = crate::kinds::json::given(spec, "podFailurePolicy") {
         for rule in items_mut(policy, "rules") {
             for pattern in items_mut(rule, "onPodConditions") {

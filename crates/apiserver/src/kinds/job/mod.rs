@@ -1,6 +1,6 @@
 //! batch/v1 Jobs.
 
-mod default;
+pub(super) mod default;
 mod indexes;
 mod policy;
 mod status;
@@ -8,7 +8,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod update;
-mod validate;
+pub(super) mod validate;
 
 use crate::kind::{Kind, Propagation, Subresource};
 use crate::kinds::common::PLAIN;

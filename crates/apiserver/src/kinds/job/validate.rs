@@ -35,26 +35,37 @@ pub(super) fn checked(job: &Value, prefixed: bool) -> Errors {
 
 /// Warnings for the writer.
 pub(crate) fn warnings(job: &Value) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let wrong = names::dns_label(text(&job["metadata"], "name"));
-    if !wrong.is_empty() {
-        warnings.push(format!(
-            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
-            wrong.join(" ")
-        ));
+    let mut warnings = name_warnings(job);
+    warnings.extend(spec_warnings(&job["spec"], "spec"));
+    warnings
+}
+
+/// Warnings about the name of what makes pods.
+pub(crate) fn name_warnings(object: &Value) -> Vec<String> {
+    let wrong = names::dns_label(text(&object["metadata"], "name"));
+    if wrong.is_empty() {
+        return Vec::new();
     }
-    let spec = &job["spec"];
+    vec![format!(
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
+        wrong.join(" ")
+    )]
+}
+
+/// Warnings about a Job's spec, wherever it stands.
+pub(crate) fn spec_warnings(spec: &Value, path: &str) -> Vec<String> {
+    let mut warnings = Vec::new();
     let many = |key, limit| int(spec, key).is_some_and(|v| v > limit);
     if text(spec, "completionMode") == "Indexed"
         && many("completions", 100_000)
         && many("parallelism", 10_000)
     {
-        warnings.push(
-            "spec: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
-                .to_owned(),
-        );
+        warnings.push(format!(
+            "{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        ));
     }
-    warnings.extend(crate::kinds::pod::warnings::of_spec(&spec["template"]["spec"], "spec.template.spec"));
+    let template = at(path, "template.spec");
+    warnings.extend(crate::kinds::pod::warnings::of_spec(&spec["template"]["spec"], &template));
     warnings
 }
 
@@ -116,6 +127,23 @@ fn hostname(errors: &mut Errors, job: &Value) {
 }
 
 fn spec(errors: &mut Errors, spec: &Value, path: &str) {
+    unselected(errors, spec, path);
+    match &spec["selector"] {
+        Value::Null => errors.push(FieldError::required(at(path, "selector"), "")),
+        given => selector::validate(errors, given, &at(path, "selector")),
+    }
+    let labels = &spec["template"]["metadata"]["labels"];
+    if selector::matches(&spec["selector"], labels) == Some(false) {
+        errors.push(FieldError::invalid(
+            at(path, "template.metadata.labels"),
+            labels.clone(),
+            "`selector` does not match template `labels`",
+        ));
+    }
+}
+
+/// What is wrong with a spec but for its selector, which a CronJob's template does not have.
+pub(crate) fn unselected(errors: &mut Errors, spec: &Value, path: &str) {
     let numbers = [
         "parallelism",
         "completions",
@@ -134,24 +162,12 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str) {
     optional_choice(errors, spec, path, "completionMode", &["NonIndexed", "Indexed"]);
     match text(spec, "completionMode") {
         "Indexed" => indexed(errors, spec, path),
-        "NonIndexed" => not_indexed(errors, spec, path),
+        "NonIndexed" | "" => not_indexed(errors, spec, path),
         _ => {}
     }
     policy::validate(errors, spec, path);
     pod::template(errors, &spec["template"], &at(path, "template"));
     restart_policy(errors, spec, path);
-    match &spec["selector"] {
-        Value::Null => errors.push(FieldError::required(at(path, "selector"), "")),
-        given => selector::validate(errors, given, &at(path, "selector")),
-    }
-    let labels = &spec["template"]["metadata"]["labels"];
-    if selector::matches(&spec["selector"], labels) == Some(false) {
-        errors.push(FieldError::invalid(
-            at(path, "template.metadata.labels"),
-            labels.clone(),
-            "`selector` does not match template `labels`",
-        ));
-    }
 }
 
 fn managed_by(errors: &mut Errors, spec: &Value, path: &str) {

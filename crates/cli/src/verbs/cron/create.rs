@@ -15,6 +15,10 @@ use crate::print::plain;
 use crate::verbs::{env_file, work};
 use crate::{clock, out};
 
+/// What becomes of schedules on the engine of this machine.
+const KEPT: &str = "the engine of this machine stays for it; after a reboot it starts with the next command, \
+                    or by itself if it is a service: windlass up --install";
+
 /// CronJobs as they were read; nothing was sent yet.
 struct Prepared {
     crons: Vec<CronManifest>,
@@ -46,10 +50,14 @@ pub(super) async fn run(options: &CreateOptions, call: Call<'_>) -> Outcome {
         if options.output == ObjectFormat::Name {
             out::data(&format!("{}\n", name(&created.cron)))?;
         }
-        if let Some(due) = next::first(&created.cron, clock::now()).filter(|_| !options.dry_run) {
+        let due = next::first(&created.cron, clock::now(), session.is_engine);
+        if let Some(due) = due.filter(|_| !options.dry_run) {
             session.notes.say(&format!("{}: {due}", cron.name()));
         }
         made.push(created.cron);
+    }
+    if session.is_engine && !options.dry_run && made.iter().any(|cron| cron["spec"]["suspend"] != true) {
+        session.notes.say(KEPT);
     }
     if options.output != ObjectFormat::Name {
         out::data(&print(&made, options.output)?)?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use windlass_model::cron::Schedule;
+use windlass_schedule::{Schedule, split_zone};
 
 use super::name;
 use crate::args::cron::Next;
@@ -28,15 +28,10 @@ pub(super) struct Due {
 impl Due {
     fn new(schedule: &str, zone: Option<&str>, anchor: i64) -> Result<Due, String> {
         // CronJobs from before 1.29 may still have their zone in the schedule.
-        let (inner, schedule) = match schedule.split_once(' ') {
-            Some((first, rest)) if first.starts_with("TZ=") || first.starts_with("CRON_TZ=") => {
-                (first.split_once('=').map(|(_, zone)| zone), rest.trim())
-            }
-            _ => (None, schedule),
-        };
+        let (inner, schedule) = split_zone(schedule).map_err(|fault| fault.to_string())?;
         let zone = zone.or(inner);
         let clocks = Clocks(zone.map_or(Ok(TimeZone::UTC), zone::named)?);
-        let schedule = Schedule::parse(schedule).map_err(|problem| problem.message)?;
+        let schedule = Schedule::parse(schedule).map_err(|refusal| refusal.to_string())?;
         Ok(Due { schedule, zone: zone.map(str::to_owned), clocks, anchor })
     }
 
@@ -55,14 +50,17 @@ impl Due {
     }
 }
 
-/// When a CronJob is due first, as a sentence.
-pub(super) fn first(cron: &Value, now: Timestamp) -> Option<String> {
+/// When a CronJob is due first, as a sentence. The engine of this machine goes by UTC where no zone is named.
+pub(super) fn first(cron: &Value, now: Timestamp, is_engine: bool) -> Option<String> {
     if cron["spec"]["suspend"] == true {
         return Some(format!("suspended; `windlass cron resume {}` starts it", name(cron)));
     }
     let due = Due::of(cron).ok()?;
     let first = *due.times(now, 1).first()?;
-    let zone = if due.zone.is_none() { ", if the cluster's controller goes by UTC" } else { "" };
+    let zone = match due.zone {
+        None if !is_engine => ", if the cluster's controller goes by UTC",
+        _ => "",
+    };
     let (at, wait) = (zone::shown(first, &due.clocks.0), age::human(first - now.as_second()));
     Some(format!("first due {at}, in {wait}{zone}"))
 }
@@ -70,12 +68,12 @@ pub(super) fn first(cron: &Value, now: Timestamp) -> Option<String> {
 /// Prints them.
 pub(super) async fn run(options: &Next, call: Call<'_>) -> Outcome {
     let now = clock::now();
-    let (due, suspended) = match &options.schedule {
-        Some(schedule) => (Due::new(schedule, options.timezone.as_deref(), now.as_second()), false),
+    let (due, suspended, is_engine) = match &options.schedule {
+        Some(schedule) => (Due::new(schedule, options.timezone.as_deref(), now.as_second()), false, false),
         None => {
             let session = call.open().await?;
             let cron = session.manager.cron(options.cron.as_deref().unwrap_or_default()).await?;
-            (Due::of(&cron), cron["spec"]["suspend"] == true)
+            (Due::of(&cron), cron["spec"]["suspend"] == true, session.is_engine)
         }
     };
     let place = options.cron.as_deref().unwrap_or("cron next");
@@ -86,9 +84,14 @@ pub(super) async fn run(options: &Next, call: Call<'_>) -> Outcome {
         notes.say(&format!("{place} is suspended: it would be due then; `windlass cron resume {place}`"));
     }
     if due.zone.is_none() && options.schedule.is_none() {
-        notes.say(&format!(
-            "{place} names no time zone: it is the cluster's controller's, which is taken for UTC"
-        ));
+        notes.say(&match is_engine {
+            true => format!("{place} names no time zone: the engine goes by UTC"),
+            false => {
+                format!(
+                    "{place} names no time zone: it is the cluster's controller's, which is taken for UTC"
+                )
+            }
+        });
     }
     if times.is_empty() {
         return Err(Failure::new(place, "is not due within five years"));
@@ -136,9 +139,12 @@ mod tests {
         let mut old = cron("CRON_TZ=Europe/Berlin 0 9 * * *");
         old["spec"]["timeZone"] = Value::Null;
         assert_eq!(Due::of(&old).unwrap().zone.as_deref(), Some("Europe/Berlin"));
-        assert!(first(&cron("0 9 * * *"), now).unwrap().contains("09:00 +05:30, in 15h"));
+        assert!(first(&cron("0 9 * * *"), now, false).unwrap().contains("09:00 +05:30, in 15h"));
         let mut suspended = cron("@daily");
         suspended["spec"]["suspend"] = true.into();
-        assert!(first(&suspended, now).unwrap().contains("cron resume a"));
+        assert!(first(&suspended, now, true).unwrap().contains("cron resume a"));
+        old["spec"]["schedule"] = "@daily".into();
+        let doubt = |is_engine| first(&old, now, is_engine).unwrap().contains("controller goes by UTC");
+        assert_eq!((doubt(false), doubt(true)), (true, false));
     }
 }

@@ -24,7 +24,7 @@ struct Shown {
 }
 
 /// The first time after a moment.
-pub(super) fn next(calendar: &Calendar, after: i64, zone: &impl Zone) -> Option<i64> {
+pub(crate) fn next(calendar: &Calendar, after: i64, zone: &impl Zone) -> Option<i64> {
     let mut walk = Walk { at: after.checked_add(1)?, moved: false, zone };
     let last = walk.shown().year + YEARS;
     loop {
