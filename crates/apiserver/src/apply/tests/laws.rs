@@ -190,7 +190,7 @@ proptest! {
     #[test]
     fn nobody_owns_what_is_not_there(first in wanted(), second in wanted(), third in wanted()) {
         let live = forced(Some(&forced(None, &first, "one")), &second, "two");
-        let mut new = third;
+        let mut new = fitted(third);
         track(kind("v1", "Pod"), &live, &mut new, Writer { manager: "cli", subresource: "", now: NOW });
         let managed = Managed::read(&new["metadata"]["managedFields"]).unwrap();
         let mut whole = without_managers(&new);
