@@ -89,7 +89,8 @@ pub(crate) fn track_server(kind: &Kind, old: &Value, new: &mut Value, now: &str)
     let manager = if kind.kind == "Pod" { "kubelet" } else { "kube-controller-manager" };
     let mut main = new.clone();
     if let Some(fields) = main.as_object_mut() {
-        fields.insert("status".to_owned(), old["status"].clone());
+        fields.remove("status");
+        fields.extend(old.get("status").map(|status| ("status".to_owned(), status.clone())));
     }
     meta::set(&mut main, "managedFields", Value::Null);
     track(kind, old, &mut main, Writer { manager, subresource: "", now });
