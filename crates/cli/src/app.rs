@@ -1,7 +1,7 @@
 //! A command from its words to its exit code.
 
 use std::ffi::OsString;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 
 use crate::args::high::{Act, Request};
 use crate::args::{self, Usage};
@@ -24,15 +24,31 @@ pub(crate) fn run(argv: &[OsString]) -> Exit {
         Err(error) => return report(&Failure::new("starting", error)),
     };
     let fatal = Fatal::default();
-    let work = || runtime.block_on(fatal.or(Box::pin(perform(request, &env, &fatal))));
-    // Nothing of the work is looked at after a panic, which has been printed: the process ends.
-    let result = catch_unwind(AssertUnwindSafe(work));
+    tell_of_panics(env.get("RUST_BACKTRACE").is_some());
+    let result = guarded(|| runtime.block_on(fatal.or(Box::pin(perform(request, &env, &fatal)))));
     // A thread may be blocked in a write that nobody reads, or wait for the engine's lock: it must not keep the process.
     runtime.shutdown_background();
-    match result {
-        Ok(result) => result.unwrap_or_else(|failure| report(&failure)),
-        Err(_) => Exit::FAILED,
-    }
+    result.unwrap_or_else(|failure| report(&failure))
+}
+
+/// Does the work. One that panics has failed, and has said so: nothing of it is looked at any more.
+fn guarded(work: impl FnOnce() -> Outcome) -> Outcome {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Ok(Exit::FAILED))
+}
+
+/// A panic is a defect of this program, told in one line; in more if the caller has asked for a backtrace.
+fn tell_of_panics(in_full: bool) {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |panicked| {
+        let what = panicked.payload_as_str().unwrap_or("it does not say why").replace('\n', " ");
+        let place =
+            panicked.location().map(|at| format!("{}:{}: ", at.file(), at.line())).unwrap_or_default();
+        let way_out = "RUST_BACKTRACE=1 tells more, for whoever you report it to";
+        out::say_at_once(&format!("windlass: a defect of windlass itself: {place}{what}; {way_out}"));
+        if in_full {
+            usual(panicked);
+        }
+    }));
 }
 
 /// One verb.
@@ -82,4 +98,38 @@ fn report(failure: &Failure) -> Exit {
         out::say(&failure.to_string());
     }
     failure.code()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    /// The variable by which the test below finds itself in a process of its own: whoever tells of panics does so for a
+    /// whole process.
+    const ALONE: &str = "WINDLASS_TEST_ALONE";
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a process that is to end with the command's code")]
+    fn command_that_panics_ends_with_125_and_one_line() {
+        if std::env::var_os(ALONE).is_some() {
+            tell_of_panics(false);
+            let none: [u8; 0] = [];
+            let ended = guarded(|| panic!("index 3\nof {}", none.len()));
+            std::process::exit(i32::from(ended.unwrap().0));
+        }
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args([
+            "--exact",
+            "app::tests::command_that_panics_ends_with_125_and_one_line",
+            "--nocapture",
+        ]);
+        let ended = command.env(ALONE, "yes").output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(125), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.starts_with("windlass: a defect of windlass itself: crates/cli/src/app.rs:"), "{said}");
+        assert!(said.contains(": index 3 of 0; RUST_BACKTRACE=1 tells more"), "{said}");
+    }
 }

@@ -34,6 +34,11 @@ pub(crate) fn set_raw(raw: bool) {
 /// Writes a line for a person to stderr. Nobody may be there to read it: that is no fault.
 pub(crate) fn say(text: &str) {
     progress::clear();
+    say_at_once(text);
+}
+
+/// As [`say`], by somebody who must wait for nobody: whoever draws the progress may be the one that panics.
+pub(crate) fn say_at_once(text: &str) {
     let mut stderr = std::io::stderr().lock();
     _ = if RAW.load(Ordering::Relaxed) {
         write!(stderr, "\r{}\r\n", text.replace('\n', "\r\n"))

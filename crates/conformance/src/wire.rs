@@ -11,7 +11,7 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 /// The longest that any one answer, event or state may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// The largest answer that is read.
 const LARGEST: usize = 16 << 20;
 

@@ -19,17 +19,15 @@ use crate::pods::{is_deleting, is_ended};
 use crate::tick::Tick;
 
 const CLAIMS: &str = "/persistentvolumeclaims/";
-const VOLUMES: &str = "/persistentvolumes/";
+pub(crate) const VOLUMES: &str = "/persistentvolumes/";
 const CLASSES: &str = "/storageclasses.storage.k8s.io/";
-/// How the name of a directory begins whose volume has gone. No object's name begins so.
-const GIVEN_UP: &str = ".gone-";
 const COMPONENT: &str = "persistentvolume-controller";
 
 /// Which objects there are, and who uses which claim.
 #[derive(Default)]
 pub(crate) struct Claims {
     claims: BTreeSet<Key>,
-    volumes: BTreeSet<Key>,
+    pub(crate) volumes: BTreeSet<Key>,
     classes: BTreeSet<Key>,
     /// Pods that have not ended, by the claims that they name; and the other way round.
     users: HashMap<Key, BTreeSet<Key>>,
@@ -201,27 +199,6 @@ impl Tick {
         } else if let Some(volume) = plan.volume {
             draft.edit(&self.cache, key, |object| *object = volume.into());
         }
-    }
-
-    /// The directory of a volume that has gone. It is renamed at once and removed when there is time: should that not
-    /// come, the next engine knows by its name that it is nobody's. (That no volume names a directory says nothing: those
-    /// with the policy `Retain` are kept without one.)
-    pub(crate) fn give_up_directory(&self, place: &Path) {
-        let name = place.file_name().unwrap_or_default().to_string_lossy();
-        let given_up = place.with_file_name(format!("{GIVEN_UP}{name}"));
-        match std::fs::rename(place, &given_up) {
-            Ok(()) => self.sweeper.remove_directory(given_up),
-            // No pod ever mounted it.
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
-            Err(_) => self.sweeper.remove_directory(place.to_owned()),
-        }
-    }
-
-    /// Removes the directories that earlier engines have given up and not removed.
-    pub(crate) fn sweep_directories(&self) {
-        let entries = std::fs::read_dir(self.home.volumes()).into_iter().flatten().flatten();
-        let given_up = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(GIVEN_UP));
-        given_up.for_each(|entry| self.sweeper.remove_directory(entry.path()));
     }
 
     /// Why a pod has to wait for its claims: what to write, or nothing if they are on their way. None if they are bound,

@@ -26,6 +26,7 @@ mod namespaces;
 mod notes;
 mod pace;
 mod pods;
+mod reclaim;
 mod remove;
 mod roles;
 mod room;

@@ -243,10 +243,14 @@ impl Tick {
             self.garbage.extend(draft.again);
             return Ok(());
         }
+        self.announce(&draft.unmade);
         let outcome = self.commit(&draft, stop).await;
         match &outcome {
             Ok(_) => self.room.keep(),
-            Err(_) => self.room.take_back(),
+            Err(_) => {
+                self.room.take_back();
+                self.withdraw(&draft.unmade);
+            }
         }
         match outcome {
             Ok(committed) => {
@@ -285,19 +289,21 @@ impl Tick {
         loop {
             let outcome = draft.transaction(&self.registry).commit().await;
             let was_full = std::mem::replace(&mut self.full, matches!(outcome, Err(CommitError::Full(_))));
-            match &outcome {
-                Err(CommitError::Full(cause)) if !was_full => {
-                    tracing::error!(%cause, "the disk is full; what is to be written waits until there is room");
-                }
-                Ok(_) if was_full => tracing::info!("there is room on the disk again"),
-                _ => {}
-            }
+            // The node tells it before the log does: who has read the log finds it there.
             match &outcome {
                 Err(CommitError::Full(cause)) => {
                     let now = world::rfc3339(self.world.now());
                     self.registry.disk.set_full(&cause.to_string(), &now);
+                    if !was_full {
+                        tracing::error!(%cause, "the disk is full; what is to be written waits until there is room");
+                    }
                 }
-                _ if was_full => self.registry.disk.set_free(),
+                _ if was_full => {
+                    self.registry.disk.set_free();
+                    if outcome.is_ok() {
+                        tracing::info!("there is room on the disk again");
+                    }
+                }
                 _ => {}
             }
             let mut stop = stop.clone();

@@ -9,6 +9,7 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition, conditions};
 use serde_json::{Value, json};
 use support::{Cluster, PATIENCE, pod_phase};
+use windlass_engine::{Engine, StopPods, StoreKind};
 
 struct Storage {
     cluster: Cluster,
@@ -268,6 +269,41 @@ async fn directory_that_only_an_annotation_calls_ours_is_kept() {
     let engine = storage.cluster.engine.take().expect("it runs");
     engine.stop(windlass_engine::StopPods::End).await;
     assert!(std::path::Path::new(&path).join("file").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_that_a_dying_engine_was_about_to_give_up_goes_with_the_next_one_unless_its_volume_stayed()
+{
+    let durable = |config: &mut windlass_engine::Config| config.store = StoreKind::Durable;
+    let mut cluster = Cluster::with(durable).await;
+    let volume = json!({
+        "metadata": {"name": "stayed"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/tmp"}},
+    });
+    let volumes: Api<PersistentVolume> = Api::all(cluster.client.clone());
+    let volume = serde_json::from_value(volume).expect("a volume");
+    volumes.create(&PostParams::default(), &volume).await.expect("created");
+    cluster.engine.take().expect("it runs").stop(StopPods::Leave).await;
+
+    let place = cluster.home.path().join("home/volumes");
+    for name in ["went", "stayed", "retained"] {
+        std::fs::create_dir_all(place.join(name).join("inside")).expect("made");
+    }
+    for note in [".going-went", ".going-stayed", ".going-never-mounted"] {
+        std::fs::write(place.join(note), "").expect("noted");
+    }
+    let mut config = support::config(&cluster.home);
+    durable(&mut config);
+    let engine = Engine::start(config).await.expect("the engine starts again");
+    engine.stop(StopPods::End).await;
+    let mut left: Vec<String> = std::fs::read_dir(&place)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        // What is given up has another name, and is removed at leisure.
+        .filter(|name| name != ".gone-went")
+        .collect();
+    left.sort();
+    assert_eq!(left, ["retained", "stayed"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

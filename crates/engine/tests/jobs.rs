@@ -201,12 +201,12 @@ async fn environment_comes_from_every_source() {
     ]);
     spec["spec"]["template"]["spec"]["containers"][0]["envFrom"] =
         json!([{"prefix": "MY_", "configMapRef": {"name": "settings"}}]);
-    spec["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "2"}});
+    spec["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "1"}});
     cluster.create(spec).await;
     cluster.wait_job("env", has_condition("Complete")).await;
     let pods = cluster.pods_of("env").await;
     let log = cluster.log(pods[0].metadata.name.as_deref().expect("a name")).await;
-    assert_eq!(log, "plain red s3cret 9 one 2 plain-plain\n");
+    assert_eq!(log, "plain red s3cret 9 one 1 plain-plain\n");
     cluster.stop().await;
 }
 

@@ -114,7 +114,7 @@ fn looks(kubectl: &Kubectl) {
     assert!(kubectl.ok("version").contains("1.36"));
     assert!(kubectl.ok("api-resources").contains("batch/v1"));
     kubectl.ok("create -f examples/book/oneshot.yaml");
-    kubectl.ok("wait --for=condition=complete job/oneshot --timeout=120s");
+    kubectl.ok("wait --for=condition=complete job/oneshot --timeout=180s");
     let plain = kubectl.ok("get jobs,pods");
     assert!(plain.contains("job.batch/oneshot") && plain.contains("Complete"), "{plain}");
     let wide = kubectl.ok("get jobs -o wide");
@@ -136,7 +136,7 @@ fn looks(kubectl: &Kubectl) {
 
 fn creates(kubectl: &Kubectl) {
     kubectl.ok_args(&["create", "job", "date", "--image=any", "--", "date"]);
-    kubectl.ok("wait --for=condition=complete job/date --timeout=60s");
+    kubectl.ok("wait --for=condition=complete job/date --timeout=180s");
     kubectl.ok("create secret generic one --from-literal=key=value");
     assert!(kubectl.ok("get secret one -o jsonpath={.data.key}").contains("dmFsdWU="));
     kubectl.ok("create configmap two --from-literal=key=value");
@@ -160,7 +160,7 @@ fn changes(kubectl: &Kubectl) {
         job.contains("note: here") && job.contains("more: \"yes\"") && job.contains("parallelism: 5"),
         "{job}"
     );
-    kubectl.ok("wait --for=condition=complete job/parallel --timeout=120s");
+    kubectl.ok("wait --for=condition=complete job/parallel --timeout=180s");
     assert!(kubectl.ok("get job parallel").contains("10/10"));
 }
 
@@ -198,7 +198,8 @@ fn follows(kubectl: &Kubectl) {
     let gate = kubectl.home.join("gate");
     let script = format!("echo first; until test -e {}; do sleep 0.05; done; echo last", gate.display());
     kubectl.ok_args(&["create", "job", "speaker", "--image=any", "--", "sh", "-c", &script]);
-    kubectl.ok("wait --for=condition=ready pod -l job-name=speaker --timeout=60s");
+    // Of a label that no pod has yet kubectl does not wait for pods.
+    kubectl.ok("wait --for=jsonpath={.status.ready}=1 job/speaker --timeout=180s");
     let mut watch = kubectl.start("get jobs -w");
     let mut logs = kubectl.start("logs -f job/speaker");
     let mut lines = BufReader::new(logs.stdout.take().expect("a pipe")).lines();
@@ -244,7 +245,7 @@ fn attaches(kubectl: &Kubectl) {
     }
     written.expect("it is read");
     assert_eq!(text(&output.stdout), "over the wire\n", "{}", text(&output.stderr));
-    kubectl.ok("wait --for=jsonpath={.status.phase}=Failed pod/reader --timeout=60s");
+    kubectl.ok("wait --for=jsonpath={.status.phase}=Failed pod/reader --timeout=180s");
     // kubectl tells the window's size beside what is typed, in no order.
     let script = "read line; echo \"<$line>\"; until stty size | grep '31 97'; do sleep 0.05; done";
     run_pod(kubectl, "shell", "stdin: true, tty: true", script);
@@ -273,7 +274,7 @@ fn run_pod(kubectl: &Kubectl, name: &str, fields: &str, script: &str) {
     );
     let file = kubectl.file(&format!("{name}.yaml"), &pod);
     kubectl.ok(&format!("create -f {file}"));
-    kubectl.ok(&format!("wait --for=condition=ready pod/{name} --timeout=60s"));
+    kubectl.ok(&format!("wait --for=condition=ready pod/{name} --timeout=180s"));
 }
 
 /// Reads a terminal until this has been seen.
@@ -309,7 +310,10 @@ fn deletes(kubectl: &Kubectl) {
     assert!(kubectl.ok("delete job date").contains("deleted"));
     let said = kubectl.ok("delete rs,svc,job -l chapter=jobs");
     assert!(said.contains("\"oneshot\" deleted") && said.contains("\"parallel\" deleted"), "{said}");
-    kubectl.ok("delete namespace three --timeout=60s");
+    kubectl.ok("delete namespace three --timeout=180s");
+    for job in ["date", "oneshot", "parallel"] {
+        kubectl.ok(&format!("wait --for=delete pod -l job-name={job} --timeout=180s"));
+    }
     let left = kubectl.ok("get jobs,pods");
     assert!(!left.contains("oneshot") && !left.contains("parallel") && !left.contains("date"), "{left}");
 }

@@ -4,9 +4,10 @@ mod support;
 
 use std::io::Write;
 
+use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
 use support::{Cluster, PATIENCE, finished, job, pod_phase};
@@ -128,6 +129,11 @@ async fn pods_that_wait_for_room_do_not_keep_an_engine_that_is_to_end_its_pods()
     for name in ["first", "second"] {
         cluster.wait_pod(name, pod_phase("Running")).await;
     }
+    // A shell without its trap yet would end at once, and the engine with it.
+    let follow = LogParams { follow: true, ..LogParams::default() };
+    let mut lines = cluster.pods().log_stream("second", &follow).await.expect("a log").lines();
+    let said = tokio::time::timeout(PATIENCE, lines.try_next()).await.expect("it speaks in time");
+    assert_eq!(said.expect("a line").as_deref(), Some("set"));
     make(&cluster, pod("waits", "1", &["true"])).await;
     cluster.wait_pod("waits", is_unschedulable()).await;
     let engine = cluster.engine.take().expect("it runs");
@@ -158,6 +164,18 @@ async fn pod_that_names_the_node_itself_and_does_not_fit_is_turned_away() {
             .iter()
             .all(|one| one.state.as_ref().is_none_or(|s| s.running.is_none()))
     );
+    // One that waits for room is bound by somebody else all the same.
+    make(&cluster, pod("bound", "100k", &["true"])).await;
+    cluster.wait_pod("bound", is_unschedulable()).await;
+    let binding = json!({
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "bound"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "windlass"},
+    });
+    let (pods, params) = (cluster.pods(), PostParams::default());
+    let bind = pods.create_subresource::<Value, Value>("binding", "bound", &params, &binding);
+    bind.await.expect("bound");
+    let failed = cluster.wait_pod("bound", pod_phase("Failed")).await.and_then(|pod| pod.status);
+    assert_eq!(failed.expect("a status").reason.as_deref(), Some("OutOfcpu"));
     let mut modest = pod("modest", "1", &["true"]);
     modest["spec"]["nodeName"] = json!("windlass");
     make(&cluster, modest).await;

@@ -3,9 +3,9 @@
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use proptest::prelude::*;
@@ -22,10 +22,7 @@ impl Pod {
         static HELPER: OnceLock<TempDir> = OnceLock::new();
         let helper = HELPER.get_or_init(|| {
             let folder = tempfile::tempdir().unwrap();
-            // Written once and by nobody else: a file that is open for writing cannot be executed.
-            let path = folder.path().join(windlass_task::HELPER_FILE);
-            fs::write(&path, windlass_task::HELPER).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o555)).unwrap();
+            executable(&folder.path().join(windlass_task::HELPER_FILE), windlass_task::HELPER);
             folder
         });
         let pod = tempfile::tempdir().unwrap();
@@ -46,6 +43,16 @@ impl Pod {
         command.env("JOB_COMPLETION_INDEX", index.to_string());
         command
     }
+}
+
+/// Has another process write a file that can be executed: what this one has open for writing is, for a moment, also
+/// open in whatever another test starts meanwhile, and cannot be executed as long.
+fn executable(path: &Path, content: &[u8]) {
+    let mut install = Command::new("install");
+    let install = install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut child = install.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(content).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 fn array(rows: Vec<Vec<String>>) -> Array {
@@ -112,8 +119,7 @@ fn what_cannot_be_started_ends_as_in_a_shell() {
     ends(&mut pod.command(0, &["/no/such/program"]), 127, "not found");
     ends(&mut pod.command(0, &["/"]), 126, "windlass: /: permission denied\n");
     let script = pod.0.path().join("script");
-    fs::write(&script, "echo without a first line\n").unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&script, b"echo without a first line\n");
     ends(&mut pod.command(0, &[script.to_str().unwrap()]), 126, "not a program");
     ends(&mut pod.command(0, &["{b}"]), 127, "not found");
     ends(pod.command(0, &["no-such"]).env_remove("PATH"), 127, "not found");

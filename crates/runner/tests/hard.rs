@@ -7,7 +7,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-use common::{Home, ended, ends, is_alive, next, read_fifo, whole};
+use common::{Home, ended, ends, executable, is_alive, next, read_fifo, whole};
 use windlass_runner::log::ReadOptions;
 use windlass_runner::runtime::{Ended, Event, Runtime};
 use windlass_runner::shim::ShimRuntime;
@@ -69,7 +69,8 @@ async fn what_is_deaf_to_a_polite_end_is_killed_with_all_that_it_started() {
 fn leased(path: &Path) -> File {
     // fcntl(2); libc has no name for it.
     const F_SETSIG: libc::c_int = 10;
-    std::fs::copy("/bin/true", path).unwrap();
+    // Nobody may have it open for writing: no other test's child either, for a moment.
+    executable(path, &std::fs::read("/bin/true").unwrap());
     let file = File::open(path).unwrap();
     // SAFETY: both calls take an open descriptor and plain numbers. What is sent when somebody waits is ignored.
     let done = unsafe {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Home, ends};
+use common::{Home, ends, executable};
 use windlass_runner::mounts::{Mount, Space, probe};
 use windlass_runner::runtime::{Ended, Event, Runtime, Start, StartFailure};
 use windlass_runner::shim::ShimRuntime;
@@ -143,8 +143,9 @@ fn volumes_are_at_their_mount_paths_for_an_ordinary_user() {
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (test, shim) = (folder.path().join("test"), folder.path().join("windlass-shim"));
-    fs::copy(std::env::current_exe().unwrap(), &test).unwrap();
-    fs::copy(shim_argv().first().unwrap(), shim).unwrap();
+    for (from, to) in [(std::env::current_exe().unwrap(), &test), (shim_argv().remove(0).into(), &shim)] {
+        executable(to, &fs::read(from).unwrap());
+    }
     let temporary = folder.path().join("tmp");
     fs::create_dir(&temporary).unwrap();
     chown(&temporary, Some(ORDINARY), Some(ORDINARY)).unwrap();
@@ -197,8 +198,7 @@ async fn what_cannot_be_mounted_is_no_start_and_says_why() {
 async fn program_may_lie_in_a_volume() {
     let Some(machine) = Machine::new().await else { return };
     let scripts = machine.volume("scripts");
-    fs::write(scripts.join("run"), "#!/bin/sh\necho ran $1\n").unwrap();
-    fs::set_permissions(scripts.join("run"), fs::Permissions::from_mode(0o755)).unwrap();
+    executable(&scripts.join("run"), b"#!/bin/sh\necho ran $1\n");
     let mut start = machine.start("main", "", vec![mount(scripts, "/windlass-scripts")]);
     start.argv = vec!["/windlass-scripts/run".to_owned(), "well".to_owned()];
     let (event, log) = machine.run(start).await;

@@ -187,9 +187,7 @@ async fn what_cannot_start_fails_by_its_class() {
 async fn script_without_a_first_line_is_a_shells() {
     let home = Home::new();
     let runtime = home.connect().await;
-    let script = home.folder.path().join("script");
-    std::fs::write(&script, "exit $1\n").unwrap();
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    let script = home.executable("script", b"exit $1\n");
     runtime.start(vec![home.start("script", &[script.to_str().unwrap(), "5"])]);
     assert_eq!(ended(&ends(&runtime, 1).await["script"]), Ended::Code(5));
     runtime.shutdown(true).await;

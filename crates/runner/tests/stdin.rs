@@ -4,7 +4,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Home, ends, next, read_fifo, starts, write_fifo};
+use common::{Home, PATIENCE, ends, next, read_fifo, starts, write_fifo};
 use windlass_runner::log::{self, ReadOptions};
 use windlass_runner::runtime::{Ended, Event, Input, InputError, Runtime, Start, Stdin, Stdio};
 
@@ -216,13 +216,14 @@ async fn prompt_without_a_line_end_is_in_the_log_at_once() {
     let start = with(home.sh("main", "printf 'name? '; read x; echo hello $x"), Stdin::Once, false);
     let (key, path) = (start.key.clone(), start.log.clone());
     shim.start(vec![start]);
+    starts(&shim, 1).await;
     let (over, is_over) = tokio::sync::watch::channel(false);
     let options = ReadOptions { follow: true, ..ReadOptions::default() };
     let mut chunks = log::read(path, options, is_over);
     let first = std::future::poll_fn(|context| {
         futures_core::Stream::poll_next(std::pin::Pin::new(&mut chunks), context)
     });
-    let first = tokio::time::timeout(std::time::Duration::from_secs(60), first).await.unwrap();
+    let first = tokio::time::timeout(PATIENCE, first).await.unwrap();
     assert_eq!(&first.unwrap().unwrap()[..], b"name? ");
     shim.input(&key).await.unwrap().write(b"you\n").await.unwrap();
     ends(&shim, 1).await;

@@ -92,6 +92,8 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Seconds that a request's head may take to arrive.
     pub header_timeout_s: u64,
+    /// Seconds that connections have to end by themselves when the server stops.
+    pub drain_s: u64,
     /// Watches at once.
     pub watches: usize,
     /// Attached clients at once.
@@ -127,6 +129,7 @@ impl Default for Limits {
             stall_s: 60,
             header_bytes: 64 << 10,
             header_timeout_s: 30,
+            drain_s: 5,
             watches: 4096,
             attaches: 256,
             logs: 1024,
@@ -163,7 +166,7 @@ impl Server {
     pub async fn stop(&self) {
         // Only fails when nobody listens any more, and then there is nothing to stop.
         let _ = self.stop.send(true);
-        serve::drained(&self.connections, self.app.limits.connections).await;
+        serve::drained(&self.connections, &self.app.limits).await;
     }
 }
 

@@ -24,8 +24,6 @@ pub(super) use super::lobby::Newcomer;
 use super::patient::Patient;
 use super::{App, Limits};
 
-/// How long a stop waits for requests that are under way.
-const DRAIN: Duration = Duration::from_secs(5);
 /// The pause after a failed accept (most often: out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// HTTP/2 requests at once on one connection; watches are many.
@@ -81,9 +79,10 @@ pub(super) async fn accept(
 }
 
 /// Waits until all connections have ended, or for a few seconds.
-pub(super) async fn drained(connections: &Semaphore, limit: usize) {
-    let all = u32::try_from(limit).unwrap_or(u32::MAX);
-    if timeout(DRAIN, connections.acquire_many(all)).await.is_err() {
+pub(super) async fn drained(connections: &Semaphore, limits: &Limits) {
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let patience = Duration::from_secs(limits.drain_s);
+    if timeout(patience, connections.acquire_many(all)).await.is_err() {
         tracing::warn!("connections were still open when the server stopped");
     }
     connections.close();

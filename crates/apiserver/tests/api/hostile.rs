@@ -16,6 +16,9 @@ use windlass_store::Bounds;
 use crate::support::{Api, CONFIG_MAPS, JOBS, TOKEN, config_map, job};
 use crate::tls::{ask, connect};
 
+/// Seconds: longer than any test stands still.
+const LONG_S: u64 = 100_000;
+
 /// A request as the owner's.
 fn owners(method: Method, path: &str, media: &str, body: impl Into<Body>) -> Request<Body> {
     let request = Request::builder().method(method).uri(format!("https://localhost{path}"));
@@ -44,6 +47,27 @@ async fn until_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
             break;
         }
         all.extend_from_slice(&chunk[..count]);
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// As [`until_end`], of a connection that the server ends when its time is up: the time passes at once. What is under
+/// way on other connections must be over: theirs passes too.
+async fn until_its_time_is_up(stream: &mut (impl AsyncRead + Unpin)) -> String {
+    tokio::time::pause();
+    let all = until_end(stream).await;
+    tokio::time::resume();
+    all
+}
+
+/// Everything until this was said.
+async fn until(stream: &mut (impl AsyncRead + Unpin), text: &str) -> String {
+    let mut all = Vec::new();
+    while !String::from_utf8_lossy(&all).contains(text) {
+        match stream.read_u8().await {
+            Ok(byte) => all.push(byte),
+            Err(error) => panic!("{error}: no {text:?} in {:?}", String::from_utf8_lossy(&all)),
+        }
     }
     String::from_utf8_lossy(&all).into_owned()
 }
@@ -90,13 +114,15 @@ async fn a_body_of_50_megabytes_is_refused_and_its_connection_closed() {
 async fn bodies_have_their_time_and_their_room() {
     let api = with_limits(|limits| {
         limits.bodies_bytes = 4 << 10;
-        limits.body_timeout_s = 1;
+        limits.body_timeout_s = LONG_S;
     })
     .await;
     let mut hoarder = connect(&api, b"http/1.1").await;
-    hoarder.write_all(head("content-length: 4000").as_bytes()).await.unwrap();
+    hoarder.write_all(head("content-length: 4000\r\nexpect: 100-continue").as_bytes()).await.unwrap();
+    // The body is being read.
+    until(&mut hoarder, "HTTP/1.1 100 Continue\r\n\r\n").await;
     hoarder.write_all(b"{").await.unwrap();
-    let answer = until_end(&mut hoarder).await;
+    let answer = until_its_time_is_up(&mut hoarder).await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     let body = config_map("c", json!({})).to_string();
     let answer = ask(&api, b"h2", owners(Method::POST, CONFIG_MAPS, "application/json", body)).await;
@@ -174,8 +200,8 @@ async fn connections_that_show_nothing_make_way_for_others() {
         limits.newcomers = 4;
         limits.newcomer_least_ms = 1;
         // None of them goes by its time.
-        limits.newcomer_s = 100_000;
-        limits.header_timeout_s = 100_000;
+        limits.newcomer_s = LONG_S;
+        limits.header_timeout_s = LONG_S;
     })
     .await;
     let mut silent = Vec::new();
@@ -198,8 +224,8 @@ async fn connections_that_show_nothing_make_way_for_others() {
 #[tokio::test]
 async fn newcomers_and_heads_have_their_time() {
     let api = with_limits(|limits| {
-        limits.newcomer_s = 1;
-        limits.header_timeout_s = 1;
+        limits.newcomer_s = LONG_S;
+        limits.header_timeout_s = LONG_S;
     })
     .await;
     let mut half_open = TcpStream::connect(api.server.address()).await.unwrap();
@@ -211,14 +237,15 @@ async fn newcomers_and_heads_have_their_time() {
         "GET /api HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\nGET /api HTTP/1.1\r\nx:"
     );
     slow.write_all(known.as_bytes()).await.unwrap();
-    assert_eq!(until_end(&mut half_open).await, "");
-    assert_eq!(until_end(&mut silent).await, "");
-    assert!(until_end(&mut nobody).await.starts_with("HTTP/1.1 200 "), "it was answered, and then closed");
-    let answers = until_end(&mut slow).await;
-    assert!(
-        answers.starts_with("HTTP/1.1 200 ") && answers.matches("HTTP/1.1 200 ").count() == 1,
-        "{answers}"
-    );
+    for answered in [&mut nobody, &mut slow] {
+        assert_eq!(until(answered, "HTTP/1.1 200 ").await, "HTTP/1.1 200 ");
+    }
+    assert_eq!(until_its_time_is_up(&mut half_open).await, "");
+    assert_eq!(until_its_time_is_up(&mut silent).await, "");
+    for answered in [&mut nobody, &mut slow] {
+        let rest = until_its_time_is_up(answered).await;
+        assert!(!rest.contains("HTTP/1.1 200 "), "it was answered, and then closed: {rest}");
+    }
     is_well(&api).await;
 }
 
@@ -268,7 +295,7 @@ async fn connections_above_the_bound_wait_for_their_turn() {
 #[tokio::test]
 async fn garbage_in_the_pipeline_hurts_nobody() {
     // Whoever says nothing that is understood goes with their time.
-    let api = with_limits(|limits| limits.newcomer_s = 2).await;
+    let api = with_limits(|limits| limits.newcomer_s = LONG_S).await;
     let one = "GET /version HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut pipelined = connect(&api, b"http/1.1").await;
     pipelined.write_all((one.repeat(3) + "\u{1}\u{2}garbage\r\n\r\n" + one).as_bytes()).await.unwrap();
@@ -294,11 +321,11 @@ async fn garbage_in_the_pipeline_hurts_nobody() {
         // The server may have gone before all is written.
         let _ = plain.write_all(&bytes).await;
         let _ = plain.shutdown().await;
-        assert!(!until_end(&mut plain).await.contains("HTTP"));
+        assert!(!until_its_time_is_up(&mut plain).await.contains("HTTP"));
     }
     let mut no_preface = connect(&api, b"h2").await;
     no_preface.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let answer = until_end(&mut no_preface).await;
+    let answer = until_its_time_is_up(&mut no_preface).await;
     assert!(!answer.contains("HTTP/1.1"), "{answer}");
     is_well(&api).await;
 }

@@ -199,7 +199,7 @@ fn the_same_submission_is_one_array_and_its_values_go_with_it() {
     let config_map = format!("configmap/{job}-tasks");
     assert_eq!(kubectl(&["get", &config_map, owner]).stdout, format!("Job/{job} true"));
     home.ok(&["delete", job]);
-    let gone = kubectl(&["wait", "--for=delete", "--timeout=60s", &config_map]);
+    let gone = kubectl(&["wait", "--for=delete", "--timeout=180s", &config_map]);
     assert_eq!(gone.code, Some(0), "{gone:?}");
     // The id is free again, whatever is left of the first.
     let again = submit("a\nc\n");
@@ -218,7 +218,10 @@ fn a_dry_run_leaves_nothing() {
         "jobs,configmaps",
         "-oname",
     ]);
-    assert_eq!(crate::home::finish(command).stdout, "configmap/kube-root-ca.crt\n");
+    let ended = crate::home::finish(command);
+    // The engine's own may not be there yet.
+    let left: Vec<&str> = ended.stdout.lines().filter(|name| *name != "configmap/kube-root-ca.crt").collect();
+    assert_eq!((ended.code, left), (Some(0), Vec::new()), "{ended:?}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! `submit` of many jobs: one process, the file's order, each fault with its place, and how to go on.
 
 use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::home::{Home, Running};
 
@@ -69,21 +71,75 @@ fn a_job_that_is_refused_is_named_with_its_line_and_does_not_stop_the_others() {
     }
 }
 
+/// Lets so many bytes of requests through to a server, and the others when it is opened.
+struct Gate {
+    left: Mutex<usize>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn new(bytes: usize) -> Gate {
+        Gate { left: Mutex::new(bytes), opened: Condvar::new() }
+    }
+
+    /// The address to go to instead of the server's.
+    fn before(self: &Arc<Gate>, server: SocketAddr) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let gate = Arc::clone(self);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                let (to_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let gate = Arc::clone(&gate);
+                std::thread::spawn(move || gate.pass(client, server));
+                std::thread::spawn(move || std::io::copy(&mut { from_server }, &mut { to_client }));
+            }
+        });
+        address
+    }
+
+    fn pass(&self, mut client: TcpStream, mut server: TcpStream) {
+        let mut chunk = [0; 4096];
+        while let Ok(count @ 1..) = client.read(&mut chunk) {
+            let mut left = self.left.lock().unwrap();
+            while *left < count {
+                left = self.opened.wait(left).unwrap();
+            }
+            *left -= count;
+            drop(left);
+            if server.write_all(&chunk[..count]).is_err() {
+                return;
+            }
+        }
+        _ = server.shutdown(Shutdown::Write);
+    }
+
+    fn open(&self) {
+        *self.left.lock().unwrap() = usize::MAX;
+        self.opened.notify_all();
+    }
+}
+
 #[test]
 fn an_interrupt_says_how_many_were_submitted_and_how_to_go_on() {
     let home = Home::new();
     let count = 1000;
     let file = home.write("many.yaml", &many(count));
     let file = file.to_str().unwrap();
-    home.ok(&["up"]);
-    let engine = Pid::from_raw(home.engine().unwrap());
-    let mut running = Running::start(home.command(&["submit", "-f", file]));
+    let config = home.ok(&["kubeconfig"]);
+    let at = config.find("https://").unwrap() + "https://".len();
+    let engine = config[at..].split_whitespace().next().unwrap().trim_matches('"');
+    // Not all of the jobs get through before the signal comes, however late that is.
+    let gate = Arc::new(Gate::new(200 << 10));
+    let through = gate.before(engine.parse().unwrap());
+    let config = home.write("config", &config.replace(engine, &through.to_string()));
+    let line = ["submit", "--kubeconfig", config.to_str().unwrap(), "-f", file];
+    let mut running = Running::start(home.command(&line));
     running.stdout_has("sleeper-");
-    // The engine holds its breath, so that it is not done before the signal comes.
-    kill(engine, Signal::SIGSTOP).unwrap();
     running.signal(Signal::SIGINT);
     running.stderr_has("interrupted: what is on its way");
-    kill(engine, Signal::SIGCONT).unwrap();
+    gate.open();
     let ended = running.end();
     assert_eq!(ended.code, Some(130), "{ended:?}");
     let there = ended.stdout.lines().count();

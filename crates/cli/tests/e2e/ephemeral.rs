@@ -32,8 +32,8 @@ fn engine(root: &Path) -> i32 {
 
 /// Starts one whose command has started a job and tells the job's process; all three, and its home.
 fn with_a_job(home: &Home) -> (Running, i32, PathBuf) {
-    let script = r#""$windlass" run -q -- sh -c 'echo $$; exec sleep 600' &
-        trap 'exit 3' TERM HUP; wait; wait"#;
+    let script = r#"trap 'exit 3' TERM HUP
+        "$windlass" run -q -- sh -c 'echo $$; exec sleep 600' & wait; wait"#;
     let mut command = ephemeral(home, &["--", "sh", "-c", script]);
     command.env("windlass", env!("CARGO_BIN_EXE_windlass"));
     let mut running = Running::start(command);

@@ -40,9 +40,13 @@ fn a_file_is_seen_at_its_place_and_may_be_executed_as_it_could_here() {
     assert!(ended.code == Some(0) && ended.stderr.contains("this manifest alone lacks it"), "{ended:?}");
     if config_maps(&home).contains(name.trim()) {
         home.ok(&["delete", "-q", name.trim()]);
-        // The garbage collector is the engine's: what is listed next is as of after its next turn.
-        home.ok(&["run", "-q", "--", "true"]);
-        assert!(!config_maps(&home).contains(name.trim()), "the ConfigMap goes with its job");
+        // The garbage collector takes its turn.
+        let gone = format!(
+            r#"kubectl --kubeconfig "$("$windlass" kubeconfig --path)" wait --for=delete --timeout=180s configmap/{}-files"#,
+            name.trim()
+        );
+        let ended = home.script(&gone);
+        assert_eq!(ended.code, Some(0), "the ConfigMap goes with its job: {ended:?}");
     }
 }
 

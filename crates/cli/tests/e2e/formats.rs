@@ -61,8 +61,7 @@ fn a_magnus_function_is_run_by_magnus_own_command_under_the_jobs_name() {
     let home = images_on_the_host();
     home.write("config.yaml", &format!("{MAGNUS}    cpu_limit: 100m\n"));
     // What stands in for magnus in the image.
-    let bin = home.write("magnus", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
-    assert_eq!(home.script(&format!("chmod +x {}", bin.display())).code, Some(0));
+    home.executable("magnus", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
     let path = format!("PATH={}:/usr/bin:/bin", home.file("").display());
     let ended = home.windlass(&[
         "run",

@@ -1,15 +1,19 @@
 //! A home with an engine of its own, and the commands that are run on it.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
@@ -46,6 +50,18 @@ impl Home {
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.file(name);
         std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Has another process write a file that can be executed: what this one has open for writing is, for a moment, also
+    /// open in whatever another test starts meanwhile, and cannot be executed as long (`Text file busy`).
+    pub(crate) fn executable(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.file(name);
+        let mut install = Command::new("install");
+        let mut child =
+            install.args(["-m", "755", "/dev/stdin"]).arg(&path).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
         path
     }
 
@@ -240,6 +256,21 @@ fn rest(stream: &mpsc::Receiver<String>, seen: &mut String, child: &mut Child) {
             }
         }
     }
+}
+
+/// A terminal of this size: our end, and the command's. No process that another test starts meanwhile has either.
+pub(crate) fn terminal(columns: u16, rows: u16) -> (File, OwnedFd) {
+    let ours = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let theirs = ptsname_r(&ours).unwrap();
+    let theirs = File::options().read(true).write(true).custom_flags(libc::O_NOCTTY).open(theirs).unwrap();
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open, and TIOCSWINSZ reads a winsize.
+    assert_eq!(unsafe { libc::ioctl(ours.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }, 0);
+    // SAFETY: the descriptor has just been given up by its owner.
+    let ours = unsafe { File::from_raw_fd(ours.into_raw_fd()) };
+    (ours, theirs.into())
 }
 
 /// Waits until something holds that a change in a directory brings about.

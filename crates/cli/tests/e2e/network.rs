@@ -79,8 +79,7 @@ fn expired_credentials_name_the_context_and_the_login() {
     let file = home.write("config", &spoiled);
     let bin = home.file("bin");
     std::fs::create_dir(&bin).unwrap();
-    let script = home.write("bin/aws", "#!/bin/sh\necho the SSO session has expired >&2; exit 1\n");
-    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    home.executable("bin/aws", "#!/bin/sh\necho the SSO session has expired >&2; exit 1\n");
     let mut command = home.command(&["list", "--kubeconfig", file.to_str().unwrap()]);
     command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     let ended = finish(command);

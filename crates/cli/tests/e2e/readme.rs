@@ -43,7 +43,9 @@ fn evened(lines: impl Iterator<Item = impl AsRef<str>>, job: &str) -> Vec<String
         }
     };
     let lines = lines.map(|line| line.as_ref().split_whitespace().map(word).collect::<Vec<_>>().join(" "));
-    lines.filter(|line| !line.contains(" of 300 done")).filter(|line| !line.is_empty()).collect()
+    // What a slow machine says in between.
+    let is_between = |line: &String| line.contains(" of 300 done") || line.contains(": waiting for ");
+    lines.filter(|line| !line.is_empty() && !is_between(line)).collect()
 }
 
 /// The job that a text tells of.

@@ -1,6 +1,5 @@
 //! `up --install`: the engine as a service of a systemd, played by a script.
 
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
@@ -35,8 +34,7 @@ esac
 fn command(home: &Home, args: &[&str]) -> Command {
     let bin = home.file("bin");
     std::fs::create_dir_all(&bin).unwrap();
-    let place = home.write("bin/systemctl", SYSTEMCTL);
-    std::fs::set_permissions(place, PermissionsExt::from_mode(0o755)).unwrap();
+    home.executable("bin/systemctl", SYSTEMCTL);
     let mut command = home.command(args);
     command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
     command.env("CALLS", home.file("calls")).env("WINDLASS", env!("CARGO_BIN_EXE_windlass"));
@@ -87,7 +85,10 @@ fn without_a_systemd_session_the_way_out_is_a_crontab() {
     let mut missing = command(&home, &["up", "--install"]);
     missing.env("PATH", home.file("nothing"));
     let broken = command(&home, &["up", "--install"]);
-    home.write("bin/systemctl", "#!/bin/sh\necho Failed to connect to bus: No medium found >&2; exit 1\n");
+    home.executable(
+        "bin/systemctl",
+        "#!/bin/sh\necho Failed to connect to bus: No medium found >&2; exit 1\n",
+    );
     for (command, why) in [(missing, "systemctl"), (broken, "Failed to connect to bus")] {
         let ended = finish(command);
         assert_eq!(ended.code, Some(125), "{ended:?}");
@@ -109,7 +110,7 @@ fn an_engine_that_is_no_service_is_not_replaced_unasked() {
 fn a_supervisor_is_told_when_the_engine_is_ready() {
     let home = Home::new();
     let socket = UnixDatagram::bind(home.file("notify")).unwrap();
-    socket.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(180))).unwrap();
     let mut command = home.command(&["up", "--foreground"]);
     command.env("NOTIFY_SOCKET", home.file("notify"));
     let engine = Running::start(command);

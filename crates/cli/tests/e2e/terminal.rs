@@ -2,25 +2,11 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
-use crate::home::{Home, job_of};
-
-/// A terminal: our end, and the command's.
-fn terminal() -> (File, OwnedFd) {
-    let (mut ours, mut theirs) = (-1, -1);
-    let null = std::ptr::null_mut();
-    // SAFETY: both pointers lead to integers of ours; no name, settings or size are given.
-    let made = unsafe { libc::openpty(&raw mut ours, &raw mut theirs, null, null.cast(), null.cast()) };
-    assert_eq!(made, 0, "{}", std::io::Error::last_os_error());
-    // SAFETY: the system has just given us both; nobody else has them.
-    unsafe {
-        libc::fcntl(ours, libc::F_SETFD, libc::FD_CLOEXEC);
-        (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
-    }
-}
+use crate::home::{Home, job_of, terminal};
 
 /// Starts a command as the first of a session whose terminal this is.
 fn start(mut command: Command, theirs: &OwnedFd, stderr: Stdio) -> Child {
@@ -54,7 +40,7 @@ fn until(ours: &mut File, text: &str) -> String {
 #[test]
 fn a_closed_terminal_leaves_the_job_running_and_says_how_to_follow_it() {
     let home = Home::new();
-    let (mut ours, theirs) = terminal();
+    let (mut ours, theirs) = terminal(0, 0);
     let script = "echo up; while ! test -e go; do sleep 0.05; echo tick; done; exit 3";
     let stderr = File::create(home.file("stderr")).unwrap();
     let command = home.command(&["run", "--", "sh", "-c", script]);
@@ -74,7 +60,7 @@ fn a_closed_terminal_leaves_the_job_running_and_says_how_to_follow_it() {
 fn a_terminal_shows_what_is_waited_for_and_gets_its_line_back() {
     let home = Home::new();
     home.ok(&["up"]);
-    let (mut ours, theirs) = terminal();
+    let (mut ours, theirs) = terminal(0, 0);
     let command = home.command(&["run", "--no-fail-fast", "--image", "i", "--", "true"]);
     let end = Stdio::from(theirs.try_clone().unwrap());
     let mut child = start(command, &theirs, end);
@@ -93,7 +79,7 @@ fn a_terminal_shows_what_is_waited_for_and_gets_its_line_back() {
 #[test]
 fn a_terminal_shows_how_far_many_tasks_are_in_one_line() {
     let home = Home::new();
-    let (mut ours, theirs) = terminal();
+    let (mut ours, theirs) = terminal(0, 0);
     let tasks = ["--completions", "3", "--parallelism", "1", "--indexed", "--log-dir", "logs"];
     let script = "while [ $JOB_COMPLETION_INDEX = 1 ] && ! test -e go; do sleep 0.05; done";
     let command = home.command(&[&["run"], &tasks[..], &["--", "sh", "-c", script]].concat());

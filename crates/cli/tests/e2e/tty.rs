@@ -9,18 +9,18 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nix::libc;
-use nix::pty::{Winsize, openpty};
+use nix::pty::Winsize;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 use nix::unistd::Pid;
 
-use crate::home::Home;
+use crate::home::{Home, terminal};
 
 /// The longest that anything may take.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A terminal with a command in it.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keys: File,
     /// The command's side.
@@ -31,9 +31,9 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(mut command: Command, columns: u16, rows: u16) -> Terminal {
-        let pair = openpty(Some(&size(columns, rows)), None).unwrap();
-        let side = || Stdio::from(pair.slave.try_clone().unwrap());
+    pub(crate) fn start(mut command: Command, columns: u16, rows: u16) -> Terminal {
+        let (keys, theirs) = terminal(columns, rows);
+        let side = || Stdio::from(theirs.try_clone().unwrap());
         command.stdin(side()).stdout(side()).stderr(side()).env("TERM", "vt100");
         // SAFETY: two system calls between fork and exec.
         unsafe {
@@ -43,9 +43,8 @@ impl Terminal {
                 Ok(())
             });
         }
-        let before = tcgetattr(&pair.slave).unwrap();
+        let before = tcgetattr(&theirs).unwrap();
         let child = command.spawn().unwrap();
-        let keys = File::from(pair.master);
         let mut reader = keys.try_clone().unwrap();
         let (sender, shows) = mpsc::channel();
         std::thread::spawn(move || {
@@ -56,19 +55,21 @@ impl Terminal {
                 }
             }
         });
-        Terminal { child, keys, side: pair.slave, shows, seen: String::new(), before }
+        Terminal { child, keys, side: theirs, shows, seen: String::new(), before }
     }
 
+    /// Waits until this has been shown; all that was.
     #[track_caller]
-    fn shows(&mut self, text: &str) {
+    pub(crate) fn shows(&mut self, text: &str) -> &str {
         while !self.seen.contains(text) {
             let bytes = self.shows.recv_timeout(DEADLINE);
             let bytes = bytes.unwrap_or_else(|error| panic!("{error}: no {text:?} in {:?}", self.seen));
             self.seen.push_str(&String::from_utf8_lossy(&bytes));
         }
+        &self.seen
     }
 
-    fn types(&mut self, text: &str) {
+    pub(crate) fn types(&mut self, text: &str) {
         self.keys.write_all(text.as_bytes()).unwrap();
     }
 

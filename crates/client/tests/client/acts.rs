@@ -213,10 +213,10 @@ fn yaml(text: String, context: Option<&str>) -> Source {
 
 #[tokio::test]
 async fn a_dead_cluster_answers_within_seconds() {
-    // A port that nobody listens on: it was free a moment ago.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    // A port that nobody listens on, and that nobody else gets meanwhile.
+    let taken = tokio::net::TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = taken.local_addr().unwrap();
     // The proxy does not exist: this machine is reached without it.
     let text = kubeconfig(&format!("http://{address}"), ", proxy-url: 'http://proxy.invalid:1'");
     let connection = connect(&yaml(text, None)).await.unwrap();

@@ -5,8 +5,9 @@ use std::time::Duration;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use windlass::manifest::{Cause, Outlook, Phase, Right};
-use windlass::{FollowEvent, LogEvent, LogOptions};
+use windlass::manifest::{Base, Cause, Outlook, Phase, Right, make};
+use windlass::model::{JobRequest, Place};
+use windlass::{FollowEvent, LogEvent, LogOptions, SubmitOptions};
 
 use crate::support::{
     End, JOBS, PODS, Reply, Server, event, failed, job, list, merge, pod, refusal, running,
@@ -301,12 +302,37 @@ async fn a_job_that_a_full_disk_keeps_from_its_start_is_given_up_with_that_reaso
         json!({ "type": "DiskPressure", "status": "True", "message": "/home/store: no space left" });
     let ready = json!({ "type": "Ready", "status": "True" });
     let node = json!({ "metadata": { "name": "lab" }, "status": { "conditions": [ready, pressure] } });
-    server.on(NODES, list(1, &[node]));
+    server.on(NODES, list(1, std::slice::from_ref(&node)));
     let (event, after) = next_of(&server, None).await;
     let FollowEvent::Stuck(status) = event else { panic!("{event:?}") };
     let text = "blocked by the disk of node \"lab\", which is full: /home/store: no space left";
     assert_eq!((status.verdict.text.as_str(), after.as_secs()), (text, 32));
     assert_eq!(status.verdict.next_step.as_deref(), Some("make room there; the job goes on by itself then"));
+
+    // Of one that has just been submitted nothing is listed, and its watches bring nothing.
+    let server = Server::new();
+    server.on(&format!("POST {JOBS}"), Reply::Json(201, job(1, json!({}))));
+    server.on(&format!("GET {JOBS}?watch"), Reply::Watch(Vec::new(), End::Hang));
+    server.on(&format!("GET {PODS}?watch"), Reply::Watch(Vec::new(), End::Hang));
+    server.on(EVENTS, list(1, &[]));
+    server.on(NODES, list(1, &[node]));
+    let manager = server.manager();
+    let request = JobRequest::new(vec!["train".to_owned()], Place::Image("busybox".to_owned()));
+    let manifest = make(&Base::Request(Box::new(request)), &[]).unwrap();
+    let submitted = manager.submit(&manifest, &SubmitOptions::default()).await.unwrap();
+    let begin = Instant::now();
+    let mut events = manager.follow_submitted(&submitted, LogOptions::default());
+    let status = loop {
+        match events.next().await.unwrap().unwrap() {
+            FollowEvent::Stuck(status) => break status,
+            FollowEvent::Status(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((status.verdict.text.as_str(), begin.elapsed().as_secs()), (text, 32));
+    assert!(
+        server.asked(&format!("GET {JOBS}")).is_empty() && server.asked(&format!("GET {PODS}")).is_empty()
+    );
 
     let server = still(job(1, json!({})), &[]);
     server.on(EVENTS, list(1, &[]));

@@ -79,7 +79,8 @@ pub enum Stand {
     Settled,
     /// This node cannot take it; what to write, if its condition does not say so already.
     Refused(Option<Plan>),
-    /// It named this node itself: no scheduler asks whether it fits, the node does ([`Room::shortage`]).
+    /// It named this node itself, or was bound to it by somebody else: no scheduler asks whether it fits, the node does
+    /// ([`Room::shortage`]).
     Placed(Plan),
     /// It is placed when there is room for what it asks for.
     Open(Amounts),
@@ -103,7 +104,10 @@ pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
     }
     let present = scheduled(pod);
     let bound = pod["spec"]["nodeName"] == node.name.as_str();
-    if bound && present.is_some_and(|condition| condition["status"] == "True") {
+    // A node asks itself also what somebody else has bound to it (`kubernetes/pkg/kubelet/lifecycle/predicate.go`); a
+    // pod that it has let in has a start time.
+    let is_let_in = !pod["status"]["startTime"].is_null();
+    if bound && is_let_in && present.is_some_and(|condition| condition["status"] == "True") {
         return Stand::Settled;
     }
     let obstacles = obstacles(pod, node);

@@ -57,7 +57,18 @@ fn host_pod_is_bound_once() {
     );
     pod["spec"]["nodeName"] = "laptop".into();
     pod["status"]["conditions"] = json!([bound.condition]);
+    pod["status"]["startTime"] = json!(at(1));
     assert_eq!(plan(&pod, &node(Images::Wait), at(2)), None);
+}
+
+#[test]
+fn pod_that_somebody_else_has_bound_is_asked_by_the_node() {
+    let mut bound = host(json!({"nodeName": "laptop"}));
+    bound["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
+    assert!(matches!(stand(&bound, &node(Images::Wait), at(1)), Stand::Placed(_)));
+    let mut image = pod(json!({"nodeName": "laptop"}));
+    image["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "True"}]);
+    assert!(why(&image, &node(Images::Wait)).contains("this pod needs a container"));
 }
 
 #[test]

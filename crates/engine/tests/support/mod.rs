@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use windlass_engine::{Config, Engine, Home, Images, StopPods, StoreKind, System, World};
 
 /// What a test waits for takes far less; a machine under load may take long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The system's clock, set forward by so many seconds.
 #[derive(Default)]

@@ -41,7 +41,7 @@ impl Log {
 
 async fn next(stream: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin)) -> Option<io::Result<Bytes>> {
     let next = std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context));
-    tokio::time::timeout(Duration::from_secs(30), next).await.expect("the log goes on or ends in time")
+    tokio::time::timeout(Duration::from_secs(180), next).await.expect("the log goes on or ends in time")
 }
 
 async fn collect(mut stream: impl Stream<Item = io::Result<Bytes>> + Unpin) -> io::Result<Vec<u8>> {

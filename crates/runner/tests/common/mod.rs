@@ -4,13 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_core::Stream;
 use windlass_runner::log::ReadOptions;
-use windlass_runner::runtime::{Ended, Event, Key, LOG_LIMIT, Runtime, Start, Stdio};
+use windlass_runner::runtime::{self, Ended, Event, Key, LOG_LIMIT, Runtime, Start};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
+
+/// What a test waits for takes far less; a machine under load may take long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A shim of its own in a directory of its own; both go with it.
 pub(crate) struct Home {
@@ -42,7 +46,7 @@ impl Home {
             space: None,
             log,
             log_limit: LOG_LIMIT,
-            stdio: Stdio::default(),
+            stdio: runtime::Stdio::default(),
         }
     }
 
@@ -54,12 +58,29 @@ impl Home {
         self.folder.path().join("logs").join(container).join("0.log")
     }
 
+    /// A file that can be executed. Another process writes it: what this one has open for writing is, for a moment,
+    /// also open in whatever another test starts meanwhile, and cannot be executed as long (`Text file busy`).
+    pub(crate) fn executable(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        executable(&path, content);
+        path
+    }
+
     /// A fifo, for a script to wait at or to speak through.
     pub(crate) fn fifo(&self, name: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
         path
     }
+}
+
+/// Has another process write a file that can be executed.
+pub(crate) fn executable(path: &Path, content: &[u8]) {
+    let mut install = Command::new("install");
+    let install = install.args(["-m", "755", "/dev/stdin"]).arg(path).stdin(Stdio::piped());
+    let mut child = install.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), content).unwrap();
+    assert!(child.wait().unwrap().success());
 }
 
 /// Collects events until each of `count` runs is over.
@@ -75,7 +96,7 @@ pub(crate) async fn ends(runtime: &impl Runtime, count: usize) -> BTreeMap<Strin
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), collect).await.expect("the runs end in time");
+    tokio::time::timeout(PATIENCE, collect).await.expect("the runs end in time");
     over
 }
 
@@ -88,7 +109,7 @@ pub(crate) async fn starts(runtime: &impl Runtime, count: usize) {
             started += events.iter().filter(|event| matches!(event, Event::Started { .. })).count();
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), collect).await.expect("the runs start in time");
+    tokio::time::timeout(PATIENCE, collect).await.expect("the runs start in time");
 }
 
 /// Waits for the first event of a kind.
@@ -100,14 +121,14 @@ pub(crate) async fn next(runtime: &impl Runtime, wanted: impl Fn(&Event) -> bool
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), find).await.expect("the event comes in time")
+    tokio::time::timeout(PATIENCE, find).await.expect("the event comes in time")
 }
 
 /// Reads a fifo to its end, on a thread that a failing test does not wait for.
 pub(crate) async fn read_fifo(path: &Path) -> String {
     let (path, (tell, told)) = (path.to_owned(), tokio::sync::oneshot::channel());
     std::thread::spawn(move || tell.send(std::fs::read_to_string(path).unwrap()));
-    tokio::time::timeout(Duration::from_secs(60), told).await.expect("the fifo ends in time").unwrap()
+    tokio::time::timeout(PATIENCE, told).await.expect("the fifo ends in time").unwrap()
 }
 
 /// Writes a line to a fifo, whether somebody reads already or not yet: it must be held open by the reader later.

@@ -73,7 +73,7 @@ fn missing(text: &str) -> u64 {
 
 async fn next(stream: &mut (impl Stream<Item = io::Result<bytes::Bytes>> + Unpin)) -> Option<bytes::Bytes> {
     let next = std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context));
-    let next = tokio::time::timeout(std::time::Duration::from_secs(30), next).await;
+    let next = tokio::time::timeout(std::time::Duration::from_secs(180), next).await;
     next.expect("the log goes on or ends in time").map(Result::unwrap)
 }
 
