@@ -92,7 +92,7 @@ impl Managed {
 
     /// `managedFields`, in upstream's order: by operation, time, manager, version and subresource; null for nobody.
     pub(crate) fn write(&self) -> Value {
-        let mut entries: Vec<_> = self.owned.iter().map(|(manager, owned)| (manager, owned)).collect();
+        let mut entries: Vec<_> = self.owned.iter().collect();
         let time = |manager: &Manager| self.times.get(manager).map_or("", String::as_str);
         entries.sort_by_key(|(manager, owned)| {
             (manager.operation, time(manager), &manager.name, &owned.api_version, &manager.subresource)

@@ -156,11 +156,11 @@ pub(crate) fn apply(
     let mut new = match attempt.run(force) {
         Err(conflicts) if writer.manager == last_applied::KUBECTL => {
             match attempt.scope.still_to_settle(live, conflicts) {
-                Ok(()) => attempt.run(true).map_err(refusal)?,
-                Err(conflicts) => return Err(refusal(conflicts)),
+                Ok(()) => attempt.run(true).map_err(|conflicts| refusal(&conflicts))?,
+                Err(conflicts) => return Err(refusal(&conflicts)),
             }
         }
-        other => other.map_err(refusal)?,
+        other => other.map_err(|conflicts| refusal(&conflicts))?,
     };
     if writer.manager == last_applied::KUBECTL {
         last_applied::refresh(&mut new, applied);
@@ -249,7 +249,7 @@ fn who(kind: &Kind, applied: &Value) -> String {
 }
 
 /// 409: fields are another's. Source: managedfields/internal/conflict.go.
-fn refusal(conflicts: Vec<Conflict>) -> ApiError {
+fn refusal(conflicts: &[Conflict]) -> ApiError {
     let causes: Vec<Value> = conflicts
         .iter()
         .map(|conflict| {
@@ -260,7 +260,7 @@ fn refusal(conflicts: Vec<Conflict>) -> ApiError {
             })
         })
         .collect();
-    let text = match conflicts.as_slice() {
+    let text = match conflicts {
         [one] => format!("1 conflict: conflict with {}: {}", one.manager, Path(&one.path)),
         many => {
             let mut lines: Vec<String> = Vec::new();

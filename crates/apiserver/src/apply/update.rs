@@ -74,7 +74,7 @@ impl Scope {
         let owned = Owned { set, api_version: self.api_version.clone() };
         let last = managed.owned.insert(writer.clone(), owned);
         let new = match last.filter(|last| !last.set.is_empty()) {
-            Some(last) => self.pruned(merged, managed, &last.set),
+            Some(last) => self.pruned(&merged, managed, &last.set),
             None => merged,
         };
         let changes = compare(self.node, live, &new).without(&self.ignored);
@@ -103,17 +103,17 @@ impl Scope {
     }
 
     /// The merged object without what was applied last time, is not applied now, and is nobody else's.
-    fn pruned(&self, merged: Value, managed: &Managed, last: &Set) -> Value {
+    fn pruned(&self, merged: &Value, managed: &Managed, last: &Set) -> Value {
         let named = |set: &Set| set.with_named_fields(Some(self.node));
         let fields = |value: &Value| named(&fields_of(self.node, value));
         let last = named(last);
-        let pruned = remove(self.node, &merged, &last);
+        let pruned = remove(self.node, merged, &last);
         // What somebody owns comes back.
         let owned = managed.owned.values().fold(Set::default(), |all, owned| all.union(&owned.set));
-        let all = fields(&merged);
-        let pruned = remove(self.node, &merged, &all.difference(&fields(&pruned).union(&named(&owned))));
+        let all = fields(merged);
+        let pruned = remove(self.node, merged, &all.difference(&fields(&pruned).union(&named(&owned))));
         // And what went only because it stood below something that was to go.
-        remove(self.node, &merged, &all.difference(&fields(&pruned)).intersection(&last))
+        remove(self.node, merged, &all.difference(&fields(&pruned)).intersection(&last))
     }
 }
 
