@@ -119,6 +119,8 @@ pub enum Subresource {
     Binding,
     /// `/attach` of a pod.
     Attach,
+    /// `/exec` of a pod.
+    Exec,
     /// `/token` of a service account.
     Token,
 }

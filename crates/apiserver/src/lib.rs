@@ -1,6 +1,6 @@
 //! The Kubernetes HTTP API over a store: one row per kind, one generic path for every verb.
 //!
-//! Knows no controller and no process: what it cannot do itself (logs, attach) it asks of a trait that it owns.
+//! Knows no controller and no process: what it cannot do itself (logs, attach, exec) it asks of a trait that it owns.
 
 mod apply;
 pub mod attach;

@@ -1,5 +1,5 @@
 //! Ending the containers that keep a pod running after its payload: by what a pod says of them, else by a signal sent
-//! from inside. It ends nothing of a pod whose processes are the host's.
+//! from inside. Of a pod whose processes are the host's it signals only what Windlass's engine says is the container's.
 
 use http::{Method, Request};
 use k8s_openapi::api::batch::v1::Job;
@@ -16,6 +16,12 @@ use crate::{JobManager, Result};
 const KNOWN: [(&str, &[&str]); 1] = [("istio-proxy", &["pilot-agent", "request", "POST", "quitquitquit"])];
 /// What ends a container's first process, with a shell and without.
 const SIGNALS: [&[&str]; 2] = [&["/bin/sh", "-c", "kill -TERM 1"], &["kill", "-TERM", "1"]];
+
+/// The same where processes are the host's: the engine tells what it runs beside a container which process that is, and
+/// nobody else does.
+const ON_HOST: [&[&str]; 1] = [&["/bin/sh", "-c", "kill -TERM \"${WINDLASS_PID:?}\""]];
+/// How ids of containers begin whose processes are the host's.
+const HOST_ID: &str = "windlass://";
 
 /// What became of the wish that a container ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +87,10 @@ impl JobManager {
             let asked = self.ask_bytes(&Call::new(Method::POST, path)).await;
             return asked.map(|_| format!("by its endpoint {place}")).map_err(|fault| fault.message);
         }
+        let signals = if is_on_host(pod) { ON_HOST.as_slice() } else { SIGNALS.as_slice() };
         let known = KNOWN.iter().find(|(name, _)| *name == container).map(|(_, command)| *command);
         let mut why = String::new();
-        for command in known.into_iter().chain(SIGNALS) {
+        for command in known.into_iter().chain(signals.iter().copied()) {
             match self.exec(name, container, command).await {
                 Ok(()) => return Ok(format!("by `{}` inside it", command.join(" "))),
                 Err(fault) => {
@@ -130,10 +137,22 @@ impl JobManager {
 
 /// Why nothing inside a pod may be signalled.
 fn refusal(pod: &Pod) -> Option<&'static str> {
+    if is_on_host(pod) {
+        return None;
+    }
     let spec = pod.spec.as_ref()?;
-    if spec.runtime_class_name.as_deref() == Some(marks::HOST_CLASS) || spec.host_pid == Some(true) {
+    if spec.host_pid == Some(true) {
         return Some("its processes are the host's: process 1 is not the container's");
     }
     (spec.share_process_namespace == Some(true))
         .then_some("its containers share their processes: process 1 is the pod's own")
+}
+
+/// Whether its containers are processes of the host, by its class or by what the engine calls them.
+fn is_on_host(pod: &Pod) -> bool {
+    let class = pod.spec.as_ref().and_then(|spec| spec.runtime_class_name.as_deref());
+    let status = pod.status.as_ref();
+    let mut statuses = status.and_then(|status| status.container_statuses.as_ref()).into_iter().flatten();
+    class == Some(marks::HOST_CLASS)
+        || statuses.any(|status| status.container_id.as_ref().is_some_and(|id| id.starts_with(HOST_ID)))
 }

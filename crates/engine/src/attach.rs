@@ -1,13 +1,16 @@
 //! Answers the API server when somebody attaches to a container: its stdin and terminal come from the runtime, its
-//! output from its log as it grows, so that a client that reads slowly never holds the container up.
+//! output from its log as it grows, so that a client that reads slowly never holds the container up. Programs beside a
+//! container are `exec`'s.
 
 use std::io;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use serde_json::Value;
-use windlass_apiserver::attach::{AttachRequest, AttachSource, Attached, Input, Output, Terminal};
+use windlass_apiserver::attach::{
+    AttachRequest, AttachSource, Attached, ExecRequest, Fate, Input, Output, Terminal,
+};
 use windlass_apiserver::error::ApiError;
 use windlass_runner::log::{self, ReadOptions};
 use windlass_runner::runtime::{self, InputError, Key as RunKey, Runtime};
@@ -27,11 +30,20 @@ impl AttachSource for Attacher {
     fn attach(&self, pod: Value, request: AttachRequest) -> BoxFuture<'_, Result<Attached, ApiError>> {
         Box::pin(async move { self.open(&pod, &request).await })
     }
+
+    fn exec(&self, pod: Value, request: ExecRequest) -> BoxFuture<'_, Result<Attached, ApiError>> {
+        Box::pin(async move { self.run(&pod, request).await })
+    }
 }
 
 impl Attacher {
     async fn open(&self, pod: &Value, request: &AttachRequest) -> Result<Attached, ApiError> {
-        let run = running(pod, &request.container)?;
+        let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+        let run = running(pod, &request.container).map_err(|how| {
+            let container = &request.container;
+            let text = format!("cannot attach to container {container} of pod {name}: it {how}");
+            ApiError::bad_request(text)
+        })?;
         let spec = container(pod, &request.container);
         let (has_stdin, has_terminal) = (spec["stdin"] == true, spec["tty"] == true);
         let stdin = if request.stdin && has_stdin { self.input(&run).await? } else { None };
@@ -47,15 +59,14 @@ impl Attacher {
             ended: Box::pin(async move {
                 // An error means that nobody can say more of it: it is over.
                 let _ = over.wait_for(|over| *over).await;
+                Fate::Ended
             }),
         })
     }
 
     /// The way into a run. `None`: its stdin was for one client, who had it.
     async fn input(&self, run: &RunKey) -> Result<Option<runtime::Input>, ApiError> {
-        let Some(runtime) = self.runtime.upgrade() else {
-            return Err(ApiError::new(503, "ServiceUnavailable", "the engine is stopping"));
-        };
+        let runtime = self.runtime()?;
         match runtime.input(run).await {
             Ok(input) => Ok(Some(input)),
             Err(InputError::Ended) => Ok(None),
@@ -68,6 +79,11 @@ impl Attacher {
         }
     }
 
+    pub(crate) fn runtime(&self) -> Result<Arc<dyn Runtime>, ApiError> {
+        let stopping = || ApiError::new(503, "ServiceUnavailable", "the engine is stopping");
+        self.runtime.upgrade().ok_or_else(stopping)
+    }
+
     fn output(&self, run: &RunKey, output: log::Output) -> io::Result<Output> {
         let path = self.home.container_log(&run.pod, &run.container, run.attempt);
         let after = Some(log::end(&path)?);
@@ -76,16 +92,12 @@ impl Attacher {
     }
 }
 
-/// The run of a container that runs.
-fn running(pod: &Value, container: &str) -> Result<RunKey, ApiError> {
+/// The run of a container that runs; else what it does instead.
+pub(crate) fn running(pod: &Value, container: &str) -> Result<RunKey, &'static str> {
     let lists = ["containerStatuses", "initContainerStatuses"];
     let mut statuses = lists.iter().filter_map(|list| pod["status"][*list].as_array()).flatten();
     let status = statuses.find(|status| status["name"] == container);
-    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-    let refused = |how: &str| {
-        Err(ApiError::bad_request(format!("cannot attach to container {container} of pod {name}: it {how}")))
-    };
-    let Some(status) = status else { return refused("is waiting to start") };
+    let Some(status) = status else { return Err("is waiting to start") };
     let state = &status["state"];
     let run = run_of(&status["containerID"]).filter(|_| state["running"].is_object());
     match (run, state["terminated"].is_object()) {
@@ -93,8 +105,8 @@ fn running(pod: &Value, container: &str) -> Result<RunKey, ApiError> {
             let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
             Ok(RunKey { pod: uid.to_owned(), container: container.to_owned(), attempt })
         }
-        (None, true) => refused("has ended"),
-        (None, false) => refused("is waiting to start"),
+        (None, true) => Err("has ended"),
+        (None, false) => Err("is waiting to start"),
     }
 }
 
@@ -104,7 +116,8 @@ fn container<'a>(pod: &'a Value, name: &str) -> &'a Value {
     all.find(|container| container["name"] == name).unwrap_or(&Value::Null)
 }
 
-struct Stdin(runtime::Input);
+/// A stdin or terminal that is written to.
+pub(crate) struct Stdin(pub(crate) runtime::Input);
 
 impl Input for Stdin {
     fn write<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, io::Result<()>> {
@@ -112,7 +125,8 @@ impl Input for Stdin {
     }
 }
 
-struct Size(runtime::Input);
+/// A terminal that is told its size.
+pub(crate) struct Size(pub(crate) runtime::Input);
 
 impl Terminal for Size {
     fn resize(&self, columns: u16, rows: u16) -> io::Result<()> {

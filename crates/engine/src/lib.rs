@@ -14,6 +14,7 @@ mod crons;
 mod descriptors;
 mod draft;
 mod events;
+mod exec;
 mod facts;
 mod garbage;
 mod home;

@@ -101,6 +101,7 @@ async fn drive(name: &str) {
         applies(&kubectl);
         follows(&kubectl);
         attaches(&kubectl);
+        executes(&kubectl);
         refusals(&kubectl);
         deletes(&kubectl);
         drop(home);
@@ -217,9 +218,7 @@ fn follows(kubectl: &Kubectl) {
 
 /// kubectl speaks WebSocket from 1.30 on, 1.29 if it is asked to; an older one is told so.
 fn attaches(kubectl: &Kubectl) {
-    let version = kubectl.ok("version --client -o json");
-    let minor = version.split("\"minor\": \"").nth(1).and_then(|rest| rest.split(['"', '+']).next());
-    let minor: u32 = minor.expect("a minor version").parse().expect("a number");
+    let minor = minor(kubectl);
     let once = "stdin: true, stdinOnce: true";
     run_pod(kubectl, "reader", once, "cat; exit 3");
     let attach = |options: &str| {
@@ -265,6 +264,111 @@ fn attaches(kubectl: &Kubectl) {
     await_text(&mut terminal, &mut seen, "31 97");
     assert!(seen.contains("<hello>"), "{seen}");
     assert!(child.wait().expect("kubectl ends").success());
+}
+
+fn minor(kubectl: &Kubectl) -> u32 {
+    let version = kubectl.ok("version --client -o json");
+    let minor = version.split("\"minor\": \"").nth(1).and_then(|rest| rest.split(['"', '+']).next());
+    minor.expect("a minor version").parse().expect("a number")
+}
+
+/// Programs beside a container: their exit codes and streams, a terminal, copies both ways.
+fn executes(kubectl: &Kubectl) {
+    let exec = |arguments: &[&str]| {
+        let mut command = kubectl.command(&["exec"]);
+        command.args(arguments).env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "true");
+        command
+    };
+    let container = |name: &str| {
+        format!("{{name: {name}, image: any, command: [sleep, '600'], env: [{{name: WHO, value: {name}}}]}}")
+    };
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: shed}}\nspec:\n  terminationGracePeriodSeconds: 1\n  \
+         containers: [{}, {}]\n",
+        container("main"),
+        container("side")
+    );
+    kubectl.ok(&format!("create -f {}", kubectl.file("shed.yaml", &pod)));
+    kubectl.ok("wait --for=condition=ready pod/shed --timeout=60s");
+    let said = |command: &mut Command| {
+        let output = command.output().expect("kubectl starts");
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, stdout, stderr) =
+        said(&mut exec(&["shed", "-c", "side", "--", "sh", "-c", "echo $WHO; echo err >&2; exit 7"]));
+    if minor(kubectl) < 29 {
+        assert!(code == Some(1) && stderr.contains("use kubectl 1.30 or later"), "{stderr}");
+        return;
+    }
+    assert_eq!((code, stdout.as_str()), (Some(7), "side\n"), "{stderr}");
+    assert!(stderr.contains("err\n") && stderr.contains("command terminated with exit code 7"), "{stderr}");
+    let (code, stdout, stderr) = said(&mut exec(&["shed", "--", "printenv", "WHO"]));
+    assert_eq!((code, stdout.as_str()), (Some(0), "main\n"), "{stderr}");
+    assert!(stderr.contains("Defaulted container \"main\" out of: main, side"), "{stderr}");
+    let (code, _, stderr) = said(&mut exec(&["shed", "-c", "main", "--", "windlass-absent"]));
+    assert_eq!(code, Some(127), "{stderr}");
+    assert!(stderr.contains("\"windlass-absent\": executable file not found in $PATH"), "{stderr}");
+    let (code, _, stderr) = said(&mut exec(&["nowhere", "--", "true"]));
+    assert!(code == Some(1) && stderr.contains("pods \"nowhere\" not found"), "{stderr}");
+    let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 251) as u8).collect();
+    let (there, back) = (kubectl.home.join("there"), kubectl.home.join("back"));
+    std::fs::write(&there, &bytes).expect("a file");
+    let file = |path: &Path| std::fs::File::open(path).expect("a file");
+    let mut whole = exec(&["-i", "shed", "-c", "main", "--", "cat"]);
+    whole.stdin(file(&there)).stdout(std::fs::File::create(&back).expect("a file"));
+    let output = whole.output().expect("kubectl starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(std::fs::read(&back).expect("a file") == bytes, "what went through is the same");
+    types(&mut exec(&["-it", "shed", "-c", "main", "--", "sh", "-c", SIZES]));
+    copies(kubectl);
+    kubectl.ok("delete pod shed --now");
+}
+
+/// Waits for a size, a line and another size.
+const SIZES: &str = "until stty size | grep '31 97'; do sleep 0.05; done; read line; echo \"<$line>\"; \
+                     until stty size | grep '40 120'; do sleep 0.05; done; exit 9";
+
+/// At a terminal whose window changes.
+fn types(command: &mut Command) {
+    let size = nix::pty::Winsize { ws_row: 31, ws_col: 97, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = nix::pty::openpty(Some(&size), None).expect("a terminal");
+    let side = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
+    let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("kubectl starts");
+    let mut terminal = std::fs::File::from(pty.master.try_clone().expect("a descriptor"));
+    let mut seen = String::new();
+    await_text(&mut terminal, &mut seen, "31 97");
+    terminal.write_all(b"hello\r").expect("it is read");
+    await_text(&mut terminal, &mut seen, "<hello>");
+    let mut stty = Command::new("stty");
+    assert!(stty.args(["rows", "40", "columns", "120"]).stdin(side()).status().expect("stty").success());
+    // The terminal is not kubectl's own here, so that the system does not tell it.
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGWINCH).expect("kubectl runs");
+    await_text(&mut terminal, &mut seen, "40 120");
+    assert_eq!(child.wait().expect("kubectl ends").code(), Some(9), "{seen}");
+}
+
+/// Files and directories to a container and back.
+fn copies(kubectl: &Kubectl) {
+    let copy = |from: &str, to: &str| {
+        let mut command = kubectl.command(&["cp", from, to, "-c", "main"]);
+        let output =
+            command.env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "true").output().expect("kubectl starts");
+        assert!(output.status.success(), "cp {from} {to}: {}", text(&output.stderr));
+    };
+    let here = |name: &str| kubectl.home.join(name).display().to_string();
+    let there = |name: &str| format!("shed:{}", here(name));
+    std::fs::create_dir_all(here("folder/deep")).expect("a directory");
+    std::fs::create_dir(here("inside")).expect("a directory");
+    std::fs::write(here("folder/deep/file"), "deep\n").expect("a file");
+    std::fs::write(here("folder/other"), "other\n").expect("a file");
+    copy(&here("there"), &there("inside/copy"));
+    copy(&there("inside/copy"), &here("again"));
+    assert!(std::fs::read(here("again")).expect("a file") == std::fs::read(here("there")).expect("a file"));
+    copy(&here("folder"), &there("inside"));
+    copy(&there("inside/folder"), &here("returned"));
+    assert_eq!(std::fs::read_to_string(here("returned/deep/file")).expect("a file"), "deep\n");
+    assert_eq!(std::fs::read_to_string(here("returned/other")).expect("a file"), "other\n");
 }
 
 fn run_pod(kubectl: &Kubectl, name: &str, fields: &str, script: &str) {

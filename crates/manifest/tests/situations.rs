@@ -143,8 +143,10 @@ container to `initContainers` with `restartPolicy: Always`. Where that cannot be
 `PORT/PATH` of the pod's annotation `windlass.dev/quit.CONTAINER`, to which a POST is sent through the API server; by
 Istio's own command; else by a TERM signal to the container's first process, sent from inside (`exec`). Before, the job's
 back-off limit becomes the number of its failures, so that a sidecar that ends badly does not make the command run again.
-It says where it cannot: without the right to `pods/exec`, in pods that share the host's or each other's processes, and on
-the engine of this machine, whose processes are the host's. `windlass cancel` ends the whole pod everywhere.
+On the engine of this machine, whose processes are the host's, the signal goes to the process that the engine names
+(`WINDLASS_PID`, which what runs by `exec` has in its environment). It says where it cannot: without the right to
+`pods/exec`, and in a cluster's pods that share the node's or each other's processes. `windlass cancel` ends the whole pod
+everywhere.
 
 ## The situations
 

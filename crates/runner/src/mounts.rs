@@ -6,6 +6,7 @@
 //! It knows no pod and no volume.
 
 mod enter;
+mod join;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::process::{Command, ExitCode};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::enter::{Entrance, Failure};
+pub(crate) use self::join::Join;
 
 /// What a run sees beside the host's files.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

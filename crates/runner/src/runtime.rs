@@ -8,6 +8,7 @@ use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use crate::exec::{End, Exec, ExecError, MAX_ARGUMENTS, Output, Session};
 pub use crate::input::Input;
 
 /// One run of one container of one pod. Starting the same key twice starts it once.
@@ -185,6 +186,8 @@ pub trait Runtime: Send + Sync {
     fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>>;
     /// Opens the way into a run that runs and has a stdin or a terminal. Needs a tokio runtime with I/O around it.
     fn input<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Input, InputError>>;
+    /// Runs a program beside the process of a run that runs. Needs a tokio runtime with I/O around it.
+    fn exec(&self, exec: Exec) -> BoxFuture<'_, Result<Session, ExecError>>;
 }
 
 /// Why there is no way into a run.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_core::future::BoxFuture;
@@ -12,8 +14,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 use tokio::sync::Notify;
 
+use crate::exec::LastWord;
 use crate::runtime::{
-    Ended, Event, Input, InputError, Key, Runtime, RuntimeGone, Start, StartFailure, Stdin,
+    End, Ended, Event, Exec, ExecError, Input, InputError, Key, Output, Runtime, RuntimeGone, Session, Start,
+    StartFailure, Stdin,
 };
 
 /// What becomes of a start.
@@ -31,12 +35,25 @@ pub enum Outcome {
     Hangs,
 }
 
+/// What becomes of a program beside a run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Aside {
+    /// It writes these to stdout and stderr, and ends at once with this code.
+    Exits(i32, String, String),
+    /// It writes nothing and never ends by itself.
+    Runs,
+    /// It never begins.
+    Fails(StartFailure, String),
+}
+
 type Script = Box<dyn Fn(&Start) -> Outcome + Send + Sync>;
+type AsideScript = Box<dyn Fn(&Exec) -> Aside + Send + Sync>;
 type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A runtime with a script.
 pub struct Scripted {
     script: Script,
+    asides: Option<AsideScript>,
     clock: Clock,
     state: Mutex<State>,
     told: Notify,
@@ -48,8 +65,14 @@ struct State {
     events: Vec<Event>,
     starts: Vec<Start>,
     forgotten: Vec<Key>,
+    execs: Vec<Exec>,
+    /// The other ends of programs that do not end.
+    held: Vec<Held>,
     gone: Option<String>,
 }
+
+/// What a program beside a run would hold.
+type Held = (UnixStream, Vec<OwnedFd>);
 
 struct Run {
     outcome: Outcome,
@@ -68,7 +91,21 @@ impl Scripted {
         script: impl Fn(&Start) -> Outcome + Send + Sync + 'static,
     ) -> Scripted {
         let (script, clock) = (Box::new(script), Box::new(clock));
-        Scripted { script, clock, state: Mutex::default(), told: Notify::new() }
+        Scripted { script, asides: None, clock, state: Mutex::default(), told: Notify::new() }
+    }
+
+    /// With programs beside runs, each as `script` says; without this there are none. What one writes may be as long as
+    /// a pipe takes (64 KiB).
+    #[must_use]
+    pub fn with_asides(mut self, script: impl Fn(&Exec) -> Aside + Send + Sync + 'static) -> Scripted {
+        self.asides = Some(Box::new(script));
+        self
+    }
+
+    /// The programs that were asked for beside runs that run, in order.
+    #[must_use]
+    pub fn execs(&self) -> Vec<Exec> {
+        self.lock().execs.clone()
     }
 
     /// The starts in the order in which they came; repeated ones are not in it.
@@ -212,6 +249,60 @@ impl Scripted {
     }
 }
 
+impl Scripted {
+    fn run_beside(&self, exec: &Exec) -> Result<Session, ExecError> {
+        let Some(script) = &self.asides else { return Err(ExecError::Unsupported) };
+        let mut state = self.lock();
+        if !matches!(state.runs.get(&exec.key), Some(Run { last: Some(Event::Started { .. }), .. })) {
+            return Err(ExecError::NotRunning);
+        }
+        let aside = script(exec);
+        state.execs.push(exec.clone());
+        if let Aside::Fails(failure, message) = aside {
+            return Err(ExecError::Failed { failure, message });
+        }
+        let (session, held) = begin(exec, &aside).map_err(ExecError::Broken)?;
+        if aside == Aside::Runs {
+            state.held.push(held);
+        }
+        Ok(session)
+    }
+}
+
+/// Both sides of a program, which has written and said what it will at once.
+fn begin(exec: &Exec, aside: &Aside) -> std::io::Result<(Session, Held)> {
+    let (ours, mut theirs) = UnixStream::pair()?;
+    let mut ends = Vec::new();
+    let mut output = |wanted: bool, text: &str| {
+        let made = wanted.then(|| {
+            let (read, write) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+            let mut write = File::from(write);
+            write.write_all(text.as_bytes())?;
+            ends.push(OwnedFd::from(write));
+            Output::new(read)
+        });
+        made.transpose()
+    };
+    let (stdout, stderr) = match aside {
+        Aside::Exits(code, stdout, stderr) => {
+            let word = LastWord { ended: Ended::Code(*code) };
+            theirs.write_all(format!("{}\n", serde_json::to_string(&word)?).as_bytes())?;
+            (stdout.as_str(), stderr.as_str())
+        }
+        Aside::Runs | Aside::Fails(..) => ("", ""),
+    };
+    let (stdout, stderr) = (output(exec.stdout, stdout)?, output(exec.stderr && !exec.tty, stderr)?);
+    let stdin = if exec.stdin {
+        let (read, write) = pipe()?;
+        ends.push(read);
+        Some(Input::new(write, false, None)?)
+    } else {
+        None
+    };
+    let session = Session { stdin, terminal: None, stdout, stderr, end: End::new(ours, Vec::new())? };
+    Ok((session, (theirs, ends)))
+}
+
 /// A pipe whose writing end does not block.
 fn pipe() -> nix::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
@@ -253,6 +344,10 @@ impl Runtime for Scripted {
 
     fn input<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Input, InputError>> {
         Box::pin(async { self.open(key) })
+    }
+
+    fn exec(&self, exec: Exec) -> BoxFuture<'_, Result<Session, ExecError>> {
+        Box::pin(async move { self.run_beside(&exec) })
     }
 
     fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>> {

@@ -7,9 +7,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Home, ends, executable};
+use common::{Home, ends, executable, starts, write_fifo};
 use windlass_runner::mounts::{Mount, Space, probe};
-use windlass_runner::runtime::{Ended, Event, Runtime, Start, StartFailure};
+use windlass_runner::runtime::{Ended, Event, Exec, ExecError, Runtime, Start, StartFailure};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
 
@@ -133,11 +133,52 @@ async fn volumes_are_at_their_mount_paths_for_this_user() {
     holds(&machine).await;
 }
 
-/// Root becomes an ordinary user for it: this same program, and the shim, where that user may run them.
+#[tokio::test]
+async fn program_beside_a_run_sees_its_volumes_for_this_user() {
+    let Some(machine) = Machine::new().await else { return };
+    let scripts = machine.volume("scripts");
+    executable(&scripts.join("windlass-tell"), b"#!/bin/sh\ncat /windlass-data/file; pwd; id -u\n");
+    let gate = machine.home.fifo("gate");
+    let mounts = vec![mount(machine.volume("data"), "/windlass-data"), mount(scripts, "/windlass-scripts")];
+    let mut start = machine.start("main", &format!("read x < {}", gate.display()), mounts);
+    start.cwd = Some("/windlass-data".into());
+    start.env = vec![("PATH".to_owned(), "/usr/bin:/bin:/windlass-scripts".to_owned())];
+    let key = start.key.clone();
+    machine.runtime.start(vec![start]);
+    starts(&machine.runtime, 1).await;
+    let exec = |argv: &[&str]| {
+        let argv = argv.iter().map(|&word| word.to_owned()).collect();
+        let exec = Exec { key: key.clone(), argv, stdin: false, stdout: true, stderr: true, tty: false };
+        machine.runtime.exec(exec)
+    };
+    // It is found where only the run sees it.
+    let (ended, said) = exec(&["windlass-tell"]).await.unwrap().collect(1000).await.unwrap();
+    let uid = fs::metadata(machine.home.folder.path()).unwrap().uid();
+    assert_eq!(String::from_utf8(said).unwrap(), format!("from data\n/windlass-data\n{uid}\n"));
+    assert_eq!(ended, Ended::Code(0));
+    let absent = exec(&["windlass-absent"]).await.err();
+    let Some(ExecError::Failed { failure: StartFailure::NotFound, message }) = absent else {
+        panic!("{absent:?}")
+    };
+    assert_eq!(message, "exec: \"windlass-absent\": executable file not found in $PATH");
+    drop(write_fifo(&gate));
+    ends(&machine.runtime, 1).await;
+}
+
 #[test]
 fn volumes_are_at_their_mount_paths_for_an_ordinary_user() {
+    as_ordinary_user("volumes_are_at_their_mount_paths_for_this_user");
+}
+
+#[test]
+fn program_beside_a_run_sees_its_volumes_for_an_ordinary_user() {
+    as_ordinary_user("program_beside_a_run_sees_its_volumes_for_this_user");
+}
+
+/// Root becomes an ordinary user for it: this same program, and the shim, where that user may run them.
+fn as_ordinary_user(name: &str) {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
-        // Then the test above is this one.
+        // Then the test of that name is this one.
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -151,7 +192,7 @@ fn volumes_are_at_their_mount_paths_for_an_ordinary_user() {
     chown(&temporary, Some(ORDINARY), Some(ORDINARY)).unwrap();
     let mut command = Command::new("setpriv");
     command.arg(format!("--reuid={ORDINARY}")).arg(format!("--regid={ORDINARY}")).arg("--clear-groups");
-    command.arg(test).args(["--exact", "volumes_are_at_their_mount_paths_for_this_user", "--nocapture"]);
+    command.arg(test).args(["--exact", name, "--nocapture"]);
     let output = match command.env("TMPDIR", &temporary).current_dir("/").output() {
         Ok(output) => output,
         Err(cause) => return skip(&format!("setpriv: {cause}")),

@@ -1,7 +1,9 @@
 //! The scripted runtime keeps the promises of the real one.
 
-use windlass_runner::runtime::{Ended, Event, Key, Runtime, RuntimeGone, Start, StartFailure, Stdio};
-use windlass_runner::scripted::{Outcome, Scripted};
+use windlass_runner::runtime::{
+    Ended, Event, Exec, ExecError, Key, Runtime, RuntimeGone, Start, StartFailure, Stdio,
+};
+use windlass_runner::scripted::{Aside, Outcome, Scripted};
 
 fn start(container: &str) -> Start {
     let key = Key { pod: "4e5d".to_owned(), container: container.to_owned(), attempt: 0 };
@@ -86,4 +88,41 @@ async fn hanging_start_begins_and_is_lost_when_told() {
     assert!(matches!(events[..], [Event::Started { .. }, Event::Lost { .. }]));
     runtime.go("over");
     assert_eq!(runtime.events().await, Err(RuntimeGone("over".to_owned())));
+}
+
+fn exec(container: &str, word: &str) -> Exec {
+    let Start { key, .. } = start(container);
+    Exec { key, argv: vec![word.to_owned()], stdin: false, stdout: true, stderr: true, tty: false }
+}
+
+#[tokio::test]
+async fn program_beside_a_run_does_what_its_script_says() {
+    let runtime = runtime().with_asides(|exec| match exec.argv[0].as_str() {
+        "runs" => Aside::Runs,
+        "fails" => Aside::Fails(StartFailure::NotFound, "no".to_owned()),
+        code => Aside::Exits(code.parse().unwrap(), "out\n".to_owned(), "err\n".to_owned()),
+    });
+    runtime.start(vec![start("runs"), start("7")]);
+    let (ended, said) = runtime.exec(exec("runs", "3")).await.unwrap().collect(100).await.unwrap();
+    assert_eq!(ended, Ended::Code(3));
+    assert!([b"out\nerr\n", b"err\nout\n"].contains(&said.as_slice().try_into().unwrap()));
+    let failed = runtime.exec(exec("runs", "fails")).await.err();
+    assert!(matches!(failed, Some(ExecError::Failed { failure: StartFailure::NotFound, .. })), "{failed:?}");
+    let mut endless = runtime.exec(exec("runs", "runs")).await.unwrap();
+    tokio::select! {
+        biased;
+        ended = endless.end.wait() => panic!("{ended:?}"),
+        () = std::future::ready(()) => {}
+    }
+    let over = runtime.exec(exec("7", "3")).await.err();
+    assert!(matches!(over, Some(ExecError::NotRunning)), "{over:?}");
+    assert_eq!(runtime.execs().len(), 3, "those that were begun or tried");
+}
+
+#[tokio::test]
+async fn without_a_script_for_them_there_are_no_programs_beside_runs() {
+    let runtime = runtime();
+    runtime.start(vec![start("runs")]);
+    let refused = runtime.exec(exec("runs", "true")).await.err();
+    assert!(matches!(refused, Some(ExecError::Unsupported)), "{refused:?}");
 }

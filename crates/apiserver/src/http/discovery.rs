@@ -111,6 +111,7 @@ pub(super) fn part_name(part: Subresource) -> &'static str {
         Subresource::Eviction => "eviction",
         Subresource::Binding => "binding",
         Subresource::Attach => "attach",
+        Subresource::Exec => "exec",
         Subresource::Token => "token",
     }
 }
@@ -121,7 +122,7 @@ fn part_verbs(part: Subresource) -> &'static [&'static str] {
         Subresource::Log => &["get"],
         Subresource::Finalize => &["update"],
         Subresource::Eviction | Subresource::Binding | Subresource::Token => &["create"],
-        Subresource::Attach => &["create", "get"],
+        Subresource::Attach | Subresource::Exec => &["create", "get"],
     }
 }
 
@@ -131,6 +132,7 @@ fn part_type(kind: &Kind, part: Subresource) -> (&'static str, &'static str, &'s
         Subresource::Eviction => ("policy", "v1", "Eviction"),
         Subresource::Binding => ("", "v1", "Binding"),
         Subresource::Attach => ("", "v1", "PodAttachOptions"),
+        Subresource::Exec => ("", "v1", "PodExecOptions"),
         Subresource::Token => ("authentication.k8s.io", "v1", "TokenRequest"),
         Subresource::Status | Subresource::Log | Subresource::Finalize => {
             (kind.group, kind.version, kind.kind)

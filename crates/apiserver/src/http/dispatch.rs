@@ -13,6 +13,7 @@ use http::{HeaderMap, Method, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use tracing::Instrument;
 
+use super::attach::Talk;
 use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
 use super::room::Room;
@@ -217,7 +218,8 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Log, &Method::GET) => pod::log(&call).await,
         (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
         (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
-        (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call).await,
+        (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call, Talk::Attach).await,
+        (Subresource::Exec, &Method::GET | &Method::POST) => attach::attach(call, Talk::Exec).await,
         (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
         (Subresource::Token, &Method::POST) => token::create(call).await,
         _ => Err(method_not_allowed()),

@@ -58,7 +58,7 @@ pub struct Config {
     pub images_on_host: bool,
     /// Where logs come from.
     pub logs: Arc<dyn LogSource>,
-    /// Who attaches to containers.
+    /// Who attaches to containers, and runs programs beside them.
     pub attacher: Arc<dyn AttachSource>,
     /// What `/version` says, e.g. `v1.36.0+windlass-0.1.0`.
     pub git_version: String,
@@ -96,7 +96,7 @@ pub struct Limits {
     pub drain_s: u64,
     /// Watches at once.
     pub watches: usize,
-    /// Attached clients at once.
+    /// Attached clients and programs beside containers at once.
     pub attaches: usize,
     /// Logs that are being read at once; each has files open.
     pub logs: usize,
@@ -104,13 +104,14 @@ pub struct Limits {
 
 impl Limits {
     /// The usual bounds, but for no more connections and logs than a process with so many file descriptors can spare:
-    /// half of them for connections, an eighth for logs of two files each, as many for attached clients of two. The rest is the store's.
+    /// half of them for connections, an eighth for logs of two files each, as many for attached clients and programs
+    /// beside containers, of four each. The rest is the store's.
     #[must_use]
     pub fn within(descriptors: usize) -> Limits {
         let usual = Limits::default();
         let connections = usual.connections.min(descriptors / 2).max(16);
         let logs = usual.logs.min(descriptors / 16).max(4);
-        let attaches = usual.attaches.min(descriptors / 16).max(4);
+        let attaches = usual.attaches.min(descriptors / 32).max(4);
         Limits { connections, newcomers: usual.newcomers.min(connections / 4), logs, attaches, ..usual }
     }
 }
@@ -184,7 +185,7 @@ struct App {
     stop: signal::Receiver<bool>,
     /// One permit a watch.
     watches: Arc<Semaphore>,
-    /// One permit an attached client.
+    /// One permit an attached client or a program beside a container.
     attaches: Arc<Semaphore>,
     /// One permit a log that is being read.
     open_logs: Arc<Semaphore>,

@@ -1,4 +1,4 @@
-//! Attaching over TLS and WebSocket to a container that gives back what it reads.
+//! Attaching over TLS and WebSocket to a container that gives back what it reads, and running programs beside it.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,9 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
-use windlass_apiserver::attach::{AttachRequest, AttachSource, Attached, Input, Terminal};
+use windlass_apiserver::attach::{
+    AttachRequest, AttachSource, Attached, ExecRequest, Fate, Input, Output, Terminal,
+};
 use windlass_apiserver::error::ApiError;
 
 use crate::support::{Api, PODS, TOKEN, pod};
@@ -72,9 +74,44 @@ impl AttachSource for Cat {
                 stderr: None,
                 ended: Box::pin(async move {
                     let _ = over.acquire().await;
+                    Fate::Ended
                 }),
             })
         })
+    }
+
+    /// A program that says its words, and ends as the first one says.
+    fn exec(&self, _: Value, request: ExecRequest) -> BoxFuture<'_, Result<Attached, ApiError>> {
+        Box::pin(async move {
+            let fate = match request.command[0].as_str() {
+                "true" => Fate::Ended,
+                "lost" => Fate::Failed("nobody knows".to_owned()),
+                "full" => return Err(ApiError::new(429, "TooManyRequests", "too many")),
+                code => Fate::Exited(code.parse().unwrap()),
+            };
+            let said = Bytes::from(format!("{:?}", request.command));
+            let say = |bytes: Bytes| futures::stream::iter([Ok(bytes)]).boxed() as Output;
+            Ok(Attached {
+                // Nobody reads it any more.
+                input: request.stdin.then(|| Box::new(Closed) as Box<dyn Input>),
+                terminal: None,
+                stdout: request.stdout.then(|| say(said)),
+                stderr: request.stderr.then(|| say(Bytes::from_static(b"err"))),
+                ended: if request.stdin {
+                    Box::pin(futures::future::pending())
+                } else {
+                    Box::pin(std::future::ready(fate))
+                },
+            })
+        })
+    }
+}
+
+struct Closed;
+
+impl Input for Closed {
+    fn write<'a>(&'a mut self, _: &'a [u8]) -> BoxFuture<'a, io::Result<()>> {
+        Box::pin(std::future::ready(Err(io::ErrorKind::BrokenPipe.into())))
     }
 }
 
@@ -113,7 +150,11 @@ fn socket(protocols: &str) -> Vec<(&'static str, &str)> {
 type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
 async fn attach(api: &Api, query: &str, protocols: &str) -> Socket {
-    let response = send(api, &format!("p/attach?{query}"), &socket(protocols)).await;
+    open(api, &format!("p/attach?{query}"), protocols).await
+}
+
+async fn open(api: &Api, path: &str, protocols: &str) -> Socket {
+    let response = send(api, path, &socket(protocols)).await;
     assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     let first = protocols.split(',').next().unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], first);
@@ -220,4 +261,78 @@ async fn what_cannot_be_attached_to_is_refused_in_upstreams_order() {
     assert_eq!(refused(&api, "over/attach?stdin=true", &v5).await, refusal(400, "it has ended"));
     let spdy = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
     assert!(refused(&api, "p/attach?stdin=true", &spdy).await.1.contains("not SPDY"));
+}
+
+#[tokio::test]
+async fn program_says_its_words_and_then_how_it_ended() {
+    let api = api().await;
+    let ask = async |query: &str, protocol: &str| {
+        let mut socket = open(&api, &format!("p/exec?{query}"), protocol).await;
+        let (mut said, mut status) = (Vec::new(), Value::Null);
+        assert_eq!(
+            next(&mut socket).await.len(),
+            1,
+            "the first message only tells that the connection stands"
+        );
+        loop {
+            match next(&mut socket).await.split_first().unwrap() {
+                (3, bytes) => status = serde_json::from_slice(bytes).unwrap(),
+                (channel @ 1..=2, bytes) => {
+                    said.push((*channel, String::from_utf8(bytes.to_vec()).unwrap()));
+                }
+                close => {
+                    assert_eq!(close, (&b'1', b"000".as_slice()));
+                    said.sort();
+                    return (said, status);
+                }
+            }
+        }
+    };
+    let words = "command=true&command=a%20b&command=&stdout=true&stderr=1";
+    let (said, status) = ask(words, "v5.channel.k8s.io").await;
+    assert_eq!(said, [(1, r#"["true", "a b", ""]"#.to_owned()), (2, "err".to_owned())]);
+    assert_eq!(status, json!({"metadata": {}, "status": "Success"}));
+    // A terminal has one output.
+    let (said, status) = ask("command=137&stdout=true&stderr=true&tty=true", "v4.channel.k8s.io").await;
+    assert_eq!(said, [(1, r#"["137"]"#.to_owned())]);
+    let cause = json!({"causes": [{"reason": "ExitCode", "message": "137"}]});
+    assert_eq!((&status["reason"], &status["details"]), (&json!("NonZeroExitCode"), &cause));
+    let (said, status) = ask("command=lost&stderr=true", "v5.channel.k8s.io").await;
+    assert_eq!((said.len(), &status["reason"]), (1, &json!("InternalError")));
+    let words = "Internal error occurred: error executing command in container: nobody knows";
+    assert_eq!(status["message"], words);
+}
+
+#[tokio::test]
+async fn what_a_program_does_not_read_is_thrown_away_until_its_client_leaves() {
+    let api = api().await;
+    let mut socket = open(&api, "p/exec?command=true&stdin=true&stdout=true", "v5.channel.k8s.io").await;
+    assert_eq!(next(&mut socket).await, [1]);
+    assert_eq!(next(&mut socket).await, b"\x01[\"true\"]");
+    for _ in 0..64 {
+        socket.send(Message::binary(vec![0; 64 << 10])).await.unwrap();
+    }
+    socket.close(None).await.unwrap();
+    // It ends: the server has read all that came before the close.
+    while let Some(Ok(_)) = socket.next().await {}
+}
+
+#[tokio::test]
+async fn program_that_cannot_be_asked_for_is_refused_in_upstreams_order() {
+    let api = api().await;
+    api.make(PODS, pod("unbound")).await;
+    let v5 = socket("v5.channel.k8s.io");
+    assert_eq!(refused(&api, "none/exec", &v5).await, refusal(404, "pods \"none\" not found"));
+    let unbound = refusal(400, "pod unbound does not have a host assigned");
+    assert_eq!(refused(&api, "unbound/exec?command=true", &v5).await, unbound);
+    let nothing = refusal(400, "you must specify at least 1 of stdin, stdout, stderr");
+    assert_eq!(refused(&api, "p/exec?command=true", &v5).await, nothing);
+    let plain = refusal(400, "Upgrade request required");
+    assert_eq!(refused(&api, "p/exec?command=true&stdout=true", &[]).await, plain);
+    let wordless = refusal(400, "you must specify at least one command for the container");
+    assert_eq!(refused(&api, "p/exec?stdout=true", &v5).await, wordless);
+    assert_eq!(refused(&api, "p/exec?command=full&stdout=true", &v5).await, refusal(429, "too many"));
+    let spdy = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
+    let old = refused(&api, "p/exec?command=true&stdout=true", &spdy).await.1;
+    assert!(old.starts_with("exec speaks WebSocket here") && old.contains("not SPDY"), "{old}");
 }

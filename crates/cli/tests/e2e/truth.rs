@@ -142,14 +142,16 @@ fn a_command_that_ended_beside_a_sidecar_gives_its_code() {
                - {name: proxy, image: host, command: [sleep, \"600\"]}\n";
     let file = home.write("job.yaml", &job("pair", "", pod));
     home.ok(&["submit", "-f", file.to_str().unwrap()]);
-    let ended = home.windlass(&["wait", "pair", "--stop-sidecars"]);
-    has(&ended, 4, &["cannot end container", "proxy", "windlass cancel pair"]);
+    has(&home.windlass(&["wait", "pair"]), 4, &["has ended with code 4", "proxy"]);
     let why = home.ok(&["why", "pair"]);
     assert!(
         why.contains("has ended with code 4") && why.contains("initContainers, with restartPolicy: Always"),
         "{why}"
     );
-    home.ok(&["cancel", "pair", "--now"]);
+    // By a signal from inside, which ends the job with its pod.
+    has(&home.windlass(&["wait", "pair", "--stop-sidecars"]), 4, &["asked container \"proxy\" to end"]);
+    has(&home.windlass(&["wait", "pair"]), 4, &["pair"]);
+    assert_eq!(home.ok(&["list", "--running", "-o", "name"]), "");
 }
 
 #[test]

@@ -286,12 +286,32 @@ async fn a_sidecar_with_an_endpoint_is_asked_there_and_the_payload_never_runs_ag
 #[tokio::test(start_paused = true)]
 async fn nothing_of_the_host_is_signalled_and_nothing_changed() {
     let (mut pod, payload) = outlived();
-    pod["spec"]["runtimeClassName"] = json!("windlass-host");
+    pod["spec"]["hostPID"] = json!(true);
     let server = still(job(1, running()), &[]);
     server.on(&format!("GET {PODS}/train-0"), Reply::Json(200, pod));
     let stops = server.manager().stop_sidecars("train", &payload).await.unwrap();
     assert!(stops[0].asked.as_ref().is_err_and(|why| why.contains("host")), "{stops:?}");
     assert_eq!(server.seen().len(), 2, "{:?}", server.seen());
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_the_host_only_the_containers_own_process_is_signalled() {
+    let of_class = |pod: &mut Value| pod["spec"]["runtimeClassName"] = json!("windlass-host");
+    let of_engine =
+        |pod: &mut Value| pod["status"]["containerStatuses"][0]["containerID"] = json!("windlass://u/main/0");
+    for change in [of_class as fn(&mut Value), of_engine] {
+        let (mut pod, payload) = outlived();
+        change(&mut pod);
+        let server = still(job(1, running()), &[]);
+        server.on(&format!("GET {PODS}/train-0"), Reply::Json(200, pod));
+        let exec = format!("GET {PODS}/train-0/exec");
+        server.on(&exec, refusal(500, "InternalError", "it does not work"));
+        let stops = server.manager().stop_sidecars("train", &payload).await.unwrap();
+        assert!(stops[0].asked.is_err(), "{stops:?}");
+        let asked = server.asked(&exec);
+        let commands: Vec<_> = asked.iter().map(|seen| seen.query["command"].as_str()).collect();
+        assert_eq!(commands, ["kill -TERM \"${WINDLASS_PID:?}\""]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use nix::sys::eventfd::EventFd;
 
 use super::procfs::Birth;
 use super::server::{BREATH, CROWD};
-use super::spawn::{self, Ready, Spawner};
+use super::spawn::{self, Beside, Ready, Spawner, Surroundings};
 use super::stdio::Ends;
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
@@ -24,19 +24,34 @@ use crate::world;
 /// As measured: two leave a core idle while a child starts, more than four only take turns.
 const SPAWNERS: usize = 3;
 
-/// Something to start.
+/// A run to start.
 pub(crate) struct Job {
     pub(crate) id: u64,
     pub(crate) start: Box<Start>,
 }
 
+/// Something to start.
+enum Task {
+    Run(Job),
+    Beside(u64, Box<Beside>),
+}
+
 /// What happened to a child.
 pub(crate) enum News {
     /// It runs, with these streams.
-    Started { id: u64, pid: i32, birth: Birth, at: Timestamp, ends: Box<Ends> },
+    Started {
+        id: u64,
+        pid: i32,
+        birth: Birth,
+        at: Timestamp,
+        ends: Box<Ends>,
+        surroundings: Arc<Surroundings>,
+    },
     /// It could not be started.
     Failed { id: u64, failure: StartFailure, message: String, at: Timestamp },
-    /// Its first process ended and was reaped, and its process group was killed.
+    /// It runs beside a run, with these streams.
+    StartedBeside { id: u64, pid: i32, ends: Box<Ends> },
+    /// A run's first process ended and was reaped, and its process group was killed; or a program beside a run did.
     Reaped { id: u64, exit: Exit },
     /// A descendant that had been left to the shim was reaped.
     OrphanReaped { pid: i32 },
@@ -60,14 +75,18 @@ pub(crate) struct Children {
     settled: Condvar,
     /// By spawner: the child that it has made and not written down yet, or 0.
     made: [Arc<AtomicI32>; SPAWNERS],
+    /// By spawner: whether what it makes stands beside a run.
+    makes_beside: [AtomicBool; SPAWNERS],
     wake: EventFd,
 }
 
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
+    /// Programs beside runs: these come first, and wait for no run's end.
+    beside: VecDeque<(u64, Box<Beside>)>,
     /// Processes that run, by pid.
-    pids: BTreeMap<i32, u64>,
+    pids: BTreeMap<i32, Child>,
     /// Children that ended before they were written down; none but those in `made` is looked for here.
     early: BTreeMap<i32, Exit>,
     starts_ended: u64,
@@ -78,6 +97,12 @@ struct State {
     /// Runs that hold descriptors, and how many may.
     open: usize,
     max_open: usize,
+}
+
+/// A process that runs.
+struct Child {
+    id: u64,
+    is_beside: bool,
 }
 
 impl Children {
@@ -94,16 +119,17 @@ impl Children {
             work: Condvar::new(),
             settled: Condvar::new(),
             made: Default::default(),
+            makes_beside: Default::default(),
             wake,
         });
-        for made in &children.made {
+        for (number, made) in children.made.iter().enumerate() {
             let (children, made) = (Arc::clone(&children), Arc::clone(made));
             let (tell, told) = mpsc::channel();
             std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
                 match Spawner::new(Arc::clone(&made), open_files) {
                     Ok(spawner) => {
                         drop(tell);
-                        children.spawn_forever(spawner, &made);
+                        children.spawn_forever(spawner, number);
                     }
                     // The receiver waits for it.
                     Err(error) => drop(tell.send(error)),
@@ -133,6 +159,12 @@ impl Children {
         state.queue.extend(jobs);
         drop(state);
         (0..wanted).for_each(|_| self.work.notify_one());
+    }
+
+    /// Queues a program beside a run. How many there may be is the caller's to say.
+    pub(crate) fn start_beside(&self, id: u64, beside: Box<Beside>) {
+        self.lock().beside.push_back((id, beside));
+        self.work.notify_one();
     }
 
     /// Takes what is queued and not begun back: everything shall end.
@@ -185,26 +217,29 @@ impl Children {
         state.news.push(news);
     }
 
-    fn spawn_forever(&self, mut spawner: Spawner, made: &AtomicI32) {
+    fn spawn_forever(&self, mut spawner: Spawner, number: usize) {
         loop {
-            let news = spawn_one(&mut spawner, self.next_job());
+            let task = self.next_task();
+            let is_beside = matches!(task, Task::Beside(..));
+            self.makes_beside[number].store(is_beside, Ordering::Release);
+            let news = spawn_one(&mut spawner, task);
             let mut state = self.lock();
             state.starts_ended += 1;
             let over = match &news {
-                News::Started { id, pid, .. } => {
+                News::Started { id, pid, .. } | News::StartedBeside { id, pid, .. } => {
                     let (id, pid) = (*id, *pid);
                     let exit = state.early.remove(&pid);
                     if exit.is_none() {
-                        state.pids.insert(pid, id);
+                        state.pids.insert(pid, Child { id, is_beside });
                     }
                     exit.map(|exit| News::Reaped { id, exit })
                 }
                 _ => {
-                    state.open -= 1;
+                    state.open -= usize::from(!is_beside);
                     None
                 }
             };
-            made.store(0, Ordering::Release);
+            self.made[number].store(0, Ordering::Release);
             // What could not execute its program is nobody's.
             state.early.retain(|pid, _| self.is_being_made(*pid));
             self.tell(&mut state, news);
@@ -221,17 +256,24 @@ impl Children {
 
     /// Whether a spawner has made this child and has not written it down yet. The kernel says so before the child runs.
     fn is_being_made(&self, pid: i32) -> bool {
-        self.made.iter().any(|made| made.load(Ordering::Acquire) == pid)
+        self.maker(pid).is_some()
     }
 
-    fn next_job(&self) -> Job {
+    fn maker(&self, pid: i32) -> Option<usize> {
+        self.made.iter().position(|made| made.load(Ordering::Acquire) == pid)
+    }
+
+    fn next_task(&self) -> Task {
         let mut state = self.lock();
         loop {
+            if let Some((id, beside)) = state.beside.pop_front() {
+                return Task::Beside(id, beside);
+            }
             if state.open < state.max_open
                 && let Some(job) = state.queue.pop_front()
             {
                 state.open += 1;
-                return job;
+                return Task::Run(job);
             }
             state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -269,30 +311,45 @@ impl Children {
 
     fn reap(&self, pid: i32) {
         let mut state = self.lock();
-        let id = state.pids.remove(&pid);
-        let is_early = id.is_none() && self.is_being_made(pid);
-        if id.is_some() || is_early {
+        let child = state.pids.remove(&pid);
+        let maker = if child.is_none() { self.maker(pid) } else { None };
+        let is_beside = match (&child, maker) {
+            (Some(child), _) => child.is_beside,
+            (None, Some(maker)) => self.makes_beside[maker].load(Ordering::Acquire),
+            (None, None) => true,
+        };
+        if !is_beside {
+            // What a program beside a run leaves behind belongs to the run, and ends with it.
             spawn::kill_group(pid, libc::SIGKILL);
         }
         let exit = spawn::reap(pid, world::now());
-        match id {
-            Some(id) => self.tell(&mut state, News::Reaped { id, exit }),
-            None if is_early => _ = state.early.insert(pid, exit),
+        match child {
+            Some(Child { id, .. }) => self.tell(&mut state, News::Reaped { id, exit }),
+            None if maker.is_some() => _ = state.early.insert(pid, exit),
             None => self.tell(&mut state, News::OrphanReaped { pid }),
         }
     }
 }
 
-fn spawn_one(spawner: &mut Spawner, job: Job) -> News {
-    let Job { id, start } = job;
-    match spawner.spawn(&start) {
-        Ok(spawned) => News::Started {
-            id,
-            pid: spawned.pid,
-            birth: spawned.birth,
-            at: world::now(),
-            ends: Box::new(spawned.ends),
+fn spawn_one(spawner: &mut Spawner, task: Task) -> News {
+    let (id, spawned) = match task {
+        Task::Run(Job { id, start }) => match spawner.spawn(&start) {
+            Ok(spawned) => {
+                return News::Started {
+                    id,
+                    pid: spawned.pid,
+                    birth: spawned.birth,
+                    at: world::now(),
+                    ends: Box::new(spawned.ends),
+                    surroundings: Arc::new(Surroundings::of(*start)),
+                };
+            }
+            failed => (id, failed),
         },
+        Task::Beside(id, beside) => (id, spawner.spawn_beside(&beside)),
+    };
+    match spawned {
+        Ok(spawned) => News::StartedBeside { id, pid: spawned.pid, ends: Box::new(spawned.ends) },
         Err((failure, message)) => News::Failed { id, failure, message, at: world::now() },
     }
 }

@@ -14,7 +14,9 @@ use super::MAX_RUNS;
 use super::enter;
 use super::link::{self, Link};
 use super::wire::{self, MAX_FRAME, Reply, Request};
-use crate::runtime::{Event, Input, InputError, Key, Runtime, RuntimeGone, Start, StartFailure};
+use crate::runtime::{
+    Event, Exec, ExecError, Input, InputError, Key, Runtime, RuntimeGone, Session, Start, StartFailure,
+};
 use crate::world;
 
 pub use super::link::ConnectError;
@@ -187,6 +189,10 @@ impl Runtime for ShimRuntime {
 
     fn input<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Input, InputError>> {
         Box::pin(enter::enter(self.directory.clone(), key.clone()))
+    }
+
+    fn exec(&self, exec: Exec) -> BoxFuture<'_, Result<Session, ExecError>> {
+        Box::pin(enter::exec(self.directory.clone(), exec))
     }
 }
 

@@ -57,6 +57,28 @@ pub(crate) fn end_orphans(children: &Children, ending: &[(u64, &Run)], no_other:
     })
 }
 
+/// Kills a program beside a run with everything below it.
+pub(crate) fn end_beside(children: &Children, pid: i32) {
+    children.while_unreaped(pid, || {
+        let tree = procfs::tree(pid);
+        spawn::kill_group(pid, libc::SIGKILL);
+        tree.into_iter().for_each(|below| spawn::kill_one(below, libc::SIGKILL));
+    });
+}
+
+/// Kills what such a program has left in its session after it was ended. The number of a session is nobody else's as long
+/// as somebody is in it.
+pub(crate) fn end_session(children: &Children, session: i32) {
+    children.holding_reaper(|| {
+        let is_left = |stat: procfs::Stat| stat.session == session && !stat.is_zombie;
+        for orphan in orphans().into_iter().filter(|orphan| procfs::stat(*orphan).is_some_and(is_left)) {
+            for pid in procfs::tree(orphan) {
+                spawn::kill_one(pid, libc::SIGKILL);
+            }
+        }
+    });
+}
+
 fn pipe_names(run: &Run) -> Vec<String> {
     let State::Live(live) = &run.state else { return Vec::new() };
     let name = |pipe: &OwnedFd| terminal_name(pipe).or_else(|| procfs::name_of(pipe.as_raw_fd()));

@@ -1,6 +1,7 @@
-//! The door to the children's inputs: a socket of its own, at which a guest names a run and is handed the writing end
-//! of its stdin, or its terminal. What is written goes straight to the run and never through the shim; the guest's
-//! connection stays open as long as it writes, so that its end is known. It knows no run.
+//! The door to the children's streams: a socket of its own, at which a guest names a run and is handed the writing end
+//! of its stdin, or its terminal, or the streams of a program that runs beside it. What is written goes straight there
+//! and never through the shim; the guest's connection stays open as long as it writes or the program runs, so that its
+//! end is known. It knows no run.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
@@ -15,21 +16,28 @@ use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 use super::wire;
-use crate::runtime::Key;
+use crate::exec::{Exec, MAX_ARGUMENTS};
+use crate::runtime::{Key, StartFailure};
 
 /// The most guests at once, however many descriptors there are.
 pub(crate) const MAX_GUESTS: usize = 512;
-/// The longest question in bytes: names and uids of Kubernetes are shorter.
-const MAX_QUESTION: usize = 4 << 10;
+/// The longest question in bytes: a byte of an argument may take six, and the names and uids of Kubernetes are short.
+pub(crate) const MAX_QUESTION: usize = 6 * MAX_ARGUMENTS + (4 << 10);
+/// How much is read at a time.
+const CHUNK: usize = 16 << 10;
 
-/// What a guest asks, as one line.
+/// What a guest asks, as one line. A shim that knows but the first form shows out who uses the other.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Question {
-    /// The run.
-    pub(crate) key: Key,
+#[serde(untagged)]
+pub(crate) enum Question {
+    /// The input of a run.
+    Input { key: Key },
+    /// A program beside a run.
+    Exec { exec: Exec },
 }
 
-/// What it is answered, as one line; with [`Answer::Here`] comes the descriptor.
+/// What it is answered, as one line; with [`Answer::Here`] comes the descriptor, with [`Answer::Begun`] come those of the
+/// streams that were asked for, in order, or of the terminal; after it a [`LastWord`](crate::exec::LastWord).
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// Here it is.
@@ -42,6 +50,10 @@ pub(crate) enum Answer {
     Ended,
     /// Too many are here.
     Full,
+    /// The program runs.
+    Begun,
+    /// It does not.
+    Failed { failure: StartFailure, message: String },
 }
 
 /// The listening socket and who came.
@@ -56,8 +68,12 @@ pub(crate) struct Door {
 pub(crate) struct Guest {
     stream: UnixStream,
     said: Vec<u8>,
+    /// One question is all that a guest has.
+    has_asked: bool,
     /// The run whose input it was given.
     pub(crate) run: Option<u64>,
+    /// The program that was begun for it.
+    pub(crate) beside: Option<u64>,
 }
 
 /// What a guest did.
@@ -98,9 +114,9 @@ impl Door {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, words));
         }
         stream.set_nonblocking(true)?;
-        let mut guest = Guest { stream, said: Vec::new(), run: None };
+        let mut guest = Guest { stream, said: Vec::new(), has_asked: false, run: None, beside: None };
         if self.guests.len() >= self.max_guests {
-            guest.answer(&Answer::Full, None)?;
+            guest.answer(&Answer::Full, &[])?;
             return Err(io::Error::other("too many write to containers already"));
         }
         self.next += 1;
@@ -122,7 +138,7 @@ impl Door {
 impl Guest {
     /// Reads what is there.
     pub(crate) fn hear(&mut self) -> Heard {
-        let mut chunk = [0; MAX_QUESTION];
+        let mut chunk = [0; CHUNK];
         match self.stream.read(&mut chunk) {
             Ok(0) => return Heard::Gone,
             Ok(count) if self.said.len() + count <= MAX_QUESTION => {
@@ -135,21 +151,22 @@ impl Guest {
             }
         }
         match self.said.split_last() {
-            // One question is all that a guest has.
-            Some((b'\n', question)) if self.run.is_none() => {
-                serde_json::from_slice(question).map_or(Heard::Gone, Heard::Question)
+            _ if self.has_asked => Heard::Gone,
+            Some((b'\n', question)) => {
+                let heard = serde_json::from_slice(question).map_or(Heard::Gone, Heard::Question);
+                (self.has_asked, self.said) = (true, Vec::new());
+                heard
             }
-            _ if self.run.is_some() => Heard::Gone,
             _ => Heard::Nothing,
         }
     }
 
-    /// Answers, with the descriptor if it is given. The answer is short: a socket that does not take it at once is of
+    /// Answers, with the descriptors that are given. The answer is short: a socket that does not take it at once is of
     /// somebody who does not read.
-    pub(crate) fn answer(&mut self, answer: &Answer, end: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    pub(crate) fn answer(&mut self, answer: &impl Serialize, ends: &[BorrowedFd<'_>]) -> io::Result<()> {
         let mut line = Vec::new();
         wire::put(&mut line, answer)?;
-        let ends: Vec<_> = end.iter().map(AsRawFd::as_raw_fd).collect();
+        let ends: Vec<_> = ends.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&ends)];
         let with: &[ControlMessage<'_>] = if ends.is_empty() { &[] } else { &rights };
         let to = self.stream.as_raw_fd();

@@ -27,6 +27,8 @@ pub(crate) struct Stat {
     pub(crate) is_zombie: bool,
     /// Its process group.
     pub(crate) group: i32,
+    /// Its session.
+    pub(crate) session: i32,
     /// When it started, in clock ticks since boot: with the pid, its identity.
     pub(crate) ticks: u64,
 }
@@ -67,8 +69,9 @@ pub(crate) fn stat(pid: i32) -> Option<Stat> {
     let mut fields = std::str::from_utf8(text.get(after_name..)?).ok()?.split(' ');
     let state = fields.next()?;
     let group = fields.nth(1)?.parse().ok()?;
-    let ticks = fields.nth(16)?.parse().ok()?;
-    Some(Stat { is_zombie: matches!(state, "Z" | "X"), group, ticks })
+    let session = fields.next()?.parse().ok()?;
+    let ticks = fields.nth(15)?.parse().ok()?;
+    Some(Stat { is_zombie: matches!(state, "Z" | "X"), group, session, ticks })
 }
 
 /// The children of one thread. Orphans that a subreaper adopts are put with its first thread.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use super::children::Exit;
 use super::output::Output;
 use super::procfs::Birth;
+use super::spawn::Surroundings;
 use super::stdio::InputEnd;
 use crate::runtime::{Event, Key};
 use crate::world;
@@ -47,6 +49,10 @@ pub(crate) struct Live {
     pub(crate) input: Option<InputEnd>,
     /// Whether it ever had such a place.
     pub(crate) had_input: bool,
+    /// Where it was started.
+    pub(crate) surroundings: Arc<Surroundings>,
+    /// The programs beside it.
+    pub(crate) beside: BTreeSet<u64>,
     /// Its side of its terminal, until it has ended.
     pub(crate) terminal: Option<OwnedFd>,
     pub(crate) output: Output,
@@ -85,9 +91,10 @@ impl Live {
     /// Whether nothing more can come of it.
     pub(crate) fn is_done(&self, now: Instant) -> bool {
         let silent = self.pipes.iter().all(Option::is_none);
+        let alone = self.beside.is_empty();
         self.ending
             .as_ref()
-            .is_some_and(|ending| silent && (ending.leftovers.is_empty() || now >= ending.until))
+            .is_some_and(|ending| silent && (alone && ending.leftovers.is_empty() || now >= ending.until))
     }
 
     /// The end, once it is done.

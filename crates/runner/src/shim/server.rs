@@ -1,6 +1,7 @@
 //! The main loop: one client, the pipes, the news of the children's threads, the ledger.
 //! It decides nothing about containers; it does what it is told, and tells.
 
+mod beside;
 mod flood;
 mod guests;
 mod progress;
@@ -18,6 +19,7 @@ use nix::fcntl::Flock;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use self::beside::Beside;
 use super::children::{Children, Job};
 use super::connection::Connection;
 use super::door::Door;
@@ -68,6 +70,8 @@ pub(crate) struct Server {
     open: usize,
     /// Runs whose first process has ended and that are not over.
     ending: BTreeSet<u64>,
+    /// Programs that run beside runs.
+    beside: BTreeMap<u64, Beside>,
     packer: Arc<Packer>,
     /// To be queued and told once the ledger has it.
     jobs: Vec<Job>,
@@ -118,6 +122,7 @@ impl Server {
             next_id: 0,
             open: 0,
             ending: BTreeSet::new(),
+            beside: BTreeMap::new(),
             packer: Arc::default(),
             jobs: Vec::new(),
             events: Vec::new(),

@@ -22,6 +22,8 @@ use super::{ledger, procfs, recover};
 const OWN_DESCRIPTORS: u64 = 64;
 /// Two pipes, a log file and perhaps a stdin.
 const DESCRIPTORS_A_RUN: u64 = 4;
+/// Its connection, and a terminal of the program that runs for it.
+const DESCRIPTORS_A_GUEST: u64 = 2;
 
 /// Makes the shim in `directory`, whose children may have so many files open. `None`: another one lives there.
 pub(crate) fn prepare(directory: &Path, open_files: Option<u64>) -> io::Result<Option<Server>> {
@@ -124,7 +126,8 @@ fn be_silent() {
 fn shares(descriptors: u64) -> (usize, usize) {
     let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let guests = count(descriptors / 8).min(MAX_GUESTS);
-    let runs = descriptors.saturating_sub(OWN_DESCRIPTORS + guests as u64) / DESCRIPTORS_A_RUN;
+    let runs =
+        descriptors.saturating_sub(OWN_DESCRIPTORS + guests as u64 * DESCRIPTORS_A_GUEST) / DESCRIPTORS_A_RUN;
     (count(runs).clamp(1, super::MAX_RUNS), guests)
 }
 
@@ -136,7 +139,8 @@ mod tests {
     fn runs_and_guests_together_leave_the_shim_its_own() {
         for descriptors in [256, 1024, 4096, 1 << 20] {
             let (runs, guests) = shares(descriptors);
-            let taken = runs as u64 * DESCRIPTORS_A_RUN + guests as u64 + OWN_DESCRIPTORS;
+            let taken =
+                runs as u64 * DESCRIPTORS_A_RUN + guests as u64 * DESCRIPTORS_A_GUEST + OWN_DESCRIPTORS;
             assert!(taken <= descriptors && runs > 0 && guests > 0, "{descriptors}: {runs} {guests}");
         }
         assert_eq!(shares(1 << 20), (super::super::MAX_RUNS, MAX_GUESTS));

@@ -18,14 +18,18 @@ use nix::unistd::{AccessFlags, access};
 
 use super::children::Exit;
 use super::procfs::{self, Birth};
-use super::stdio::{self, Ends};
-use super::vfork::{Image, Launcher, Strings};
-use crate::mounts::{Entrance, Failure};
-use crate::runtime::{Ended, Start, StartFailure};
+use super::stdio::{self, ChildEnds, Ends};
+use super::vfork::{Image, Launcher, Strings, Way};
+use crate::exec::Exec;
+use crate::mounts::{Entrance, Failure, Join};
+use crate::runtime::{Ended, Key, Start, StartFailure};
 use crate::world;
 
 /// Where programs are looked up if the environment has no `PATH`, as execvp(3) does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// The variable that tells a program beside a run the pid of the run's first process.
+const FIRST: &str = "WINDLASS_PID";
 
 /// A child that was started.
 pub(crate) struct Spawned {
@@ -37,8 +41,47 @@ pub(crate) struct Spawned {
 /// A thread's means to start children.
 pub(crate) struct Spawner {
     launcher: Launcher,
-    null: File,
+    nothing: File,
+    nowhere: File,
     open_files: Option<libc::rlimit>,
+}
+
+/// Where a run's process was started, for whoever is to be started beside it.
+pub(crate) struct Surroundings {
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: PathBuf,
+    /// Whether it has a file system of its own.
+    pub(crate) has_space: bool,
+}
+
+/// A program to start beside a run.
+pub(crate) struct Beside {
+    pub(crate) exec: Exec,
+    pub(crate) surroundings: Arc<Surroundings>,
+    /// The run's first process.
+    pub(crate) first: i32,
+    /// The way into the run's file system, if it has one of its own.
+    pub(crate) join: Option<Join>,
+}
+
+impl Surroundings {
+    /// What a start was told.
+    pub(crate) fn of(start: Start) -> Surroundings {
+        let cwd = start.cwd.unwrap_or_else(|| PathBuf::from("/"));
+        Surroundings { env: start.env, cwd, has_space: start.space.is_some() }
+    }
+}
+
+/// A child to be.
+struct Child<'a> {
+    argv: &'a [String],
+    env: &'a [(String, String)],
+    key: &'a Key,
+    cwd: &'a Path,
+    way: Way<'a>,
+    /// Whether its process group is also a session.
+    session: bool,
+    streams: &'a dyn Fn() -> io::Result<(Ends, ChildEnds)>,
 }
 
 impl Spawner {
@@ -50,55 +93,104 @@ impl Spawner {
     pub(crate) fn new(made: Arc<AtomicI32>, open_files: Option<u64>) -> io::Result<Spawner> {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let open_files = open_files.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard });
-        Ok(Spawner { launcher: Launcher::new(made), null: File::open("/dev/null")?, open_files })
+        let (nothing, nowhere) = (File::open("/dev/null")?, File::options().write(true).open("/dev/null")?);
+        Ok(Spawner { launcher: Launcher::new(made), nothing, nowhere, open_files })
     }
 
-    /// Starts a child in a process group of its own, marked, with pipes or a terminal for its streams.
+    /// Starts a run's process in a process group of its own, marked, with pipes or a terminal for its streams.
     pub(crate) fn spawn(&mut self, start: &Start) -> Result<Spawned, (StartFailure, String)> {
-        let name = start.argv.first().filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
         let cwd = start.cwd.as_deref().unwrap_or(Path::new("/"));
-        let program = look_up(name, &start.env, cwd)?;
+        let other = |cause: &dyn std::fmt::Display| (StartFailure::Other, cause.to_string());
         let space = start.space.as_deref().map(|space| Entrance::new(space, cwd)).transpose();
-        let space = space.map_err(|cause| (StartFailure::Other, cause.to_string()))?;
-        let mut attempt = self.attempt(&program, &[], start, cwd, space.as_ref());
-        if matches!(&attempt, Err(error) if error.raw_os_error() == Some(libc::ENOEXEC)) {
-            // A script without a first line that says by what: a shell takes it as its own.
-            let script = [Path::new("/bin/sh"), &program].map(|path| path.as_os_str().as_bytes().to_vec());
-            attempt = self.attempt(Path::new("/bin/sh"), &script, start, cwd, space.as_ref());
+        let space = space.map_err(|cause| other(&cause))?;
+        let host = c_string(cwd).map_err(|cause| other(&cause))?;
+        self.start(&Child {
+            argv: &start.argv,
+            env: &start.env,
+            key: &start.key,
+            cwd,
+            way: space.as_ref().map_or(Way::Host(&host), Way::Space),
+            session: false,
+            streams: &|| stdio::make(start.stdio),
+        })
+    }
+
+    /// Starts a program beside a run, in a session of its own, with the run's mark.
+    pub(crate) fn spawn_beside(&mut self, beside: &Beside) -> Result<Spawned, (StartFailure, String)> {
+        let Beside { exec, surroundings, first, join } = beside;
+        let mut env = surroundings.env.clone();
+        // In a container of its own this would be 1.
+        env.push((FIRST.to_owned(), first.to_string()));
+        if exec.tty && !env.iter().any(|(name, _)| name == "TERM") {
+            // As of a container that has a terminal itself.
+            env.push(("TERM".to_owned(), "xterm".to_owned()));
         }
-        attempt.map_err(|error| match &space {
-            Some(space) => classify_inside(&error, name, cwd, space.failure()),
-            None => classify(&error, name, cwd),
+        let host = c_string(&surroundings.cwd).map_err(|cause| (StartFailure::Other, cause.to_string()))?;
+        self.start(&Child {
+            argv: &exec.argv,
+            env: &env,
+            key: &exec.key,
+            cwd: &surroundings.cwd,
+            way: join.as_ref().map_or(Way::Host(&host), Way::Join),
+            session: true,
+            streams: &|| stdio::make_beside(exec),
+        })
+    }
+
+    fn start(&mut self, child: &Child<'_>) -> Result<Spawned, (StartFailure, String)> {
+        let name = child.argv.first().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
+        let (programs, absent) = match (look_up(name, child.env, child.cwd), child.way) {
+            (Ok(program), _) => (vec![program], None),
+            // It may lie in what is mounted there.
+            (Err((StartFailure::NotFound, words)), Way::Join(_)) => {
+                (candidates(name, child.env, child.cwd).collect(), Some(words))
+            }
+            (Err(failure), _) => return Err(failure),
+        };
+        let mut attempt = self.attempt(&programs, &[], child);
+        if let ([program], Err(error)) = (programs.as_slice(), &attempt)
+            && error.raw_os_error() == Some(libc::ENOEXEC)
+        {
+            // A script without a first line that says by what: a shell takes it as its own.
+            let script = [Path::new("/bin/sh"), program].map(|path| path.as_os_str().as_bytes().to_vec());
+            attempt = self.attempt(&[PathBuf::from("/bin/sh")], &script, child);
+        }
+        attempt.map_err(|error| {
+            let failure = match child.way {
+                Way::Host(_) => return classify(&error, name, child.cwd),
+                Way::Space(space) => space.failure(),
+                Way::Join(join) => join.failure(),
+            };
+            match (classify_inside(&error, name, child.cwd, failure), absent) {
+                ((StartFailure::NotFound, _), Some(words)) => (StartFailure::NotFound, words),
+                (told, _) => told,
+            }
         })
     }
 
     /// `before` takes the place of the program's name among the arguments.
     fn attempt(
         &mut self,
-        program: &Path,
+        programs: &[PathBuf],
         before: &[Vec<u8>],
-        start: &Start,
-        cwd: &Path,
-        space: Option<&Entrance>,
+        child: &Child<'_>,
     ) -> io::Result<Spawned> {
-        let arguments = start.argv.iter().skip(usize::from(!before.is_empty()));
+        let arguments = child.argv.iter().skip(usize::from(!before.is_empty()));
         let arguments = arguments.map(|argument| argument.clone().into_bytes());
         let argv = Strings::new(before.iter().cloned().chain(arguments))?;
-        let (program, cwd) = (c_string(program)?, c_string(cwd)?);
-        let env = environment(start)?;
-        let (ends, child_ends) = stdio::make(start.stdio)?;
-        let (stdio, terminal) = (child_ends.in_order(self.null.as_fd()), child_ends.is_terminal());
-        let open_files = self.open_files;
+        let programs = Strings::new(programs.iter().map(|path| path.as_os_str().as_bytes().to_vec()))?;
+        let env = environment(child.key, child.env)?;
+        let (ends, child_ends) = (child.streams)()?;
         let image = Image {
-            program: &program,
+            programs: &programs,
             argv: &argv,
             env: &env,
-            cwd: &cwd,
-            space,
-            stdio,
-            terminal,
-            open_files,
+            way: child.way,
+            stdio: child_ends.in_order(self.nothing.as_fd(), self.nowhere.as_fd()),
+            session: child.session,
+            terminal: child_ends.is_terminal(),
+            open_files: self.open_files,
         };
         let before = world::since_boot();
         let pid = self.launcher.launch(&image)?;
@@ -108,10 +200,10 @@ impl Spawner {
 }
 
 /// Of a variable that is named twice the last value counts.
-fn environment(start: &Start) -> io::Result<Strings> {
-    let mark = procfs::mark(&start.key);
+fn environment(key: &Key, env: &[(String, String)]) -> io::Result<Strings> {
+    let mark = procfs::mark(key);
     let mut variables: BTreeMap<&str, &str> =
-        start.env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     variables.insert(procfs::MARK, &mark);
     Strings::new(variables.into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()))
 }
@@ -125,10 +217,8 @@ fn look_up(name: &str, env: &[(String, String)], cwd: &Path) -> Result<PathBuf, 
     if name.contains('/') {
         return Ok(PathBuf::from(name));
     }
-    let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
     let mut refused = None;
-    for directory in path.split(':') {
-        let candidate = cwd.join(directory).join(name);
+    for candidate in candidates(name, env, cwd) {
         match access(&candidate, AccessFlags::X_OK) {
             Ok(()) if candidate.is_file() => return Ok(candidate),
             Err(Errno::EACCES) => refused = Some(candidate),
@@ -144,6 +234,16 @@ fn look_up(name: &str, env: &[(String, String)], cwd: &Path) -> Result<PathBuf, 
             Err((StartFailure::NotFound, format!("exec: \"{name}\": executable file not found in $PATH")))
         }
     }
+}
+
+/// Where a program of this name may be.
+fn candidates<'a>(
+    name: &'a str,
+    env: &'a [(String, String)],
+    cwd: &'a Path,
+) -> impl Iterator<Item = PathBuf> + 'a {
+    let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
+    path.split(':').map(move |directory| cwd.join(directory).join(name))
 }
 
 fn classify(error: &io::Error, name: &str, cwd: &Path) -> (StartFailure, String) {

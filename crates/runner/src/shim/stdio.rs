@@ -8,6 +8,7 @@ use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::stat::Mode;
 use nix::unistd::pipe2;
 
+use crate::exec::Exec;
 use crate::input::resize;
 use crate::runtime::{Stdin, Stdio};
 
@@ -35,8 +36,8 @@ pub(crate) struct InputEnd {
 
 /// The child's ends.
 pub(crate) enum ChildEnds {
-    /// stdin if there is one, stdout, stderr.
-    Pipes(Option<OwnedFd>, OwnedFd, OwnedFd),
+    /// stdin, stdout and stderr, each if there is one.
+    Pipes([Option<OwnedFd>; 3]),
     /// All three.
     Terminal(OwnedFd),
 }
@@ -58,7 +59,26 @@ pub(crate) fn make(stdio: Stdio) -> io::Result<(Ends, ChildEnds)> {
         }
     };
     let ends = Ends { outputs: [Some(stdout), Some(stderr)], input, terminal: None };
-    Ok((ends, ChildEnds::Pipes(stdin_child, stdout_child, stderr_child)))
+    Ok((ends, ChildEnds::Pipes([stdin_child, Some(stdout_child), Some(stderr_child)])))
+}
+
+/// Makes both sides of the streams of a program beside a run: those that somebody asked for.
+pub(crate) fn make_beside(exec: &Exec) -> io::Result<(Ends, ChildEnds)> {
+    if exec.tty {
+        return terminal();
+    }
+    let (input, stdin_child) = if exec.stdin {
+        let (read, write) = pipe2(OFlag::O_CLOEXEC)?;
+        no_waiting(&write)?;
+        (Some(InputEnd { end: write, is_terminal: false, once: true }), Some(read))
+    } else {
+        (None, None)
+    };
+    let output = |wanted: bool| wanted.then(output_pipe).transpose();
+    let (stdout, stdout_child) = output(exec.stdout)?.unzip();
+    let (stderr, stderr_child) = output(exec.stderr)?.unzip();
+    let ends = Ends { outputs: [stdout, stderr], input, terminal: None };
+    Ok((ends, ChildEnds::Pipes([stdin_child, stdout_child, stderr_child])))
 }
 
 /// Both sides are made to close when somebody else starts a child at this moment.
@@ -97,11 +117,17 @@ fn no_waiting(end: &OwnedFd) -> nix::Result<()> {
 }
 
 impl ChildEnds {
-    /// stdin, stdout and stderr. `null` is what has nothing to read.
-    pub(crate) fn in_order<'a>(&'a self, null: BorrowedFd<'a>) -> [BorrowedFd<'a>; 3] {
+    /// stdin, stdout and stderr. `nothing` is what is read where there is nothing to read, `nowhere` what is written to
+    /// where nobody reads.
+    pub(crate) fn in_order<'a>(
+        &'a self,
+        nothing: BorrowedFd<'a>,
+        nowhere: BorrowedFd<'a>,
+    ) -> [BorrowedFd<'a>; 3] {
         match self {
-            ChildEnds::Pipes(stdin, stdout, stderr) => {
-                [stdin.as_ref().map_or(null, AsFd::as_fd), stdout.as_fd(), stderr.as_fd()]
+            ChildEnds::Pipes([stdin, stdout, stderr]) => {
+                let or = |end: &'a Option<OwnedFd>, null| end.as_ref().map_or(null, AsFd::as_fd);
+                [or(stdin, nothing), or(stdout, nowhere), or(stderr, nowhere)]
             }
             ChildEnds::Terminal(terminal) => [terminal.as_fd(); 3],
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+use super::door::Question;
 use super::ledger::{self, Entry, Ledger, Record};
 use super::output::{MAX_LINE, Output};
 use super::wire::{self, FrameError, Frames, MAX_FRAME, Reply, Request};
@@ -156,4 +157,15 @@ proptest! {
             prop_assert!(read == expected);
         }
     }
+}
+
+#[test]
+fn question_of_an_older_engine_is_one_and_that_of_a_newer_is_none_to_an_older_shim() {
+    let input = r#"{"key":{"pod":"4e5d","container":"main","attempt":0}}"#;
+    assert!(matches!(serde_json::from_str(input), Ok(Question::Input { .. })));
+    let exec = r#"{"exec":{"key":{"pod":"4e5d","container":"main","attempt":0},"argv":["true"],"stdin":false,"stdout":true,"stderr":true,"tty":false}}"#;
+    assert!(matches!(serde_json::from_str(exec), Ok(Question::Exec { .. })));
+    // What an older shim looks for is not at its place: it hands nothing out.
+    let older: serde_json::Value = serde_json::from_str(exec).unwrap();
+    assert!(older.get("key").is_none());
 }

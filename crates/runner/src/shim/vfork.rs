@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
-use crate::mounts::Entrance;
+use crate::mounts::{Entrance, Join};
 
 /// The child makes a dozen system calls; a signal's frame with all vector registers takes some 4 KiB.
 const STACK: usize = 64 << 10;
@@ -29,18 +29,30 @@ pub(crate) struct Launcher {
 
 /// What is to be executed.
 pub(crate) struct Image<'a> {
-    pub(crate) program: &'a CStr,
+    /// The program, or where it may be: the first that is there.
+    pub(crate) programs: &'a Strings,
     pub(crate) argv: &'a Strings,
     pub(crate) env: &'a Strings,
-    pub(crate) cwd: &'a CStr,
-    /// The way into a file system of its own, which ends in its working directory.
-    pub(crate) space: Option<&'a Entrance>,
+    pub(crate) way: Way<'a>,
     /// stdin, stdout and stderr; all above 2.
     pub(crate) stdio: [BorrowedFd<'a>; 3],
-    /// Whether stdin is to become the controlling terminal of a session of its own.
+    /// Whether it has a session of its own, and not only a process group.
+    pub(crate) session: bool,
+    /// Whether stdin is to become the controlling terminal of that session.
     pub(crate) terminal: bool,
     /// How many files it may have open (RLIMIT_NOFILE); none: as the shim.
     pub(crate) open_files: Option<libc::rlimit>,
+}
+
+/// Where a program starts.
+#[derive(Clone, Copy)]
+pub(crate) enum Way<'a> {
+    /// In a directory, among the host's files.
+    Host(&'a CStr),
+    /// In a file system of its own, in a directory there.
+    Space(&'a Entrance),
+    /// In that of another process, in a directory there.
+    Join(&'a Join),
 }
 
 /// A list of strings as execve(2) wants it.
@@ -62,13 +74,12 @@ impl Strings {
 
 /// What the child sees, and where it says why it failed.
 struct Errand {
-    program: *const c_char,
+    programs: *const *const c_char,
     argv: *const *const c_char,
     env: *const *const c_char,
-    cwd: *const c_char,
-    /// Or null.
-    space: *const Entrance,
+    way: *const Way<'static>,
     stdio: [RawFd; 3],
+    session: bool,
     terminal: bool,
     /// Or null.
     open_files: *const libc::rlimit,
@@ -87,12 +98,12 @@ impl Launcher {
     /// in the child or before it. A child that could not execute its program is left to whoever reaps.
     pub(crate) fn launch(&mut self, image: &Image<'_>) -> io::Result<i32> {
         let mut errand = Errand {
-            program: image.program.as_ptr(),
+            programs: image.programs.pointers.as_ptr(),
             argv: image.argv.pointers.as_ptr(),
             env: image.env.pointers.as_ptr(),
-            cwd: image.cwd.as_ptr(),
-            space: image.space.map_or(std::ptr::null(), std::ptr::from_ref),
+            way: (&raw const image.way).cast(),
             stdio: image.stdio.map(|fd| fd.as_raw_fd()),
+            session: image.session || image.terminal,
             terminal: image.terminal,
             open_files: image.open_files.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
             errno: 0,
@@ -135,7 +146,7 @@ unsafe fn become_program(errand: &Errand) {
     // SAFETY: all pointers are to values that the parent made and keeps; the rest are plain numbers.
     unsafe {
         // A session of its own is also a group of its own.
-        if (if errand.terminal { libc::setsid() } else { libc::setpgid(0, 0) }) < 0 {
+        if (if errand.session { libc::setsid() } else { libc::setpgid(0, 0) }) < 0 {
             return;
         }
         for (fd, target) in errand.stdio.iter().zip(0..) {
@@ -146,9 +157,10 @@ unsafe fn become_program(errand: &Errand) {
         if errand.terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
             return;
         }
-        let is_there = match errand.space.as_ref() {
-            Some(space) => space.enter(),
-            None => libc::chdir(errand.cwd) == 0,
+        let is_there = match &*errand.way {
+            Way::Host(cwd) => libc::chdir(cwd.as_ptr()) == 0,
+            Way::Space(space) => space.enter(),
+            Way::Join(join) => join.enter(),
         };
         if !is_there {
             return;
@@ -164,6 +176,30 @@ unsafe fn become_program(errand: &Errand) {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        libc::execve(errand.program, errand.argv, errand.env);
+        execute(errand);
+    }
+}
+
+/// Executes the first of the programs that is there, as execvp(3) does. Returns only if there is none.
+///
+/// # Safety
+/// As `become_program`.
+unsafe fn execute(errand: &Errand) {
+    let mut is_refused = false;
+    let mut program = errand.programs;
+    // SAFETY: the list ends with a null pointer, and the rest is as the caller says.
+    unsafe {
+        while !(*program).is_null() {
+            libc::execve(*program, errand.argv, errand.env);
+            match *libc::__errno_location() {
+                libc::ENOENT | libc::ENOTDIR => {}
+                libc::EACCES => is_refused = true,
+                _ => return,
+            }
+            program = program.add(1);
+        }
+        if is_refused {
+            *libc::__errno_location() = libc::EACCES;
+        }
     }
 }

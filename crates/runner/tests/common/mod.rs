@@ -30,12 +30,18 @@ impl Home {
         self.folder.path().join("shim")
     }
 
+    /// A name of its own: a shim that comes after a killed one ends whatever has the mark of one of its runs, wherever on
+    /// the machine it is.
+    pub(crate) fn pod(&self) -> String {
+        self.folder.path().file_name().unwrap().to_str().unwrap().to_owned()
+    }
+
     pub(crate) async fn connect(&self) -> ShimRuntime {
         ShimRuntime::connect(self.shim(), shim_argv()).await.unwrap()
     }
 
     pub(crate) fn start(&self, container: &str, argv: &[&str]) -> Start {
-        let key = Key { pod: "4e5d".to_owned(), container: container.to_owned(), attempt: 0 };
+        let key = Key { pod: self.pod(), container: container.to_owned(), attempt: 0 };
         let env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
         let log = self.log(container);
         Start {

@@ -1,10 +1,9 @@
-//! The channels of an attached client over one WebSocket: the first byte of a message names its channel. It knows no
-//! HTTP and no process.
+//! The channels of a client over one WebSocket, attached to a container or to a program beside it: the first byte of a
+//! message names its channel. It knows no HTTP and no process.
 //!
 //! Nothing is buffered but the message in hand: a stdin that is not read stops the reading of the connection, a
 //! client that does not read stops the reading of the output.
 
-use std::io;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -21,8 +20,9 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use super::Talk;
 use super::handshake::Protocol;
-use crate::attach::{Attached, Input, Output, Terminal};
+use crate::attach::{Attached, Fate, Input, Output, Terminal};
 use crate::http::serve::stopped;
 
 const STDIN: u8 = 0;
@@ -41,7 +41,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a client is not served any more.
 enum End {
-    /// The container's run is over.
+    /// The container's run or the program is over.
     Run,
     /// The client is gone.
     Client,
@@ -61,6 +61,7 @@ pub(super) async fn leave(mut stop: signal::Receiver<bool>, remaining: Option<Du
 pub(super) async fn serve<S>(
     socket: WebSocketStream<S>,
     attached: Attached,
+    talk: Talk,
     protocol: Protocol,
     leave: impl Future<Output = ()>,
 ) where
@@ -70,8 +71,8 @@ pub(super) async fn serve<S>(
     let (mut sink, mut source) = socket.split();
     let end = {
         let outputs = Outputs { stdout, stderr };
-        let mut writing = std::pin::pin!(write(&mut sink, outputs, ended));
-        let mut reading = std::pin::pin!(read(&mut source, input, terminal.as_deref(), protocol));
+        let mut writing = std::pin::pin!(write(&mut sink, outputs, ended, talk));
+        let mut reading = std::pin::pin!(read(&mut source, input, terminal.as_deref(), talk, protocol));
         tokio::select! {
             // What is there to be said is said before an end is.
             end = &mut writing => end,
@@ -102,7 +103,8 @@ struct Outputs {
 async fn write<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
     outputs: Outputs,
-    ended: future::BoxFuture<'static, ()>,
+    ended: future::BoxFuture<'static, Fate>,
+    talk: Talk,
 ) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -120,25 +122,17 @@ where
         output.unwrap_or_else(|| stream::empty().boxed()).map(move |chunk| (channel, chunk))
     };
     let mut chunks = stream::select(on(STDOUT, outputs.stdout), on(STDERR, outputs.stderr));
-    let mut ended = Some(ended);
     let mut signs = interval(SIGN);
     signs.set_missed_tick_behavior(MissedTickBehavior::Delay);
     signs.reset();
-    let mut fault = None;
-    loop {
+    let fate = loop {
         let sent = tokio::select! {
             chunk = chunks.next() => match chunk {
                 Some((channel, Ok(bytes))) => sink.send(message(channel, &bytes)).await,
-                Some((_, Err(cause))) => {
-                    fault = Some(cause);
-                    break;
-                }
-                None => match ended.take() {
-                    Some(ended) => match sign_until(sink, &mut signs, ended).await {
-                        Ok(()) => break,
-                        Err(error) => Err(error),
-                    },
-                    None => break,
+                Some((_, Err(cause))) => break Fate::Failed(cause.to_string()),
+                None => match sign_until(sink, &mut signs, ended).await {
+                    Ok(fate) => break fate,
+                    Err(_) => return End::Client,
                 },
             },
             _ = signs.tick() => sink.send(Message::Pong(Bytes::new())).await,
@@ -146,8 +140,8 @@ where
         if sent.is_err() {
             return End::Client;
         }
-    }
-    let status = status(fault.as_ref());
+    };
+    let status = status(&fate, talk);
     if sink.send(message(ERROR, status.to_string().as_bytes())).await.is_err() {
         return End::Client;
     }
@@ -158,29 +152,39 @@ where
 async fn sign_until<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
     signs: &mut tokio::time::Interval,
-    ended: future::BoxFuture<'static, ()>,
-) -> tokio_tungstenite::tungstenite::Result<()>
+    ended: future::BoxFuture<'static, Fate>,
+) -> tokio_tungstenite::tungstenite::Result<Fate>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut ended = ended;
     loop {
         match future::select(&mut ended, std::pin::pin!(signs.tick())).await {
-            Either::Left(_) => return Ok(()),
+            Either::Left((fate, _)) => return Ok(fate),
             Either::Right(_) => {}
         }
         sink.send(Message::Pong(Bytes::new())).await?;
     }
 }
 
-/// The last word, as upstream's attach writes it: a run that is over was attached to with success, whatever its exit
-/// code (cri-streaming/pkg/streaming/remotecommand/attach.go).
-fn status(fault: Option<&io::Error>) -> serde_json::Value {
-    match fault {
-        None => json!({"metadata": {}, "status": "Success"}),
-        Some(cause) => json!({
+/// The last word, as upstream writes it: a run that is over was attached to with success, whatever its exit code; that of
+/// a program is told (cri-streaming/pkg/streaming/remotecommand/attach.go and exec.go).
+fn status(fate: &Fate, talk: Talk) -> serde_json::Value {
+    let done = match talk {
+        Talk::Attach => "attaching to container",
+        Talk::Exec => "executing command in container",
+    };
+    match fate {
+        Fate::Ended => json!({"metadata": {}, "status": "Success"}),
+        Fate::Exited(code) => json!({
+            "metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
+            "message": format!("command terminated with non-zero exit code: exit code {code}"),
+            "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]},
+        }),
+        Fate::Failed(cause) => json!({
             "metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
-            "message": format!("Internal error occurred: error attaching to container: {cause}"),
+            "message": format!("Internal error occurred: error {done}: {cause}"),
+            "details": {"causes": [{"message": format!("error {done}: {cause}")}]},
         }),
     }
 }
@@ -190,6 +194,7 @@ async fn read<S>(
     source: &mut SplitStream<WebSocketStream<S>>,
     mut input: Option<Box<dyn Input>>,
     terminal: Option<&dyn Terminal>,
+    talk: Talk,
     protocol: Protocol,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -207,9 +212,10 @@ async fn read<S>(
                 let Some(stdin) = &mut input else { continue };
                 if let Err(cause) = stdin.write(bytes).await {
                     tracing::debug!(%cause, "a container reads its stdin no more");
-                    // A local pipe would stop the writer here. So does this: nothing more is read of it.
+                    // A local pipe would stop the writer here. So does this: nothing more is read of it. But a program
+                    // ends with its client, whose leave is not to be missed: the rest is thrown away.
                     input = None;
-                    if terminal.is_none() {
+                    if terminal.is_none() && talk == Talk::Attach {
                         return future::pending().await;
                     }
                 }

@@ -37,13 +37,13 @@ pub(super) struct Wanted {
     pub(super) accept: HeaderValue,
 }
 
-/// Reads the request's headers.
-pub(super) fn read(headers: &HeaderMap) -> Result<Wanted, ApiError> {
+/// Reads the request's headers. `door` is what is asked for, in words.
+pub(super) fn read(headers: &HeaderMap, door: &str) -> Result<Wanted, ApiError> {
     if tokens(headers, &UPGRADE).any(|token| token.to_ascii_uppercase().starts_with("SPDY")) {
-        return Err(ApiError::bad_request(
-            "attach speaks WebSocket here (v5.channel.k8s.io, v4.channel.k8s.io), not SPDY: use kubectl 1.30 or later, \
-             or kubectl 1.29 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true",
-        ));
+        return Err(ApiError::bad_request(format!(
+            "{door} speaks WebSocket here (v5.channel.k8s.io, v4.channel.k8s.io), not SPDY: use kubectl 1.30 or later, \
+             or kubectl 1.29 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
+        )));
     }
     let has =
         |name: &HeaderName, word: &str| tokens(headers, name).any(|token| token.eq_ignore_ascii_case(word));
@@ -57,9 +57,9 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Wanted, ApiError> {
     let known = |token: &str| [Protocol::V5, Protocol::V4].into_iter().find(|known| known.name() == token);
     match tokens(headers, &SEC_WEBSOCKET_PROTOCOL).find_map(known) {
         Some(protocol) => Ok(Wanted { protocol, accept }),
-        None => Err(ApiError::bad_request(
-            "attach needs the subprotocol v5.channel.k8s.io or v4.channel.k8s.io (Sec-WebSocket-Protocol)",
-        )),
+        None => Err(ApiError::bad_request(format!(
+            "{door} needs the subprotocol v5.channel.k8s.io or v4.channel.k8s.io (Sec-WebSocket-Protocol)"
+        ))),
     }
 }
 
@@ -83,7 +83,7 @@ mod tests {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_str(value).unwrap());
         }
-        read(&headers).map(|wanted| wanted.protocol).map_err(|error| error.message)
+        read(&headers, "exec").map(|wanted| wanted.protocol).map_err(|error| error.message)
     }
 
     const SOCKET: [(&str, &str); 4] = [
@@ -115,14 +115,14 @@ mod tests {
         for (name, value) in SOCKET.into_iter().chain([("sec-websocket-protocol", "v5.channel.k8s.io")]) {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        assert_eq!(read(&headers).unwrap().accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(read(&headers, "exec").unwrap().accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
     #[test]
     fn other_upgrades_are_refused_with_the_way_out() {
         assert_eq!(asked(&[]).unwrap_err(), "Upgrade request required");
         let spdy = asked(&[("connection", "Upgrade"), ("upgrade", "SPDY/3.1")]).unwrap_err();
-        assert!(spdy.contains("kubectl 1.30"), "{spdy}");
+        assert!(spdy.starts_with("exec speaks") && spdy.contains("kubectl 1.30"), "{spdy}");
         assert!(asked(&SOCKET[..3]).unwrap_err().contains("key"));
     }
 }

@@ -1,4 +1,5 @@
-//! `attach` of a pod: what is asked for, whether the client speaks WebSocket, and the handing over of the connection.
+//! `attach` and `exec` of a pod: what is asked for, whether the client speaks WebSocket, and the handing over of the
+//! connection.
 //! It knows no process: what is behind the streams is an [`AttachSource`](crate::attach::AttachSource)'s.
 
 mod channels;
@@ -17,7 +18,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::dispatch::Call;
 use super::respond::Answer;
-use crate::attach::AttachRequest;
+use crate::attach::{AttachRequest, ExecRequest};
 use crate::error::ApiError;
 
 /// The longest message of a client, in bytes. kubectl sends 32 KiB at a time; clients that send a file as one message
@@ -26,12 +27,31 @@ const MAX_MESSAGE: usize = 16 << 20;
 /// How much is read and written at a time.
 const BUFFER: usize = 64 << 10;
 
-/// `GET` or `POST` of a pod's `attach`: upgrades the connection and serves it until either side ends.
-pub(super) async fn attach(mut call: Call) -> Answer {
+/// What a client wants of a container.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Talk {
+    /// To be attached to its process.
+    Attach,
+    /// A program beside it.
+    Exec,
+}
+
+impl Talk {
+    /// As paths name it.
+    fn name(self) -> &'static str {
+        match self {
+            Talk::Attach => "attach",
+            Talk::Exec => "exec",
+        }
+    }
+}
+
+/// `GET` or `POST` of a pod's `attach` or `exec`: upgrades the connection and serves it until either side ends.
+pub(super) async fn attach(mut call: Call, talk: Talk) -> Answer {
     let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
     // Upstream's order: the pod, the container, the node, and only then how the client speaks.
     let request = read(&call, &pod)?;
-    let wanted = handshake::read(&call.headers)?;
+    let wanted = handshake::read(&call.headers, talk.name())?;
     let Some(upgrade) = call.upgrade() else {
         // An HTTP/2 stream, or a client within this process.
         return Err(handshake::required());
@@ -39,7 +59,15 @@ pub(super) async fn attach(mut call: Call) -> Answer {
     let Ok(permit) = Arc::clone(&call.app.attaches).try_acquire_owned() else {
         return Err(ApiError::new(429, "TooManyRequests", "too many clients are attached, try again later"));
     };
-    let attached = call.app.attacher.attach(pod, request).await?;
+    let attached = match talk {
+        Talk::Attach => call.app.attacher.attach(pod, request).await?,
+        Talk::Exec => {
+            let command = command(&call)?;
+            let AttachRequest { container, stdin, stdout, stderr, tty } = request;
+            let request = ExecRequest { container, command, stdin, stdout, stderr, tty };
+            call.app.attacher.exec(pod, request).await?
+        }
+    };
     let leave = channels::leave(call.app.stop.clone(), call.remaining());
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
@@ -59,13 +87,22 @@ pub(super) async fn attach(mut call: Call) -> Answer {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
-        channels::serve(socket, attached, wanted.protocol, leave).await;
+        channels::serve(socket, attached, talk, wanted.protocol, leave).await;
         drop(permit);
     });
     Ok(response)
 }
 
-/// Reads `PodAttachOptions` and checks them against the pod (upstream: pkg/registry/core/pod/strategy.go
+/// The words of `PodExecOptions`. An empty one is one, too.
+fn command(call: &Call) -> Result<Vec<String>, ApiError> {
+    let words: Vec<String> = call.query.all("command").map(str::to_owned).collect();
+    if words.is_empty() {
+        return Err(ApiError::bad_request("you must specify at least one command for the container"));
+    }
+    Ok(words)
+}
+
+/// Reads `PodAttachOptions`, or what `PodExecOptions` has of the same, and checks them against the pod (upstream: pkg/registry/core/pod/strategy.go
 /// streamLocation, and cri-streaming's NewOptions).
 fn read(call: &Call, pod: &Value) -> Result<AttachRequest, ApiError> {
     let is = |name| call.query.is(name);

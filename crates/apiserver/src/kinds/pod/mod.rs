@@ -27,6 +27,7 @@ pub(super) const KIND: Kind = Kind {
         Subresource::Status,
         Subresource::Log,
         Subresource::Attach,
+        Subresource::Exec,
         Subresource::Eviction,
         Subresource::Binding,
     ],

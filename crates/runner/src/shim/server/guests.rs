@@ -9,7 +9,7 @@ use nix::sys::epoll::{EpollEvent, EpollFlags};
 
 use super::{DOOR, GUEST, LISTENER, Server};
 use crate::runtime::Key;
-use crate::shim::door::{Answer, Heard};
+use crate::shim::door::{Answer, Heard, Question};
 use crate::shim::run::{Live, Run, State};
 use crate::world;
 
@@ -58,7 +58,8 @@ impl Server {
         let Some(guest) = self.door.guest(number) else { return };
         match guest.hear() {
             Heard::Nothing => {}
-            Heard::Question(question) => self.on_question(number, &question.key),
+            Heard::Question(Question::Input { key }) => self.on_question(number, &key),
+            Heard::Question(Question::Exec { exec }) => self.on_exec(number, exec),
             Heard::Gone => self.dismiss(number),
         }
     }
@@ -72,16 +73,19 @@ impl Server {
         };
         let Some(guest) = self.door.guest(number) else { return };
         guest.run = id.filter(|_| end.is_some());
-        let told = guest.answer(&answer, end);
+        let told = guest.answer(&answer, end.as_slice());
         if told.is_err() || guest.run.is_none() {
             self.dismiss(number);
         }
     }
 
-    /// The end of the first who had a stdin is the end of one that is for one only.
-    fn dismiss(&mut self, number: u64) {
+    /// The end of the first who had a stdin is the end of one that is for one only. Who had a program begun ends it.
+    pub(super) fn dismiss(&mut self, number: u64) {
         let Some(guest) = self.door.dismiss(number) else { return };
         let _ = self.epoll.delete(&guest);
+        if let Some(beside) = guest.beside {
+            self.end_beside(beside);
+        }
         let run = guest.run.and_then(|id| self.runs.get_mut(&id));
         if let Some(Run { state: State::Live(live), .. }) = run
             && live.input.as_ref().is_some_and(|input| input.once)

@@ -19,6 +19,7 @@ use crate::shim::ledger::Record;
 use crate::shim::output::Output;
 use crate::shim::procfs::Birth;
 use crate::shim::run::{Ending, Live, Run, State};
+use crate::shim::spawn::Surroundings;
 use crate::shim::stdio::Ends;
 use crate::world;
 
@@ -36,9 +37,18 @@ impl Server {
         let (mut started, mut ended) = (Vec::new(), Vec::new());
         for news in self.children.take_news() {
             match news {
-                News::Started { id, pid, birth, at, ends } => {
-                    self.on_started(id, pid, birth, at, *ends);
+                News::Started { id, pid, birth, at, ends, surroundings } => {
+                    self.on_started(id, pid, birth, at, *ends, surroundings);
                     started.push(id);
+                }
+                News::StartedBeside { id, pid, ends } => self.on_started_beside(id, pid, *ends),
+                News::Failed { id, failure, message, .. } if self.beside.contains_key(&id) => {
+                    self.on_failed_beside(id, failure, message);
+                    has_orphans = true;
+                }
+                News::Reaped { id, exit } if self.beside.contains_key(&id) => {
+                    self.on_reaped_beside(id, exit);
+                    has_orphans = true;
                 }
                 News::Failed { id, failure, message, at } => self.on_failed(id, failure, message, at),
                 News::Reaped { id, exit } => {
@@ -69,7 +79,15 @@ impl Server {
         }
     }
 
-    pub(super) fn on_started(&mut self, id: u64, pid: i32, birth: Birth, at: Timestamp, ends: Ends) {
+    pub(super) fn on_started(
+        &mut self,
+        id: u64,
+        pid: i32,
+        birth: Birth,
+        at: Timestamp,
+        ends: Ends,
+        surroundings: Arc<Surroundings>,
+    ) {
         let Some(run) = self.runs.get_mut(&id) else { return };
         let State::Queued { log, log_limit } = &mut run.state else { return };
         let output = Output::new(std::mem::take(log), *log_limit, Arc::clone(&self.packer));
@@ -85,6 +103,8 @@ impl Server {
             paced_until,
             input,
             had_input,
+            surroundings,
+            beside: BTreeSet::new(),
             terminal,
             output,
             ending,
@@ -121,6 +141,9 @@ impl Server {
             live.ending = Some(ending);
             live.terminal = None;
             self.ending.insert(id);
+            for beside in live.beside.clone() {
+                self.end_beside(beside);
+            }
         }
     }
 
