@@ -11,6 +11,7 @@ use windlass_runner::runtime::{Key as RunKey, Start};
 use windlass_store::{Committed, Key, Revision};
 
 use crate::cache::{Cache, Held};
+use crate::checks::Check;
 use crate::views::{View, view};
 use crate::volumes::Furniture;
 
@@ -28,6 +29,10 @@ pub(crate) struct Draft {
     pub(crate) unmade: Vec<PathBuf>,
     /// Signals to send once the writes are durable.
     pub(crate) signals: Vec<(RunKey, i32)>,
+    /// Probes to ask and hooks to begin once the writes are durable.
+    pub(crate) checks: Vec<Check>,
+    /// How many of a pod's news (by uid) are recorded with it.
+    pub(crate) news: BTreeMap<String, usize>,
     /// Pods whose end is then recorded, by uid.
     pub(crate) settled: Vec<String>,
     /// Objects to ask garbage collection about again once this draft is committed.
@@ -95,6 +100,8 @@ impl Draft {
             self.furniture.remove(pod);
         }
         self.signals.retain(|(run, _)| run.pod != pod);
+        self.checks.retain(|check| check.run.pod != pod);
+        self.news.remove(pod);
         self.settled.retain(|uid| uid != pod);
     }
 
@@ -115,7 +122,12 @@ impl Draft {
 
     /// Whether it neither writes nor does anything.
     pub(crate) fn is_empty(&self) -> bool {
-        self.edits.is_empty() && self.starts.is_empty() && self.signals.is_empty() && self.settled.is_empty()
+        self.edits.is_empty()
+            && self.starts.is_empty()
+            && self.signals.is_empty()
+            && self.settled.is_empty()
+            && self.checks.is_empty()
+            && self.news.is_empty()
     }
 
     /// Changes an object of the cache or the draft; nothing if neither has it.

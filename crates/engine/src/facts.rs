@@ -44,8 +44,8 @@ impl Runs {
         self.set(run, RunState::Starting);
     }
 
-    /// Takes in an event. A run that ended stays ended, whatever is repeated.
-    pub(crate) fn absorb(&mut self, event: Event) {
+    /// Takes in an event, with the message of a run that ended. A run that ended stays ended, whatever is repeated.
+    pub(crate) fn absorb(&mut self, event: Event, message: String) {
         let run = event.key().clone();
         let known = self.pods.get(&run.pod).and_then(|f| find(f, &run));
         if known.is_some_and(|r| !alive(r)) {
@@ -59,7 +59,8 @@ impl Runs {
             Event::Started { pid, at, .. } => RunState::Running { pid, started_at: at },
             Event::Failed { failure, message, at, .. } => RunState::Failed { failure, message, at },
             Event::Exited { ended, started_at, finished_at, cpu_us, peak_bytes, .. } => {
-                RunState::Ended { ended, started_at, finished_at, used: Used { cpu_us, peak_bytes } }
+                let used = Used { cpu_us, peak_bytes };
+                RunState::Ended { ended, started_at, finished_at, used, message }
             }
             Event::Lost { message, at, .. } => RunState::Lost { message, at },
         };
@@ -76,6 +77,18 @@ impl Runs {
         self.pods.entry(pod.to_owned()).or_default().evicted.get_or_insert(eviction);
     }
 
+    /// What is known of a pod, to be told more.
+    pub(crate) fn edit(&mut self, pod: &str) -> &mut Facts {
+        self.pods.entry(pod.to_owned()).or_default()
+    }
+
+    /// So many of a pod's news are recorded.
+    pub(crate) fn recorded(&mut self, pod: &str, count: usize) {
+        if let Some(facts) = self.pods.get_mut(pod) {
+            facts.news.drain(..count.min(facts.news.len()));
+        }
+    }
+
     /// Drops what is known of a pod, and returns its runs: their ends are recorded.
     pub(crate) fn settle(&mut self, pod: &str) -> Vec<RunKey> {
         let runs = self.pods.remove(pod).map(|f| f.runs).unwrap_or_default();
@@ -87,7 +100,7 @@ impl Runs {
     /// Forgets an attempt that nobody asks about any more.
     pub(crate) fn drop_run(&mut self, run: &RunKey) {
         if let Some(facts) = self.pods.get_mut(&run.pod) {
-            facts.runs.retain(|r| r.container != run.container || r.attempt != run.attempt);
+            facts.drop_run(&run.container, run.attempt);
         }
     }
 

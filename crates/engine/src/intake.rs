@@ -184,13 +184,15 @@ impl Tick {
             tracing::debug!(?event, "runtime");
             if !matches!(event, Event::Started { .. }) {
                 self.hub.ended(&run);
+                self.checks.end(&run);
             }
             if let Event::Exited { log_bytes, .. } = &event {
                 self.sweeper.complete(&run.pod, *log_bytes);
             }
             match self.cache.key_of(&run.pod).cloned() {
                 Some(key) if self.cache.held(&key).is_some() => {
-                    self.runs.absorb(event);
+                    let message = self.last_words(&key, &event);
+                    self.runs.absorb(event, message);
                     self.dirty.insert(key);
                 }
                 _ => self.stray(&event),

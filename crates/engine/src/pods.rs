@@ -1,15 +1,18 @@
 //! Carries out what the kubelet plans for a pod: status, processes, removal.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use serde_json::Value;
 use windlass_apiserver::kind::Fields;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
-use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView};
+use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView, hook_handler, probe_handler};
 use windlass_runner::mounts::Space;
 use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};
 use windlass_store::Key;
 
+use crate::checks::{Check, What};
 use crate::draft::Draft;
 use crate::events::Note;
 use crate::tick::Tick;
@@ -100,6 +103,9 @@ impl Tick {
             draft.furniture.insert(uid.clone(), furniture);
         }
         self.timers.set(key, plan.wake_at);
+        if !facts.news.is_empty() {
+            draft.news.insert(uid.clone(), facts.news.len());
+        }
         let is_silent = plan.events.is_empty();
         if !is_silent {
             let about = self.about(draft, key);
@@ -146,9 +152,37 @@ impl Tick {
                     let run = RunKey { pod: uid.to_owned(), container: container.clone(), attempt: *attempt };
                     draft.signals.push((run, *signal));
                 }
+                Action::Probe { container, attempt, probe } => {
+                    let what = What::Probe(*probe);
+                    draft.checks.extend(self.check(draft, key, (uid, container, *attempt), what));
+                }
+                Action::Hook { container, attempt, hook } => {
+                    let what = What::Hook(*hook);
+                    draft.checks.extend(self.check(draft, key, (uid, container, *attempt), what));
+                }
                 Action::Remove => draft.remove(&self.cache, key),
             }
         }
+    }
+
+    /// What a probe or a hook of a pod does.
+    fn check(
+        &self,
+        draft: &Draft,
+        key: &Key,
+        (uid, container, attempt): (&str, &str, u32),
+        what: What,
+    ) -> Option<Check> {
+        let pod = parts(draft.current(&self.cache, key)?);
+        let (handler, timeout) = match what {
+            What::Probe(probe) => {
+                let (handler, seconds) = probe_handler(pod, container, probe)?;
+                (handler, Some(Duration::from_secs(seconds)))
+            }
+            What::Hook(hook) => (hook_handler(pod, container, hook)?, None),
+        };
+        let run = RunKey { pod: uid.to_owned(), container: container.to_owned(), attempt };
+        Some(Check { run, what, handler, timeout })
     }
 
     /// Once a pod's end is in the draft, the runtime may forget its runs.
@@ -173,12 +207,13 @@ impl Tick {
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
             match process(&whole, container, &lookup, &self.host) {
-                Ok(process) => match self.volumes.space(uid, &process) {
+                Ok(process) => match self.volumes.space(uid, (container, *attempt), &process) {
                     Ok(space) => {
                         let space = space.map(|(space, needs)| {
                             let all = furniture.get_or_insert_default();
                             all.volumes = needs.volumes;
                             all.mounts.extend(needs.mounts);
+                            all.messages.extend(needs.messages);
                             space
                         });
                         starts.push(self.start_of(uid, container, *attempt, process, space));
@@ -297,7 +332,7 @@ impl Lookup for Objects<'_> {
     }
 }
 
-fn parts(pod: &Object) -> PodView<'_> {
+pub(crate) fn parts(pod: &Object) -> PodView<'_> {
     PodView { metadata: pod.metadata(), spec: pod.spec(), status: pod.status() }
 }
 

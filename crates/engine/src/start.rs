@@ -21,6 +21,7 @@ use windlass_store::{Bounds, OpenError, Options, Revision, Store};
 use crate::attach::Attacher;
 use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
+use crate::checks::Checks;
 use crate::claims::Claims;
 use crate::config::{Config, Images, StoreKind};
 use crate::descriptors;
@@ -347,6 +348,7 @@ fn tick(
     authority: String,
     accounts: Accounts,
 ) -> Tick {
+    let checks = Checks::new(Arc::downgrade(&runtime));
     Tick {
         registry: registry.clone(),
         runtime,
@@ -371,12 +373,14 @@ fn tick(
             env: config.environment.clone(),
             allocatable: machine.allocatable(),
             uid: nix::unistd::getuid().as_raw(),
+            gid: nix::unistd::getgid().as_raw(),
             api: None,
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
         tokens: Tokens::new(accounts),
         sizes: Sizes::default(),
         claims: Claims::default(),
+        checks,
         cache: Cache::new(),
         runs: Runs::default(),
         recorder: Recorder::new(config.world.now()),

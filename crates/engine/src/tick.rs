@@ -22,6 +22,7 @@ use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, Watc
 
 use crate::alike::Alike;
 use crate::cache::Cache;
+use crate::checks::Checks;
 use crate::claims::Claims;
 use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
@@ -91,6 +92,8 @@ pub(crate) struct Tick {
     pub(crate) tokens: Tokens,
     pub(crate) sizes: Sizes,
     pub(crate) claims: Claims,
+    /// Probes and hooks that go on.
+    pub(crate) checks: Checks,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
     pub(crate) recorder: Recorder,
@@ -160,6 +163,7 @@ impl Tick {
                 None => {}
             }
             self.absorb_events(ready.events);
+            self.absorb_checks();
             self.absorb_changes(ready.changes);
             if ready.compacted {
                 changes = self.resync()?;
@@ -190,6 +194,7 @@ impl Tick {
                 events = self.runtime.events() => ready.events = events?,
                 list = changes.next(CHANGES) => ready.take_changes(list)?,
                 () = self.sizes.look().done.notified() => {}
+                () = self.checks.some() => {}
                 () = world::sleep_until(&*self.world, self.next_time()) => {}
             }
         } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
@@ -405,6 +410,12 @@ impl Tick {
         }
         if !draft.starts.is_empty() {
             self.runtime.start(draft.starts);
+        }
+        if !draft.checks.is_empty() {
+            self.begin_checks(draft.checks);
+        }
+        for (pod, count) in draft.news {
+            self.runs.recorded(&pod, count);
         }
         for (run, signal) in draft.signals {
             if self.runs.first_signal(&run, signal) {

@@ -15,6 +15,7 @@ use windlass_runner::volumes::{self, Content, Folders, Volume};
 
 use crate::draft::Draft;
 use crate::home::Home;
+use crate::messages;
 use crate::tick::Tick;
 
 /// A file system in memory that every process of the machine may use, if it is one.
@@ -25,6 +26,8 @@ const MEMORY: &str = "/dev/shm";
 pub(crate) struct Furniture {
     pub(crate) volumes: Vec<Volume>,
     pub(crate) mounts: Vec<Mount>,
+    /// Files for termination messages.
+    pub(crate) messages: Vec<PathBuf>,
 }
 
 /// What the engine knows of volumes on this machine.
@@ -57,22 +60,29 @@ impl Volumes {
     pub(crate) fn space(
         &self,
         uid: &str,
+        (container, attempt): (&str, u32),
         process: &Process,
     ) -> Result<Option<(Box<Space>, Furniture)>, Blocked> {
-        if process.mounts.is_empty() {
+        if process.mounts.is_empty() && process.message.is_none() {
             return Ok(None);
         }
         let refused = |message: String| ("CreateContainerConfigError", message);
         self.may_mount().map_err(|why| {
-            let paths: Vec<String> =
-                process.mounts.iter().map(|mount| mount.target.display().to_string()).collect();
+            let targets = process.mounts.iter().map(|mount| &mount.target).chain(&process.message);
+            let paths: Vec<String> = targets.map(|target| target.display().to_string()).collect();
             refused(format!("nothing can be mounted at {}: {why}", paths.join(", ")))
         })?;
         let found = volumes::find(&process.volumes, &process.mounts, &self.folders(uid));
-        let mounts = found.map_err(|cause| ("ContainerCreating", cause.to_string()))?;
+        let mut mounts = found.map_err(|cause| ("ContainerCreating", cause.to_string()))?;
+        let message =
+            process.message.iter().map(|target| self.message_mount(uid, container, attempt, target));
+        mounts.extend(message);
         let space = Space { stage: self.stage(), mounts };
         mounts::check(&space).map_err(|cause| refused(cause.to_string()))?;
-        let furniture = Furniture { volumes: process.volumes.clone(), mounts: space.mounts.clone() };
+        let messages =
+            if process.message.is_some() { vec![self.message(uid, container, attempt)] } else { Vec::new() };
+        let (volumes, mounts) = (process.volumes.clone(), space.mounts.clone());
+        let furniture = Furniture { volumes, mounts, messages };
         Ok(Some((Box::new(space), furniture)))
     }
 
@@ -130,7 +140,13 @@ impl Volumes {
             own(&place)?;
         }
         volumes::make(&furniture.volumes, &furniture.mounts, &self.folders(uid))
-            .map_err(|cause| cause.to_string())
+            .map_err(|cause| cause.to_string())?;
+        furniture.messages.iter().try_for_each(|file| messages::make(file))
+    }
+
+    /// Whether a pod has directories.
+    pub(crate) fn has(&self, uid: &str) -> bool {
+        !self.furnished.is_empty() && self.furnished.contains(uid)
     }
 }
 

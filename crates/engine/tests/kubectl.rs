@@ -310,7 +310,9 @@ fn executes(kubectl: &Kubectl) {
     assert!(stderr.contains("\"windlass-absent\": executable file not found in $PATH"), "{stderr}");
     let (code, _, stderr) = said(&mut exec(&["nowhere", "--", "true"]));
     assert!(code == Some(1) && stderr.contains("pods \"nowhere\" not found"), "{stderr}");
-    let bytes: Vec<u8> = (0..20_000_000_u32).map(|n| (n % 251) as u8).collect();
+    // Much of it once is enough.
+    let size = if minor(kubectl) < 33 { 1_000_000_u32 } else { 20_000_000 };
+    let bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
     let (there, back) = (kubectl.home.join("there"), kubectl.home.join("back"));
     std::fs::write(&there, &bytes).expect("a file");
     let file = |path: &Path| std::fs::File::open(path).expect("a file");
@@ -326,7 +328,7 @@ fn executes(kubectl: &Kubectl) {
 
 /// Waits for a size, a line and another size.
 const SIZES: &str = "until stty size | grep '31 97'; do sleep 0.05; done; read line; echo \"<$line>\"; \
-                     until stty size | grep '40 120'; do sleep 0.05; done; exit 9";
+                     until stty size | grep '40 120'; do echo waiting; sleep 0.05; done; read line; exit 9";
 
 /// At a terminal whose window changes.
 fn types(command: &mut Command) {
@@ -334,17 +336,24 @@ fn types(command: &mut Command) {
     let pty = nix::pty::openpty(Some(&size), None).expect("a terminal");
     let side = || Stdio::from(pty.slave.try_clone().expect("a descriptor"));
     let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("kubectl starts");
-    let mut terminal = std::fs::File::from(pty.master.try_clone().expect("a descriptor"));
+    drop(pty.slave);
+    let mut terminal = std::fs::File::from(pty.master);
     let mut seen = String::new();
     await_text(&mut terminal, &mut seen, "31 97");
     terminal.write_all(b"hello\r").expect("it is read");
     await_text(&mut terminal, &mut seen, "<hello>");
     let mut stty = Command::new("stty");
-    assert!(stty.args(["rows", "40", "columns", "120"]).stdin(side()).status().expect("stty").success());
-    // The terminal is not kubectl's own here, so that the system does not tell it.
+    stty.args(["rows", "40", "columns", "120"]).stdin(terminal.try_clone().expect("a descriptor"));
+    assert!(stty.status().expect("stty").success());
+    // The terminal is not kubectl's own here, so that the system does not tell it; and kubectl may not listen yet.
     let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGWINCH).expect("kubectl runs");
-    await_text(&mut terminal, &mut seen, "40 120");
+    while !seen.contains("40 120") {
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGWINCH).expect("kubectl runs");
+        let before = seen.len();
+        await_more(&mut terminal, &mut seen);
+        assert!(seen.len() > before, "no other size in {seen:?}");
+    }
+    terminal.write_all(b"bye\r").expect("it is read");
     assert_eq!(child.wait().expect("kubectl ends").code(), Some(9), "{seen}");
 }
 
@@ -383,12 +392,17 @@ fn run_pod(kubectl: &Kubectl, name: &str, fields: &str, script: &str) {
 
 /// Reads a terminal until this has been seen.
 fn await_text(terminal: &mut std::fs::File, seen: &mut String, text: &str) {
-    let mut chunk = [0; 1024];
     while !seen.contains(text) {
-        let count = std::io::Read::read(terminal, &mut chunk).expect("the terminal goes on");
-        assert!(count > 0, "no {text:?} in {seen:?}");
-        seen.push_str(&String::from_utf8_lossy(&chunk[..count]));
+        let before = seen.len();
+        await_more(terminal, seen);
+        assert!(seen.len() > before, "no {text:?} in {seen:?}");
     }
+}
+
+fn await_more(terminal: &mut std::fs::File, seen: &mut String) {
+    let mut chunk = [0; 1024];
+    let count = std::io::Read::read(terminal, &mut chunk).expect("the terminal goes on");
+    seen.push_str(&String::from_utf8_lossy(&chunk[..count]));
 }
 
 fn refusals(kubectl: &Kubectl) {

@@ -3,6 +3,7 @@
 
 pub(crate) mod entry;
 mod keep;
+mod last;
 pub(crate) mod render;
 pub(crate) mod segments;
 mod tail;
@@ -27,6 +28,7 @@ use self::render::Render;
 use self::segments::Segment;
 
 pub use self::keep::{base, files, shed};
+pub use self::last::last;
 pub use self::tail::Place;
 
 /// How much is read at a time.

@@ -2,6 +2,7 @@
 //! and Secrets come through a trait, the host's facts as values. It starts nothing and knows no runtime.
 
 mod expand;
+mod message;
 mod quantity;
 mod refuse;
 mod source;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+pub(crate) use self::expand::expand;
 pub use self::refuse::ConfigError;
 pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};
@@ -47,6 +49,8 @@ pub struct Host {
     pub allocatable: BTreeMap<String, String>,
     /// The user that processes run as.
     pub uid: u32,
+    /// The group that processes run as.
+    pub gid: u32,
     /// Where the API is: told to containers that mount a service account's token, and to no other.
     pub api: Option<SocketAddr>,
 }
@@ -68,6 +72,8 @@ pub struct Process {
     pub volumes: Vec<Volume>,
     /// What of them this container mounts, and where.
     pub mounts: Vec<VolumeMount>,
+    /// Where it is to find a file for its termination message.
+    pub message: Option<PathBuf>,
 }
 
 /// Makes the process of a container (an init container too).
@@ -95,7 +101,8 @@ pub fn process(
     let given = source::environment(pod, spec, lookup, host)?;
     let text = |name: &str| given.values.get(name).map(String::as_str);
     let words = ["command", "args"].into_iter().filter_map(|list| spec[list].as_array()).flatten();
-    let argv = words.filter_map(Value::as_str).map(|word| expand::expand(word, text)).collect();
+    let argv: Vec<String> = words.filter_map(Value::as_str).map(|word| expand::expand(word, text)).collect();
+    let message = message::path(spec, &argv, &given.values);
     let mut env = host.env.clone();
     set(&mut env, "HOSTNAME", &hostname(pod));
     if let Some(api) = host.api.filter(|_| token::is_mounted(pod, spec)) {
@@ -114,7 +121,7 @@ pub fn process(
     let cwd = spec["workingDir"].as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
     let wanted = volumes::Wanted { pod, spec, variables: &given.values };
     let (volumes, mounts) = volumes::of(&wanted, lookup, host)?;
-    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped, volumes, mounts })
+    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped, volumes, mounts, message })
 }
 
 /// `stdin`, `stdinOnce` and `tty` of a container.

@@ -293,7 +293,7 @@ async fn last_words_in_a_terminal_are_not_lost() {
 #[tokio::test]
 async fn many_short_programs_at_once_each_tell_their_own_end() {
     let machine = Machine::new().await;
-    let all = (0..100).map(|n: i32| {
+    let all = (0..60).map(|n: i32| {
         let exec = machine.exec(&["sh", "-c", &format!("echo {n}; exit {n}")]);
         let session = machine.shim.exec(exec);
         async move { (n, in_time(session.await.unwrap().collect(100)).await.unwrap()) }
@@ -304,7 +304,7 @@ async fn many_short_programs_at_once_each_tell_their_own_end() {
         assert_eq!(told, (Ended::Code(n), format!("{n}\n").into_bytes()));
         count += 1;
     }
-    assert_eq!(count, 100);
+    assert_eq!(count, 60);
     machine.end().await;
 }
 

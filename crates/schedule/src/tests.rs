@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const CASES: &str = include_str!("cases.txt");
@@ -224,4 +226,41 @@ fn a_zone_in_front_is_told_apart() {
         split_zone("TZ=UTC").unwrap_err().to_string(),
         "invalid schedule format: runtime error: slice bounds out of range [:-1]"
     );
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_is_read_or_refused_and_times_go_on(
+        text in "(@every |TZ=|@)?[0-9*/,?a-z.+ -]{0,24}",
+        after in -10_000_000_000_i64..10_000_000_000,
+        offset in -50_000..50_000_i32,
+    ) {
+        let zone = |_: i64| offset;
+        let _ = split_zone(&text);
+        if let Err(refusal) = Schedule::parse(&text) {
+            prop_assert!(!refusal.to_string().is_empty());
+        }
+        match Schedule::read(&text) {
+            Ok(schedule) => {
+                let times = schedule.upcoming(after, after, &zone, 3);
+                prop_assert!(times.iter().all(|time| *time > after) && times.is_sorted());
+            }
+            Err(fault) => {
+                prop_assert!(!fault.to_string().is_empty());
+                prop_assert!(Schedule::parse(&text).is_err(), "for people it is stricter");
+            }
+        }
+    }
+
+    #[test]
+    fn five_fields_of_any_numbers_come_when_they_say(
+        minute in 0_u32..60, hour in 0_u32..24, day in 1_u32..29, month in 1_u32..13,
+        after in 0_i64..4_000_000_000,
+    ) {
+        let schedule = Schedule::parse(&format!("{minute} {hour} {day} {month} *")).unwrap();
+        let next = schedule.next(after, 0, &|_: i64| 0).unwrap();
+        prop_assert!(next > after && next - after <= 366 * 86_400);
+        prop_assert_eq!(next % 86_400, i64::from(hour * 3600 + minute * 60));
+        prop_assert_eq!(schedule.next(next - 1, 0, &|_: i64| 0), Some(next));
+    }
 }

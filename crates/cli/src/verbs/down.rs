@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -33,9 +34,13 @@ pub(crate) async fn run(options: &Down, call: Call<'_>) -> Outcome {
     if daemon::find(&home).await?.is_none() {
         return none();
     }
-    let pods = if options.leave || options.force { Vec::new() } else { running_pods(&home).await? };
-    if !pods.is_empty() {
-        return Err(refusal(&pods));
+    let mut schedules = 0;
+    if !options.leave && !options.force {
+        let pods = running_pods(&home).await?;
+        if !pods.is_empty() {
+            return Err(refusal(&pods));
+        }
+        schedules = due(&home).await;
     }
     // Whoever wants an engine meanwhile waits until this one has gone, and starts the next.
     let _stopping = daemon::starting(&home, true).await?;
@@ -47,7 +52,22 @@ pub(crate) async fn run(options: &Down, call: Call<'_>) -> Outcome {
         (_, true) => "the engine has stopped; its pods go on, the next engine takes them over",
         _ => "the engine has stopped",
     });
+    if schedules > 0 {
+        let crons = if schedules == 1 { "1 CronJob makes" } else { &format!("{schedules} CronJobs make") };
+        call.notes().say(&format!(
+            "{crons} no jobs until the engine runs again; the latest that is missed is made up for"
+        ));
+    }
     Ok(Exit::OK)
+}
+
+/// How many CronJobs are not suspended. It is told in passing: an engine that does not say keeps nobody from stopping it.
+async fn due(home: &Home) -> usize {
+    let source = Source::Files { paths: vec![home.kubeconfig()], context: None };
+    let Ok(connection) = windlass::connect(&source).await else { return 0 };
+    let crons = Api::<CronJob>::all(connection.client).list(&ListParams::default()).await;
+    let is_due = |cron: &&CronJob| cron.spec.suspend != Some(true);
+    crons.map_or(0, |crons| crons.items.iter().filter(is_due).count())
 }
 
 /// The names of the pods that run, with their namespaces.

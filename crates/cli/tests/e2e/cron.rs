@@ -159,4 +159,8 @@ fn what_the_engine_does_not_have_is_told() {
     assert!(!held.stderr.contains("up --install"), "nothing of it needs an engine: {held:?}");
     let again = create(&home, "n", "0 0 1 1 *", &[], &command);
     refused(&again, 125, &["CronJob \"n\" exists already"]);
+    assert_eq!(create(&home, "due", "0 0 1 1 *", &[], &command).code, Some(0));
+    let down = home.windlass(&["down"]);
+    assert_eq!(down.code, Some(0), "{down:?}");
+    assert!(down.stderr.contains("1 CronJob makes no jobs until the engine runs again"), "{down:?}");
 }

@@ -304,6 +304,7 @@ async fn on_the_host_only_the_containers_own_process_is_signalled() {
         change(&mut pod);
         let server = still(job(1, running()), &[]);
         server.on(&format!("GET {PODS}/train-0"), Reply::Json(200, pod));
+        server.on(&format!("PATCH {JOBS}/train"), Reply::Json(200, job(1, running())));
         let exec = format!("GET {PODS}/train-0/exec");
         server.on(&exec, refusal(500, "InternalError", "it does not work"));
         let stops = server.manager().stop_sidecars("train", &payload).await.unwrap();

@@ -153,7 +153,7 @@ fn ready(wishes: &Wishes<'_>, shown: &[Shown], phase: Phase) -> Option<(&'static
         Phase::Failed => return Some(("PodFailed", String::new())),
         Phase::Pending | Phase::Running => {}
     }
-    let names = names(wishes, shown, |kind, shown| kind != Kind::Init && shown.state != State::Running);
+    let names = names(wishes, shown, |kind, shown| kind != Kind::Init && !shown.is_ready);
     (!names.is_empty()).then(|| ("ContainersNotReady", format!("containers with unready status: [{names}]")))
 }
 
@@ -180,7 +180,7 @@ fn initialized(wishes: &Wishes<'_>, shown: &[Shown], phase: Phase) -> Verdict {
     }
     let is_incomplete = |kind: Kind, shown: &Shown| match kind {
         Kind::Init => !matches!(shown.state, State::Stopped { exit_code: 0, .. }),
-        Kind::Sidecar => shown.state != State::Running,
+        Kind::Sidecar => !shown.is_started,
         Kind::App => false,
     };
     let names = names(wishes, shown, is_incomplete);

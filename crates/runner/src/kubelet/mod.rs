@@ -3,11 +3,15 @@
 //! A plan is in four steps, a file each: where every container stands, what is wished for it, what the status says
 //! of it, and what that makes of the pod. It knows no process and no store, and it remembers nothing: what must
 //! not be lost between two plans is in the status. Signals may be asked for again and again; the runtime sends
-//! each once. Probes, hooks and volumes are not its business yet.
+//! each once. Of probes and hooks it decides when they are due and what comes of them; who asks and runs is told to
+//! with an action, and tells the facts what came of it. Volumes are not its business.
 
 mod backoff;
 mod conditions;
+mod handler;
+mod hook;
 mod phase;
+mod probe;
 mod shown;
 mod standing;
 mod view;
@@ -19,7 +23,10 @@ mod tests;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::handler::{Handler, HttpGet, hook_handler, probe_handler};
+pub use self::hook::{Hook, Hooked};
 use self::phase::Phase;
+pub use self::probe::{Answer, Probe, Probed};
 pub use self::view::PodView;
 use crate::runtime::{Ended, StartFailure};
 
@@ -34,6 +41,12 @@ pub struct Facts {
     pub steady: Vec<(String, u32)>,
     /// It is to go, because it uses more than it may. Set only while something of it runs.
     pub evicted: Option<Eviction>,
+    /// What is known of the probes of runs.
+    pub probes: Vec<Probed>,
+    /// What is known of the hooks of runs.
+    pub hooks: Vec<Hooked>,
+    /// Events of probes and hooks that no plan's were recorded with yet.
+    pub news: Vec<(EventType, &'static str, String)>,
 }
 
 /// Why a pod is ended by its node, and since when.
@@ -52,6 +65,13 @@ impl Facts {
             self.steady.retain(|(name, _)| name != container);
             self.steady.push((container.to_owned(), attempt));
         }
+    }
+
+    /// Forgets a run that nobody asks about any more.
+    pub fn drop_run(&mut self, container: &str, attempt: u32) {
+        self.runs.retain(|run| run.container != container || run.attempt != attempt);
+        self.probes.retain(|probed| probed.container != container || probed.attempt != attempt);
+        self.hooks.retain(|hooked| hooked.container != container || hooked.attempt != attempt);
     }
 
     /// The last long attempt before this one; 0 if there was none.
@@ -94,6 +114,8 @@ pub enum RunState {
         finished_at: Timestamp,
         /// What it used.
         used: Used,
+        /// Its termination message, at most [`message_limit`] bytes; empty if it left none.
+        message: String,
     },
     /// It never began.
     Failed {
@@ -111,6 +133,16 @@ pub enum RunState {
         /// When it was noticed.
         at: Timestamp,
     },
+}
+
+/// How many bytes of a termination message a container's status has, of a pod with so many containers: 4 KiB each, and
+/// 12 KiB all of them together (upstream: `MaxContainerTerminationMessageLength` and `MaxPodTerminationMessageLogLength`
+/// in pkg/kubelet/container/runtime.go).
+#[must_use]
+pub fn message_limit(containers: usize) -> usize {
+    const CONTAINER: usize = 4 << 10;
+    const POD: usize = 12 << 10;
+    POD.checked_div(containers).map_or(CONTAINER, |share| share.min(CONTAINER))
 }
 
 /// What a run used, as the system counted it for its process and all that it waited for.
@@ -163,6 +195,24 @@ pub enum Action {
         /// The signal's number.
         signal: i32,
     },
+    /// Ask this run's probe.
+    Probe {
+        /// The container.
+        container: String,
+        /// The attempt.
+        attempt: u32,
+        /// Which.
+        probe: Probe,
+    },
+    /// Begin this run's hook.
+    Hook {
+        /// The container.
+        container: String,
+        /// The attempt.
+        attempt: u32,
+        /// Which.
+        hook: Hook,
+    },
     /// The pod may leave the store as soon as it has no finalizers: it is deleted, and nothing of it runs.
     Remove,
 }
@@ -184,6 +234,7 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
     let shown = shown::of(view, facts, &wishes);
     let phase = phase::of(view, &wishes, &shown);
     let mut events = shown::events(view, &wishes, &shown);
+    events.extend(facts.news.iter().cloned());
     let mut status = conditions::status(view, &wishes, shown, phase, now);
     if let Some(eviction) = facts.evicted.as_ref().filter(|_| wishes.is_evicted(phase)) {
         status["reason"] = "Evicted".into();

@@ -53,7 +53,14 @@ fn of_containers(wishes: &Wishes<'_>, shown: &[Shown]) -> Phase {
         return Phase::Failed;
     }
     let pending = |state: State| matches!(state, State::Waiting | State::Running);
-    let inits_pending = of(Kind::Init).any(pending) || of(Kind::Sidecar).any(|state| state == State::Waiting);
+    let mut pairs = wishes.all.iter().zip(shown);
+    let is_coming = |shown: &Shown| match shown.state {
+        State::Waiting => true,
+        State::Running => !shown.is_started,
+        State::Stopped { .. } => false,
+    };
+    let inits_pending = of(Kind::Init).any(pending)
+        || pairs.any(|(wished, shown)| wished.container.kind == Kind::Sidecar && is_coming(shown));
     if (inits_pending && !wishes.is_initialized) || of(Kind::App).any(|state| state == State::Waiting) {
         return Phase::Pending;
     }

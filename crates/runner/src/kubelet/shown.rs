@@ -14,6 +14,10 @@ pub(super) struct Shown {
     /// The entry of `containerStatuses` or `initContainerStatuses`.
     pub(super) status: Value,
     pub(super) state: State,
+    /// As the status says it.
+    pub(super) is_ready: bool,
+    /// As the status says it.
+    pub(super) is_started: bool,
 }
 
 /// What the container counts as.
@@ -41,13 +45,24 @@ fn show(
     wished: &Wished<'_>,
     is_leaving: bool,
 ) -> Shown {
-    let Wished { container, standing, earlier, wish } = wished;
+    let Wished { container, standing, earlier, health, wish, .. } = wished;
     let id = |attempt| Some(json!(container_id(view.uid(), container.name, attempt)));
     let earlier_code =
         earlier.as_ref().and_then(|end| end["exitCode"].as_i64()).and_then(|code| i32::try_from(code).ok());
     let waiting = || json!({"waiting": waiting(wishes, wished, facts)});
     let running = |since| json!({"running": {"startedAt": time(since)}});
+    // Before its hook has ended nobody is told that it runs (upstream: the kubelet is busy with the hook).
+    let unheard = |attempt: u32| match earlier_code {
+        Some(exit_code) => {
+            (State::Stopped { exit_code, restarts: true }, waiting(), earlier.clone(), attempt)
+        }
+        None => (State::Waiting, waiting(), earlier.clone(), attempt),
+    };
     let (state, json, last, attempt, id) = match (standing, wish) {
+        (Standing::Running { attempt, .. }, _) if health.is_held => {
+            let (state, json, last, attempt) = unheard(*attempt);
+            (state, json, last, attempt, id(attempt))
+        }
         (Standing::Running { attempt, since }, _) => {
             (State::Running, running(*since), earlier.clone(), *attempt, id(*attempt))
         }
@@ -84,33 +99,31 @@ fn show(
             (State::Stopped { exit_code: 137, restarts: false }, json, None, *attempt, None)
         }
         (Standing::Due { attempt } | Standing::Asked { attempt }, _) => {
-            let state = match earlier_code {
-                Some(exit_code) => State::Stopped { exit_code, restarts: true },
-                None => State::Waiting,
-            };
+            let (state, json, last, attempt) = unheard(*attempt);
             let id = earlier.as_ref().and_then(|end| end.get("containerID").cloned());
-            (state, waiting(), earlier.clone(), *attempt, id)
+            (state, json, last, attempt, id)
         }
     };
     let is_ready = match state {
-        State::Running => container.kind != Kind::Init,
+        State::Running => container.kind != Kind::Init && health.is_ready,
         State::Stopped { exit_code, .. } => container.kind == Kind::Init && exit_code == 0,
         State::Waiting => false,
     };
+    let is_started = state == State::Running && (health.is_started || container.kind == Kind::Init);
     let mut status = json!({
         "name": container.name,
         "image": container.spec["image"].as_str().unwrap_or(""),
         "imageID": "",
         "ready": is_ready,
         "restartCount": attempt,
-        "started": state == State::Running,
+        "started": is_started,
         "state": json,
         "lastState": last.map_or(json!({}), |last| json!({"terminated": last})),
     });
     if let Some(id) = id {
         status["containerID"] = id;
     }
-    Shown { status, state }
+    Shown { status, state, is_ready, is_started }
 }
 
 fn waiting(wishes: &Wishes<'_>, wished: &Wished<'_>, facts: &Facts) -> Value {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::view::{ContainerView, Kind};
+use super::view::ContainerView;
 use super::{Facts, Run, RunState};
 use crate::runtime::StartFailure;
 
@@ -83,15 +83,6 @@ impl Standing {
     pub(super) fn is_alive(&self) -> bool {
         matches!(self, Standing::Asked { .. } | Standing::Running { .. })
     }
-
-    /// Whether it did what an init container must do before the next one starts.
-    pub(super) fn lets_next_begin(&self, kind: Kind) -> bool {
-        match (self, kind) {
-            (Standing::Running { .. }, Kind::Sidecar) => true,
-            (Standing::Ended(end), Kind::Init) => end.exit_code == 0,
-            _ => false,
-        }
-    }
 }
 
 /// The id that the status gives a run.
@@ -114,7 +105,7 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
     match &run.state {
         RunState::Starting => Standing::Asked { attempt },
         RunState::Running { started_at, .. } => Standing::Running { attempt, since: *started_at },
-        RunState::Ended { ended, started_at, finished_at, .. } => {
+        RunState::Ended { ended, started_at, finished_at, message, .. } => {
             let exit_code = ended.exit_code();
             let mut terminated = json!({
                 "containerID": id, "exitCode": exit_code,
@@ -123,6 +114,9 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
             });
             if let crate::runtime::Ended::Signal(signal) = ended {
                 terminated["signal"] = json!(signal);
+            }
+            if !message.is_empty() {
+                terminated["message"] = json!(message);
             }
             let (started_at, finished_at) = (*started_at, *finished_at);
             let (steady, has_run) = (0, true);

@@ -1,14 +1,16 @@
-//! Situations, then the laws that every history keeps.
+//! Situations, and the laws that every history keeps.
 
 #![expect(clippy::needless_pass_by_value, reason = "situations read better with their values in place")]
 
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
 
 mod evicted;
+mod hooks;
+mod laws;
+mod probes;
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::new(1_800_000_000 + seconds, 0).unwrap()
@@ -33,7 +35,9 @@ fn running(container: &str, attempt: u32, since: i64) -> Run {
 
 fn ended(container: &str, attempt: u32, code: i32, from: i64, to: i64) -> Run {
     let ended = if code > 128 { Ended::Signal(code - 128) } else { Ended::Code(code) };
-    let state = RunState::Ended { ended, started_at: at(from), finished_at: at(to), used: Used::default() };
+    let (started_at, finished_at) = (at(from), at(to));
+    let state =
+        RunState::Ended { ended, started_at, finished_at, used: Used::default(), message: String::new() };
     Run { container: container.to_owned(), attempt, state }
 }
 
@@ -119,6 +123,18 @@ fn container_that_ended_well_completes_the_pod() {
     assert_eq!(condition(&pod, "Ready")["reason"], "PodCompleted");
     assert_eq!(condition(&pod, "Initialized")["reason"], "PodCompleted");
     assert_eq!((made.actions, made.wake_at), (vec![], None));
+}
+
+#[test]
+fn message_that_a_container_left_is_in_its_status() {
+    let mut pod = pod(json!({}));
+    let mut run = ended("main", 0, 3, 1, 2);
+    if let RunState::Ended { message, .. } = &mut run.state {
+        "no more disk".clone_into(message);
+    }
+    step(&mut pod, &facts(vec![run]), 2);
+    assert_eq!(state(&pod)["terminated"]["message"], "no more disk");
+    assert_eq!([0, 1, 3, 4, 12].map(message_limit), [4096, 4096, 4096, 3072, 1024]);
 }
 
 #[test]
@@ -379,113 +395,4 @@ fn pod_that_was_failed_by_another_hand_is_killed() {
     pod["status"]["phase"] = json!("Failed");
     let made = plan(&pod, &facts(vec![running("main", 0, 0)]), at(1));
     assert_eq!((made.status, made.actions), (None, vec![signal("main", 0, 9)]));
-}
-
-/// What may happen to a pod between two plans.
-#[derive(Clone, Debug)]
-enum Happening {
-    Heard,
-    Exits(i32),
-    Fails,
-    Lost,
-    EngineRestarts,
-    Deleted,
-    Waits(i64),
-}
-
-fn happening() -> impl Strategy<Value = Happening> {
-    prop_oneof![
-        4 => Just(Happening::Heard),
-        4 => (0..3).prop_map(Happening::Exits),
-        1 => Just(Happening::Fails),
-        1 => Just(Happening::Lost),
-        1 => Just(Happening::EngineRestarts),
-        1 => Just(Happening::Deleted),
-        3 => (0..400_i64).prop_map(Happening::Waits),
-    ]
-}
-
-fn shape() -> impl Strategy<Value = Value> {
-    let policy = prop_oneof![Just("Always"), Just("OnFailure"), Just("Never")];
-    let init = prop_oneof![Just(json!({"name": "i"})), Just(json!({"name": "s", "restartPolicy": "Always"}))];
-    (policy, proptest::collection::vec(init, 0..2), 1..3_usize, proptest::option::of(1..500_i64)).prop_map(
-        |(policy, inits, apps, deadline)| {
-            let apps: Vec<Value> = (0..apps).map(|n| json!({"name": format!("c{n}")})).collect();
-            let mut spec = json!({"restartPolicy": policy, "initContainers": inits, "containers": apps});
-            if let Some(deadline) = deadline {
-                spec["activeDeadlineSeconds"] = json!(deadline);
-            }
-            spec
-        },
-    )
-}
-
-fn happen(happening: &Happening, pod: &mut Value, facts: &mut Facts, now: &mut i64) {
-    let alive =
-        facts.runs.iter_mut().find(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
-    match (happening, alive) {
-        (Happening::Heard, Some(run)) if run.state == RunState::Starting => {
-            run.state = RunState::Running { pid: 1, started_at: at(*now) };
-        }
-        (Happening::Exits(code), Some(run)) => {
-            run.state = {
-                let (ended, at) = (Ended::Code(*code), at(*now));
-                RunState::Ended { ended, started_at: at, finished_at: at, used: Used::default() }
-            };
-        }
-        (Happening::Fails, Some(run)) if run.state == RunState::Starting => {
-            run.state =
-                RunState::Failed { failure: StartFailure::Other, message: String::new(), at: at(*now) };
-        }
-        (Happening::Lost, Some(run)) => run.state = RunState::Lost { message: String::new(), at: at(*now) },
-        (Happening::EngineRestarts, _) => {
-            // The ledger forgets only runs whose end the status tells.
-            facts.runs.retain(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
-        }
-        (Happening::Deleted, _) if pod["metadata"]["deletionTimestamp"].is_null() => {
-            pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(*now + 30)));
-        }
-        (Happening::Waits(seconds), _) => *now += seconds,
-        _ => {}
-    }
-}
-
-proptest! {
-    #[test]
-    fn every_history_keeps_the_laws(spec in shape(), happenings in proptest::collection::vec(happening(), 1..60)) {
-        let (mut pod, mut facts, mut now) = (pod(spec), Facts::default(), 0);
-        let mut started = std::collections::BTreeSet::new();
-        for happening in &happenings {
-            let old_phase = pod["status"]["phase"].as_str().unwrap().to_owned();
-            let old_counts = counts(&pod);
-            let made = step(&mut pod, &facts, now);
-            let is_final = |phase: &str| matches!(phase, "Succeeded" | "Failed");
-            let phase = pod["status"]["phase"].as_str().unwrap();
-            prop_assert!(!is_final(&old_phase) || phase == old_phase);
-            for (old, new) in old_counts.iter().zip(counts(&pod)) {
-                prop_assert!(*old <= new, "an attempt went back");
-            }
-            let is_alive = |run: &Run| matches!(run.state, RunState::Starting | RunState::Running { .. });
-            prop_assert!(!is_final(phase) || !facts.runs.iter().any(is_alive));
-            for action in made.actions {
-                if let Action::Start { container, attempt } = action {
-                    prop_assert!(!is_final(phase) && pod["metadata"]["deletionTimestamp"].is_null());
-                    prop_assert!(!facts.runs.iter().any(|run| run.container == container && is_alive(run)));
-                    prop_assert!(started.insert((container.clone(), attempt)), "a run was started twice");
-                    facts.runs.push(Run { container, attempt, state: RunState::Starting });
-                } else if action == Action::Remove {
-                    prop_assert!(!facts.runs.iter().any(is_alive));
-                }
-            }
-            prop_assert!(made.wake_at.is_none_or(|wake| wake > at(now)));
-            happen(happening, &mut pod, &mut facts, &mut now);
-            now += SignedDuration::from_secs(1).as_secs();
-        }
-    }
-}
-
-fn counts(pod: &Value) -> Vec<u64> {
-    let of = |name: &str| pod["status"][name].as_array().cloned().unwrap_or_default();
-    let all = of("initContainerStatuses").into_iter().chain(of("containerStatuses"));
-    all.map(|status| status["restartCount"].as_u64().unwrap()).collect()
 }

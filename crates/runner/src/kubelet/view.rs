@@ -147,6 +147,14 @@ impl ContainerView<'_> {
     }
 }
 
+impl ContainerView<'_> {
+    /// Whether it is started again after it was ended for its probe's sake, whatever its exit code.
+    pub(super) fn restarts_when_ended(&self) -> bool {
+        let own = policy(self.spec["restartPolicy"].as_str().unwrap_or(""));
+        own.unwrap_or(self.pod_policy) != Policy::Never
+    }
+}
+
 fn applies(rule: &Value, exit_code: i32) -> bool {
     let codes = &rule["exitCodes"];
     let is_listed = codes["values"].as_array().is_some_and(|values| values.iter().any(|v| *v == exit_code));

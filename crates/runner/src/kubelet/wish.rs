@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::hook::{self, Hook, Means, Progress};
 use super::phase::Phase;
+use super::probe::{self, Fault, Health, Probe};
 use super::standing::{self, End, Standing};
 use super::view::{ContainerView, Kind, PodView};
 use super::{Action, Facts, backoff};
@@ -31,7 +33,10 @@ pub(super) struct Wished<'a> {
     pub(super) standing: Standing,
     /// The end before, as `lastState.terminated` has it.
     pub(super) earlier: Option<serde_json::Value>,
+    pub(super) health: Health,
     pub(super) wish: Wish,
+    /// What it is to be asked.
+    pub(super) probes: Vec<Probe>,
 }
 
 /// What is wished for a container.
@@ -47,6 +52,8 @@ pub(super) enum Wish {
     Wait,
     /// End it by this signal.
     Stop(i32),
+    /// Begin its hook.
+    Hook(Hook),
 }
 
 /// Why everything is being stopped.
@@ -67,16 +74,15 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
         .into_iter()
         .map(|container| {
             let (standing, earlier) = standing::of(&container, view.uid(), facts, now);
-            Wished { container, standing, earlier, wish: Wish::Leave }
+            let health = probe::health(&container, &standing, facts);
+            Wished { container, standing, earlier, health, wish: Wish::Leave, probes: Vec::new() }
         })
         .collect();
     let has_begun = |wished: &Wished<'_>| {
         wished.container.kind == Kind::App && wished.standing != Standing::Due { attempt: 0 }
     };
     let is_initialized = all.iter().any(has_begun)
-        || all.iter().all(|wished| {
-            wished.container.kind == Kind::App || wished.standing.lets_next_begin(wished.container.kind)
-        });
+        || all.iter().all(|wished| wished.container.kind == Kind::App || wished.lets_next_begin());
     let is_over = is_over(&all, is_initialized);
     let mut wake_at = None;
     let stop = match stopping(view, facts, now) {
@@ -88,14 +94,17 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
             None
         }
     };
+    let mut making = Making { view, facts, now, wake_at };
     match stop {
-        Some((_, kill_at)) => stop_all(&mut all, kill_at, now, &mut wake_at),
+        Some((_, kill_at)) => making.stop_all(&mut all, kill_at),
         None if is_over => {
             let kill_at = add(last_end(&all).unwrap_or(now), grace_s(view));
-            stop_sidecars(&mut all, kill_at, now, &mut wake_at);
+            making.stop_sidecars(&mut all, kill_at);
         }
-        None => proceed(&mut all, is_initialized, now, &mut wake_at),
+        None => making.proceed(&mut all, is_initialized),
     }
+    making.ask(&mut all, stop.is_some() || is_over);
+    let wake_at = making.wake_at;
     Wishes { all, stop: stop.map(|(cause, _)| cause), is_initialized, wake_at }
 }
 
@@ -113,24 +122,46 @@ impl Wishes<'_> {
     /// The effects. A container whose process cannot be made is not started.
     pub(super) fn actions(&self, facts: &Facts) -> Vec<Action> {
         let action = |wished: &Wished<'_>| {
-            let container = wished.container.name.to_owned();
+            let (container, attempt) = (wished.container.name.to_owned(), wished.standing.attempt());
             match wished.wish {
                 Wish::Start(_) if facts.blocked.iter().any(|(name, ..)| *name == container) => None,
                 Wish::Start(attempt) => Some(Action::Start { container, attempt }),
-                Wish::Stop(signal) => {
-                    Some(Action::Signal { container, attempt: wished.standing.attempt(), signal })
-                }
+                Wish::Stop(signal) => Some(Action::Signal { container, attempt, signal }),
+                Wish::Hook(hook) => Some(Action::Hook { container, attempt, hook }),
                 Wish::Leave | Wish::BackOff(_) | Wish::Wait => None,
             }
         };
-        self.all.iter().filter_map(action).collect()
+        let mut actions: Vec<Action> = self.all.iter().filter_map(action).collect();
+        for wished in &self.all {
+            let (container, attempt) = (wished.container.name, wished.standing.attempt());
+            let probe = |&probe| Action::Probe { container: container.to_owned(), attempt, probe };
+            actions.extend(wished.probes.iter().map(probe));
+        }
+        actions
+    }
+}
+
+impl Wished<'_> {
+    /// Whether it did what an init container must do before the next one starts.
+    fn lets_next_begin(&self) -> bool {
+        match (&self.standing, self.container.kind) {
+            (Standing::Running { .. }, Kind::Sidecar) => self.health.is_started,
+            (Standing::Ended(end), Kind::Init) => end.exit_code == 0,
+            _ => false,
+        }
+    }
+
+    /// Whether it is started again after this end.
+    fn restarts_after(&self, end: &End) -> bool {
+        let was_ended = matches!(self.health.fault, Some((Fault::Probe(_), _)));
+        (was_ended && self.container.restarts_when_ended()) || self.container.restarts_after(end.exit_code)
     }
 }
 
 /// Nothing will be started any more: an init container failed for good, or all app containers ended for good.
 fn is_over(all: &[Wished<'_>], is_initialized: bool) -> bool {
     let for_good = |wished: &Wished<'_>| match &wished.standing {
-        Standing::Ended(end) => !wished.container.restarts_after(end.exit_code),
+        Standing::Ended(end) => !wished.restarts_after(end),
         _ => false,
     };
     let of = |kind| all.iter().filter(move |wished| wished.container.kind == kind);
@@ -172,26 +203,104 @@ fn grace_s(view: PodView<'_>) -> i64 {
     view.seconds("/spec/terminationGracePeriodSeconds").unwrap_or(GRACE_S)
 }
 
-fn stop_all(all: &mut [Wished<'_>], kill_at: Timestamp, now: Timestamp, wake_at: &mut Option<Timestamp>) {
-    for wished in all.iter_mut().filter(|wished| wished.standing.is_alive()) {
-        wished.wish = Wish::Stop(signal(&wished.container, kill_at, now));
-        sooner(wake_at, (kill_at > now).then_some(kill_at));
-    }
+/// What the containers' wishes are made from, and when to look again.
+struct Making<'a> {
+    view: PodView<'a>,
+    facts: &'a Facts,
+    now: Timestamp,
+    wake_at: Option<Timestamp>,
 }
 
-/// The last one that still runs is next, until the time is over.
-fn stop_sidecars(
-    all: &mut [Wished<'_>],
-    kill_at: Timestamp,
-    now: Timestamp,
-    wake_at: &mut Option<Timestamp>,
-) {
-    let alive = all.iter_mut().rev().filter(|wished| wished.standing.is_alive());
-    for (place, wished) in alive.enumerate() {
-        if place == 0 || now >= kill_at {
-            wished.wish = Wish::Stop(signal(&wished.container, kill_at, now));
+impl Making<'_> {
+    fn stop_all(&mut self, all: &mut [Wished<'_>], kill_at: Timestamp) {
+        for wished in all.iter_mut().filter(|wished| wished.standing.is_alive()) {
+            wished.wish = self.stop(wished, kill_at, true);
         }
-        sooner(wake_at, (kill_at > now).then_some(kill_at));
+    }
+
+    /// The last one that still runs is next, until the time is over.
+    fn stop_sidecars(&mut self, all: &mut [Wished<'_>], kill_at: Timestamp) {
+        let alive = all.iter_mut().rev().filter(|wished| wished.standing.is_alive());
+        for (place, wished) in alive.enumerate() {
+            wished.wish = self.stop(wished, kill_at, place == 0 || self.now >= kill_at);
+        }
+    }
+
+    /// The next thing to do to end a container: its hook has to end first. Signals only when it is its turn.
+    fn stop(&mut self, wished: &Wished<'_>, kill_at: Timestamp, is_its_turn: bool) -> Wish {
+        let Wished { container, standing, .. } = wished;
+        let (wish, next) = match hook::means(container, standing, self.facts, kill_at, self.now) {
+            Means::Run => (Wish::Hook(Hook::PreStop), kill_at),
+            Means::Await => (Wish::Leave, kill_at),
+            Means::Signal(kill_at) if is_its_turn => {
+                (Wish::Stop(signal(container, kill_at, self.now)), kill_at)
+            }
+            Means::Signal(kill_at) => (Wish::Leave, kill_at),
+        };
+        sooner(&mut self.wake_at, (next > self.now).then_some(next));
+        wish
+    }
+
+    /// Starts what may start: init containers one after the other, then the others.
+    fn proceed(&mut self, all: &mut [Wished<'_>], is_initialized: bool) {
+        let mut may_begin = true;
+        for wished in all {
+            let kind = wished.container.kind;
+            if kind != Kind::Init || !is_initialized {
+                wished.wish = self.next(wished, may_begin);
+            }
+            may_begin = may_begin
+                && (is_initialized || kind == Kind::App || wished.lets_next_begin())
+                && !self.delays_next(wished);
+        }
+    }
+
+    /// Whether those behind it wait for its postStart hook. They do not wait for one that cannot be started.
+    fn delays_next(&self, wished: &Wished<'_>) -> bool {
+        let is_blocked = || self.facts.blocked.iter().any(|(name, ..)| *name == wished.container.name);
+        let attempt = match (wished.wish, &wished.standing) {
+            (Wish::Start(attempt), _) if !is_blocked() => attempt,
+            (_, Standing::Asked { attempt } | Standing::Running { attempt, .. }) => *attempt,
+            _ => return false,
+        };
+        matches!(hook::post_start(&wished.container, attempt, self.facts), Progress::Open)
+    }
+
+    fn next(&mut self, wished: &Wished<'_>, may_begin: bool) -> Wish {
+        match (&wished.standing, wished.health.fault) {
+            // That it starts again was decided when its last run had ended.
+            (Standing::Due { attempt }, _) if may_begin || *attempt > 0 => Wish::Start(*attempt),
+            (Standing::Due { .. }, _) => Wish::Wait,
+            (Standing::Ended(end), _) if wished.restarts_after(end) => {
+                let until = backoff::until(end);
+                if until <= self.now {
+                    return Wish::Start(end.attempt + 1);
+                }
+                sooner(&mut self.wake_at, Some(until));
+                Wish::BackOff(until)
+            }
+            (Standing::Running { .. }, Some((fault, since))) => {
+                let grace = probe::grace_s(&wished.container, fault, grace_s(self.view));
+                self.stop(wished, add(since, grace), true)
+            }
+            (Standing::Running { attempt, .. }, None)
+                if wished.health.is_held
+                    && !hook::is_begun(self.facts, wished.container.name, *attempt, Hook::PostStart) =>
+            {
+                Wish::Hook(Hook::PostStart)
+            }
+            _ => Wish::Leave,
+        }
+    }
+
+    /// Which probes are due.
+    fn ask(&mut self, all: &mut [Wished<'_>], is_stopping: bool) {
+        for wished in all {
+            let Wished { container, standing, health, .. } = &*wished;
+            let (due, next) = probe::due(container, standing, *health, is_stopping, self.facts, self.now);
+            sooner(&mut self.wake_at, next);
+            wished.probes = due;
+        }
     }
 }
 
@@ -207,35 +316,6 @@ fn signal(container: &ContainerView<'_>, kill_at: Timestamp, now: Timestamp) -> 
         Some("SIGUSR1") => 10,
         Some("SIGUSR2") => 12,
         _ => SIGTERM,
-    }
-}
-
-/// Starts what may start: init containers one after the other, then the others.
-fn proceed(all: &mut [Wished<'_>], is_initialized: bool, now: Timestamp, wake_at: &mut Option<Timestamp>) {
-    let mut may_begin = true;
-    for wished in all {
-        let kind = wished.container.kind;
-        if kind != Kind::Init || !is_initialized {
-            wished.wish = next(wished, may_begin, now, wake_at);
-        }
-        may_begin =
-            may_begin && (is_initialized || kind == Kind::App || wished.standing.lets_next_begin(kind));
-    }
-}
-
-fn next(wished: &Wished<'_>, may_begin: bool, now: Timestamp, wake_at: &mut Option<Timestamp>) -> Wish {
-    match &wished.standing {
-        Standing::Due { attempt } if may_begin => Wish::Start(*attempt),
-        Standing::Due { .. } => Wish::Wait,
-        Standing::Ended(end) if wished.container.restarts_after(end.exit_code) => {
-            let until = backoff::until(end);
-            if until <= now {
-                return Wish::Start(end.attempt + 1);
-            }
-            sooner(wake_at, Some(until));
-            Wish::BackOff(until)
-        }
-        Standing::Asked { .. } | Standing::Running { .. } | Standing::Ended(_) => Wish::Leave,
     }
 }
 

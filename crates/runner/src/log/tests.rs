@@ -179,3 +179,28 @@ async fn several_followers_of_one_log_all_get_it() {
         assert_eq!(collect(stream).await.unwrap(), b"one\nwrong\ntwo\n\ntail");
     }
 }
+
+#[test]
+fn end_of_a_log_is_its_last_lines_or_its_last_bytes() {
+    let log = Log::new(LOG.as_bytes());
+    for (lines, bytes, expected) in [
+        (80, 2048, "one\nwrong\ntwo\n\ntail"),
+        (2, 2048, "\ntail"),
+        (80, 7, "o\n\ntail"),
+        (0, 7, ""),
+        (80, 0, ""),
+    ] {
+        assert_eq!(String::from_utf8(last(&log.path(), lines, bytes).unwrap()).unwrap(), expected);
+    }
+    assert_eq!(last(&log.folder.path().join("none"), 80, 2048).unwrap(), b"");
+    assert!(last(&Log::new(b"no log\n").path(), 80, 2048).is_err());
+}
+
+#[test]
+fn end_of_a_long_line_is_read_without_its_begin() {
+    let piece = format!("2026-11-20T23:41:06.000000001Z stdout P {}\n", "x".repeat(16 << 10));
+    let log =
+        Log::new(format!("{}2026-11-20T23:41:06.000000001Z stdout F end\n", piece.repeat(100)).as_bytes());
+    let end = last(&log.path(), 80, 2048).unwrap();
+    assert_eq!((end.len(), &end[2040..]), (2048, &b"xxxxend\n"[..]));
+}

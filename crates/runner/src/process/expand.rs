@@ -2,7 +2,7 @@
 //! (upstream: third_party/forked/golang/expansion).
 
 /// Expands references by what `value` answers.
-pub(super) fn expand<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
+pub(crate) fn expand<'a>(text: &str, value: impl Fn(&str) -> Option<&'a str>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('$') {

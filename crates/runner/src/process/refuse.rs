@@ -93,10 +93,17 @@ pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), Config
         let (name, path) = (first["name"].as_str().unwrap_or(""), first["devicePath"].as_str().unwrap_or(""));
         return Err(ConfigError::NotOnHost(format!("the volume \"{name}\" as a device at {path}")));
     }
-    for hook in ["postStart", "preStop"] {
-        if spec["lifecycle"][hook].is_object() {
-            return Err(ConfigError::NotOnHost(format!("a {hook} hook")));
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        if spec[probe]["grpc"].is_object() {
+            return Err(ConfigError::NotOnHost(format!(
+                "a {probe} of gRPC; let it be an exec that asks, an httpGet or a tcpSocket"
+            )));
         }
+    }
+    let rules = spec["restartPolicyRules"].as_array().into_iter().flatten();
+    if rules.into_iter().any(|rule| rule["action"] == "RestartAllContainers") {
+        let what = "a restart rule that restarts all containers; let its action be Restart";
+        return Err(ConfigError::NotOnHost(what.to_owned()));
     }
     check_user(pod, spec, host)
 }
@@ -111,8 +118,30 @@ fn check_user(pod: &Value, spec: &Value, host: &Host) -> Result<(), ConfigError>
     {
         return Err(ConfigError::NotOnHost(format!("the user {user}: it runs as {}", host.uid)));
     }
+    if let Some(group) = of("runAsGroup").as_u64()
+        && group != u64::from(host.gid)
+    {
+        return Err(ConfigError::NotOnHost(format!("the group {group}: it runs as {}", host.gid)));
+    }
     if of("runAsNonRoot") == true && host.uid == 0 {
         return Err(ConfigError::Root);
+    }
+    if host.uid != 0 {
+        // What an ordinary user has not got and cannot be given.
+        let own = &spec["securityContext"];
+        if own["privileged"] == true {
+            return Err(ConfigError::NotOnHost(format!("privileges: it runs as the user {}", host.uid)));
+        }
+        let added = own["capabilities"]["add"].as_array().and_then(|list| list.first()?.as_str());
+        if let Some(name) = added {
+            let what = format!("the capability {name}: it runs as the user {}", host.uid);
+            return Err(ConfigError::NotOnHost(what));
+        }
+    }
+    let sysctls = pod["spec"]["securityContext"]["sysctls"].as_array();
+    if let Some(first) = sysctls.and_then(|list| list.first()) {
+        let name = first["name"].as_str().unwrap_or_default();
+        return Err(ConfigError::NotOnHost(format!("the sysctl {name} of its own: the host's is for all")));
     }
     if spec["securityContext"]["readOnlyRootFilesystem"] == true {
         return Err(ConfigError::NotOnHost("a root file system that is read-only".to_owned()));

@@ -56,7 +56,7 @@ fn pod(container: Value) -> Value {
 fn host() -> Host {
     let env = vec![("PATH".to_owned(), "/bin".to_owned()), ("HOME".to_owned(), "/home/me".to_owned())];
     let allocatable = BTreeMap::from([("cpu".to_owned(), "4".to_owned())]);
-    Host { env, allocatable, uid: 1000, api: Some(([127, 0, 0, 1], 6443).into()) }
+    Host { env, allocatable, uid: 1000, gid: 1000, api: Some(([127, 0, 0, 1], 6443).into()) }
 }
 
 fn made(container: Value) -> Process {
@@ -173,7 +173,13 @@ fn what_a_host_process_cannot_have_is_refused() {
     let device = json!({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]});
     assert_eq!(refused(device), "a host process cannot have the volume \"v\" as a device at /dev/x");
     assert!(refused(json!({"securityContext": {"runAsUser": 5}})).contains("user 5"));
-    assert!(refused(json!({"lifecycle": {"preStop": {}}})).contains("preStop"));
+    assert!(refused(json!({"securityContext": {"runAsGroup": 5}})).contains("the group 5: it runs as 1000"));
+    assert!(refused(json!({"securityContext": {"privileged": true}})).contains("privileges"));
+    let added = json!({"securityContext": {"capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}});
+    assert!(refused(added).contains("the capability NET_ADMIN"));
+    let rules = json!([{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [3]}}]);
+    assert!(refused(json!({"restartPolicy": "Never", "restartPolicyRules": rules})).contains("restarts all"));
+    assert!(refused(json!({"livenessProbe": {"grpc": {"port": 1}}})).contains("a livenessProbe of gRPC"));
     made(json!({"securityContext": {"runAsUser": 1000, "runAsNonRoot": true}}));
 }
 
@@ -379,4 +385,27 @@ fn limits_of_mounted_empty_directories_are_read_and_others_are_none() {
     let limits: Vec<_> =
         size_limits(&pod).into_iter().map(|l| (l.volume, l.bytes, l.text, l.is_memory)).collect();
     assert_eq!(limits, [("a".into(), 1 << 20, "1Mi".into(), false), ("b".into(), 2, "1500m".into(), true)]);
+}
+
+#[test]
+fn termination_message_has_a_file_where_a_container_can_be_seen_to_use_it() {
+    for (container, expected) in [
+        (json!({}), None),
+        (json!({"terminationMessagePath": "/dev/termination-log"}), None),
+        (json!({"terminationMessagePath": "/tmp/why"}), Some("/tmp/why")),
+        (json!({"terminationMessagePath": "why"}), Some("/why")),
+        (
+            json!({"terminationMessagePath": "/dev/termination-log", "args": ["echo bye > /dev/termination-log"]}),
+            Some("/dev/termination-log"),
+        ),
+        (
+            json!({
+                "terminationMessagePath": "/dev/termination-log",
+                "env": [{"name": "LAST_WORDS", "value": "/dev/termination-log"}],
+            }),
+            Some("/dev/termination-log"),
+        ),
+    ] {
+        assert_eq!(made(container).message.as_deref(), expected.map(Path::new));
+    }
 }

@@ -1,0 +1,168 @@
+//! Lifecycle hooks: when they are run, and what their ends mean. It runs nothing itself.
+//!
+//! A container is there for others when its postStart hook has ended; one that fails ends it. Its preStop hook has as
+//! long as the container has to end; after it the container has two seconds more at least.
+//!
+//! Source: pkg/kubelet/kuberuntime/kuberuntime_container.go (`startContainer`, `executePreStopHook`, `killContainer`).
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::probe::Answer;
+use super::standing::{Standing, attempt_of};
+use super::view::ContainerView;
+use super::{EventType, Facts, RunState};
+
+/// What a container has, at the least, after its preStop hook (upstream: `minimumGracePeriodInSeconds`).
+const LEAST: SignedDuration = SignedDuration::from_secs(2);
+
+/// When something is run beside a container.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Hook {
+    /// Right after its start.
+    PostStart,
+    /// Before it is told to end.
+    PreStop,
+}
+
+impl Hook {
+    /// The field of the container's `lifecycle`.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Hook::PostStart => "postStart",
+            Hook::PreStop => "preStop",
+        }
+    }
+}
+
+/// What is known of one hook of one run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Hooked {
+    pub(super) container: String,
+    pub(super) attempt: u32,
+    hook: Hook,
+    /// When it ended, and whether well.
+    ended: Option<(Timestamp, bool)>,
+}
+
+/// How far a postStart hook is.
+pub(super) enum Progress {
+    /// It has not ended.
+    Open,
+    /// It has ended well, or there is none.
+    Over,
+    Failed(Timestamp),
+}
+
+/// How far a running container's postStart hook is. That the container is shown as running says that it has ended.
+pub(super) fn post_start(container: &ContainerView<'_>, attempt: u32, facts: &Facts) -> Progress {
+    if !has(container, Hook::PostStart) {
+        return Progress::Over;
+    }
+    match find(facts, container.name, attempt, Hook::PostStart).map(|known| known.ended) {
+        Some(Some((_, true))) => Progress::Over,
+        Some(Some((at, false))) => Progress::Failed(at),
+        Some(None) => Progress::Open,
+        None => {
+            let told = container.told;
+            let is_told = told["state"]["running"].is_object() && attempt_of(told) == Some(attempt);
+            if is_told { Progress::Over } else { Progress::Open }
+        }
+    }
+}
+
+/// What is to be done to end a running container now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Means {
+    /// Its preStop hook is to be run.
+    Run,
+    /// Its preStop hook runs.
+    Await,
+    /// It is sent a signal; it is killed at this time.
+    Signal(Timestamp),
+}
+
+/// How a container is ended that is to be gone at `kill_at`.
+pub(super) fn means(
+    container: &ContainerView<'_>,
+    standing: &Standing,
+    facts: &Facts,
+    kill_at: Timestamp,
+    now: Timestamp,
+) -> Means {
+    let Standing::Running { attempt, .. } = standing else { return Means::Signal(kill_at) };
+    if !has(container, Hook::PreStop) {
+        return Means::Signal(kill_at);
+    }
+    let later = |at: Timestamp| at.checked_add(LEAST).unwrap_or(Timestamp::MAX);
+    match find(facts, container.name, *attempt, Hook::PreStop).map(|known| known.ended) {
+        None if now < kill_at => Means::Run,
+        None => Means::Signal(kill_at),
+        Some(None) if now < kill_at => Means::Await,
+        Some(None) => Means::Signal(later(kill_at)),
+        Some(Some((at, _))) => Means::Signal(kill_at.max(later(at.min(kill_at)))),
+    }
+}
+
+/// Whether a hook of a run was begun already.
+pub(super) fn is_begun(facts: &Facts, container: &str, attempt: u32, hook: Hook) -> bool {
+    find(facts, container, attempt, hook).is_some()
+}
+
+impl Facts {
+    /// A hook was begun: its end will be told.
+    pub fn note_hook(&mut self, container: &str, attempt: u32, hook: Hook) {
+        if find(self, container, attempt, hook).is_none() {
+            self.hooks.push(Hooked { container: container.to_owned(), attempt, hook, ended: None });
+        }
+    }
+
+    /// Takes in the end of a hook. Of a run that is over none counts.
+    pub fn note_hook_end(
+        &mut self,
+        container: &str,
+        attempt: u32,
+        hook: Hook,
+        answer: &Answer,
+        now: Timestamp,
+    ) {
+        let runs = |run: &super::Run| {
+            run.container == container
+                && run.attempt == attempt
+                && matches!(run.state, RunState::Running { .. })
+        };
+        if !self.runs.iter().any(runs) {
+            return;
+        }
+        let known = self.hooks.iter_mut().find(|known| known.is(container, attempt, hook));
+        let Some(known) = known.filter(|known| known.ended.is_none()) else { return };
+        known.ended = Some((now, matches!(answer, Answer::Success | Answer::Warning(_))));
+        let mut tell = |kind, reason, message: &str| self.news.push((kind, reason, message.to_owned()));
+        match (answer, hook) {
+            (Answer::Success, _) => {}
+            (Answer::Warning(text), _) => tell(EventType::Warning, "LifecycleHTTPFallback", text),
+            // As upstream: what it wrote may be secret.
+            (Answer::Failure(_) | Answer::Error(_), Hook::PostStart) => {
+                tell(EventType::Warning, "FailedPostStartHook", "PostStartHook failed");
+                tell(EventType::Normal, "Killing", "FailedPostStartHook");
+            }
+            (Answer::Failure(_) | Answer::Error(_), Hook::PreStop) => {
+                tell(EventType::Warning, "FailedPreStopHook", "PreStopHook failed");
+            }
+        }
+    }
+}
+
+impl Hooked {
+    fn is(&self, container: &str, attempt: u32, hook: Hook) -> bool {
+        self.hook == hook && self.attempt == attempt && self.container == container
+    }
+}
+
+fn find<'a>(facts: &'a Facts, container: &str, attempt: u32, hook: Hook) -> Option<&'a Hooked> {
+    facts.hooks.iter().find(|known| known.is(container, attempt, hook))
+}
+
+fn has(container: &ContainerView<'_>, hook: Hook) -> bool {
+    container.spec["lifecycle"][hook.field()].is_object()
+}
