@@ -34,6 +34,8 @@ pub(crate) struct Field {
     pub(crate) merge_key: Option<String>,
     /// `patchStrategy`.
     pub(crate) strategy: Option<String>,
+    /// The marker `+default=`, where it is a text.
+    pub(crate) default: Option<String>,
 }
 
 impl Types {
@@ -48,9 +50,8 @@ impl Types {
             let declaration = match rest.trim() {
                 "struct {" => {
                     let body = lines.by_ref().take_while(|line| *line != "}");
-                    let fields: anyhow::Result<Vec<_>> =
-                        body.filter_map(|line| field(line.trim()).transpose()).collect();
-                    Declaration::Struct(fields.with_context(|| format!("in {package}.{name}"))?)
+                    let fields = fields(body).with_context(|| format!("in {package}.{name}"))?;
+                    Declaration::Struct(fields)
                 }
                 // An interface or an empty struct carries no data.
                 body if body.ends_with('{') || body.ends_with("{}") => continue,
@@ -65,6 +66,19 @@ impl Types {
     pub(crate) fn get(&self, name: &str) -> Option<&Declaration> {
         self.all.get(name)
     }
+}
+
+/// The fields of a struct. A marker belongs to the field that follows it.
+fn fields<'a>(body: impl Iterator<Item = &'a str>) -> anyhow::Result<Vec<Field>> {
+    let (mut fields, mut default) = (Vec::new(), None);
+    for line in body.map(str::trim) {
+        if let Some(text) = line.strip_prefix("// +default=\"") {
+            default = text.strip_suffix('"').map(str::to_owned);
+        } else if let Some(field) = field(line)? {
+            fields.push(Field { default: default.take(), ..field });
+        }
+    }
+    Ok(fields)
 }
 
 /// A field from its line, if the line holds one.
@@ -91,6 +105,7 @@ fn field(line: &str) -> anyhow::Result<Option<Field>> {
         go: go.to_owned(),
         merge_key: tag(tags, "patchMergeKey").map(str::to_owned),
         strategy: tag(tags, "patchStrategy").map(str::to_owned),
+        default: None,
     }))
 }
 
@@ -121,6 +136,14 @@ mod tests {
     fn an_embedded_struct_has_no_name() {
         let field = read(r#"metav1.TypeMeta `json:",inline"`"#);
         assert_eq!((field.json.as_str(), field.go.as_str(), field.number), ("", "metav1.TypeMeta", None));
+    }
+
+    #[test]
+    fn a_default_is_of_the_field_below_it() {
+        let body = "// +default=\"TCP\"\n// What it is.\nP string `json:\"p,omitempty\"`\n// +default=1\nQ int32 `json:\"q\"`";
+        let fields = fields(body.lines()).expect("is understood");
+        let defaults: Vec<_> = fields.iter().map(|field| field.default.as_deref()).collect();
+        assert_eq!(defaults, [Some("TCP"), None]);
     }
 
     #[test]

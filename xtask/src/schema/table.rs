@@ -30,7 +30,7 @@ pub(crate) fn write(types: &Types, swagger: &Value, roots: &[&str], version: &st
          # @NAME [GROUP/VERSION/KIND] [map=KIND], `*` for every group version; `@NAME []T` is a list in a message of its own.\n\
          # FIELD NUMBER TYPE [FLAG...]; NUMBER `a.b`: b inside the embedded message a, `-`: not on the wire.\n\
          # TYPE: a scalar (`string:GO` names its Go type), `=NAME`, `[]T`, `map:T`.\n\
-         # FLAG: p pointer, in=STRUCT embedded, o omitted when empty, z also when a struct, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND.\n"
+         # FLAG: p pointer, in=STRUCT embedded, o omitted when empty, z also when a struct, r required, merge=KEY, strategy=S, list=KIND[:KEYS], map=KIND, default=TEXT.\n"
     );
     Ok(done.into_values().fold(head, |text, declaration| text + &declaration))
 }
@@ -216,6 +216,9 @@ fn flags(field: &Field, definition: &Value) -> String {
     }
     if let Some(kind) = property["x-kubernetes-map-type"].as_str() {
         flags += &format!(" map={kind}");
+    }
+    if let Some(text) = &field.default {
+        flags += &format!(" default={text}");
     }
     flags
 }

@@ -66,6 +66,17 @@ fn ask(method: &Method, route: &Route, path: &str, query: &Query) -> Ask {
     Ask { verb: verb.to_owned(), target }
 }
 
+/// 403 unless the user may also do with what a request names what another method stands for.
+pub(super) fn check_verb(call: &Call, method: &Method) -> Result<(), ApiError> {
+    let target = super::route::Target {
+        kind: call.kind,
+        namespace: call.namespace.clone(),
+        name: Some(call.name.clone()),
+        part: None,
+    };
+    check(&call.user, method, &Route::Objects(target), "", &Query::default())
+}
+
 /// 403 in upstream's words (apiserver responsewriters.ForbiddenStatusError).
 pub(super) fn forbidden(user: &User, ask: &Ask, reason: &str) -> ApiError {
     let (who, verb) = (&user.name, &ask.verb);

@@ -137,7 +137,7 @@ pub(crate) fn known<'a>(call: &Call, body: &'a [u8]) -> (Option<&'a str>, Option
 }
 
 /// Go's word for what a body is that is no object.
-fn no_object(value: &Value) -> Option<&'static str> {
+pub(super) fn no_object(value: &Value) -> Option<&'static str> {
     match value {
         Value::Object(_) | Value::Null => None,
         Value::Array(_) => Some("array"),
@@ -160,6 +160,13 @@ fn summary(body: &[u8]) -> String {
 
 /// Fits an object to its kind's schema; a value of the wrong type is a 400.
 pub(crate) fn fit(kind: &Kind, object: &mut Value) -> Result<Vec<String>, ApiError> {
+    // An empty list says what one empty entry does, and would be dropped like any other.
+    let metadata = object.get_mut("metadata");
+    if let Some(Value::Array(entries)) = metadata.and_then(|metadata| metadata.get_mut("managedFields"))
+        && entries.is_empty()
+    {
+        entries.push(serde_json::json!({}));
+    }
     schema::fit(kind.schema, object).map_err(|e| cannot_be_handled(kind, &e.to_string()))
 }
 

@@ -1,8 +1,10 @@
 //! The HTTP side: TLS, credentials, paths, verbs, lists, watches, tables, discovery.
 
 mod activity;
+mod apply;
 mod attach;
 mod auth;
+mod author;
 mod authorize;
 mod body;
 mod delete;

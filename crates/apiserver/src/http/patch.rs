@@ -1,4 +1,4 @@
-//! Patches: JSON Patch, merge patch, strategic merge patch.
+//! Patches: JSON Patch, merge patch, strategic merge patch. What is applied is [`super::apply`]'s.
 //!
 //! A patch is applied to the newest version again whenever another writer was faster; it fails on the resource version
 //! only if it names one.
@@ -10,11 +10,12 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
+use super::author::Author;
 use super::authorize::Guard;
 use super::dispatch::Call;
-use super::request::{FieldValidation, media};
+use super::request::{FieldValidation, invalid_options, media};
 use super::respond::Answer;
-use super::{body, write};
+use super::{apply, body, write};
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
 use crate::kind::Kind;
@@ -45,9 +46,17 @@ pub(super) async fn patch(mut call: Call, door: Door) -> Answer {
     let validation = call.query.field_validation("PatchOptions")?;
     let bytes = call.body().await?;
     let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let (patch, mut warnings) = Patch::read(call.kind, &media(header).0, &bytes, validation)?;
+    let media = media(header).0;
+    if media == APPLY {
+        return apply::apply(call, door, dry_run, validation, bytes).await;
+    }
+    if call.query.flag("force")?.is_some() {
+        let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
+        return Err(invalid_options("PatchOptions", error));
+    }
+    let (patch, mut warnings) = Patch::read(call.kind, &media, &bytes, validation)?;
     let unknown: Arc<Mutex<Vec<String>>> = Arc::default();
-    let change = change(Guard::of(&call), call.kind, patch, validation, Arc::clone(&unknown));
+    let change = change(Guard::of(&call), Author::of(&call, door), patch, validation, Arc::clone(&unknown));
     let stored =
         call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
     warnings.append(&mut unknown.lock().unwrap_or_else(PoisonError::into_inner));
@@ -59,12 +68,13 @@ pub(super) async fn patch(mut call: Call, door: Door) -> Answer {
 
 fn change(
     guard: Guard,
-    kind: &'static Kind,
+    author: Author,
     patch: Patch,
     validation: FieldValidation,
     unknown: Arc<Mutex<Vec<String>>>,
 ) -> ChangeFn {
     Arc::new(move |old| {
+        let kind = author.kind;
         let mut new = patch.apply(kind, old)?;
         let mut checked = || {
             if !new.is_object() {
@@ -79,6 +89,7 @@ fn change(
             Ok(warnings) => *unknown.lock().unwrap_or_else(PoisonError::into_inner) = warnings,
             Err(error) => return Err(spoilt(&new, &error)),
         }
+        author.track(old, &mut new);
         guard.check_change(old, &new)?;
         Ok(new)
     })
@@ -126,11 +137,6 @@ impl Patch {
                 }
                 Ok((if merge { Patch::Merge(value) } else { Patch::Strategic(value) }, warnings))
             }
-            APPLY => Err(ApiError::new(
-                415,
-                "UnsupportedMediaType",
-                "server-side apply is not served yet; use client-side apply (kubectl apply without --server-side) or another kind of patch",
-            )),
             _ => {
                 let mut error = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
                 error.details = Some(json!({}));

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::Value;
 
+use super::author::Author;
 use super::authorize::Guard;
 use super::body;
 use super::dispatch::Call;
 use super::request::{FieldValidation, Shape};
 use super::respond::{self, Answer};
+use crate::apply;
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
 use crate::registry::{ChangeFn, Created, Door, meta};
@@ -26,6 +28,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let (text, known) = body::known(&call, &bytes);
     if let Some((mut object, spec)) = known
         && single_owners(&mut object).is_none()
+        && !apply::is_tracked(&object)
         && let Some(born) = registry.born_known(call.kind, call.namespace(), object, &spec)
     {
         let created = registry.store_known(call.kind, call.namespace(), born, dry_run).await?;
@@ -34,6 +37,9 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
     warnings.extend(single_owners(&mut object));
     Guard::of(&call).check(&object)?;
+    if apply::is_tracked(&object) {
+        Author::of(&call, Door::Main).track(&Value::Null, &mut object);
+    }
     let created = registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
     warnings.extend_from_slice(&created.warnings);
     // Where complaints are ignored it is not known that there were none.
@@ -77,10 +83,12 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
         let subject = Subject { kind: call.kind.plural, ..call.kind.subject(&call.name) };
         return Err(ApiError::invalid(&subject, &vec![error]));
     }
-    let guard = Guard::of(&call);
+    let (guard, author) = (Guard::of(&call), Author::of(&call, door));
     let change: ChangeFn = Arc::new(move |old| {
         guard.check_change(old, &object)?;
-        Ok(object.clone())
+        let mut new = object.clone();
+        author.track(old, &mut new);
+        Ok(new)
     });
     let stored =
         call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;

@@ -9,6 +9,10 @@ use crate::kind::NameRule;
 /// All annotations of an object together, keys and values, in bytes.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
 
+/// The longest name of a manager of fields, in bytes, and of a subresource.
+const MANAGER_MAX: usize = 128;
+const SUBRESOURCE_MAX: usize = 256;
+
 /// Every problem of a new object's metadata, paths under `metadata`.
 #[must_use]
 pub fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Errors {
@@ -71,6 +75,27 @@ fn common(meta: &Value) -> Errors {
     let mut errors = labels(&meta["labels"], "metadata.labels");
     errors.extend(annotations(&meta["annotations"], "metadata.annotations"));
     errors.extend(owners(meta));
+    errors.extend(managers(meta));
+    errors
+}
+
+/// What is wrong with `managedFields` that can be read. Source: ValidateManagedFields of meta/v1/validation.
+fn managers(meta: &Value) -> Errors {
+    let mut errors = Errors::new();
+    for (at, entry) in list(meta, "managedFields").iter().enumerate() {
+        let path = format!("metadata.managedFields[{at}]");
+        let (manager, subresource) = (text(entry, "manager"), text(entry, "subresource"));
+        if manager.len() > MANAGER_MAX {
+            errors.push(FieldError::too_long(format!("{path}.manager"), MANAGER_MAX));
+        }
+        for (at, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
+            let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
+            errors.push(FieldError::invalid(format!("{path}.manager"), manager, detail));
+        }
+        if subresource.len() > SUBRESOURCE_MAX {
+            errors.push(FieldError::too_long(format!("{path}.subresource"), SUBRESOURCE_MAX));
+        }
+    }
     errors
 }
 

@@ -80,7 +80,9 @@ impl Registry {
         if !object.is_object() {
             return Err(ApiError::bad_request("only an object can be created"));
         }
-        let object = self.born(kind, object);
+        let mut object = self.born(kind, object);
+        // Whose the fields are is not asked of what the server makes by itself.
+        meta::set(&mut object, "managedFields", Value::Null);
         if meta::text(&object, "name").is_empty() {
             return Err(ApiError::bad_request(
                 "metadata.name: Required value: name or generateName is required",
@@ -140,13 +142,7 @@ impl Registry {
             map.insert("kind".to_owned(), kind.kind.into());
         }
         let Some(metadata) = meta::fields(object) else { return false };
-        for field in [
-            "selfLink",
-            "managedFields",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-            "resourceVersion",
-        ] {
+        for field in ["selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
             metadata.remove(field);
         }
         metadata.retain(|_, value| !value.is_null());

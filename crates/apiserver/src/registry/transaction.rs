@@ -3,7 +3,8 @@
 use windlass_store::{CommitError, Committed, Expect, Key, Op, Write};
 
 use super::update::ends;
-use super::{Object, Registry, encode};
+use super::{Object, Registry, encode, meta, object_of};
+use crate::apply;
 use crate::kind::Kind;
 
 /// Writes that are committed together.
@@ -28,9 +29,22 @@ impl Transaction {
     /// Adds a replacement of an object, expected at the revision that it carries (any, if it carries none).
     /// A deleting object that has no finalizer and no grace left is removed instead, as any update does.
     pub fn replace(&mut self, kind: &'static Kind, key: &Key, object: &Object) {
-        let op = if ends(object) { Op::Delete } else { put(kind, object) };
+        let op = match self.tracked(kind, key, object) {
+            _ if ends(object) => Op::Delete,
+            Some(tracked) => put(kind, &tracked),
+            None => put(kind, object),
+        };
         let expect = object.revision.map_or(Expect::Present, Expect::At);
         self.writes.push(Write { key: key.clone(), expect, op });
+    }
+    /// The replacement with whose its fields are then, of an object whose fields somebody has claimed. Who that was
+    /// before is asked of the store: the writer need not know.
+    fn tracked(&self, kind: &Kind, key: &Key, object: &Object) -> Option<Object> {
+        object.metadata().get("managedFields")?;
+        let old = object_of(&self.registry.store.get(key).ok()??).ok()?;
+        let mut new = object.whole();
+        apply::track_server(kind, &old, &mut new, &meta::time(self.registry.world.now()));
+        Some(Object::from(new))
     }
     /// Adds a removal from the store, expected at the object's revision; finalizers are not asked.
     pub fn remove(&mut self, key: &Key, object: &Object) {

@@ -7,7 +7,7 @@ use super::create::{agree_on_namespace, counts_generations};
 use super::{ATTEMPTS, ChangeFn, Door, Registry, at_revision, commit_error, encode, meta, object_of};
 use crate::error::ApiError;
 use crate::kind::{Fields, Kind};
-use crate::{names, schema};
+use crate::{apply, names, schema};
 
 /// Metadata that a writer may leave out and that then stays.
 const KEPT: [&str; 3] = ["uid", "creationTimestamp", "namespace"];
@@ -79,14 +79,14 @@ fn revise(
     for field in SERVERS {
         meta::set(&mut new, field, old["metadata"][field].clone());
     }
-    for field in ["selfLink", "managedFields"] {
-        meta::set(&mut new, field, Value::Null);
-    }
+    meta::set(&mut new, "selfLink", Value::Null);
     if let Some(map) = new.as_object_mut() {
         map.insert("apiVersion".to_owned(), kind.api_version().into());
         map.insert("kind".to_owned(), kind.kind.into());
     }
     if door == Door::Engine {
+        // Whose the fields are is not asked of what the server does by itself.
+        meta::set(&mut new, "managedFields", old["metadata"]["managedFields"].clone());
         if counts_generations(kind) && new["spec"] != old["spec"] {
             let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             meta::set(&mut new, "generation", generation.into());
@@ -105,7 +105,8 @@ fn revise(
     if !errors.is_empty() {
         return Err(ApiError::invalid(&kind.subject(name), &errors));
     }
-    Ok(dressed(kind, &new))
+    let new = dressed(kind, &new);
+    Ok(if apply::differs_in_times(old, &new) { old.clone() } else { new })
 }
 
 fn dressed(kind: &Kind, object: &Value) -> Value {

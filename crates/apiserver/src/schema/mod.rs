@@ -1,4 +1,5 @@
-//! The shapes of the served types: one table from which decoding, strict checks, OpenAPI and strategic merge read.
+//! The shapes of the served types: one table from which decoding, strict checks, OpenAPI, strategic merge and
+//! server-side apply read.
 //!
 //! `table.txt` is made by `cargo xtask schema` from the facts of a Kubernetes release. It knows no defaults and no
 //! validation beyond types: those are the kinds'.
@@ -14,6 +15,7 @@ mod protobuf;
 mod quantity;
 mod scalar;
 mod shape;
+mod structure;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ mod wire;
 use serde_json::Value;
 
 pub(crate) use parse::DEPTH;
+pub(crate) use structure::{Atom, List, Map, Node, Relation, Word, empty};
 
 /// A request body as an object, with what strict decoding would complain about.
 #[derive(Clone, PartialEq, Debug)]

@@ -83,6 +83,8 @@ pub(super) struct Field {
     pub(super) list_keys: Vec<&'static str>,
     /// `mapType`.
     pub(super) map_type: Option<&'static str>,
+    /// `default`, where it is a text.
+    pub(super) default: Option<&'static str>,
 }
 
 impl Table {
@@ -230,6 +232,7 @@ impl Field {
             list_type: None,
             list_keys: Vec::new(),
             map_type: None,
+            default: None,
         }
     }
 
@@ -245,6 +248,7 @@ impl Field {
             Some(("merge", key)) => self.merge_key = Some(key),
             Some(("strategy", strategy)) => self.strategy = Some(strategy),
             Some(("map", kind)) => self.map_type = Some(kind),
+            Some(("default", text)) => self.default = Some(text),
             Some((_, list)) => {
                 let (kind, keys) = list.split_once(':').unwrap_or((list, ""));
                 self.list_type = Some(kind);

@@ -3,6 +3,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "bodies are written where they are sent")]
 
 mod alike;
+mod applies;
 mod attach;
 mod deletes;
 mod discovery;
