@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
-use serde_json::Value;
 use windlass_apiserver::registry::{Object, resting};
 use windlass_runner::runtime::Event;
 use windlass_store::{Change, Entry, Key, ReadError, Revision, Tags, Watch};
@@ -227,7 +226,7 @@ impl Tick {
 
 /// A stored object; what cannot be read is told and left alone.
 pub(crate) fn read(entry: &Entry) -> Option<Object> {
-    match serde_json::from_slice::<Value>(entry.value.bytes()) {
+    match windlass_apiserver::registry::object_of(entry) {
         Ok(value) => Some(Object::from(value).at(entry.modified)),
         Err(cause) => {
             tracing::error!(key = %entry.key, %cause, "an object in the store cannot be read");

@@ -37,7 +37,7 @@ impl Registry {
         };
         let Ok(page) = self.store.list(&request) else { return };
         let classes =
-            page.entries.iter().filter_map(|entry| serde_json::from_slice::<Value>(entry.value.bytes()).ok());
+            page.entries.iter().filter_map(|entry| crate::schema::read_stored(entry.value.bytes()).ok());
         let defaults = classes.filter(kinds::storage_class::is_default);
         let made = |class: &Value| {
             let text = |field: &str| class["metadata"][field].as_str().unwrap_or_default().to_owned();

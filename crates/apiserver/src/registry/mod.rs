@@ -139,7 +139,7 @@ impl Registry {
 
 /// A stored entry as an object.
 pub fn object_of(entry: &Entry) -> Result<Value, ApiError> {
-    serde_json::from_slice(entry.value.bytes())
+    crate::schema::read_stored(entry.value.bytes())
         .map_err(|e| ApiError::internal(format_args!("{}: not a readable object: {e}", entry.key)))
 }
 

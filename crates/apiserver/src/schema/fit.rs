@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::parse::complain;
+use super::parse::{NO_KEY, complain};
 use super::path::Path;
 use super::table::{Field, Scalar, Shape, Type, table};
 use super::{DecodeError, quantity, scalar};
@@ -77,6 +77,10 @@ impl Fitter {
                 }
             }
             (Shape::Map(inner), Value::Object(map)) => {
+                if map.contains_key(NO_KEY) {
+                    let place = place.path.fields();
+                    return Err(DecodeError(format!("{place}: the key {NO_KEY:?} cannot be stored")));
+                }
                 for (key, item) in map.iter_mut() {
                     self.item(inner, item, &Place { path: place.path.key(key), owner: place.owner })?;
                 }

@@ -23,7 +23,7 @@ mod wire;
 
 use serde_json::Value;
 
-pub(crate) use parse::DEPTH;
+pub(crate) use parse::{DEPTH, read_stored};
 pub(crate) use structure::{Atom, List, Map, Node, Relation, Word, empty};
 
 /// A request body as an object, with what strict decoding would complain about.

@@ -13,6 +13,8 @@ use super::{DecodeError, Decoded};
 pub(crate) const DEPTH: usize = 100;
 /// How much of a YAML body may come from aliases, in parser events; they multiply.
 const REPLAYED: usize = 50_000;
+/// To `serde_json` a map that begins with this key is no map: many a client could not read it.
+pub(super) const NO_KEY: &str = "$serde_json::private::RawValue";
 /// How many complaints are kept, as upstream.
 pub(super) const COMPLAINTS: usize = 100;
 
@@ -20,7 +22,7 @@ pub(super) const COMPLAINTS: usize = 100;
 pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
     // Nearly every body has each key once and is not deep. Of the others it is told below what is wrong with them.
     let mut reader = serde_json::Deserializer::from_slice(body);
-    if let Ok(object) = (Plain { depth: 0 }).deserialize(&mut reader)
+    if let Ok(object) = Plain::BODY.deserialize(&mut reader)
         && reader.end().is_ok()
     {
         return Ok(Decoded { object, complaints: Vec::new() });
@@ -43,6 +45,19 @@ pub(super) fn parse(body: &[u8], yaml: bool) -> Result<Decoded, DecodeError> {
     let mut complaints = Vec::new();
     let object = node.into_value(&Path::Root, 0, &mut complaints)?;
     Ok(Decoded { object, complaints })
+}
+
+/// Reads an object as it was stored, whatever its keys are.
+///
+/// Not by `serde_json`'s own way: to that a map whose first key is [`NO_KEY`] is no map but what
+/// the text beside it says.
+///
+/// # Errors
+/// The text is no JSON, or has a key twice in a map.
+pub(crate) fn read_stored(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let object = Plain::STORED.deserialize(&mut reader)?;
+    reader.end().map(|()| object)
 }
 
 /// Reads a JSON object but for one of its fields, whose text is given as it stands; none if there is no such field, or
@@ -68,7 +83,7 @@ impl<'de> Visitor<'de> for But<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             let is_twice = match key == self.0 {
                 true => text.replace(entries.next_value::<&'de RawValue>()?).is_some(),
-                false => map.insert(key, entries.next_value_seed(Plain { depth: 1 })?).is_some(),
+                false => map.insert(key, entries.next_value_seed(Plain { levels: DEPTH })?).is_some(),
             };
             if is_twice {
                 return Err(A::Error::custom("a key stands twice"));
@@ -91,14 +106,22 @@ fn read_yaml(body: &[u8]) -> Result<Node, DecodeError> {
 /// Reads JSON whose maps have each key once; refuses any other, and what nests too deep.
 #[derive(Clone, Copy)]
 struct Plain {
-    depth: usize,
+    /// How many more it may nest.
+    levels: usize,
+}
+
+impl Plain {
+    /// A body, which nests [`DEPTH`] levels at most.
+    const BODY: Plain = Plain { levels: DEPTH + 1 };
+    /// What was stored: a patch may have put one deep value into another. The reader has a limit of its own.
+    const STORED: Plain = Plain { levels: usize::MAX };
 }
 
 impl<'de> DeserializeSeed<'de> for Plain {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        if self.depth > DEPTH {
+        if self.levels == 0 {
             return Err(D::Error::custom("too deep"));
         }
         deserializer.deserialize_any(self)
@@ -133,7 +156,7 @@ impl<'de> Visitor<'de> for Plain {
         Ok(value.into())
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let inner = Plain { depth: self.depth + 1 };
+        let inner = Plain { levels: self.levels.saturating_sub(1) };
         let mut list = Vec::new();
         while let Some(item) = items.next_element_seed(inner)? {
             list.push(item);
@@ -141,7 +164,7 @@ impl<'de> Visitor<'de> for Plain {
         Ok(list.into())
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let inner = Plain { depth: self.depth + 1 };
+        let inner = Plain { levels: self.levels.saturating_sub(1) };
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.insert(key, entries.next_value_seed(inner)?).is_some() {

@@ -148,3 +148,17 @@ proptest! {
         }
     }
 }
+
+/// A key by which `serde_json` hides text in a map.
+#[test]
+fn key_that_readers_take_for_something_else_is_refused_and_could_be_read() {
+    let key = "$serde_json::private::RawValue";
+    for text in ["x", "{}", "[1]"] {
+        let labels = json!({ key: text });
+        let stored = json!({"matchLabels": labels}).to_string();
+        assert_eq!(read_stored(stored.as_bytes()).unwrap(), json!({"matchLabels": labels}));
+        let mut config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": labels});
+        let refused = fit("io.k8s.api.core.v1.ConfigMap", &mut config_map).expect_err("is refused").0;
+        assert_eq!(refused, format!("data: the key {key:?} cannot be stored"));
+    }
+}
