@@ -106,9 +106,12 @@ fn object(map: Map<String, Value>, names: &Names) -> Map<String, Value> {
     let column = map.contains_key("priority") && map.contains_key("format");
     let mut out = Map::new();
     for (key, of) in map {
-        // Who wrote which field is kept by server-side apply, which has cases of its own when it is served.
         // What a column means is told in words of one's own.
-        if key == "managedFields" || (column && key == "description") {
+        if column && key == "description" {
+            continue;
+        }
+        if key == "managedFields" {
+            out.extend(managers(&of, names).map(|managers| (key, managers)));
             continue;
         }
         // A picked part is kept under its JSON pointer.
@@ -123,6 +126,22 @@ fn object(map: Map<String, Value>, names: &Names) -> Map<String, Value> {
     }
     sort_generated(&mut out);
     out
+}
+
+/// Who owns which field, by manager: the order of the entries follows their times. It is compared of objects that were
+/// applied; of others upstream keeps a record that the engine does not keep.
+fn managers(entries: &Value, names: &Names) -> Option<Value> {
+    let entries = entries.as_array()?;
+    if !entries.iter().any(|entry| entry["operation"] == "Apply") {
+        return None;
+    }
+    let mut managers = Map::new();
+    for entry in entries {
+        let part = |key: &str| entry[key].as_str().unwrap_or_default();
+        let name = format!("{} {} {}", part("operation"), part("manager"), part("subresource"));
+        managers.insert(names.replace(name.trim_end()), value(entry.clone(), names, ""));
+    }
+    Some(managers.into())
 }
 
 /// Items whose names were generated, as those of events are, come in no comparable order: they are put into that of

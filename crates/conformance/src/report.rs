@@ -88,8 +88,8 @@ difference between the two answers is listed. A difference is a defect of the en
   records it anew and writes this page.
 - A test walks the engine's own discovery: a kind or verb that no step asks for fails it.
 - What differs from run to run is evened out first (`src/normal.rs`): uids, resource versions, times, generated names,
-  continue tokens, addresses, the namespace's name, ages in Tables. `metadata.managedFields` and the
-  descriptions of Tables' columns are left out. HTTP headers
+  continue tokens, addresses, the namespace's name, ages in Tables. Left out are the descriptions of Tables' columns, and
+  `metadata.managedFields` of objects that nobody has applied, which the engine does not keep. HTTP headers
   other than `Content-Type` and `Warning` are not compared. In kubectl's output the padding of columns is left out too.
 ";
 

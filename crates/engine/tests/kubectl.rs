@@ -98,6 +98,7 @@ async fn drive(name: &str) {
         looks(&kubectl);
         creates(&kubectl);
         changes(&kubectl);
+        applies(&kubectl);
         follows(&kubectl);
         attaches(&kubectl);
         executes(&kubectl);
@@ -162,6 +163,35 @@ fn changes(kubectl: &Kubectl) {
     );
     kubectl.ok("wait --for=condition=complete job/parallel --timeout=180s");
     assert!(kubectl.ok("get job parallel").contains("10/10"));
+}
+
+/// Two managers, a conflict, who takes over, and what is left out.
+fn applies(kubectl: &Kubectl) {
+    let file = |name: &str, data: &str| {
+        let head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: applied\ndata:\n";
+        kubectl.file(name, &format!("{head}{data}"))
+    };
+    let (one, two) = (file("one.yaml", "  a: '1'\n  b: '1'\n"), file("two.yaml", "  a: '2'\n  c: '2'\n"));
+    let said = kubectl.ok(&format!("apply --server-side -f {one}"));
+    assert!(said.contains("configmap/applied serverside-applied"), "{said}");
+    let other = format!("apply --server-side --field-manager=other -f {two}");
+    let refused = kubectl.fails(&other);
+    assert!(
+        refused.contains("Apply failed with 1 conflict: conflict with \"kubectl\": .data.a"),
+        "{refused}"
+    );
+    kubectl.ok(&format!("{other} --force-conflicts"));
+    let rest = file("rest.yaml", "  d: '1'\n");
+    kubectl.ok(&format!("apply --server-side -f {rest}"));
+    assert_eq!(kubectl.ok("get configmap applied -o jsonpath={.data}"), r#"{"a":"2","c":"2","d":"1"}"#);
+    assert!(kubectl.ok("get configmap applied -o yaml --show-managed-fields").contains("manager: other"));
+    assert!(!kubectl.ok("get configmap applied -o yaml").contains("managedFields"));
+    // What was applied by the client before is taken over.
+    let client = file("client.yaml", "  e: '1'\n");
+    kubectl.ok("delete configmap applied");
+    kubectl.ok(&format!("apply -f {client}"));
+    kubectl.ok(&format!("apply --server-side -f {one}"));
+    assert_eq!(kubectl.ok("get configmap applied -o jsonpath={.data}"), r#"{"a":"1","b":"1"}"#);
 }
 
 /// A pod that waits to be told, so that what follows is surely running while it is followed.

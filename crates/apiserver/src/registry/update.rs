@@ -100,6 +100,10 @@ fn revise(
     (kind.default)(&mut new);
     let prepare = if door == Door::Main { kind.prepare_update } else { kind.prepare_status };
     prepare(&mut new, &plain);
+    if door == Door::Status {
+        // What has come back may have a say in what is absent, as when upstream reads what it has stored.
+        (kind.default)(&mut new);
+    }
     let mut errors = names::metadata_update(&new, &plain);
     errors.extend((kind.validate_update)(&new, &plain, door == Door::Status));
     if !errors.is_empty() {

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::compare::compare;
+use super::super::fields::fields_of;
 use super::super::managers::Managed;
 use super::super::set::Set;
 use super::super::{Writer, apply, track};
@@ -184,6 +185,22 @@ proptest! {
         let alone = without_managers(&forced(None, &theirs, "two"));
         let difference = compare(node(), &alone, &without_managers(&left));
         prop_assert!(difference.removed.is_empty() && difference.modified.is_empty() && difference.added.is_empty(), "{left}\n{alone}");
+    }
+
+    #[test]
+    fn nobody_owns_what_is_not_there(first in wanted(), second in wanted(), third in wanted()) {
+        let live = forced(Some(&forced(None, &first, "one")), &second, "two");
+        let mut new = fitted(third);
+        track(kind("v1", "Pod"), &live, &mut new, Writer { manager: "cli", subresource: "", now: NOW });
+        let managed = Managed::read(&new["metadata"]["managedFields"]).unwrap();
+        let mut whole = without_managers(&new);
+        (kind("v1", "Pod").default)(&mut whole);
+        crate::schema::dress(kind("v1", "Pod").schema, &mut whole);
+        let there = fields_of(node(), &whole).with_named_fields(Some(node()));
+        for (manager, owned) in &managed.owned {
+            let gone = owned.set.difference(&there);
+            prop_assert!(gone.is_empty(), "{manager} owns {}", gone.to_json());
+        }
     }
 }
 
