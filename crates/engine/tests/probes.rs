@@ -257,8 +257,8 @@ async fn program_beside_a_container_says_how_it_is() {
 async fn program_that_does_not_end_in_time_is_a_no_and_one_that_is_not_there_no_answer() {
     let cluster = Cluster::start().await;
     let slow = json!({"exec": {"command": ["sleep", "600"]}, "periodSeconds": 1, "timeoutSeconds": 1});
-    let missing =
-        json!({"exec": {"command": ["windlass-no-such-program"]}, "periodSeconds": 1, "failureThreshold": 1});
+    let missing = json!({"exec": {"command": ["windlass-no-such-program"]}, "periodSeconds": 1, "failureThreshold": 1,
+        "timeoutSeconds": 60});
     let main = container("exec sleep 600", json!({"readinessProbe": slow, "livenessProbe": missing}));
     make(&cluster, "slow", json!({"containers": [main]})).await;
     told(&cluster, "slow", "Unhealthy", "Readiness probe failed: command timed out").await;

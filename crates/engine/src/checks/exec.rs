@@ -9,9 +9,13 @@ use windlass_runner::kubelet::Answer;
 use windlass_runner::runtime::{Exec, ExecError, Key as RunKey, Runtime};
 
 use super::within;
+use crate::world;
 
 /// What is kept of what a program writes (upstream: `maxReadLength`).
 const MOST_OUTPUT: usize = 10 << 10;
+
+/// When a hook asks again whether there is room for it.
+const TURN: Duration = Duration::from_millis(200);
 
 /// Runs it: its exit code 0 is a yes. It is killed when the time is over, or when nobody waits for it any more.
 pub(super) async fn run(
@@ -20,13 +24,20 @@ pub(super) async fn run(
     argv: &[String],
     timeout: Option<Duration>,
 ) -> Answer {
-    let Some(runtime) = runtime.upgrade() else { return Answer::Error("the engine is stopping".to_owned()) };
     let exec =
         Exec { key: run.clone(), argv: argv.to_vec(), stdin: false, stdout: true, stderr: true, tty: false };
     let ended = async move {
-        let session = runtime.exec(exec).await.map_err(|cause: ExecError| cause.to_string())?;
-        // Not held while it runs: the runtime goes with the controllers.
-        drop(runtime);
+        let session = loop {
+            // Not held while it runs: the runtime goes with the controllers.
+            let Some(runtime) = runtime.upgrade() else { return Err("the engine is stopping".to_owned()) };
+            match runtime.exec(exec.clone()).await {
+                // A hook has no time of its own: it waits for its turn, as long as its container is there.
+                Err(ExecError::TooMany) if timeout.is_none() => {}
+                begun => break begun.map_err(|cause| cause.to_string())?,
+            }
+            drop(runtime);
+            world::pause(TURN).await;
+        };
         session.collect(MOST_OUTPUT).await.map_err(|cause| cause.to_string())
     };
     match within(timeout, ended).await {

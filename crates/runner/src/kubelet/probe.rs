@@ -160,6 +160,9 @@ pub(super) fn due(
         let spec = &container.spec[probe.field()];
         let at = match find(facts, container.name, *attempt, probe) {
             Some(probed) if probed.is_open => continue,
+            // The clock was set back: what was to come then is not waited for.
+            Some(probed) if probed.asked_at > now => now,
+            None if *since > now => now,
             Some(probed) => add(probed.asked_at, number(spec, "periodSeconds", 10).max(1)),
             None => add(*since, number(spec, "initialDelaySeconds", 0)),
         };

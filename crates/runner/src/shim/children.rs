@@ -85,6 +85,8 @@ struct State {
     queue: VecDeque<Job>,
     /// Programs beside runs: these come first, and wait for no run's end.
     beside: VecDeque<(u64, Box<Beside>)>,
+    /// Whether one of them is being made: one at a time, so that those that hang leave spawners to the runs.
+    is_making_beside: bool,
     /// Processes that run, by pid.
     pids: BTreeMap<i32, Child>,
     /// Children that ended before they were written down; none but those in `made` is looked for here.
@@ -225,6 +227,12 @@ impl Children {
             let news = spawn_one(&mut spawner, task);
             let mut state = self.lock();
             state.starts_ended += 1;
+            if is_beside {
+                state.is_making_beside = false;
+                if !state.beside.is_empty() {
+                    self.work.notify_one();
+                }
+            }
             let over = match &news {
                 News::Started { id, pid, .. } | News::StartedBeside { id, pid, .. } => {
                     let (id, pid) = (*id, *pid);
@@ -266,7 +274,10 @@ impl Children {
     fn next_task(&self) -> Task {
         let mut state = self.lock();
         loop {
-            if let Some((id, beside)) = state.beside.pop_front() {
+            if !state.is_making_beside
+                && let Some((id, beside)) = state.beside.pop_front()
+            {
+                state.is_making_beside = true;
                 return Task::Beside(id, beside);
             }
             if state.open < state.max_open
