@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
@@ -40,6 +40,7 @@ use crate::tokens::Tokens;
 use crate::volumes::Volumes;
 use crate::world;
 
+mod drain;
 #[cfg(test)]
 mod sim;
 
@@ -55,9 +56,6 @@ const KEPT_ATTEMPTS: u32 = 2;
 const RETRY: Duration = Duration::from_millis(100);
 /// How long it waits before it writes again when the disk is full.
 const RETRY_FULL: Duration = Duration::from_secs(1);
-/// How long a draining engine lets containers end by themselves, and how often it kills then.
-const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
-const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count, and those of Jobs
 /// what CronJobs list.
 const PLANNED: [(&str, Look); 6] = [
@@ -450,33 +448,6 @@ impl Tick {
             self.unfurnish(uid);
         }
         self.absorb_events(unfurnished);
-    }
-
-    /// From now on pods are ended and none is started. What still runs when the time is over is killed, until it is gone.
-    fn drain(&mut self) {
-        let now = self.world.now();
-        self.drain_until = now.saturating_add(DRAIN_GRACE).ok();
-        for run in self.runs.all_alive() {
-            self.runtime.signal(&run, libc::SIGTERM);
-        }
-        self.dirty.extend(self.cache.held_of("Pod").map(|(key, _)| key.clone()));
-    }
-
-    fn drained(&mut self) -> bool {
-        let Some(until) = self.drain_until else { return false };
-        let now = self.world.now();
-        if until <= now {
-            for run in self.runs.all_alive() {
-                self.runtime.signal(&run, libc::SIGKILL);
-            }
-            self.drain_until = now.saturating_add(DRAIN_AGAIN).ok();
-        }
-        // What a full disk does not take the next engine reads in the shim's ledger.
-        !self.runs.any_alive() && (self.full || (self.dirty.is_empty() && self.garbage.is_empty()))
-    }
-
-    pub(crate) fn draining(&self) -> bool {
-        self.drain_until.is_some()
     }
 }
 

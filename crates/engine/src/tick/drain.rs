@@ -1,0 +1,40 @@
+//! Ending the pods before the engine stops: politely, then not.
+
+use jiff::SignedDuration;
+
+use super::Tick;
+
+/// How long a draining engine lets containers end by themselves, and how often it kills then.
+const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
+const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+impl Tick {
+    /// From now on pods are ended and none is started. What still runs when the time is over is killed, until it is gone.
+    pub(super) fn drain(&mut self) {
+        let now = self.world.now();
+        self.drain_until = now.saturating_add(DRAIN_GRACE).ok();
+        for run in self.runs.all_alive() {
+            self.runtime.signal(&run, libc::SIGTERM);
+        }
+        self.dirty.extend(self.cache.held_of("Pod").map(|(key, _)| key.clone()));
+    }
+
+    /// Whether nothing of it is left to do.
+    pub(super) fn drained(&mut self) -> bool {
+        let Some(until) = self.drain_until else { return false };
+        let now = self.world.now();
+        if until <= now {
+            for run in self.runs.all_alive() {
+                self.runtime.signal(&run, libc::SIGKILL);
+            }
+            self.drain_until = now.saturating_add(DRAIN_AGAIN).ok();
+        }
+        // What a full disk does not take the next engine reads in the shim's ledger.
+        !self.runs.any_alive() && (self.full || (self.dirty.is_empty() && self.garbage.is_empty()))
+    }
+
+    /// Whether it ends pods before it stops.
+    pub(crate) fn draining(&self) -> bool {
+        self.drain_until.is_some()
+    }
+}
