@@ -11,6 +11,8 @@ use crate::schema::{Atom, List, Map, Node, Relation, Word};
 
 /// How many problems are told.
 const TOLD: usize = 100;
+/// And in how many bytes: each says where it is, which may be long.
+const TOLD_BYTES: usize = 64 << 10;
 
 /// What is wrong with an object, in one text; none if it is fine.
 pub(crate) fn check(node: Node, value: &Value) -> Option<String> {
@@ -25,7 +27,7 @@ pub(crate) fn check(node: Node, value: &Value) -> Option<String> {
 }
 
 fn value_of(node: Node, value: &Value, path: &mut Vec<Element>, found: &mut Vec<String>) {
-    if value.is_null() || found.len() > TOLD {
+    if value.is_null() || is_enough(found) {
         return;
     }
     match (node.atom(Some(value)), value) {
@@ -39,6 +41,10 @@ fn value_of(node: Node, value: &Value, path: &mut Vec<Element>, found: &mut Vec<
         (Atom::Map(map), Value::Object(members)) => map_of(&map, members, path, found),
         (Atom::Map(_), other) => told(path, &format!("expected map, got {}", boxed(other)), found),
     }
+}
+
+fn is_enough(found: &[String]) -> bool {
+    found.len() > TOLD || found.iter().map(String::len).sum::<usize>() > TOLD_BYTES
 }
 
 fn map_of(

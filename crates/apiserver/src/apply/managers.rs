@@ -10,6 +10,8 @@ use super::set::Set;
 
 /// Entries of updates that an object has at most; the oldest beyond are made one.
 const UPDATERS: usize = 10;
+/// Entries, and bytes of a step, that a writer may hand in: what the server itself keeps has far less.
+const HANDED_IN: (usize, usize) = (1000, 4 << 10);
 /// The manager of the entries that were made one.
 const ANCIENT: &str = "ancient-changes";
 
@@ -90,6 +92,12 @@ impl Managed {
         Ok(managed)
     }
 
+    /// Whether a writer may hand this in: what is done with it costs more than reading it.
+    pub(crate) fn is_bounded(&self) -> bool {
+        let (entries, bytes) = HANDED_IN;
+        self.owned.len() <= entries && self.owned.values().all(|owned| owned.set.has_steps_within(bytes))
+    }
+
     /// `managedFields`, in upstream's order: by operation, time, manager, version and subresource; null for nobody.
     pub(crate) fn write(&self) -> Value {
         let mut entries: Vec<_> = self.owned.iter().collect();
@@ -127,7 +135,8 @@ impl Managed {
                 self.owned.insert(bucket.clone(), first);
             }
             self.owned.remove(&manager);
-            let set = self.owned.get(&bucket).map_or(owned.set.clone(), |all| all.set.union(&owned.set));
+            let mut set = self.owned.remove(&bucket).map(|all| all.set).unwrap_or_default();
+            set.absorb(&owned.set);
             let time = self.times.get(&manager).cloned().unwrap_or_default();
             self.times.insert(bucket.clone(), time);
             self.owned.insert(bucket, Owned { set, ..owned });

@@ -54,7 +54,7 @@ pub(crate) fn is_tracked(object: &Value) -> bool {
 /// Tells whose the fields of `new` are after a write that is no apply, in its `managedFields`. Of an object whose
 /// fields nobody has claimed, nothing is told. `old` is null for a create.
 ///
-/// A writer may hand in `managedFields` of its own: they count if they can be read, else those of `old`; an empty list,
+/// A writer may hand in `managedFields` of its own: they count if they can be read and are of a bounded size, else those of `old`; an empty list,
 /// or one empty entry, forgets all. A subresource has no say in it.
 pub(crate) fn track(kind: &Kind, old: &Value, new: &mut Value, writer: Writer<'_>) {
     if !is_tracked(old) && !is_tracked(new) {
@@ -105,7 +105,10 @@ fn base(old: &Value, given: &Value, subresource: &str) -> Option<Managed> {
         _ if !subresource.is_empty() => before(),
         Some([]) => return None,
         Some([Value::Object(one)]) if one.is_empty() => return None,
-        _ => Managed::read(given).ok().filter(|managed| !managed.owned.is_empty()).unwrap_or_else(before),
+        _ => {
+            let read = Managed::read(given).ok();
+            read.filter(|read| !read.owned.is_empty() && read.is_bounded()).unwrap_or_else(before)
+        }
     };
     (!managed.owned.is_empty()).then_some(managed)
 }

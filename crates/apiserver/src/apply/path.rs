@@ -89,6 +89,16 @@ impl Element {
         Element::Key(keys)
     }
 
+    /// About how many bytes it takes as text.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Element::Field(name) => name.len(),
+            Element::Value(value) => value.bytes(),
+            Element::Key(keys) => keys.iter().map(|(name, value)| name.len() + value.bytes()).sum(),
+            Element::Index(_) => 0,
+        }
+    }
+
     /// The step as `fieldsV1` has it.
     pub(crate) fn render(&self) -> String {
         match self {
@@ -137,6 +147,13 @@ impl Scalar {
                 (None, None) => Scalar::Other(number.to_string()),
             },
             other => Scalar::Other(other.to_string()),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Scalar::Text(text) | Scalar::Other(text) => text.len(),
+            Scalar::Int(_) | Scalar::Float(_) | Scalar::Bool(_) => 0,
         }
     }
 

@@ -33,7 +33,11 @@ impl Set {
         match path {
             [] => {}
             [last] => drop(self.members.insert(last.clone())),
-            [first, rest @ ..] => self.children.entry(first.clone()).or_default().insert(rest),
+            // A step may be long: it is copied only where it is new.
+            [first, rest @ ..] => match self.children.get_mut(first) {
+                Some(child) => child.insert(rest),
+                None => self.children.entry(first.clone()).or_default().insert(rest),
+            },
         }
     }
 
@@ -86,15 +90,27 @@ impl Set {
 
     /// What is in either.
     pub(crate) fn union(&self, other: &Set) -> Set {
-        let mut children = self.children.clone();
+        let mut both = self.clone();
+        both.absorb(other);
+        both
+    }
+
+    /// Adds what is in another. Costs what the other has, not what this one has.
+    pub(crate) fn absorb(&mut self, other: &Set) {
+        self.members.extend(other.members.difference(&self.members).cloned().collect::<Vec<_>>());
         for (step, child) in &other.children {
-            let both = match children.get(step) {
-                Some(mine) => mine.union(child),
-                None => child.clone(),
-            };
-            children.insert(step.clone(), both);
+            match self.children.get_mut(step) {
+                Some(mine) => mine.absorb(child),
+                None => drop(self.children.insert(step.clone(), child.clone())),
+            }
         }
-        Set { members: self.members.union(&other.members).cloned().collect(), children }
+    }
+
+    /// Whether each step has at most so many bytes.
+    pub(super) fn has_steps_within(&self, bytes: usize) -> bool {
+        let steps = self.members.iter().chain(self.children.keys());
+        steps.into_iter().all(|step| step.bytes() <= bytes)
+            && self.children.values().all(|child| child.has_steps_within(bytes))
     }
 
     /// What is in both.

@@ -109,7 +109,8 @@ impl Scope {
         let last = named(last);
         let pruned = remove(self.node, merged, &last);
         // What somebody owns comes back.
-        let owned = managed.owned.values().fold(Set::default(), |all, owned| all.union(&owned.set));
+        let mut owned = Set::default();
+        managed.owned.values().for_each(|one| owned.absorb(&one.set));
         let all = fields(merged);
         let pruned = remove(self.node, merged, &all.difference(&fields(&pruned).union(&named(&owned))));
         // And what went only because it stood below something that was to go.

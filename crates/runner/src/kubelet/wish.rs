@@ -151,9 +151,18 @@ impl Wished<'_> {
         }
     }
 
+    /// Whether its status says that it waits to be started again after this end: what a probe made of it an engine
+    /// before this one knew.
+    fn is_told_to_restart(&self, end: &End) -> bool {
+        let told = self.container.told;
+        told["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+            && standing::attempt_of(&told["lastState"]["terminated"]) == Some(end.attempt)
+    }
+
     /// Whether it is started again after this end.
     fn restarts_after(&self, end: &End) -> bool {
-        let was_ended = matches!(self.health.fault, Some((Fault::Probe(_), _)));
+        let was_ended =
+            matches!(self.health.fault, Some((Fault::Probe(_), _))) || self.is_told_to_restart(end);
         (was_ended && self.container.restarts_when_ended()) || self.container.restarts_after(end.exit_code)
     }
 }

@@ -177,6 +177,23 @@ fn managers_that_a_writer_hands_in_count_if_they_can_be_read() {
         assert_eq!(with(spoilt.clone()), live["metadata"]["managedFields"], "{field}");
         spoilt[0][field] = before;
     }
+    // Nor do they count if they would take long to work with.
+    let step = json!({ format!("f:{}", "x".repeat(5000)): {} });
+    let entry = |manager: &str, fields: &Value| {
+        json!({"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": fields}})
+    };
+    assert_eq!(with(json!([entry("x", &step)])), live["metadata"]["managedFields"]);
+    let many = (0..1001).map(|n| entry(&n.to_string(), &json!({"f:hostname": {}})));
+    assert_eq!(with(many.collect()), live["metadata"]["managedFields"]);
+}
+
+#[test]
+fn problems_at_places_with_long_names_are_told_within_a_bound() {
+    let env: Vec<Value> = (0..100).map(|n| json!({"name": n.to_string(), "value": 1})).collect();
+    let spec = json!({"containers": [{"name": "x".repeat(100_000), "env": env}]});
+    let refused = apply(kind("v1", "Pod"), None, &pod(&spec), false, by("one", "")).unwrap_err();
+    assert!(refused.message.len() < 300_000, "{}", refused.message.len());
 }
 
 #[test]

@@ -118,6 +118,27 @@ fn container_that_is_not_alive_is_ended_with_its_probes_grace_and_started_again_
 }
 
 #[test]
+fn container_that_waits_to_be_restarted_after_its_probe_ended_it_does_so_under_a_new_engine() {
+    let mut pod = probed(json!({"livenessProbe": probe(json!({"failureThreshold": 1}))}));
+    pod["spec"]["restartPolicy"] = json!("OnFailure");
+    let mut facts = facts(vec![ended("main", 0, 1, 0, 5), running("main", 1, 5)]);
+    step(&mut pod, &facts, 5);
+    facts.note_asked("main", 1, Probe::Liveness, at(6));
+    facts.note_answer(&pod, ("main", 1, Probe::Liveness), &no("1"), at(6));
+    hear(&mut pod, &mut facts, 6);
+    // It ends well, and waits for its next turn.
+    facts.runs[1] = ended("main", 1, 0, 5, 7);
+    let made = step(&mut pod, &facts, 7);
+    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["waiting"]["reason"], "CrashLoopBackOff");
+    let again = made.wake_at.unwrap().as_second() - at(0).as_second();
+    let runs = facts.runs.clone();
+    let new = Facts { runs, ..Facts::default() };
+    assert_eq!(step(&mut pod, &new, 8).actions, []);
+    assert_eq!(pod["status"]["phase"], "Running");
+    assert_eq!(step(&mut pod, &new, again).actions, [start("main", 2)]);
+}
+
+#[test]
 fn container_that_is_not_alive_and_never_restarts_ends_its_pod() {
     let mut pod = probed(json!({"livenessProbe": probe(json!({"failureThreshold": 1}))}));
     pod["spec"]["restartPolicy"] = json!("Never");
