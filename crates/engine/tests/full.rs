@@ -2,6 +2,7 @@
 //! this is said, and the store's own tests tell how it is with the store alone.
 #![expect(clippy::print_stderr, reason = "what is not tested is said")]
 
+#[path = "engine/support/mod.rs"]
 mod support;
 
 use std::fs::{self, File};

@@ -1,14 +1,12 @@
 //! Claims and their volumes, seen by a plain Kubernetes client and by the pods that use them.
 
-mod support;
-
+use crate::support::{Cluster, PATIENCE, pod_phase};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition, conditions};
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE, pod_phase};
 use windlass_engine::{Engine, StopPods, StoreKind};
 
 struct Storage {
@@ -216,7 +214,7 @@ async fn claim_for_one_pod_at_a_time_keeps_the_second_waiting() {
 async fn pods_of_one_job_take_turns_with_a_claim_for_one_pod() {
     let storage = Storage::start().await;
     storage.claim("mutex", json!({"accessModes": ["ReadWriteOncePod"]})).await;
-    let mut spec = support::job("turns", &["sleep", "1000"]);
+    let mut spec = crate::support::job("turns", &["sleep", "1000"]);
     spec["spec"]["parallelism"] = json!(2);
     spec["spec"]["completions"] = json!(2);
     spec["spec"]["template"]["spec"]["volumes"] =
@@ -292,7 +290,7 @@ async fn directory_that_a_dying_engine_was_about_to_give_up_goes_with_the_next_o
     for note in [".going-went", ".going-stayed", ".going-never-mounted"] {
         std::fs::write(place.join(note), "").expect("noted");
     }
-    let mut config = support::config(&cluster.home);
+    let mut config = crate::support::config(&cluster.home);
     durable(&mut config);
     let engine = Engine::start(config).await.expect("the engine starts again");
     engine.stop(StopPods::End).await;

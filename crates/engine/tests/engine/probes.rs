@@ -2,17 +2,15 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
+use crate::support::{Cluster, PATIENCE, pod_phase};
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE, pod_phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

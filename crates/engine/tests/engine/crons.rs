@@ -1,10 +1,9 @@
 //! CronJobs on the engine: due by a clock that the test sets forward, also while no engine runs.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::support::{Ahead, Cluster, PATIENCE, config, finished, job};
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -14,7 +13,6 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition, conditions};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::{Value, json};
-use support::{Ahead, Cluster, PATIENCE, config, finished, job};
 use windlass_engine::{Engine, StopPods, StoreKind, World};
 
 const HOUR: i64 = 3600;

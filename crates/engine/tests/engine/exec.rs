@@ -1,7 +1,6 @@
 //! Programs beside containers that run, as kube-rs asks for them over TLS: their streams, their terminal, their end.
 
-mod support;
-
+use crate::support::{Cluster, PATIENCE, pod_phase};
 use futures::SinkExt;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
@@ -9,7 +8,6 @@ use kube::api::{Api, AttachParams, AttachedProcess, DeleteParams, PostParams, Te
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
-use support::{Cluster, PATIENCE, pod_phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A pod with two containers that run until they are ended, each in surroundings of its own.

@@ -1,14 +1,12 @@
 //! What once went wrong, or would: other writers, odd objects, deletions in every form.
 
-mod support;
-
+use crate::support::{Cluster, PATIENCE, has_condition, job, pod_phase};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod, ServiceAccount};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE, has_condition, job, pod_phase};
 use windlass_engine::StopPods;
 
 fn pod(name: &str, argv: &[&str]) -> Value {

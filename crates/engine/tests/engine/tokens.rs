@@ -1,17 +1,15 @@
 //! Tokens of service accounts in pods that ask for one: what lies there, what can be done with it, and that it is renewed.
 
-mod support;
-
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::support::{Ahead, Cluster, pod_phase};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
 use kube::Api;
 use kube::api::PostParams;
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Ahead, Cluster, pod_phase};
 
 const PLACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
@@ -138,7 +136,7 @@ async fn token_of_a_running_pod_is_renewed_before_it_ends_also_by_the_next_engin
     cluster.says_so_often("long", "go", 2).await;
     let engine = cluster.engine.take().expect("an engine");
     engine.stop(windlass_engine::StopPods::Leave).await;
-    let mut config = support::config(&cluster.home);
+    let mut config = crate::support::config(&cluster.home);
     config.world = ahead.clone();
     config.store = windlass_engine::StoreKind::Durable;
     let engine = windlass_engine::Engine::start(config).await.expect("the next engine");
@@ -159,6 +157,6 @@ impl Cluster {
                 assert_eq!(lines.try_next().await.expect("a line").as_deref(), Some(words));
             }
         };
-        tokio::time::timeout(support::PATIENCE, reading).await.expect("it speaks in time");
+        tokio::time::timeout(crate::support::PATIENCE, reading).await.expect("it speaks in time");
     }
 }

@@ -1,14 +1,12 @@
 //! Finished Jobs, of which the engine keeps next to nothing in memory: what still can happen to them does.
 
-mod support;
-
 use std::sync::Arc;
 
+use crate::support::{Cluster, PATIENCE, config, finished, has_condition, job};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::json;
-use support::{Cluster, PATIENCE, config, finished, has_condition, job};
 use windlass_engine::{Engine, StopPods, StoreKind, System, World};
 
 /// A clock that is ahead of the machine's.

@@ -1,14 +1,12 @@
 //! Owners of more dependents than are read at once.
 
-mod support;
-
+use crate::support::{Cluster, PATIENCE};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams, PropagationPolicy};
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::json;
-use support::{Cluster, PATIENCE};
 
 /// More than one look reads (`control::garbage::MAX_EDITS`), twice.
 const MANY: usize = 1100;

@@ -1,16 +1,14 @@
 //! The node's room: what does not fit waits, says why, and comes in when others leave.
 
-mod support;
-
 use std::io::Write;
 
+use crate::support::{Cluster, PATIENCE, finished, job, pod_phase};
 use futures::{AsyncBufReadExt, TryStreamExt};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, LogParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE, finished, job, pod_phase};
 use windlass_engine::StopPods;
 
 fn pod(name: &str, cpu: &str, argv: &[&str]) -> Value {

@@ -1,14 +1,12 @@
 //! Attaching to containers that run, as kube-rs does it over TLS: their stdin, their terminal, their output.
 
-mod support;
-
+use crate::support::{Cluster, PATIENCE, config, has_condition, job, pod_phase};
 use futures::SinkExt;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, AttachParams, AttachedProcess, LogParams, PostParams, TerminalSize};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
-use support::{Cluster, PATIENCE, config, has_condition, job, pod_phase};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use windlass_engine::{Engine, StopPods, StoreKind};
 

@@ -2,14 +2,12 @@
 //!
 //! A version that is not installed is skipped aloud.
 
-mod support;
-
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use support::Cluster;
+use crate::support::Cluster;
 
 /// One kubectl, pointed at one engine, with a home of its own for its caches.
 struct Kubectl {

@@ -1,14 +1,12 @@
 //! Jobs on the engine, seen by a plain Kubernetes client: real processes, through every layer.
 
-mod support;
-
+use crate::support::{Cluster, finished, has_condition, job, reason};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::conditions;
 use serde_json::json;
-use support::{Cluster, finished, has_condition, job, reason};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_shot_job_runs_to_completion() {
@@ -170,7 +168,7 @@ async fn finished_job_with_ttl_goes_with_its_pods() {
     let created = cluster.create(spec).await;
     let uid = created.metadata.uid.expect("a uid");
     let gone = kube::runtime::wait::await_condition(cluster.jobs(), "brief", conditions::is_deleted(&uid));
-    tokio::time::timeout(support::PATIENCE, gone).await.expect("it goes").expect("a watch");
+    tokio::time::timeout(crate::support::PATIENCE, gone).await.expect("it goes").expect("a watch");
     assert!(cluster.pods_of("brief").await.is_empty(), "foreground deletion takes the pods first");
     cluster.stop().await;
 }
@@ -244,7 +242,7 @@ async fn deleting_a_job_in_the_background_takes_its_pods() {
     cluster.jobs().delete("long", &background).await.expect("deleted");
     let (name, uid) = (pod.name.expect("a name"), pod.uid.expect("a uid"));
     let gone = kube::runtime::wait::await_condition(cluster.pods(), &name, conditions::is_deleted(&uid));
-    tokio::time::timeout(support::PATIENCE, gone).await.expect("it goes").expect("a watch");
+    tokio::time::timeout(crate::support::PATIENCE, gone).await.expect("it goes").expect("a watch");
     cluster.stop().await;
 }
 
@@ -303,7 +301,7 @@ async fn job_replaces_a_pod_that_left_its_selector() {
     let second =
         futures::StreamExt::filter(told, |event| std::future::ready(event.as_ref().is_ok_and(created)));
     let second =
-        tokio::time::timeout(support::PATIENCE, futures::StreamExt::next(&mut Box::pin(second))).await;
+        tokio::time::timeout(crate::support::PATIENCE, futures::StreamExt::next(&mut Box::pin(second))).await;
     assert!(second.expect("another pod is created").is_some());
     cluster.stop().await;
 }

@@ -1,6 +1,6 @@
 //! An engine of a test's own: in a temporary home, on a free loopback port, ended with the test.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

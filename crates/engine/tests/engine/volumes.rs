@@ -2,18 +2,16 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
 
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::support::{Ahead, Cluster, pod_phase};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret};
 use kube::Api;
 use kube::api::PostParams;
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Ahead, Cluster, pod_phase};
 
 fn pod(name: &str, volumes: Value, containers: Value) -> Value {
     json!({
@@ -207,7 +205,7 @@ async fn pod_that_fills_an_empty_directory_beyond_its_limit_is_evicted_and_one_t
         }
         let ready = ready.clone();
         let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(ready));
-        let said = tokio::time::timeout(support::PATIENCE, read).await.expect("it writes in time");
+        let said = tokio::time::timeout(crate::support::PATIENCE, read).await.expect("it writes in time");
         assert_eq!(said.expect("a thread").expect("a fifo"), format!("{name}\n"));
     }
     // Whatever happens makes the controllers look at the clock.

@@ -2,13 +2,11 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
 
-mod support;
-
+use crate::support::{Cluster, pod_phase};
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use kube::api::PostParams;
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
-use support::{Cluster, pod_phase};
 
 async fn run(cluster: &Cluster, name: &str, containers: Value) -> Option<Pod> {
     let pod = json!({

@@ -1,11 +1,10 @@
 //! Roles on a whole engine: the credentials that it gives, kubectl with them, and what its controllers do with the work
 //! of those who may not start processes of the host.
 
-mod support;
-
 use std::path::PathBuf;
 use std::process::Command;
 
+use crate::support::{Cluster, has_condition, job, pod_phase};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
@@ -13,7 +12,6 @@ use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostPar
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
 use serde_json::{Value, json};
-use support::{Cluster, has_condition, job, pod_phase};
 use windlass_engine::{Home, Images, Role};
 
 /// A token of the engine's own service account of a role.

@@ -1,0 +1,18 @@
+//! The engine seen by plain Kubernetes clients: one program, so that it is linked once.
+
+mod attach;
+mod claims;
+mod crons;
+mod exec;
+mod garbage;
+mod hard;
+mod jobs;
+mod kubectl;
+mod messages;
+mod probes;
+mod rest;
+mod rights;
+mod room;
+mod support;
+mod tokens;
+mod volumes;
