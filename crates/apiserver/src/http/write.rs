@@ -17,7 +17,7 @@ use crate::field::FieldError;
 use crate::registry::{ChangeFn, Created, Door, meta};
 
 /// Kinds that a `PUT` replaces only in a version that it names (`AllowUnconditionalUpdate` upstream).
-const CONDITIONAL: [&str; 1] = ["RuntimeClass"];
+const CONDITIONAL: [&str; 2] = ["Lease", "RuntimeClass"];
 
 /// `POST` of a new object.
 pub(super) async fn create(mut call: Call) -> Answer {

@@ -9,10 +9,13 @@ pub(crate) mod pod;
 mod config_map;
 mod empty;
 mod event;
+mod lease;
+mod limit_range;
 mod namespace;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
+mod resource_quota;
 mod review;
 mod runtime_class;
 mod secret;
@@ -31,7 +34,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 21] = [
+static ALL: [Kind; 24] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -41,12 +44,15 @@ static ALL: [Kind; 21] = [
     node::KIND,
     persistent_volume::KIND,
     persistent_volume_claim::KIND,
+    limit_range::KIND,
+    resource_quota::KIND,
     empty::SERVICES,
     job::KIND,
     cron_job::KIND,
     empty::REPLICA_SETS,
     storage_class::KIND,
     runtime_class::KIND,
+    lease::KIND,
     review::SELF_SUBJECT,
     review::TOKEN,
     review::SELF_ACCESS,

@@ -9,6 +9,7 @@ mod delete;
 mod disk;
 mod encode;
 mod fresh;
+mod guards;
 mod known;
 pub mod meta;
 mod object;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use windlass_store::{CommitError, Entry, ReadError, Store};
 
 use self::fresh::Fresh;
+use self::guards::Guards;
 use self::known::Specs;
 use crate::error::ApiError;
 use crate::kind::{Kind, Propagation};
@@ -32,6 +34,7 @@ pub use delete::{Mark, mark};
 pub use disk::Disk;
 pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
+pub use guards::Turn;
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
 pub(crate) use known::Known;
 pub use object::{Object, Spec};
@@ -54,6 +57,8 @@ pub struct Registry {
     fresh: Arc<Fresh>,
     /// Specs that requests have sent before.
     specs: Arc<Specs>,
+    /// Quotas and limit ranges.
+    guards: Arc<Guards>,
 }
 
 /// What an update does to the newest version of an object.
@@ -115,7 +120,15 @@ impl Registry {
     /// A registry over a store.
     #[must_use]
     pub fn new(store: Store, world: SharedWorld) -> Registry {
-        Registry { store, world, disk: Disk::default(), fresh: Arc::default(), specs: Arc::default() }
+        let guards = Arc::new(Guards::of(&store));
+        Registry {
+            store,
+            world,
+            disk: Disk::default(),
+            fresh: Arc::default(),
+            specs: Arc::default(),
+            guards,
+        }
     }
 
     /// The object of an entry that a request has just made, as it was made. It is handed over once, and only for a

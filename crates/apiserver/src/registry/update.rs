@@ -31,10 +31,15 @@ impl Registry {
             let entry = self.entry(kind, namespace, name)?;
             let old = object_of(&entry)?;
             let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
+            let claims_more = kind.kind == "PersistentVolumeClaim" && door == Door::Main && new != old;
+            let charged =
+                if claims_more { self.charge_change(kind, namespace, &old, &new)? } else { Vec::new() };
             if dry_run || new == old || (door != Door::Engine && new == dressed(kind, &old)) {
                 return Ok(new);
             }
-            match self.store.commit(vec![write(kind, &entry, &new)]).await {
+            let mut writes = vec![write(kind, &entry, &new)];
+            writes.extend(charged);
+            match self.store.commit(writes).await {
                 Ok(done) => return Ok(at_revision(new, done.entries.first().and_then(Option::as_ref))),
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(commit_error(&error)),

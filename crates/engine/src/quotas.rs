@@ -1,0 +1,277 @@
+//! Keeps quotas: counts what is used, gives back what pods that end leave, and lets controllers create only what there
+//! is a place for. What requests use is charged by the API, in the transaction that uses it.
+//!
+//! What a draft changes is charged in the draft; what others change or delete is counted anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use windlass_apiserver::admission::{self, Counting, Quota};
+use windlass_apiserver::error::ApiError;
+use windlass_apiserver::kind::{Fields, Kind};
+use windlass_apiserver::registry::{Object, ends};
+use windlass_control::job::{self, Action, Plan};
+use windlass_control::view::{Job, Pod};
+use windlass_store::{Key, ReadError, Revision};
+
+use crate::cache::Ripple;
+use crate::draft::Draft;
+use crate::events::Note;
+use crate::tick::Tick;
+
+/// Where the quotas' keys begin.
+pub(crate) const QUOTAS: &str = "/resourcequotas/";
+const LIMIT_RANGES: &str = "/limitranges/";
+/// How often everything is counted anew whatever happens (upstream's `resourceQuotaSyncPeriod`).
+const RECOUNT: SignedDuration = SignedDuration::from_mins(5);
+
+/// The quotas that there are, by namespace.
+#[derive(Default)]
+pub(crate) struct Quotas(BTreeMap<String, BTreeSet<Key>>);
+
+impl Quotas {
+    fn of(&self, namespace: &str) -> impl Iterator<Item = &Key> {
+        self.0.get(namespace).into_iter().flatten()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Key> {
+        self.0.values().flatten()
+    }
+}
+
+impl Tick {
+    /// Before a round: waits for the turn to use quotas, and takes in what requests have used of them.
+    pub(crate) async fn take_quota_turn(&mut self) -> Result<(), ReadError> {
+        if self.quotas.0.is_empty() {
+            return Ok(());
+        }
+        self.turn = Some(self.registry.quota_turn().await);
+        let all: Vec<Key> = self.quotas.all().cloned().collect();
+        all.iter().try_for_each(|key| self.reload(key))
+    }
+
+    /// One look at a quota: counts what is used.
+    pub(crate) fn quota(&mut self, draft: &mut Draft, key: &Key) {
+        let Some(quota) = draft.current(&self.cache, key).cloned() else { return };
+        match self.registry.recount(namespace(key), &quota) {
+            Ok(status) => self.write_quota(draft, key, status),
+            Err(cause) => tracing::error!(%key, %cause, "a quota cannot be counted"),
+        }
+        self.timers.set(key, self.world.now().checked_add(RECOUNT).ok());
+    }
+
+    fn write_quota(&mut self, draft: &mut Draft, key: &Key, status: serde_json::Value) {
+        let Some(before) = draft.current(&self.cache, key).map(|quota| Quota::read(quota)) else { return };
+        draft.edit(&self.cache, key, |quota| {
+            if *quota.status() != status {
+                quota.set_status(status);
+            }
+        });
+        if !draft.touches(key) {
+            return;
+        }
+        // What is written here is counted already.
+        draft.quiet.insert(key.clone());
+        let after = draft.current(&self.cache, key).map(|quota| Quota::read(quota));
+        if after.is_some_and(|after| after.gives_more_than(&before)) {
+            self.wake_refused(namespace(key));
+        }
+    }
+
+    fn wake_refused(&mut self, namespace: &str) {
+        let woken = self.refusals.wake(namespace, self.world.now());
+        self.look_at(woken);
+    }
+
+    /// Charges to the quotas, and gives back, what the draft has changed below a prefix since it was asked last.
+    pub(crate) fn account(&mut self, draft: &mut Draft, prefix: &str) {
+        if self.quotas.0.is_empty() {
+            return;
+        }
+        let now = self.world.now();
+        let mut books: BTreeMap<Key, Quota> = BTreeMap::new();
+        let touched = draft.touched(prefix).filter(|key| self.quotas.0.contains_key(namespace(key)));
+        let touched: Vec<Key> = touched.cloned().collect();
+        for key in touched {
+            let Some((kind, before, after)) = draft.uncharged(&key) else { continue };
+            for quota_key in self.quotas.of(namespace(&key)) {
+                let known = books.remove(quota_key);
+                let read = || draft.current(&self.cache, quota_key).map(|quota| Quota::read(quota));
+                let Some(mut quota) = known.or_else(read) else { continue };
+                quota.account(kind, fields(before.as_ref()), fields(after.as_ref()), now);
+                books.insert(quota_key.clone(), quota);
+            }
+            draft.charged(&key);
+        }
+        for (key, quota) in books {
+            self.write_quota(draft, &key, quota.status());
+        }
+    }
+
+    /// Why an object that a controller wants may not be, if its namespace's quotas do not allow it. Nothing is charged.
+    pub(crate) fn refusal(&self, draft: &Draft, kind: &'static Kind, object: &Object) -> Option<ApiError> {
+        let mut quotas = self.quotas_of(draft, object.text("namespace"));
+        let why = admission::charge(&mut quotas, kind, None, object, self.world.now()).err()?;
+        Some(forbidden(kind, object.text("name"), &why))
+    }
+
+    fn quotas_of(&self, draft: &Draft, namespace: &str) -> Vec<Quota> {
+        let keys = self.quotas.of(namespace);
+        keys.filter_map(|key| draft.current(&self.cache, key)).map(|quota| Quota::read(quota)).collect()
+    }
+
+    /// A Job's plan as far as quotas and limit ranges allow it: with fewer pods than it wants where they do not.
+    pub(crate) fn allowed(
+        &mut self,
+        draft: &mut Draft,
+        key: &Key,
+        job: &Job,
+        pods: &[Arc<Pod>],
+        plan: Plan,
+    ) -> Plan {
+        let wanted = creations(&plan).count();
+        if wanted == 0 {
+            return plan;
+        }
+        let now = self.world.now();
+        let within = |most: usize, until| {
+            let plan = job::plan_within(job, pods, now, most);
+            let wake_at = plan.wake_at.into_iter().chain([until]).min();
+            Plan { wake_at, ..plan }
+        };
+        if let Some(until) = self.refusals.holds(key, now) {
+            return within(0, until);
+        }
+        let Some((fitting, why)) = self.first_refusal(draft, job, &plan) else {
+            self.refusals.forget(key);
+            return plan;
+        };
+        let until = self.refusals.refused(key, now);
+        let about = self.about(draft, key);
+        let note = Note {
+            warning: true,
+            reason: "FailedCreate".to_owned(),
+            message: format!("Error creating: {}", why.message),
+            component: crate::jobs::CONTROLLER,
+        };
+        self.note(draft, &about, &note);
+        within(fitting, until)
+    }
+
+    /// How many of the pods of a plan may be, and why the next one may not; nothing if all may.
+    fn first_refusal(&mut self, draft: &Draft, job: &Job, plan: &Plan) -> Option<(usize, ApiError)> {
+        let kind = self.cache.kind_of("/pods/")?;
+        let mut quotas = self.quotas_of(draft, &job.metadata.namespace);
+        let mut checked: Option<Arc<serde_json::Value>> = None;
+        for (index, manifest) in creations(plan).enumerate() {
+            // Pods of one manifest are alike to limit ranges, and to the quotas but for what is left.
+            let is_known = checked.as_ref().is_some_and(|known| Arc::ptr_eq(known, manifest));
+            if is_known && quotas.is_empty() {
+                continue;
+            }
+            let pod = match self.pattern(job, manifest) {
+                Ok(pod) => pod,
+                Err(why) => return Some((index, why)),
+            };
+            checked = Some(Arc::clone(manifest));
+            if quotas.is_empty() {
+                continue;
+            }
+            if let Err(why) = admission::charge(&mut quotas, kind, None, &pod, self.world.now()) {
+                let another = self.registry.another(pod.metadata());
+                let name = another["name"].as_str().unwrap_or_default();
+                return Some((index, forbidden(kind, name, &why)));
+            }
+        }
+        None
+    }
+
+    /// The quota as it is known, before a change of it is taken in.
+    pub(crate) fn quota_before(&self, key: &Key) -> Option<Object> {
+        if !key.starts_with(QUOTAS) {
+            return None;
+        }
+        self.cache.held(key).map(|held| held.object.clone())
+    }
+
+    /// A quota or limit range came or changed. It is counted when its limits are others; what requests used is known.
+    pub(crate) fn limits_arrive(&mut self, key: &Key, before: Option<Object>, ripple: &mut Ripple) {
+        if key.starts_with(LIMIT_RANGES) {
+            return self.limits_changed(key);
+        }
+        if !key.starts_with(QUOTAS) {
+            return;
+        }
+        self.quotas.0.entry(namespace(key).to_owned()).or_default().insert(key.clone());
+        let Some(after) = self.cache.held(key).map(|held| &held.object) else { return };
+        let Some(before) = before.filter(|before| before.text("uid") == after.text("uid")) else { return };
+        if before.spec() == after.spec() {
+            ripple.dirty.retain(|other| other != key);
+        }
+        if Quota::read(after).gives_more_than(&Quota::read(&before)) {
+            self.wake_refused(namespace(key));
+        }
+    }
+
+    /// A quota or limit range is gone.
+    pub(crate) fn limits_depart(&mut self, key: &Key) {
+        if key.starts_with(LIMIT_RANGES) {
+            return self.limits_changed(key);
+        }
+        self.refusals.forget(key);
+        if key.starts_with(QUOTAS)
+            && let Some(keys) = self.quotas.0.get_mut(namespace(key))
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.quotas.0.remove(namespace(key));
+            }
+            self.wake_refused(namespace(key));
+        }
+    }
+
+    /// What limit ranges fill in is in the patterns of pods.
+    fn limits_changed(&mut self, key: &Key) {
+        self.patterns.clear();
+        self.wake_refused(namespace(key));
+    }
+
+    /// Somebody else changed or removed an object: what it used is counted anew.
+    pub(crate) fn recount_for(&mut self, key: &Key, revision: Revision) {
+        if self.quotas.0.is_empty() || self.cache.knows(key, revision) {
+            return;
+        }
+        let Some(kind) = self.cache.kind_of(key) else { return };
+        let concerned = self.quotas.of(namespace(key)).filter(|quota| {
+            let held = self.cache.held(quota);
+            held.is_some_and(|held| Quota::renewed(&held.object).counting(kind) != Counting::No)
+        });
+        let concerned: Vec<Key> = concerned.cloned().collect();
+        self.dirty.extend(concerned);
+    }
+}
+
+/// The pods that a plan creates.
+fn creations(plan: &Plan) -> impl Iterator<Item = &Arc<serde_json::Value>> {
+    plan.actions.iter().filter_map(|action| match action {
+        Action::CreatePod { pod } => Some(pod),
+        _ => None,
+    })
+}
+
+/// The namespace in an object's key; of one without, whatever stands there.
+fn namespace(key: &str) -> &str {
+    key.split('/').nth(2).unwrap_or_default()
+}
+
+/// What is written so that it is removed is gone.
+fn fields(object: Option<&Object>) -> Option<&dyn Fields> {
+    object.filter(|object| !ends(*object)).map(|object| object as &dyn Fields)
+}
+
+fn forbidden(kind: &'static Kind, name: &str, why: &str) -> ApiError {
+    let subject = kind.subject(name);
+    let text = format!("{} {name:?} is forbidden: {why}", subject.qualified());
+    ApiError::forbidden(&subject, text)
+}
