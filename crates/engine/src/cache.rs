@@ -68,7 +68,8 @@ pub(crate) struct Ripple {
 
 impl Cache {
     pub(crate) fn new() -> Cache {
-        let kinds = kinds::all().iter().map(|k| (segment(&k.prefix(None)).to_owned(), k)).collect();
+        let stored = kinds::all().iter().filter(|kind| kind.stored.is_none());
+        let kinds = stored.map(|k| (segment(&k.prefix(None)).to_owned(), k)).collect();
         Cache {
             kinds,
             held: HashMap::new(),

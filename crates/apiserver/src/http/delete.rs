@@ -53,7 +53,8 @@ pub(super) async fn delete_collection(mut call: Call) -> Answer {
     let mut items = Vec::new();
     let revision = loop {
         let found = pages.next()?;
-        let objects = found.entries.iter().map(object_of).collect::<Result<Vec<_>, _>>()?;
+        let shown = |entry| object_of(entry).map(|object| call.kind.show(object));
+        let objects = found.entries.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
         for object in delete_each(&call, &options, objects).await? {
             items.push(object);
         }

@@ -9,6 +9,7 @@ pub(crate) mod pod;
 mod config_map;
 mod empty;
 mod event;
+mod event_v1;
 mod lease;
 mod limit_range;
 mod namespace;
@@ -34,7 +35,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 24] = [
+static ALL: [Kind; 25] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -53,6 +54,7 @@ static ALL: [Kind; 24] = [
     storage_class::KIND,
     runtime_class::KIND,
     lease::KIND,
+    event_v1::KIND,
     review::SELF_SUBJECT,
     review::TOKEN,
     review::SELF_ACCESS,

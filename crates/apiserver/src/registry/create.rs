@@ -174,6 +174,7 @@ impl Registry {
         let key = kind.key(namespace, &name);
         self.guards.expect(kind);
         let turn = self.turn_in(kind, namespace).await;
+        let stored = kind.stored.map(|stored| Object::from((stored.write)(object.whole())));
         for _ in 0..ATTEMPTS {
             let mut writes = Vec::with_capacity(2);
             let charged = match namespace.filter(|_| turn.is_some()) {
@@ -183,9 +184,10 @@ impl Registry {
             let op = if dry_run {
                 Op::Check
             } else {
-                let value = encode::template_of(&object);
-                self.fresh.keep(&object, value.bytes.len());
-                Op::Put { value, tags: encode::tags(kind, &object) }
+                let (home, kept) = (kind.home(), stored.as_ref().unwrap_or(&object));
+                let value = encode::template_of(kept);
+                self.fresh.keep(kept, value.bytes.len());
+                Op::Put { value, tags: encode::tags(home, kept) }
             };
             writes.push(Write { key: key.as_str().into(), expect: Expect::Absent, op });
             if let Some(namespace) = namespace.filter(|_| kind.namespaced) {

@@ -140,7 +140,7 @@ impl Registry {
 
     /// The object, or 404.
     pub fn get(&self, kind: &'static Kind, namespace: Option<&str>, name: &str) -> Result<Value, ApiError> {
-        object_of(&self.entry(kind, namespace, name)?)
+        object_of(&self.entry(kind, namespace, name)?).map(|object| kind.show(object))
     }
 
     /// The object as it is stored, or 404.

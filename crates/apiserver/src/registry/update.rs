@@ -29,7 +29,7 @@ impl Registry {
     ) -> Result<Value, ApiError> {
         for _ in 0..ATTEMPTS {
             let entry = self.entry(kind, namespace, name)?;
-            let old = object_of(&entry)?;
+            let old = kind.show(object_of(&entry)?);
             let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
             let claims_more = kind.kind == "PersistentVolumeClaim" && door == Door::Main && new != old;
             let charged =
@@ -50,11 +50,14 @@ impl Registry {
 }
 
 /// The write that stores a new version, or removes the object if that was all it waited for.
-pub(super) fn write(kind: &Kind, entry: &Entry, new: &Value) -> Write {
-    let op = if ends(new) {
-        Op::Delete
-    } else {
-        Op::Put { value: encode::template(new), tags: encode::tags(kind, new) }
+pub(super) fn write(kind: &'static Kind, entry: &Entry, new: &Value) -> Write {
+    let op = match kind.stored {
+        _ if ends(new) => Op::Delete,
+        Some(stored) => {
+            let new = (stored.write)(new.clone());
+            Op::Put { value: encode::template(&new), tags: encode::tags(kind.home(), &new) }
+        }
+        None => Op::Put { value: encode::template(new), tags: encode::tags(kind, new) },
     };
     Write { key: entry.key.clone(), expect: Expect::At(entry.modified), op }
 }
