@@ -33,6 +33,8 @@ impl Variables {
         for (plural, group) in COLLECTIONS {
             values.insert(plural.to_owned(), format!("{group}/namespaces/{namespace}/{plural}"));
         }
+        // The newer group's events have the name of the older one's.
+        values.insert("news".to_owned(), format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events"));
         Variables(values)
     }
 

@@ -21,8 +21,8 @@ const AT_ONCE: usize = 32;
 const PAGE: usize = 500;
 
 /// Kinds whose objects are shown once more when they go at once (`ReturnDeletedObject` of their storage upstream).
-const SHOWN: [&str; 5] =
-    ["Pod", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim", "StorageClass"];
+const SHOWN: [&str; 6] =
+    ["Pod", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim", "ResourceQuota", "StorageClass"];
 
 /// Upstream's warning for `DELETE` of a batch/v1 Job that says nothing of its pods (pkg/registry/batch/job/storage).
 const CHILDREN_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \

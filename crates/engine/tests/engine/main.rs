@@ -10,6 +10,7 @@ mod jobs;
 mod kubectl;
 mod messages;
 mod probes;
+mod quotas;
 mod rest;
 mod rights;
 mod room;
