@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::amounts::Amounts;
+use super::pods;
 use super::scopes::{self, Scope};
 use super::usage::{Counting, compute, counting, is_about, number, usage};
-use super::pods;
 use crate::kind::{Fields, Kind};
 
 /// Resources that each container must ask for where a quota limits them.
@@ -156,7 +156,8 @@ impl Quota {
         let mut after = self.used.clone();
         after.add(&asked);
         let over = |name: &str| {
-            asked.has(name) && after.get(name).zip(self.hard.get(name)).is_some_and(|(used, hard)| used > hard)
+            asked.has(name)
+                && after.get(name).zip(self.hard.get(name)).is_some_and(|(used, hard)| used > hard)
         };
         if asked.names().any(over) {
             return Err(format!(

@@ -89,7 +89,10 @@ fn looks_elsewhere(spec: &Value) -> bool {
         let list = |list: &str| affinity[list].as_array().cloned().unwrap_or_default();
         let preferred = list("preferredDuringSchedulingIgnoredDuringExecution");
         let preferred = preferred.into_iter().map(|weighted| weighted["podAffinityTerm"].clone());
-        list("requiredDuringSchedulingIgnoredDuringExecution").into_iter().chain(preferred).collect::<Vec<_>>()
+        list("requiredDuringSchedulingIgnoredDuringExecution")
+            .into_iter()
+            .chain(preferred)
+            .collect::<Vec<_>>()
     };
     let elsewhere = |term: &Value| {
         term["namespaces"].as_array().is_some_and(|list| !list.is_empty())

@@ -20,7 +20,9 @@ fn pod(containers: Value) -> Value {
 }
 
 fn quota(hard: Value, used: Value) -> Quota {
-    Quota::read(&json!({"metadata": {"name": "q"}, "spec": {"hard": hard}, "status": {"hard": hard, "used": used}}))
+    Quota::read(
+        &json!({"metadata": {"name": "q"}, "spec": {"hard": hard}, "status": {"hard": hard, "used": used}}),
+    )
 }
 
 fn asks(name: &str, requests: Value, limits: Value) -> Value {
@@ -230,8 +232,10 @@ fn limit_range_refuses_in_upstreams_words() {
         Some("cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000"),
     );
     let pods = json!({"type": "Pod", "max": {"cpu": "1", "memory": "1Gi"}});
-    let two = json!([asks("a", json!({}), json!({"cpu": "1", "memory": "1Gi"})),
-        asks("b", json!({}), json!({"cpu": "1", "memory": "1Gi"}))]);
+    let two = json!([
+        asks("a", json!({}), json!({"cpu": "1", "memory": "1Gi"})),
+        asks("b", json!({}), json!({"cpu": "1", "memory": "1Gi"}))
+    ]);
     check(
         pods,
         two,

@@ -83,8 +83,7 @@ pub(super) fn is_about(kind: &Kind, name: &str) -> bool {
 /// What has to be known of a kind for a quota of these names; with scopes it depends on the objects.
 pub(super) fn counting(kind: &Kind, names: &Amounts, has_scopes: bool) -> Counting {
     let about: Vec<&str> = names.names().filter(|name| is_about(kind, name)).collect();
-    let numbers =
-        about.iter().filter(|name| name.starts_with("count/") || OLD_NAMES.contains(name)).count();
+    let numbers = about.iter().filter(|name| name.starts_with("count/") || OLD_NAMES.contains(name)).count();
     match numbers {
         _ if about.is_empty() => Counting::No,
         some if some == about.len() && !has_scopes => Counting::Number,
@@ -141,7 +140,8 @@ pub(super) fn compute(requests: &Amounts, limits: &Amounts) -> Amounts {
     let mut used = Amounts::default();
     used.set("pods", Quantity::whole(1));
     for (name, amount) in requests.iter() {
-        let is_native = matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
+        let is_native =
+            matches!(name, "cpu" | "memory" | "ephemeral-storage") || name.starts_with("hugepages-");
         if is_native {
             used.set(name, amount);
         }

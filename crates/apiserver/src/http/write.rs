@@ -106,12 +106,7 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
 }
 
 /// `PUT` of an object that is not there.
-async fn create_by_put(
-    call: &Call,
-    mut object: Value,
-    dry_run: bool,
-    mut warnings: Vec<String>,
-) -> Answer {
+async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, mut warnings: Vec<String>) -> Answer {
     Guard::of(call).check(&object)?;
     meta::set(&mut object, "name", call.name.as_str().into());
     meta::set(&mut object, "resourceVersion", Value::Null);

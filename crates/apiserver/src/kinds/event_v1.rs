@@ -198,9 +198,11 @@ mod tests {
 
     #[test]
     fn fields_are_selected_by_the_names_that_they_are_stored_under() {
-        for (name, stored) in
-            [("regarding.name", "involvedObject.name"), ("reportingController", "reportingComponent"), ("type", "type")]
-        {
+        for (name, stored) in [
+            ("regarding.name", "involvedObject.name"),
+            ("reportingController", "reportingComponent"),
+            ("type", "type"),
+        ] {
             assert_eq!(field(name), stored);
         }
     }

@@ -93,7 +93,9 @@ impl Registry {
         old: &Value,
         new: &Value,
     ) -> Result<Vec<Write>, ApiError> {
-        let Some(namespace) = namespace.filter(|_| !super::meta::deleting(old)) else { return Ok(Vec::new()) };
+        let Some(namespace) = namespace.filter(|_| !super::meta::deleting(old)) else {
+            return Ok(Vec::new());
+        };
         within(&self.limit_ranges(kind, namespace)?, kind, new)?;
         match self.guarded_by("resourcequotas", namespace) {
             true => self.charge(kind, namespace, Some(old), new),
@@ -111,9 +113,8 @@ impl Registry {
                 Counting::No => {}
                 Counting::Number => counted.count(kind, self.store.count(&prefix)),
                 how => {
-                    let ended = |tags: &Tags| {
-                        matches!(tags.get("f/status.phase"), Some("Succeeded" | "Failed"))
-                    };
+                    let ended =
+                        |tags: &Tags| matches!(tags.get("f/status.phase"), Some("Succeeded" | "Failed"));
                     let wanted = |tags: &Tags| how == Counting::Objects || !ended(tags);
                     let mut after: Option<String> = None;
                     loop {

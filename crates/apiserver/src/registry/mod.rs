@@ -34,8 +34,8 @@ pub use delete::{Mark, mark};
 pub use disk::Disk;
 pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
-pub use guards::Turn;
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
+pub use guards::Turn;
 pub(crate) use known::Known;
 pub use object::{Object, Spec};
 pub use transaction::Transaction;
@@ -121,14 +121,7 @@ impl Registry {
     #[must_use]
     pub fn new(store: Store, world: SharedWorld) -> Registry {
         let guards = Arc::new(Guards::of(&store));
-        Registry {
-            store,
-            world,
-            disk: Disk::default(),
-            fresh: Arc::default(),
-            specs: Arc::default(),
-            guards,
-        }
+        Registry { store, world, disk: Disk::default(), fresh: Arc::default(), specs: Arc::default(), guards }
     }
 
     /// The object of an entry that a request has just made, as it was made. It is handed over once, and only for a

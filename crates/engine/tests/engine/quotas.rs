@@ -21,7 +21,8 @@ async fn used(cluster: &Cluster, amounts: Value) {
         let status = quota.and_then(|quota| quota.status.as_ref());
         let used = status.and_then(|status| status.used.as_ref());
         wanted.as_object().into_iter().flatten().all(|(name, amount)| {
-            used.and_then(|used| used.get(name)).is_some_and(|found| Some(found.0.as_str()) == amount.as_str())
+            used.and_then(|used| used.get(name))
+                .is_some_and(|found| Some(found.0.as_str()) == amount.as_str())
         })
     };
     let waiting = await_condition(quotas(cluster), "quota", matches);
@@ -184,7 +185,10 @@ async fn limit_range_gives_a_jobs_pods_what_they_do_not_say_and_refuses_what_is_
     greedy["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": "1"}});
     cluster.create(greedy).await;
     let told = first_refusal(&cluster, "greedy").await;
-    assert!(told.ends_with("is forbidden: maximum cpu usage per Container is 500m, but limit is 1"), "{told}");
+    assert!(
+        told.ends_with("is forbidden: maximum cpu usage per Container is 500m, but limit is 1"),
+        "{told}"
+    );
     ranges.delete("limits", &DeleteParams::default()).await.expect("deleted");
     cluster.wait_job("greedy", has_condition("Complete")).await;
     cluster.stop().await;

@@ -139,9 +139,11 @@ fn is_standard(name: &str) -> bool {
 /// A scope must be one that the limited resources can have.
 fn fits(errors: &mut Errors, spec: &Value, scope: &str, path: &str, value: &Value) {
     let fits = |name: &str| match scope {
-        "Terminating" | "NotTerminating" | "NotBestEffort" | "PriorityClass" | "CrossNamespacePodAffinity" => {
-            COMPUTE.contains(&name)
-        }
+        "Terminating"
+        | "NotTerminating"
+        | "NotBestEffort"
+        | "PriorityClass"
+        | "CrossNamespacePodAffinity" => COMPUTE.contains(&name),
         "BestEffort" => name == "pods",
         "VolumeAttributesClass" => matches!(name, "persistentvolumeclaims" | "requests.storage"),
         _ => true,
@@ -172,7 +174,8 @@ fn selector(errors: &mut Errors, spec: &Value) {
             errors.push(FieldError::invalid(at(path, "scopeName"), scope, "unsupported scope"));
         }
         fits(errors, spec, scope, path, value);
-        let only_exists = SCOPES.contains(&scope) && !matches!(scope, "PriorityClass" | "VolumeAttributesClass");
+        let only_exists =
+            SCOPES.contains(&scope) && !matches!(scope, "PriorityClass" | "VolumeAttributesClass");
         if only_exists && operator != "Exists" {
             let detail = "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity";
             errors.push(FieldError::invalid(at(path, "operator"), operator, detail));
@@ -180,16 +183,22 @@ fn selector(errors: &mut Errors, spec: &Value) {
         let values = items(expression, "values");
         match operator {
             "In" | "NotIn" if values.is_empty() => {
-                let detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
+                let detail =
+                    "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector";
                 errors.push(FieldError::required(at(path, "values"), detail));
             }
             "Exists" | "DoesNotExist" if !values.is_empty() => {
-                let detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
+                let detail =
+                    "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
                 errors.push(FieldError::invalid(at(path, "values"), expression["values"].clone(), detail));
             }
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
             other => {
-                errors.push(FieldError::invalid(at(path, "operator"), other, "not a valid selector operator"));
+                errors.push(FieldError::invalid(
+                    at(path, "operator"),
+                    other,
+                    "not a valid selector operator",
+                ));
             }
         }
         given.push(scope);
