@@ -167,27 +167,39 @@ impl Tick {
 
     /// Creates a pod after the pattern that all pods of this manifest have; returns its name.
     fn create(&mut self, draft: &mut Draft, job: &Job, manifest: &Arc<Value>) -> Option<String> {
-        match self.pattern(job, manifest) {
+        match self.pattern(job, manifest, None) {
             Ok(pod) => self.create_pod(draft, &pod),
-            Err(cause) => {
+            Err((_, cause)) => {
                 tracing::error!(%cause, "a pod cannot be made from its template");
                 None
             }
         }
     }
 
-    /// What the server makes of a pod of this manifest, with what the namespace's limit ranges give it.
-    pub(crate) fn pattern(&mut self, job: &Job, manifest: &Arc<Value>) -> Result<Object, ApiError> {
+    /// What the server makes of a pod of this manifest, with what the namespace's limit ranges give it; or the name that
+    /// it would have (the given one, if one is), and why it may not be.
+    pub(crate) fn pattern(
+        &mut self,
+        job: &Job,
+        manifest: &Arc<Value>,
+        name: Option<&str>,
+    ) -> Result<Object, (String, ApiError)> {
         let uid = &job.metadata.uid;
         let is_it =
             |pattern: &&Pattern| Arc::ptr_eq(&pattern.manifest, manifest) || pattern.manifest == *manifest;
         if let Some(pattern) = self.patterns.get(uid).filter(is_it) {
             return Ok(pattern.pod.clone());
         }
-        let kind = self.cache.kind_of("/pods/").ok_or_else(ApiError::no_such_resource)?;
-        let mut pod = self.registry.prepare(kind, (**manifest).clone())?;
-        self.registry.limit_pod(kind, &mut pod)?;
+        let nameless = |why| (String::new(), why);
+        let kind = self.cache.kind_of("/pods/").ok_or_else(|| nameless(ApiError::no_such_resource()))?;
+        let mut wanted = (**manifest).clone();
+        if let Some(name) = name {
+            wanted["metadata"]["name"] = name.into();
+        }
+        let mut pod = self.registry.prepare(kind, wanted).map_err(nameless)?;
+        let limited = self.registry.limit_pod(kind, &mut pod);
         let pod = Object::from(pod);
+        limited.map_err(|why| (pod.text("name").to_owned(), why))?;
         if self.patterns.len() >= PATTERNS {
             self.patterns.clear();
         }

@@ -143,11 +143,12 @@ impl Tick {
         if let Some(until) = self.refusals.holds(key, now) {
             return within(0, until);
         }
-        let Some((fitting, why)) = self.first_refusal(draft, job, &plan) else {
+        let Some((fitting, name, why)) = self.first_refusal(draft, key, job, &plan) else {
             self.refusals.forget(key);
             return plan;
         };
         let until = self.refusals.refused(key, now);
+        self.refusals.name(key, name);
         let about = self.about(draft, key);
         let note = Note {
             warning: true,
@@ -159,8 +160,14 @@ impl Tick {
         within(fitting, until)
     }
 
-    /// How many of the pods of a plan may be, and why the next one may not; nothing if all may.
-    fn first_refusal(&mut self, draft: &Draft, job: &Job, plan: &Plan) -> Option<(usize, ApiError)> {
+    /// How many of the pods of a plan may be, and which is the next one and why it may not; nothing if all may.
+    fn first_refusal(
+        &mut self,
+        draft: &Draft,
+        key: &Key,
+        job: &Job,
+        plan: &Plan,
+    ) -> Option<(usize, String, ApiError)> {
         let kind = self.cache.kind_of("/pods/")?;
         let mut quotas = self.quotas_of(draft, &job.metadata.namespace);
         let mut checked: Option<Arc<serde_json::Value>> = None;
@@ -170,18 +177,17 @@ impl Tick {
             if is_known && quotas.is_empty() {
                 continue;
             }
-            let pod = match self.pattern(job, manifest) {
+            let known = self.refusals.pod(key).map(str::to_owned);
+            let pod = match self.pattern(job, manifest, known.as_deref()) {
                 Ok(pod) => pod,
-                Err(why) => return Some((index, why)),
+                Err((name, why)) => return Some((index, name, why)),
             };
             checked = Some(Arc::clone(manifest));
-            if quotas.is_empty() {
-                continue;
-            }
             if let Err(why) = admission::charge(&mut quotas, kind, None, &pod, self.world.now()) {
-                let another = self.registry.another(pod.metadata());
-                let name = another["name"].as_str().unwrap_or_default();
-                return Some((index, forbidden(kind, name, &why)));
+                let another = || self.registry.another(pod.metadata())["name"].as_str().map(str::to_owned);
+                let name = known.or_else(another).unwrap_or_default();
+                let why = forbidden(kind, &name, &why);
+                return Some((index, name, why));
             }
         }
         None

@@ -16,6 +16,8 @@ pub(crate) struct Refusals(HashMap<Key, Refusal>);
 struct Refusal {
     times: u32,
     until: Timestamp,
+    /// The name that the refused pod would have: told each time, so that it is one event that is seen again.
+    pod: Option<String>,
 }
 
 impl Refusals {
@@ -24,9 +26,21 @@ impl Refusals {
         self.0.get(key).map(|refusal| refusal.until).filter(|until| *until > now)
     }
 
+    /// The name of the pod that a Job was refused last.
+    pub(crate) fn pod(&self, key: &Key) -> Option<&str> {
+        self.0.get(key)?.pod.as_deref()
+    }
+
+    /// The name of the pod that a Job was just refused.
+    pub(crate) fn name(&mut self, key: &Key, pod: String) {
+        if let Some(refusal) = self.0.get_mut(key) {
+            refusal.pod = Some(pod);
+        }
+    }
+
     /// It was refused; until when it waits.
     pub(crate) fn refused(&mut self, key: &Key, now: Timestamp) -> Timestamp {
-        let refusal = self.0.entry(key.clone()).or_insert(Refusal { times: 0, until: now });
+        let refusal = self.0.entry(key.clone()).or_insert(Refusal { times: 0, until: now, pod: None });
         let wait = 2i32.checked_pow(refusal.times).and_then(|factor| FIRST.checked_mul(factor));
         refusal.until = now.saturating_add(wait.map_or(LONGEST, |wait| wait.min(LONGEST))).unwrap_or(now);
         refusal.times += 1;

@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use super::common::PLAIN;
 use super::event;
-use super::json::{int, is_set, object, same, text};
+use super::json::{int, is_set, object, remove, same, set, text};
 use crate::field::{Errors, FieldError};
-use crate::kind::{Kind, NameRule, Stored};
+use crate::kind::{Fields, Kind, NameRule, Stored};
 use crate::schema;
 
 /// Fields by their name here, and in the core group.
@@ -48,6 +48,7 @@ pub(super) const KIND: Kind = Kind {
     default: fill_defaults,
     validate,
     validate_update,
+    fields,
     field_names: &[
         "reason",
         "regarding.kind",
@@ -66,6 +67,24 @@ pub(super) const KIND: Kind = Kind {
 };
 
 static STORED: Stored = Stored { api_version: "v1", write: core, read: own, field };
+
+/// The field selectors of this group's names; which objects they select is asked of the tags of the stored form.
+fn fields(own: &dyn Fields) -> Vec<(&'static str, String)> {
+    let about = &own["regarding"];
+    let of = |key: &str| own[key].as_str().unwrap_or_default().to_owned();
+    vec![
+        ("reason", of("reason")),
+        ("regarding.kind", text(about, "kind").to_owned()),
+        ("regarding.namespace", text(about, "namespace").to_owned()),
+        ("regarding.name", text(about, "name").to_owned()),
+        ("regarding.uid", text(about, "uid").to_owned()),
+        ("regarding.apiVersion", text(about, "apiVersion").to_owned()),
+        ("regarding.resourceVersion", text(about, "resourceVersion").to_owned()),
+        ("regarding.fieldPath", text(about, "fieldPath").to_owned()),
+        ("reportingController", of("reportingController")),
+        ("type", of("type")),
+    ]
+}
 
 /// The core group's name of a field that can be selected.
 fn field(name: &str) -> String {
@@ -86,7 +105,7 @@ fn rename(object: Value, name: impl Fn(&str) -> Option<&'static str>) -> Value {
 /// In the core group's form.
 fn core(own: Value) -> Value {
     let mut core = rename(own, |key| NAMES.iter().find(|(own, _)| *own == key).map(|(_, core)| *core));
-    core["apiVersion"] = "v1".into();
+    set(&mut core, "apiVersion", "v1");
     (event::KIND.default)(&mut core);
     schema::dress(event::KIND.schema, &mut core);
     core
@@ -95,7 +114,7 @@ fn core(own: Value) -> Value {
 /// In this group's form.
 fn own(core: Value) -> Value {
     let mut own = rename(core, |key| NAMES.iter().find(|(_, core)| *core == key).map(|(own, _)| *own));
-    own["apiVersion"] = "events.k8s.io/v1".into();
+    set(&mut own, "apiVersion", "events.k8s.io/v1");
     if let Some(map) = own.as_object_mut() {
         // Here what is empty is left out.
         map.retain(|key, value| {
@@ -114,7 +133,7 @@ fn fill_defaults(own: &mut Value) {
     object(own, "deprecatedSource");
     for name in ["reportingController", "reportingInstance"] {
         if text(own, name).is_empty() {
-            super::json::remove(own, name);
+            remove(own, name);
         }
     }
 }
