@@ -26,24 +26,51 @@ const LIMIT_RANGES: &str = "/limitranges/";
 /// How often everything is counted anew whatever happens (upstream's `resourceQuotaSyncPeriod`).
 const RECOUNT: SignedDuration = SignedDuration::from_mins(5);
 
-/// The quotas that there are, by namespace.
+/// The quotas that there are, and the limit ranges, by namespace.
 #[derive(Default)]
-pub(crate) struct Quotas(BTreeMap<String, BTreeSet<Key>>);
+pub(crate) struct Quotas {
+    quotas: BTreeMap<String, BTreeSet<Key>>,
+    ranges: BTreeMap<String, BTreeSet<Key>>,
+}
 
 impl Quotas {
+    fn is_empty(&self) -> bool {
+        self.quotas.is_empty()
+    }
+
     fn of(&self, namespace: &str) -> impl Iterator<Item = &Key> {
-        self.0.get(namespace).into_iter().flatten()
+        self.quotas.get(namespace).into_iter().flatten()
     }
 
     fn all(&self) -> impl Iterator<Item = &Key> {
-        self.0.values().flatten()
+        self.quotas.values().flatten()
+    }
+
+    /// Whether a namespace has any of either.
+    fn limit(&self, namespace: &str) -> bool {
+        self.quotas.contains_key(namespace) || self.ranges.contains_key(namespace)
+    }
+
+    fn insert(&mut self, key: &Key) {
+        let kind = if key.starts_with(QUOTAS) { &mut self.quotas } else { &mut self.ranges };
+        kind.entry(namespace(key).to_owned()).or_default().insert(key.clone());
+    }
+
+    fn remove(&mut self, key: &Key) {
+        let kind = if key.starts_with(QUOTAS) { &mut self.quotas } else { &mut self.ranges };
+        if let Some(keys) = kind.get_mut(namespace(key)) {
+            keys.remove(key);
+            if keys.is_empty() {
+                kind.remove(namespace(key));
+            }
+        }
     }
 }
 
 impl Tick {
     /// Before a round: waits for the turn to use quotas, and takes in what requests have used of them.
     pub(crate) async fn take_quota_turn(&mut self) -> Result<(), ReadError> {
-        if self.quotas.0.is_empty() {
+        if self.quotas.is_empty() {
             return Ok(());
         }
         self.turn = Some(self.registry.quota_turn().await);
@@ -86,12 +113,12 @@ impl Tick {
 
     /// Charges to the quotas, and gives back, what the draft has changed below a prefix since it was asked last.
     pub(crate) fn account(&mut self, draft: &mut Draft, prefix: &str) {
-        if self.quotas.0.is_empty() {
+        if self.quotas.is_empty() {
             return;
         }
         let now = self.world.now();
         let mut books: BTreeMap<Key, Quota> = BTreeMap::new();
-        let touched = draft.touched(prefix).filter(|key| self.quotas.0.contains_key(namespace(key)));
+        let touched = draft.touched(prefix).filter(|key| self.quotas.quotas.contains_key(namespace(key)));
         let touched: Vec<Key> = touched.cloned().collect();
         for key in touched {
             let Some((kind, before, after)) = draft.uncharged(&key) else { continue };
@@ -130,8 +157,11 @@ impl Tick {
         pods: &[Arc<Pod>],
         plan: Plan,
     ) -> Plan {
-        let wanted = creations(&plan).count();
-        if wanted == 0 {
+        if creations(&plan).next().is_none() {
+            return plan;
+        }
+        if !self.quotas.limit(&job.metadata.namespace) {
+            self.refusals.forget(key);
             return plan;
         }
         let now = self.world.now();
@@ -203,13 +233,13 @@ impl Tick {
 
     /// A quota or limit range came or changed. It is counted when its limits are others; what requests used is known.
     pub(crate) fn limits_arrive(&mut self, key: &Key, before: Option<Object>, ripple: &mut Ripple) {
+        if !key.starts_with(QUOTAS) && !key.starts_with(LIMIT_RANGES) {
+            return;
+        }
+        self.quotas.insert(key);
         if key.starts_with(LIMIT_RANGES) {
             return self.limits_changed(key);
         }
-        if !key.starts_with(QUOTAS) {
-            return;
-        }
-        self.quotas.0.entry(namespace(key).to_owned()).or_default().insert(key.clone());
         let Some(after) = self.cache.held(key).map(|held| &held.object) else { return };
         let Some(before) = before.filter(|before| before.text("uid") == after.text("uid")) else { return };
         if before.spec() == after.spec() {
@@ -220,20 +250,12 @@ impl Tick {
         }
     }
 
-    /// A quota or limit range is gone.
+    /// A quota or limit range is gone, or a Job that was refused something.
     pub(crate) fn limits_depart(&mut self, key: &Key) {
-        if key.starts_with(LIMIT_RANGES) {
-            return self.limits_changed(key);
-        }
         self.refusals.forget(key);
-        if key.starts_with(QUOTAS)
-            && let Some(keys) = self.quotas.0.get_mut(namespace(key))
-        {
-            keys.remove(key);
-            if keys.is_empty() {
-                self.quotas.0.remove(namespace(key));
-            }
-            self.wake_refused(namespace(key));
+        if key.starts_with(QUOTAS) || key.starts_with(LIMIT_RANGES) {
+            self.quotas.remove(key);
+            self.limits_changed(key);
         }
     }
 
@@ -245,7 +267,7 @@ impl Tick {
 
     /// Somebody else changed or removed an object: what it used is counted anew.
     pub(crate) fn recount_for(&mut self, key: &Key, revision: Revision) {
-        if self.quotas.0.is_empty() || self.cache.knows(key, revision) {
+        if self.quotas.is_empty() || self.cache.knows(key, revision) {
             return;
         }
         let Some(kind) = self.cache.kind_of(key) else { return };

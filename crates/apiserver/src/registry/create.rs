@@ -106,7 +106,7 @@ impl Registry {
         let mut errors = names::metadata(born, kind.name_rule, kind.namespaced);
         errors.extend((kind.validate)(born));
         if !errors.is_empty() {
-            return Err(ApiError::invalid(&kind.subject(meta::text(born, "name")), &errors));
+            return Err(ApiError::invalid(&kind.home().subject(meta::text(born, "name")), &errors));
         }
         guards::within(&ranges, kind, born)?;
         schema::dress(kind.schema, born);

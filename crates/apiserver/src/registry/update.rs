@@ -115,7 +115,7 @@ fn revise(
     let mut errors = names::metadata_update(&new, &plain);
     errors.extend((kind.validate_update)(&new, &plain, door == Door::Status));
     if !errors.is_empty() {
-        return Err(ApiError::invalid(&kind.subject(name), &errors));
+        return Err(ApiError::invalid(&kind.home().subject(name), &errors));
     }
     let new = dressed(kind, &new);
     Ok(if apply::differs_in_times(old, &new) { old.clone() } else { new })

@@ -71,3 +71,24 @@ fn cells(quota: &Value, now: Timestamp) -> Vec<Value> {
     }
     vec![table::name(quota), requests.join(", ").into(), limits.join(", ").into(), table::age(quota, now)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_above_limits_are_warned_of_under_either_name() {
+        let check = |hard: Value, expected: &[&str]| {
+            assert_eq!(warnings(&json!({"spec": {"hard": hard}})), expected);
+        };
+        check(
+            json!({"requests.cpu": "2", "limits.cpu": "1", "pods": "1"}),
+            &["ResourceQuota requests.cpu (2) should be less than limits.cpu (1)"],
+        );
+        check(
+            json!({"memory": "2Gi", "limits.memory": "1Gi"}),
+            &["ResourceQuota memory (2Gi) should be less than limits.memory (1Gi)"],
+        );
+        check(json!({"requests.cpu": "1", "limits.cpu": "1"}), &[]);
+    }
+}
