@@ -123,7 +123,10 @@ impl Tick {
             return;
         }
         self.foreign += 1;
-        if entry.created != entry.modified {
+        // A new object was charged when it was made; of others only pods and claims come to use less, or more.
+        let may_differ =
+            ["/pods/", "/persistentvolumeclaims/"].iter().any(|kind| entry.key.starts_with(kind));
+        if may_differ && entry.created != entry.modified {
             self.recount_for(&entry.key, entry.modified);
         }
         if let Some(object) = self.registry.just_made(entry).or_else(|| read(entry)) {

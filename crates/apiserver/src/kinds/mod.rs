@@ -35,7 +35,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 25] = [
+static ALL: [Kind; 30] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -51,6 +51,11 @@ static ALL: [Kind; 25] = [
     job::KIND,
     cron_job::KIND,
     empty::REPLICA_SETS,
+    empty::DISRUPTION_BUDGETS,
+    empty::ROLES,
+    empty::ROLE_BINDINGS,
+    empty::CLUSTER_ROLES,
+    empty::CLUSTER_ROLE_BINDINGS,
     storage_class::KIND,
     runtime_class::KIND,
     lease::KIND,
