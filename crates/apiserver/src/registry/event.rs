@@ -187,6 +187,7 @@ mod tests {
                     "uid": "u-e"},
                 "firstTimestamp": "2026-11-21T06:00:00Z", "lastTimestamp": "2026-11-21T06:01:00Z",
                 "message": message, "reason": "Suspended", "source": {"component": "job-controller"},
+                "reportingComponent": "job-controller",
                 "type": if namespace == "n" { "Warning" } else { "Normal" },
             });
             (kind.default)(&mut tree);
