@@ -34,7 +34,9 @@ impl Server {
     pub(super) fn on_news(&mut self) {
         let mut has_orphans = false;
         let (mut started, mut ended) = (Vec::new(), Vec::new());
-        for news in self.children.take_news() {
+        let (all, relief) = self.children.take_news();
+        self.relief = relief;
+        for news in all {
             match news {
                 News::Started { id, pid, birth, at, ends } => {
                     self.on_started(id, pid, birth, at, *ends);
@@ -250,6 +252,11 @@ impl Server {
         }
         let now = world::monotonic();
         self.listen_again(now);
+        if self.relief.is_some_and(|at| at <= now)
+            && let Err(error) = self.children.relieve()
+        {
+            self.note(&format!("nothing can be started beside what hangs: {error}"));
+        }
         self.resume(now);
         let due: Vec<u64> = self
             .ending
