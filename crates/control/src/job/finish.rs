@@ -151,7 +151,8 @@ fn restarts_exceed(job: &Job, own: &[&Pod]) -> bool {
         .map(|container| i64::from(container.restart_count))
         .sum();
     // The template is asked last: of most Jobs nobody ever reads it.
-    restarts >= i64::from(backoff_limit(job)).max(1) && job.spec.template["spec"]["restartPolicy"] == "OnFailure"
+    restarts >= i64::from(backoff_limit(job)).max(1)
+        && job.spec.template["spec"]["restartPolicy"] == "OnFailure"
 }
 
 fn deadline(draft: &Draft<'_>) -> Option<Timestamp> {
