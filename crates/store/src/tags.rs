@@ -29,8 +29,9 @@ impl Tags {
     /// Tags from pairs in any order.
     #[must_use]
     pub fn new(pairs: Vec<(Box<str>, Box<str>)>) -> Tags {
-        let mut parts: Vec<_> = pairs.iter().map(|(name, value)| (["", name], value)).collect();
-        Tags::of(&mut parts)
+        let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let mut pairs: Vec<_> = names.iter().map(|name| ["", &**name]).zip(values).collect();
+        Tags::of(&mut pairs)
     }
 
     /// The same from names that are given in two parts.
