@@ -8,11 +8,13 @@ mod create;
 mod delete;
 mod disk;
 mod encode;
+mod event;
 mod fresh;
 mod guards;
 mod known;
 pub mod meta;
 mod object;
+mod spec;
 mod transaction;
 mod update;
 
@@ -35,9 +37,11 @@ pub use disk::Disk;
 pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
+pub use event::{Event, Written};
 pub use guards::Turn;
 pub(crate) use known::Known;
-pub use object::{Object, Spec};
+pub use object::Object;
+pub use spec::Spec;
 pub use transaction::Transaction;
 pub use update::ends;
 
