@@ -166,7 +166,6 @@ fn ratio(
     let Some(limit) = given(limit) else {
         return Some(format!("{ratio}, but no limit is specified or limit is 0"));
     };
-    #[expect(clippy::cast_precision_loss, reason = "compared as upstream does, in floating point")]
     let float = |quantity: Quantity| quantity.millis() as f64;
     let observed = float(limit) / float(request);
     (observed * 1000.0 > float(bound)).then(|| format!("{ratio}, but provided ratio is {observed:.6}"))

@@ -183,7 +183,6 @@ fn ratio_of(errors: &mut Errors, ratio: Quantity, bounds: Option<(Quantity, Quan
         errors.push(FieldError::invalid(path, ratio.to_string(), detail));
     }
     let Some((min, max)) = bounds else { return };
-    #[expect(clippy::cast_precision_loss, reason = "compared as upstream does, in floating point")]
     let float = |quantity: Quantity| quantity.millis() as f64;
     let most = float(max) / float(min);
     if float(ratio) / 1000.0 > most {
