@@ -23,7 +23,8 @@ use crate::tick::Tick;
 /// Where the quotas' keys begin.
 pub(crate) const QUOTAS: &str = "/resourcequotas/";
 const LIMIT_RANGES: &str = "/limitranges/";
-/// How often everything is counted anew whatever happens (upstream's `resourceQuotaSyncPeriod`).
+/// How long after a change all is counted anew, whatever happened (upstream's `resourceQuotaSyncPeriod`): time alone
+/// may give back what a pod uses that should be gone.
 const RECOUNT: SignedDuration = SignedDuration::from_mins(5);
 
 /// The quotas that there are, and the limit ranges, by namespace.
@@ -80,12 +81,12 @@ impl Tick {
 
     /// One look at a quota: counts what is used.
     pub(crate) fn quota(&mut self, draft: &mut Draft, key: &Key) {
+        self.timers.set(key, None);
         let Some(quota) = draft.current(&self.cache, key).cloned() else { return };
         match self.registry.recount(namespace(key), &quota) {
             Ok(status) => self.write_quota(draft, key, status),
             Err(cause) => tracing::error!(%key, %cause, "a quota cannot be counted"),
         }
-        self.timers.set(key, self.world.now().checked_add(RECOUNT).ok());
     }
 
     fn write_quota(&mut self, draft: &mut Draft, key: &Key, status: serde_json::Value) {
@@ -98,6 +99,7 @@ impl Tick {
         if !draft.touches(key) {
             return;
         }
+        self.timers.set(key, self.world.now().checked_add(RECOUNT).ok());
         // What is written here is counted already.
         draft.quiet.insert(key.clone());
         let after = draft.current(&self.cache, key).map(|quota| Quota::read(quota));
@@ -244,6 +246,7 @@ impl Tick {
         let Some(before) = before.filter(|before| before.text("uid") == after.text("uid")) else { return };
         if before.spec() == after.spec() {
             ripple.dirty.retain(|other| other != key);
+            self.timers.set(key, self.world.now().checked_add(RECOUNT).ok());
         }
         if Quota::read(after).gives_more_than(&Quota::read(&before)) {
             self.wake_refused(namespace(key));
