@@ -68,6 +68,8 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// How much of what containers write is kept.
     pub logs: LogLimits,
+    /// How many processes and threads a container may have; `None`: as many as the machine has room for.
+    pub pids: Option<u64>,
     /// The node's name.
     pub node: String,
     /// After how long without a request, a watch, an unfinished job and a CronJob that is not suspended it is idle; `None`: never.
@@ -89,6 +91,7 @@ impl Config {
             world: Arc::new(System),
             environment: Vec::new(),
             logs: LogLimits::default(),
+            pids: None,
             node: "windlass".to_owned(),
             idle_exit: None,
             notes: BTreeMap::new(),

@@ -16,7 +16,7 @@ use nix::sys::eventfd::EventFd;
 
 use super::procfs::Birth;
 use super::server::{BREATH, CROWD};
-use super::spawn::{self, Beside, Ready, Spawner, Surroundings};
+use super::spawn::{self, Beside, Means, Ready, Spawner, Surroundings};
 use super::stdio::Ends;
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
@@ -108,13 +108,8 @@ struct Child {
 }
 
 impl Children {
-    /// Begins the threads. `wake` is written when there is news; at most `max_open` runs are open at once, each
-    /// of which may have `open_files` files open.
-    pub(crate) fn begin(
-        wake: EventFd,
-        max_open: usize,
-        open_files: Option<u64>,
-    ) -> io::Result<Arc<Children>> {
+    /// Begins the threads. `wake` is written when there is news; at most `max_open` runs are open at once.
+    pub(crate) fn begin(wake: EventFd, max_open: usize, means: &Means) -> io::Result<Arc<Children>> {
         let state = State { max_open, ..State::default() };
         let children = Arc::new(Children {
             state: Mutex::new(state),
@@ -125,10 +120,10 @@ impl Children {
             wake,
         });
         for (number, made) in children.made.iter().enumerate() {
-            let (children, made) = (Arc::clone(&children), Arc::clone(made));
+            let (children, made, means) = (Arc::clone(&children), Arc::clone(made), means.clone());
             let (tell, told) = mpsc::channel();
             std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
-                match Spawner::new(Arc::clone(&made), open_files) {
+                match Spawner::new(Arc::clone(&made), means) {
                     Ok(spawner) => {
                         drop(tell);
                         children.spawn_forever(spawner, number);
@@ -346,13 +341,14 @@ fn spawn_one(spawner: &mut Spawner, task: Task) -> News {
     let (id, spawned) = match task {
         Task::Run(Job { id, start }) => match spawner.spawn(&start) {
             Ok(spawned) => {
+                let surroundings = Surroundings::of(*start, spawned.group, spawned.unlimited);
                 return News::Started {
                     id,
                     pid: spawned.pid,
                     birth: spawned.birth,
                     at: world::now(),
                     ends: Box::new(spawned.ends),
-                    surroundings: Arc::new(Surroundings::of(*start)),
+                    surroundings: Arc::new(surroundings),
                 };
             }
             failed => (id, failed),
