@@ -9,7 +9,7 @@ use windlass_runner::cgroup::Reason;
 use windlass_runner::runtime::{Ended, Event, Exec, Limits, Runtime, Start, Unlimited};
 use windlass_runner::shim::ShimRuntime;
 
-use common::{Home, ended, ends, entries, is_alive, next, starts};
+use common::{Home, ended, ends, entries, is_alive, next};
 
 const MEMORY: Limits = Limits { memory_bytes: Some(32 << 20), cpu_millis: None, pids: None };
 const CPU: Limits = Limits { memory_bytes: None, cpu_millis: Some(20), pids: None };
@@ -22,10 +22,7 @@ fn limited(start: Start, limits: Limits) -> Start {
 /// A shim whose runs' limits are enforced, or none where they cannot be.
 async fn enforcing(home: &Home, limits: Limits) -> Option<ShimRuntime> {
     let shim = home.connect().await;
-    shim.start(vec![limited(home.start("probe", &["true"]), limits)]);
-    let event = next(&shim, |event| matches!(event, Event::Started { .. })).await;
-    let Event::Started { unlimited, .. } = event else { panic!() };
-    next(&shim, |event| matches!(event, Event::Exited { .. })).await;
+    let (unlimited, _) = through(&shim, limited(home.start("probe", &["true"]), limits)).await;
     match unlimited {
         None => Some(shim),
         Some(told) => {
@@ -34,6 +31,21 @@ async fn enforcing(home: &Home, limits: Limits) -> Option<ShimRuntime> {
                 eprintln!("left out: {}", told.message);
             }
             None
+        }
+    }
+}
+
+/// Runs it to its end: what of its limits was not enforced, and the end.
+async fn through(shim: &ShimRuntime, start: Start) -> (Option<Unlimited>, Event) {
+    let key = start.key.clone();
+    shim.start(vec![start]);
+    let mut told = None;
+    loop {
+        for event in next_event(shim).await.into_iter().filter(|event| *event.key() == key) {
+            match event {
+                Event::Started { unlimited, .. } => told = unlimited.map(|unlimited| *unlimited),
+                over => return (told, over),
+            }
         }
     }
 }
@@ -210,9 +222,8 @@ async fn group_of_a_shim_that_was_killed_is_ended_and_removed_by_the_next() {
     assert!(!is_alive(pid) && !is_alive(daemon));
     assert!(directories.iter().all(|directory| !directory.exists()));
     // And limits hold again.
-    shim.start(vec![limited(home.sh("after", "exit 7"), PIDS)]);
-    started(&shim, "after").await;
-    assert_eq!(ended(&next(&shim, |event| matches!(event, Event::Exited { .. })).await), Ended::Code(7));
+    let (unlimited, over) = through(&shim, limited(home.sh("after", "exit 7"), PIDS)).await;
+    assert_eq!((unlimited, ended(&over)), (None, Ended::Code(7)));
 }
 
 #[tokio::test]
@@ -268,7 +279,6 @@ async fn run_without_limits_has_no_group() {
     let home = Home::new();
     let shim = home.connect().await;
     shim.start(vec![home.sh("free", "cat /proc/self/cgroup")]);
-    starts(&shim, 1).await;
     ends(&shim, 1).await;
     let said = entries(&home.log("free"));
     assert!(said.iter().all(|(_, _, line)| !line.contains("/run-")), "{said:?}");
@@ -315,12 +325,10 @@ async fn ordinary_user_without_a_group_is_told_so() {
     let home = Home::new();
     let shim = home.connect().await;
     let all = Limits { memory_bytes: Some(64 << 20), cpu_millis: Some(500), pids: Some(50) };
-    shim.start(vec![limited(home.sh("main", "exit 3"), all)]);
-    let event = next(&shim, |event| matches!(event, Event::Started { .. })).await;
-    let Event::Started { unlimited, .. } = event else { panic!() };
-    assert_eq!(ended(&next(&shim, |event| matches!(event, Event::Exited { .. })).await), Ended::Code(3));
+    let (unlimited, over) = through(&shim, limited(home.sh("main", "exit 3"), all)).await;
+    assert_eq!(ended(&over), Ended::Code(3));
     // Where the user may after all there is nothing to tell.
-    if let Some(Unlimited { reason, message }) = unlimited.as_deref() {
+    if let Some(Unlimited { reason, message }) = &unlimited {
         assert!(*reason != Reason::Refused && message.contains("not enforced: "), "{message}");
         assert!(!home.shim().join("groups").exists());
     }
