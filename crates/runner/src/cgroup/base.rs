@@ -174,8 +174,7 @@ impl Groups {
         if let Some(base) = state.bases.get(&controller) {
             return Ok(base.clone());
         }
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let table = Table::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"));
+        let table = table();
         let leaf = format!("/{}/{LEAF}", self.name);
         let seat = delegate::judge(&table, controller, &leaf, &Files)?;
         let directory = seat.directory.join(&self.name);
@@ -212,8 +211,7 @@ impl Groups {
 
     /// Takes the engine and the shim, with what they run, out of the group that is to have groups below.
     fn make_room(&self, seat: &Seat, base: &Path) -> Result<(), Fault> {
-        // The machine's own topmost group has no such rule, and no such file.
-        if !seat.directory.join("cgroup.type").exists() {
+        if is_whole(seat) {
             return Ok(());
         }
         let leaf = base.join(LEAF);
@@ -222,14 +220,7 @@ impl Groups {
             if here.is_empty() {
                 return Ok(());
             }
-            let ours = self.ours();
-            if let Some(other) = here.iter().find(|pid| !ours.contains(pid) && !is_ours(**pid)) {
-                let name = std::fs::read_to_string(format!("/proc/{other}/comm")).unwrap_or_default();
-                let path = &seat.path;
-                let cause =
-                    format!("the process {other} ({}) is in the engine's control group {path}", name.trim());
-                return Err((Reason::Shared, cause));
-            }
+            nobody_else(seat, &here, &self.ours())?;
             let moved = make_directory(&leaf).and_then(|()| {
                 here.iter().try_for_each(|pid| match put(&leaf, "cgroup.procs", &pid.to_string()) {
                     // It has ended meanwhile.
@@ -251,6 +242,42 @@ impl Groups {
         let engine = self.engine.load(Ordering::Acquire);
         tree(me).into_iter().chain([engine]).collect()
     }
+}
+
+/// What would not be enforced of the limits of runs if an engine were started where this process is. Nothing is changed.
+#[must_use]
+pub fn look() -> Option<Unlimited> {
+    let table = table();
+    let me = BTreeSet::from([std::process::id().cast_signed()]);
+    let lacks =
+        [Controller::Memory, Controller::Cpu, Controller::Pids].into_iter().filter_map(|controller| {
+            let judged =
+                delegate::judge(&table, controller, "", &Files).and_then(|seat| match seat.version {
+                    Version::V2 if !is_whole(&seat) => nobody_else(&seat, &processes(&seat.directory), &me),
+                    _ => Ok(()),
+                });
+            judged.err().map(|(reason, cause)| Lack { controller, reason, cause })
+        });
+    Unlimited::of(&lacks.collect::<Vec<_>>(), geteuid().is_root())
+}
+
+fn table() -> Table {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    Table::parse(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
+}
+
+/// Whether it is the machine's own topmost group, in which there may be processes whatever is below. It has no such file.
+fn is_whole(seat: &Seat) -> bool {
+    !seat.directory.join("cgroup.type").exists()
+}
+
+/// A group whose processes are all ours, or who else is there.
+fn nobody_else(seat: &Seat, here: &[i32], ours: &BTreeSet<i32>) -> Result<(), Fault> {
+    let Some(other) = here.iter().find(|pid| !ours.contains(pid) && !is_ours(**pid)) else { return Ok(()) };
+    let name = std::fs::read_to_string(format!("/proc/{other}/comm")).unwrap_or_default();
+    let cause =
+        format!("the process {other} ({}) is in the engine's control group {}", name.trim(), seat.path);
+    Err((Reason::Shared, cause))
 }
 
 /// Whether a process runs the shim's own program: the command line, or an engine.

@@ -16,6 +16,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::base::look;
 pub(crate) use self::base::{Groups, clean_up};
 pub(crate) use self::group::RunGroup;
 
@@ -111,7 +112,11 @@ impl Unlimited {
         }
         let causes = told.iter().map(|(lack, names)| {
             let is = if names.len() == 1 { "limit is" } else { "limits are" };
-            format!("the {} {is} not enforced: {}", names.join(" and "), lack.cause)
+            let names = match names.as_slice() {
+                [front @ .., last] if !front.is_empty() => format!("{} and {last}", front.join(", ")),
+                names => names.concat(),
+            };
+            format!("the {names} {is} not enforced: {}", lack.cause)
         });
         let causes = causes.collect::<Vec<_>>().join("; ");
         Some(Unlimited { reason, message: format!("{causes}; {}", reason.way_out(is_root)) })
