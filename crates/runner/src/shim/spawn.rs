@@ -292,7 +292,7 @@ fn not_found(name: &str) -> (StartFailure, String) {
     (StartFailure::NotFound, format!("exec: \"{name}\": executable file not found in $PATH"))
 }
 
-fn is_exec_format(attempt: &io::Result<Spawned>) -> bool {
+fn is_exec_format<T>(attempt: &io::Result<T>) -> bool {
     attempt.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOEXEC))
 }
 
