@@ -159,7 +159,7 @@ impl Groups {
         state.left.retain(|group| !group.remove());
         let bases: BTreeSet<_> =
             std::mem::take(&mut state.bases).into_values().map(|base| base.directory).collect();
-        let gone = bases.iter().fold(true, |all, base| std::fs::remove_dir(base).is_ok() && all);
+        let gone = bases.iter().filter(|base| std::fs::remove_dir(base).is_err()).count() == 0;
         if gone && !bases.is_empty() {
             let _ = std::fs::remove_file(&self.list);
         }

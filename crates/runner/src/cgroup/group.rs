@@ -92,7 +92,7 @@ impl RunGroup {
 
     /// Removes it. False: something is still in it.
     pub(crate) fn remove(&self) -> bool {
-        self.places.iter().fold(true, |all, place| remove_all(&place.directory) && all)
+        self.places.iter().filter(|place| !remove_all(&place.directory)).count() == 0
     }
 
     /// Handles on what is in it, to wait for.
@@ -198,7 +198,7 @@ pub(super) fn remove_all(directory: &Path) -> bool {
     if gone(std::fs::remove_dir(directory)) {
         return true;
     }
-    below(directory).iter().rev().fold(true, |all, directory| gone(std::fs::remove_dir(directory)) && all)
+    below(directory).iter().rev().filter(|directory| !gone(std::fs::remove_dir(directory))).count() == 0
 }
 
 /// Kills what is listed in a group and below it, by handles: a number that has come to mean another process meanwhile
