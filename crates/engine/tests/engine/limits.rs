@@ -70,7 +70,7 @@ async fn engine_may_bound_the_processes_of_every_container() {
     match not_enforced(&bomb) {
         None => assert!(end(&bomb).0 != 0 && !cluster.log("bomb").await.contains("all")),
         Some(condition) => {
-            assert!(condition.message.as_deref().expect("a message").contains("process limit"))
+            assert!(condition.message.as_deref().expect("a message").contains("process limit"));
         }
     }
     cluster.stop().await;
