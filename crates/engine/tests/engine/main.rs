@@ -3,6 +3,7 @@
 mod attach;
 mod claims;
 mod crons;
+mod devices;
 mod exec;
 mod garbage;
 mod hard;
