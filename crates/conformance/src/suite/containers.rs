@@ -75,7 +75,8 @@ async fn policy(stage: &Stage, policy: &str, end: &str, restarts: i64, state: &s
     pod["spec"]["restartPolicy"] = policy.into();
     stage.create(pod).await?;
     let stays = end == "Running";
-    let seen = stage.pod_until(&name, &format!("it is {end} after {restarts} restarts"), |pod| {
+    let what = format!("it is {end} after {restarts} restarts");
+    let seen = stage.pod_until(&name, &what, |pod| {
         let ready = condition(pod, "Ready")["status"] == "True";
         phase(pod) == end && first(pod)["restartCount"] == restarts && ready == stays
     });

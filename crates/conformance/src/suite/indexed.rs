@@ -82,7 +82,7 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-fn ensure_status(job: &DynamicObject, wanted: Value) -> Result<()> {
+fn ensure_status(job: &DynamicObject, wanted: &Value) -> Result<()> {
     for (field, wanted) in wanted.as_object().into_iter().flatten() {
         // A counter of 0 and an empty list of indexes are left out.
         let found = match &job.data["status"][field] {
@@ -154,7 +154,7 @@ async fn succeeds_with_index_0(stage: &Stage, name: &str, wish: Value) -> Result
     stage.create(wish).await?;
     stage.condition(name, "SuccessCriteriaMet", "SuccessPolicy").await?;
     let job = stage.complete(name, "SuccessPolicy", 1).await?;
-    ensure_status(&job, json!({"completedIndexes": "0"}))?;
+    ensure_status(&job, &json!({"completedIndexes": "0"}))?;
     ensure_settled(&job)
 }
 
@@ -171,7 +171,7 @@ async fn all_indexes_run(stage: &Stage) -> Result<()> {
     let job = stage.failed("per-index").await?;
     ensure_status(
         &job,
-        json!({"failedIndexes": "1,3", "completedIndexes": "0,2", "failed": 4, "succeeded": 2}),
+        &json!({"failedIndexes": "1,3", "completedIndexes": "0,2", "failed": 4, "succeeded": 2}),
     )
 }
 
@@ -180,7 +180,7 @@ async fn too_many_failed_indexes(stage: &Stage) -> Result<()> {
     wish["spec"]["maxFailedIndexes"] = 0.into();
     stage.create(wish).await?;
     let job = stage.failed("max-failed").await?;
-    ensure_status(&job, json!({"failedIndexes": "0", "failed": 1}))
+    ensure_status(&job, &json!({"failedIndexes": "0", "failed": 1}))
 }
 
 async fn fail_index(stage: &Stage) -> Result<()> {
@@ -189,7 +189,7 @@ async fn fail_index(stage: &Stage) -> Result<()> {
         json!({"rules": [{"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [1]}}]});
     stage.create(wish).await?;
     let job = stage.failed("fail-index").await?;
-    ensure_status(&job, json!({"failedIndexes": "1", "completedIndexes": "0", "failed": 1, "succeeded": 1}))
+    ensure_status(&job, &json!({"failedIndexes": "1", "completedIndexes": "0", "failed": 1, "succeeded": 1}))
 }
 
 async fn failure_counts(stage: &Stage) -> Result<()> {
@@ -210,5 +210,5 @@ async fn failure_counts(stage: &Stage) -> Result<()> {
         Look::NotYet(format!("the pods' failure counts by index are {told:?}"))
     });
     told.await?;
-    ensure_status(&job, json!({"failedIndexes": "0,1", "completedIndexes": "", "failed": 4, "succeeded": 0}))
+    ensure_status(&job, &json!({"failedIndexes": "0,1", "completedIndexes": "", "failed": 4, "succeeded": 0}))
 }

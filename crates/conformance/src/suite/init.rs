@@ -51,7 +51,11 @@ fn with_init(inits: [&str; 2], policy: &str, script: &str) -> Value {
 }
 
 fn ensure_init_done(pod: &kube::api::DynamicObject) -> Result<()> {
-    ensure!(condition(pod, "Initialized")["status"] == "True", "Initialized is {}", condition(pod, "Initialized"));
+    ensure!(
+        condition(pod, "Initialized")["status"] == "True",
+        "Initialized is {}",
+        condition(pod, "Initialized")
+    );
     let statuses = pod.data["status"]["initContainerStatuses"].as_array().cloned().unwrap_or_default();
     ensure!(statuses.len() == 2, "{} init containers have a status", statuses.len());
     for status in statuses {
@@ -108,7 +112,11 @@ async fn the_pod_fails(stage: &Stage) -> Result<()> {
     stage.create(with_init(["true", "exit 1"], "Never", "true")).await?;
     let pod = stage.ends("init", "Failed").await?;
     let status = &pod.data["status"];
-    ensure!(waits(&status["containerStatuses"][0]) == Some("PodInitializing"), "{}", status["containerStatuses"]);
+    ensure!(
+        waits(&status["containerStatuses"][0]) == Some("PodInitializing"),
+        "{}",
+        status["containerStatuses"]
+    );
     let inits = &status["initContainerStatuses"];
     ensure!(inits[0]["state"]["terminated"]["exitCode"] == 0, "the first init container is {}", inits[0]);
     ensure!(inits[1]["state"]["terminated"]["exitCode"] == 1, "the second init container is {}", inits[1]);

@@ -18,6 +18,14 @@ mod policies;
 mod template;
 mod ttl;
 
+mod containers;
+mod environment;
+mod init;
+mod pod_life;
+mod pods;
+mod probes;
+mod volumes;
+
 pub mod command;
 pub mod ordinary;
 pub mod record;
@@ -51,12 +59,21 @@ pub const LEFT_OUT: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Cases that the engine cannot pass yet, and why: they count as failed there without being run, because what does not
+/// come is waited for long.
+const NOT_YET: &[(&str, &str)] = &[
+    ("Volumes 3", "a ConfigMap is written once and not updated in running pods"),
+    ("Volumes 9", "labels are written once and not updated in running pods"),
+];
+
 /// Every case, those that wait longest first.
 #[must_use]
 pub fn all() -> Vec<&'static Case> {
-    let groups: [&[Case]; 6] =
+    let jobs: [&[Case]; 6] =
         [cron::CASES, ttl::CASES, jobs::CASES, policies::CASES, indexed::CASES, lifecycle::CASES];
-    groups.into_iter().flatten().collect()
+    let pods: [&[Case]; 6] =
+        [init::CASES, containers::CASES, probes::CASES, environment::CASES, volumes::CASES, pod_life::CASES];
+    jobs.into_iter().chain(pods).flatten().collect()
 }
 
 /// The cases that words name: a whole id (`Job 7`), a group (`CronJob`) or a part of a name; all if there is no word.
@@ -90,6 +107,10 @@ pub async fn run(
 async fn run_one(subject: &Subject, case: &Case) -> Outcome {
     if let Some(why) = subject.lacks(case) {
         return Outcome::LeftOut(why);
+    }
+    let not_yet = NOT_YET.iter().find(|(id, _)| subject.is_engine() && *id == case.id());
+    if let Some((_, why)) = not_yet {
+        return Outcome::Failed { reason: (*why).to_owned(), scene: String::new() };
     }
     let stage = match Stage::open(subject, case).await {
         Ok(stage) => stage,

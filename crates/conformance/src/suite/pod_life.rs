@@ -13,7 +13,13 @@ use super::wait::{Look, Which};
 const GROUP: &str = "Pods";
 
 pub(super) const CASES: &[Case] = &[
-    Case { group: GROUP, number: 1, name: "should get a host IP", needs: &[], run: |stage| Box::pin(host_ip(stage)) },
+    Case {
+        group: GROUP,
+        number: 1,
+        name: "should get a host IP",
+        needs: &[],
+        run: |stage| Box::pin(host_ip(stage)),
+    },
     Case {
         group: GROUP,
         number: 2,
@@ -21,7 +27,13 @@ pub(super) const CASES: &[Case] = &[
         needs: &[],
         run: |stage| Box::pin(submitted_and_removed(stage)),
     },
-    Case { group: GROUP, number: 3, name: "should be updated", needs: &[], run: |stage| Box::pin(updated(stage)) },
+    Case {
+        group: GROUP,
+        number: 3,
+        name: "should be updated",
+        needs: &[],
+        run: |stage| Box::pin(updated(stage)),
+    },
     Case {
         group: GROUP,
         number: 4,
@@ -121,7 +133,9 @@ async fn gates(stage: &Stage) -> Result<()> {
     ensure!(!is_ready(&ready.await?), "it is Ready before its gates are");
     let set = |gate: &str, status: &str| {
         let patch = json!({"status": {"conditions": [{"type": gate, "status": status}]}});
-        async move { stage.api(POD).patch_status("gated", &PatchParams::default(), &Patch::Strategic(patch)).await }
+        async move {
+            stage.api(POD).patch_status("gated", &PatchParams::default(), &Patch::Strategic(patch)).await
+        }
     };
     set(GATES[0], "True").await?;
     set(GATES[1], "True").await?;
@@ -154,8 +168,12 @@ async fn status(stage: &Stage) -> Result<()> {
     let patch = json!({
         "metadata": {"labels": {"status": "patched"}}, "status": {"message": "Patched by a client", "reason": "Test"},
     });
-    let patched = stage.api(POD).patch_status("patched", &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    let patched =
+        stage.api(POD).patch_status("patched", &PatchParams::default(), &Patch::Strategic(patch)).await?;
     let status = &patched.data["status"];
-    ensure!(status["message"] == "Patched by a client" && status["reason"] == "Test", "the status is {status}");
+    ensure!(
+        status["message"] == "Patched by a client" && status["reason"] == "Test",
+        "the status is {status}"
+    );
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(super) const CASES: &[Case] = &[
         number: 3,
         name: "should *not* be restarted with a exec \"cat /tmp/health\" liveness probe",
         needs: &[],
-        run: |stage| Box::pin(not_restarted(stage, json!({"livenessProbe": probe("true", 1)}))),
+        run: |stage| Box::pin(healthy(stage)),
     },
     Case {
         group: PROBING,
@@ -48,10 +48,7 @@ pub(super) const CASES: &[Case] = &[
         number: 5,
         name: "should *not* be restarted by liveness probe because startup probe delays it",
         needs: &[],
-        run: |stage| {
-            let probes = json!({"livenessProbe": probe("false", 1), "startupProbe": probe("false", 10_000)});
-            Box::pin(not_restarted(stage, probes))
-        },
+        run: |stage| Box::pin(delayed(stage)),
     },
     Case {
         group: PROBING,
@@ -124,9 +121,18 @@ async fn restarted_by_liveness(stage: &Stage) -> Result<()> {
     restarted(stage, "probed").await
 }
 
+async fn healthy(stage: &Stage) -> Result<()> {
+    not_restarted(stage, &json!({"livenessProbe": probe("true", 1)})).await
+}
+
+async fn delayed(stage: &Stage) -> Result<()> {
+    let probes = json!({"livenessProbe": probe("false", 1), "startupProbe": probe("false", 10_000)});
+    not_restarted(stage, &probes).await
+}
+
 /// The witness is a pod whose probe fails and that is restarted for it.
-async fn not_restarted(stage: &Stage, probes: Value) -> Result<()> {
-    stage.create(probed("probed", STAY, &probes)).await?;
+async fn not_restarted(stage: &Stage, probes: &Value) -> Result<()> {
+    stage.create(probed("probed", STAY, probes)).await?;
     stage.pod_until("probed", "it runs", |pod| phase(pod) == "Running").await?;
     stage.create(probed("witness", STAY, &json!({"livenessProbe": probe("false", 3)}))).await?;
     restarted(stage, "witness").await?;

@@ -185,7 +185,21 @@ Needs: N a ready node, H `hostPath`, E eviction, G garbage collection, Ind Index
 
 /// In the order of the reference, groups that it does not know last and by their names.
 fn group_order(group: &str) -> (usize, &str) {
-    let known = ["Job", "CronJob", "TTLAfterFinished"];
+    let known = [
+        "Job",
+        "CronJob",
+        "TTLAfterFinished",
+        "InitContainer",
+        "Container Runtime",
+        "Probing container",
+        "Container Lifecycle Hook",
+        "Variable Expansion",
+        "ConfigMap",
+        "Secrets",
+        "Downward API",
+        "Volumes",
+        "Pods",
+    ];
     (known.iter().position(|one| *one == group).unwrap_or(known.len()), group)
 }
 

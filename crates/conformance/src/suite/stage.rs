@@ -31,9 +31,11 @@ pub(super) const CRON_JOB: Kind = kind("batch", "CronJob", "cronjobs");
 pub(super) const POD: Kind = kind("", "Pod", "pods");
 pub(super) const EVENT: Kind = kind("", "Event", "events");
 pub(super) const NODE: Kind = kind("", "Node", "nodes");
+pub(super) const CONFIG_MAP: Kind = kind("", "ConfigMap", "configmaps");
+const SECRET: Kind = kind("", "Secret", "secrets");
 const NAMESPACE: Kind = kind("", "Namespace", "namespaces");
 const SERVICE_ACCOUNT: Kind = kind("", "ServiceAccount", "serviceaccounts");
-const ALL: [Kind; 7] = [JOB, CRON_JOB, POD, EVENT, NODE, NAMESPACE, SERVICE_ACCOUNT];
+const ALL: [Kind; 5] = [JOB, CRON_JOB, POD, CONFIG_MAP, SECRET];
 
 impl Kind {
     fn resource(self) -> ApiResource {
@@ -103,8 +105,8 @@ impl Stage {
 
     /// Creates an object; its containers get what runs here.
     pub(super) async fn create(&self, object: Value) -> Result<DynamicObject> {
-        let named = || format!("creating {} {}", object["kind"], object["metadata"]["name"]);
-        Ok(self.try_create(object.clone()).await.with_context(named)?)
+        let named = format!("creating {} {}", object["kind"], object["metadata"]["name"]);
+        self.try_create(object).await.context(named)
     }
 
     /// The same, for answers that may be errors.
@@ -204,6 +206,13 @@ impl Stage {
         let deleted = self.api(kind).delete(name, &DeleteParams::background()).await;
         deleted.with_context(|| format!("deleting {} {name}", kind.kind))?;
         self.gone(kind, name).await
+    }
+
+    /// What a container has said.
+    pub(super) async fn log(&self, pod: &str, container: &str) -> Result<String> {
+        let path = format!("/api/v1/namespaces/{}/pods/{pod}/log?container={container}", self.namespace);
+        let request = http::Request::get(path).body(Vec::new())?;
+        self.client.request_text(request).await.with_context(|| format!("the log of {pod}"))
     }
 
     /// What is in the namespace, for who reads of a failure.

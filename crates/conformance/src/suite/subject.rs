@@ -88,6 +88,10 @@ impl Subject {
         }
     }
 
+    pub(super) fn is_engine(&self) -> bool {
+        self.engine.is_some()
+    }
+
     /// Why a case cannot be asked here.
     pub(super) fn lacks(&self, case: &Case) -> Option<String> {
         case.needs.contains(&Need::Volumes).then(|| self.unmountable.clone()).flatten()

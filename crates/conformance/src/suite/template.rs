@@ -73,7 +73,7 @@ pub(super) fn indexed(mut job: Value) -> Value {
 /// Puts a volume at `/data` of its container.
 pub(super) fn with_volume(mut job: Value, volume: Value) -> Value {
     let pod = &mut job["spec"]["template"]["spec"];
-    pod["volumes"] = json!([volume]);
+    pod["volumes"] = Value::Array(vec![volume]);
     pod["containers"][0]["volumeMounts"] = json!([{"name": "data", "mountPath": "/data"}]);
     job
 }

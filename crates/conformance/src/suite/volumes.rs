@@ -94,7 +94,7 @@ pub(super) const CASES: &[Case] = &[
 /// A pod that runs a script with a volume at `/data`.
 fn reader(script: &str, source: Value) -> Value {
     let mut pod = with_empty_dir(pod("reads", script));
-    pod["spec"]["volumes"] = json!([source]);
+    pod["spec"]["volumes"] = Value::Array(vec![source]);
     pod["spec"]["volumes"][0]["name"] = "data".into();
     pod
 }
@@ -102,7 +102,9 @@ fn reader(script: &str, source: Value) -> Value {
 async fn make(stage: &Stage, kind: &str) -> Result<()> {
     let field = if kind == "Secret" { "stringData" } else { "data" };
     let data = json!({"data-1": "value-1", "data-2": "value-2"});
-    stage.create(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "source"}, field: data})).await?;
+    stage
+        .create(json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "source"}, field: data}))
+        .await?;
     Ok(())
 }
 
@@ -157,7 +159,8 @@ async fn cpu_limit(stage: &Stage) -> Result<()> {
     let limit = json!({"containerName": "c", "resource": "limits.cpu"});
     let items = json!([{"path": "cpu_limit", "resourceFieldRef": limit}]);
     let mut pod = reader("cat /data/cpu_limit; echo", json!({"downwardAPI": {"items": items}}));
-    pod["spec"]["containers"][0]["resources"] = json!({"limits": {"cpu": "1250m"}, "requests": {"cpu": "250m"}});
+    pod["spec"]["containers"][0]["resources"] =
+        json!({"limits": {"cpu": "1250m"}, "requests": {"cpu": "250m"}});
     stage.says(pod, &["2"]).await
 }
 

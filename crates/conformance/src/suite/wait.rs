@@ -36,12 +36,12 @@ pub(super) enum Which<'a> {
 }
 
 impl Which<'_> {
-    fn config(&self) -> Config {
+    fn config(self) -> Config {
         match self {
             Which::All => Config::default(),
             Which::Name(name) => Config::default().fields(&format!("metadata.name={name}")),
-            Which::Labels(labels) => Config::default().labels(labels),
-            Which::Fields(fields) => Config::default().fields(fields),
+            Which::Labels(labels) => Config::default().labels(&labels),
+            Which::Fields(fields) => Config::default().fields(&fields),
         }
     }
 }
