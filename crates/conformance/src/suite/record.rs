@@ -106,8 +106,8 @@ impl Record {
         std::fs::write(file(), bytes).context("suite.json")?;
         let place = folder().join("../../docs/conformance.md");
         let page = std::fs::read_to_string(&place).with_context(|| place.display().to_string())?;
-        let before = page.split(HEADING).next().unwrap_or_default();
-        std::fs::write(&place, format!("{before}{}", self.section()))
+        let before = page.split(HEADING).next().unwrap_or_default().trim_end();
+        std::fs::write(&place, format!("{before}\n\n{}", self.section()))
             .with_context(|| place.display().to_string())
     }
 

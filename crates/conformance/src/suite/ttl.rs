@@ -46,7 +46,7 @@ async fn goes(stage: &Stage, name: &str, does: Does, end: &str) -> Result<()> {
 
     stage
         .update(JOB, name, |job| {
-            job.metadata.finalizers.get_or_insert_default().retain(|one| one != FINALIZER)
+            job.metadata.finalizers.get_or_insert_default().retain(|one| one != FINALIZER);
         })
         .await?;
     stage.gone(JOB, name).await?;

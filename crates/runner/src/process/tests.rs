@@ -244,7 +244,7 @@ fn downward_and_projected_volumes_are_files() {
     ]);
     assert_eq!(
         files(json!({"projected": {"sources": sources, "defaultMode": 0o444}})),
-        [file("c", "1", 0o444), file("p", "hunter2", 0o400), file("name", "p", 0o444)]
+        [file("c", "1", 0o444), file("p", "hunter2", 0o444), file("name", "p", 0o444)]
     );
 }
 
