@@ -4,6 +4,7 @@ mod attach;
 mod claims;
 mod clients;
 mod crons;
+mod devices;
 mod exec;
 mod garbage;
 mod hard;

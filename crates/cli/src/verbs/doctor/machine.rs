@@ -21,6 +21,7 @@ pub(super) fn findings(call: Call<'_>) -> Vec<Finding> {
     findings.push(user_namespaces(Path::new("/proc/sys"), geteuid().is_root()));
     findings.push(limits(windlass_engine::limits_not_enforced()));
     findings.push(open_files());
+    findings.push(gpus(Path::new("/")));
     findings
 }
 
@@ -119,6 +120,23 @@ fn limits(not_enforced: Option<String>) -> Finding {
     }
 }
 
+/// The GPUs that an engine offers to jobs.
+fn gpus(root: &Path) -> Finding {
+    const WHAT: &str = "GPUs";
+    let found = windlass_engine::gpus(root);
+    let one =
+        |(resource, ids): (&String, &Vec<String>)| format!("{} {resource} ({})", ids.len(), ids.join(", "));
+    let found: Vec<String> = found.iter().map(one).collect();
+    match found.is_empty() {
+        true => Finding::new(
+            Level::Ok,
+            WHAT,
+            "none is found; `windlass up --resource nvidia.com/gpu=N` says how many there are where the drivers do not",
+        ),
+        false => Finding::new(Level::Ok, WHAT, found.join(", ")),
+    }
+}
+
 fn open_files() -> Finding {
     const WHAT: &str = "open files";
     match getrlimit(Resource::RLIMIT_NOFILE) {
@@ -178,6 +196,13 @@ mod tests {
             (why.level, why.text.as_str()),
             (Level::Warning, "the memory limit is not enforced: it is read-only")
         );
+    }
+
+    #[test]
+    fn gpus_are_counted_by_kind() {
+        let folder = folder(&[("dev/nvidia0", ""), ("dev/nvidia1", "")]);
+        assert_eq!(gpus(folder.path()).text, "2 nvidia.com/gpu (nvidia0, nvidia1)");
+        assert!(gpus(Path::new("/no/such/place")).text.starts_with("none is found"));
     }
 
     #[test]
