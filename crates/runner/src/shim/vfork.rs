@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
+use super::privileges::Privileges;
 use crate::mounts::{Entrance, Join};
 
 /// The child makes a dozen system calls; a signal's frame with all vector registers takes some 4 KiB.
@@ -42,6 +43,8 @@ pub(crate) struct Image<'a> {
     pub(crate) terminal: bool,
     /// How many files it may have open (RLIMIT_NOFILE); none: as the shim.
     pub(crate) open_files: Option<libc::rlimit>,
+    /// What it is to be without.
+    pub(crate) privileges: Option<&'a Privileges>,
     /// The doors of the control groups it goes into.
     pub(crate) doors: &'a [OwnedFd],
 }
@@ -92,6 +95,8 @@ struct Errand {
     terminal: bool,
     /// Or null.
     open_files: *const libc::rlimit,
+    /// Or null.
+    privileges: *const Privileges,
     doors: *const OwnedFd,
     door_count: usize,
     /// Why it is not in a control group, or 0: it runs all the same.
@@ -119,6 +124,7 @@ impl Launcher {
             session: image.session || image.terminal,
             terminal: image.terminal,
             open_files: image.open_files.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+            privileges: image.privileges.map_or(std::ptr::null(), std::ptr::from_ref),
             doors: image.doors.as_ptr(),
             door_count: image.doors.len(),
             outside: 0,
@@ -204,6 +210,9 @@ unsafe fn become_program(errand: &Errand) {
             return;
         }
         if !errand.open_files.is_null() && libc::setrlimit(libc::RLIMIT_NOFILE, errand.open_files) < 0 {
+            return;
+        }
+        if !errand.privileges.is_null() && !(*errand.privileges).take() {
             return;
         }
         let mut default: libc::sigaction = std::mem::zeroed();
