@@ -127,7 +127,7 @@ impl Spawner {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let open_files = open_files.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard });
         let (nothing, nowhere) = (File::open("/dev/null")?, File::options().write(true).open("/dev/null")?);
-        Ok(Spawner { launcher: Launcher::new(made), nothing, nowhere, open_files, groups })
+        Ok(Spawner { launcher: Launcher::new(made)?, nothing, nowhere, open_files, groups })
     }
 
     /// Starts a run's process in a process group of its own, marked, with pipes or a terminal for its streams.
