@@ -2,8 +2,11 @@
 
 mod common;
 
+use std::os::unix::fs::MetadataExt;
+
 use windlass_runner::rights::Rights;
 use windlass_runner::runtime::{Ended, Runtime, Start};
+use windlass_runner::volumes::{Content, File, Folders, HostKind, Volume, make};
 
 use common::{Home, ended, ends, entries};
 
@@ -79,4 +82,39 @@ t = threading.Thread(target=lambda: print(\"thread\", flush=True)); t.start(); t
 subprocess.run([\"echo\", \"process\"])'";
     let (end, said) = run(Rights { is_filtered: true, is_fixed: true, ..Rights::default() }, script).await;
     assert_eq!((end, said), (Ended::Code(0), vec!["thread".to_owned(), "process".to_owned()]));
+}
+
+#[test]
+fn volumes_that_are_made_for_a_pod_belong_to_its_group_and_paths_of_the_host_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let folders = Folders { disk: folder.path().join("disk"), memory: None };
+    let host = folder.path().join("host");
+    std::fs::create_dir(&host).unwrap();
+    let before = std::fs::metadata(&host).unwrap();
+    // Another user than root can only hand over to a group of its own.
+    let group = if is_root() { 5 } else { nix::unistd::getegid().as_raw() };
+    let file = File { path: "below/secret".into(), bytes: b"x".to_vec(), mode: 0o400 };
+    let kind = HostKind::DirectoryOrCreate;
+    let volumes = [
+        ("empty", Content::Empty),
+        ("files", Content::Files(vec![file])),
+        ("host", Content::Host { path: host.clone(), kind, is_read_only: false }),
+    ]
+    .map(|(name, content)| Volume { name: name.to_owned(), content, group: Some(group) });
+    make(&volumes, &[], &folders).unwrap();
+    let seen = |path: &str| {
+        let meta = std::fs::metadata(folders.disk.join(path)).unwrap();
+        (meta.gid(), meta.mode() & 0o7777)
+    };
+    assert_eq!(seen("empty"), (group, 0o2777));
+    assert_eq!(seen("files"), (group, 0o2755));
+    assert_eq!(seen("files/below/secret"), (group, 0o440));
+    let after = std::fs::metadata(&host).unwrap();
+    assert_eq!((after.gid(), after.mode()), (before.gid(), before.mode()));
+    // What a container makes of it later is its own.
+    let made = folders.disk.join("empty/made");
+    std::fs::write(&made, "").unwrap();
+    let mode = std::fs::metadata(&made).unwrap().mode();
+    make(&volumes, &[], &folders).unwrap();
+    assert_eq!(std::fs::metadata(&made).unwrap().mode(), mode);
 }
