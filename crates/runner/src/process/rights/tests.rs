@@ -1,5 +1,7 @@
 //! What security contexts make of a process, as root and as an ordinary user.
 
+#![expect(clippy::needless_pass_by_value, reason = "made by json! where they are used")]
+
 use serde_json::{Value, json};
 
 use super::{Host, of};
