@@ -17,7 +17,8 @@ pub(super) fn of(pod: &Value, spec: &Value, host: &Host) -> Result<Option<Box<Ri
     if pod["spec"]["hostUsers"] == false {
         return Err(cannot("a user namespace of its own (hostUsers: false)"));
     }
-    if own.is_null() && whole.is_null() {
+    // As nearly always: the API gives every pod an empty one.
+    if [own, whole].iter().all(|context| context.as_object().is_none_or(serde_json::Map::is_empty)) {
         return Ok(None);
     }
     let of = |field: &str| [&own[field], &whole[field]].into_iter().find(|value| !value.is_null());
