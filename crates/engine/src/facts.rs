@@ -58,9 +58,9 @@ impl Runs {
         let state = match event {
             Event::Started { pid, at, .. } => RunState::Running { pid, started_at: at },
             Event::Failed { failure, message, at, .. } => RunState::Failed { failure, message, at },
-            Event::Exited { ended, started_at, finished_at, cpu_us, peak_bytes, .. } => {
+            Event::Exited { ended, started_at, finished_at, cpu_us, peak_bytes, oom_killed, .. } => {
                 let used = Used { cpu_us, peak_bytes };
-                RunState::Ended { ended, started_at, finished_at, used, message }
+                RunState::Ended { ended, started_at, finished_at, used, oom_killed, message }
             }
             Event::Lost { message, at, .. } => RunState::Lost { message, at },
         };

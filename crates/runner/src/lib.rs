@@ -2,6 +2,7 @@
 //! the shim that owns the processes and their logs, and a scripted runtime for tests.
 
 mod exec;
+pub mod fate;
 mod input;
 pub mod kubelet;
 pub mod log;

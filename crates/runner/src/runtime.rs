@@ -7,6 +7,7 @@ use crate::mounts::Space;
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use windlass_fate::Course;
 
 pub use crate::exec::{End, Exec, ExecError, MAX_ARGUMENTS, Output, Session};
 pub use crate::input::Input;
@@ -44,6 +45,9 @@ pub struct Start {
     /// What its stdin is, and whether it has a terminal.
     #[serde(default)]
     pub stdio: Stdio,
+    /// It is not run but played like this ([`crate::fate`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Box<Course>>,
 }
 
 /// What a process reads from, and whether its streams are a terminal.
@@ -148,6 +152,9 @@ pub enum Event {
         /// What its log takes, before it is packed, bytes.
         #[serde(default)]
         log_bytes: u64,
+        /// Whether it was ended because it used more memory than it may.
+        #[serde(default)]
+        oom_killed: bool,
     },
     /// What became of it cannot be known (its shim died, or the machine was restarted). Nothing of it runs any more.
     Lost {

@@ -196,7 +196,16 @@ impl Scripted {
         let key = key.clone();
         self.tell(
             state,
-            Event::Exited { key, ended, started_at, finished_at, cpu_us: 0, peak_bytes: 0, log_bytes: 0 },
+            Event::Exited {
+                key,
+                ended,
+                started_at,
+                finished_at,
+                cpu_us: 0,
+                peak_bytes: 0,
+                log_bytes: 0,
+                oom_killed: false,
+            },
         );
     }
 

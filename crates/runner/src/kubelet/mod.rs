@@ -10,6 +10,7 @@ mod backoff;
 mod conditions;
 mod handler;
 mod hook;
+mod image;
 mod phase;
 mod probe;
 mod shown;
@@ -23,6 +24,7 @@ mod tests;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::conditions::disrupt;
 pub use self::handler::{Handler, HttpGet, hook_handler, probe_handler};
 pub use self::hook::{Hook, Hooked};
 use self::phase::Phase;
@@ -41,6 +43,8 @@ pub struct Facts {
     pub steady: Vec<(String, u32)>,
     /// It is to go, because it uses more than it may. Set only while something of it runs.
     pub evicted: Option<Eviction>,
+    /// Containers that run and are not to count as ready yet, whatever their probes say.
+    pub unready: Vec<String>,
     /// What is known of the probes of runs.
     pub probes: Vec<Probed>,
     /// What is known of the hooks of runs.
@@ -56,6 +60,8 @@ pub struct Eviction {
     pub message: String,
     /// When it was decided.
     pub at: Timestamp,
+    /// Whether the node was short of something: told by the condition `DisruptionTarget`.
+    pub is_disruption: bool,
 }
 
 impl Facts {
@@ -114,6 +120,8 @@ pub enum RunState {
         finished_at: Timestamp,
         /// What it used.
         used: Used,
+        /// Whether it was ended because it used more memory than it may.
+        oom_killed: bool,
         /// Its termination message, at most [`message_limit`] bytes; empty if it left none.
         message: String,
     },
@@ -239,6 +247,14 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
     if let Some(eviction) = facts.evicted.as_ref().filter(|_| wishes.is_evicted(phase)) {
         status["reason"] = "Evicted".into();
         status["message"] = eviction.message.as_str().into();
+        if eviction.is_disruption {
+            disrupt(
+                &mut status,
+                view.at("/metadata/generation"),
+                ("TerminationByKubelet", &eviction.message),
+                now,
+            );
+        }
         events.push((EventType::Warning, "Evicted", eviction.message.clone()));
     }
     let mut actions = wishes.actions(facts);

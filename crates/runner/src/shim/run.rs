@@ -102,6 +102,7 @@ impl Live {
         let log_bytes = self.output.close(world::now());
         let Exit { ended, at, cpu_us, peak_bytes } = self.ending.as_ref()?.exit;
         let (key, started_at) = (key.clone(), self.at);
-        Some(Event::Exited { key, ended, started_at, finished_at: at, cpu_us, peak_bytes, log_bytes })
+        let (finished_at, oom_killed) = (at, false);
+        Some(Event::Exited { key, ended, started_at, finished_at, cpu_us, peak_bytes, log_bytes, oom_killed })
     }
 }

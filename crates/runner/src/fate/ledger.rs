@@ -1,0 +1,124 @@
+//! What was asked for, in a file that outlives the engine: one JSON value a line. It is not synced to the disk: a power
+//! failure may take played runs, as it takes real ones; they are lost then, and said to be.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use windlass_fate::Course;
+
+use super::play::Play;
+use crate::runtime::Key;
+
+/// Below so many lines a rewrite is not worth it.
+const TIDY_FROM: usize = 4096;
+
+/// One line.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(super) enum Entry {
+    /// A run is to be played.
+    Asked { key: Key, course: Course, log: PathBuf, at: Timestamp },
+    /// It was sent a signal.
+    Signalled { key: Key, signal: i32, at: Timestamp },
+    /// Their ends are recorded elsewhere.
+    Forgotten(Vec<Key>),
+}
+
+/// The file.
+pub(super) struct Ledger {
+    path: PathBuf,
+    file: Option<File>,
+    lines: usize,
+}
+
+impl Ledger {
+    /// Opens it, and reads what it says of runs that are not forgotten, in the order in which they were asked for. What
+    /// cannot be read is left out, and told in the engine's log.
+    pub(super) fn open(path: PathBuf) -> (Ledger, Vec<Play>) {
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    tracing::warn!(%error, path = %path.display(), "played runs are lost");
+                }
+                String::new()
+            }
+        };
+        let mut plays: Vec<Play> = Vec::new();
+        for line in text.lines() {
+            match serde_json::from_str(line) {
+                Ok(asked @ Entry::Asked { .. }) => plays.extend(Play::of(asked)),
+                Ok(Entry::Signalled { key, signal, at }) => {
+                    if let Some(play) = plays.iter_mut().find(|play| *play.key() == key) {
+                        play.signal(signal, at);
+                    }
+                }
+                Ok(Entry::Forgotten(keys)) => plays.retain(|play| !keys.contains(play.key())),
+                // The last line of an engine that was killed may end in its middle.
+                Err(error) => tracing::warn!(%error, "a line of the ledger of played runs is left out"),
+            }
+        }
+        let mut ledger = Ledger { path, file: None, lines: 0 };
+        if !text.is_empty() {
+            ledger.rewrite(&plays.iter().flat_map(Play::entries).collect::<Vec<_>>());
+        }
+        (ledger, plays)
+    }
+
+    /// Adds a line. One that cannot be written is told in the engine's log: its run is lost with the engine.
+    pub(super) fn add(&mut self, entry: &Entry) {
+        self.lines += 1;
+        if let Err(error) = self.append(entry) {
+            tracing::warn!(%error, "a played run is not recorded: it ends with the engine");
+            self.file = None;
+        }
+    }
+
+    /// Rewrites a file of which much is forgotten.
+    pub(super) fn tidy(&mut self, left: impl FnOnce() -> Vec<Entry>) {
+        if self.lines >= TIDY_FROM {
+            let left = left();
+            if left.len() * 2 <= self.lines {
+                self.rewrite(&left);
+            }
+        }
+    }
+
+    fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+                self.file.insert(opened)
+            }
+        };
+        file.write_all(&line(entry)?)
+    }
+
+    fn rewrite(&mut self, entries: &[Entry]) {
+        self.file = None;
+        let draft = self.path.with_extension("new");
+        let written = || {
+            let mut text = Vec::new();
+            for entry in entries {
+                text.extend(line(entry)?);
+            }
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?.write_all(&text)?;
+            std::fs::rename(&draft, &self.path)
+        };
+        match written() {
+            Ok(()) => self.lines = entries.len(),
+            Err(error) => tracing::warn!(%error, "the ledger of played runs stays as long as it is"),
+        }
+    }
+}
+
+fn line(entry: &Entry) -> io::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(entry)?;
+    line.push(b'\n');
+    Ok(line)
+}
