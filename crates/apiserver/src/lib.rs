@@ -4,6 +4,7 @@
 
 mod apply;
 pub mod attach;
+pub mod clock;
 pub mod error;
 pub mod field;
 pub mod http;

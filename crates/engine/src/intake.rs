@@ -160,6 +160,9 @@ impl Tick {
         if key.starts_with("/pods/") {
             self.pod_left(key);
         }
+        if let Some(uid) = self.cache.uid_of(key) {
+            self.fates.disown(uid);
+        }
         self.timers.set(key, None);
         self.claims_depart(key);
         let mut ripple = self.cache.remove(key, revision);

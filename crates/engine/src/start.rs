@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use windlass_apiserver::clock::ClockSource;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::http::{self, Limits, Server};
 use windlass_apiserver::registry::{Registry, indexed_tags};
 use windlass_apiserver::rights::Accounts;
 use windlass_control::schedule;
+use windlass_runner::fate::{Fates, WithFates};
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
 use windlass_runner::shim::{ConnectError, OPEN_FILES, ShimRuntime};
@@ -23,6 +25,7 @@ use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::claims::Claims;
+use crate::clock::{self, Movable};
 use crate::config::{Config, Images, StoreKind};
 use crate::descriptors;
 use crate::events::Recorder;
@@ -150,11 +153,17 @@ impl Engine {
     }
 
     async fn assemble(
-        config: Config,
+        mut config: Config,
         lock: File,
         runtime: Arc<dyn Runtime>,
         known: Vec<Event>,
     ) -> Result<Engine, StartError> {
+        let hands = config.movable_clock.then(|| {
+            let clock = Arc::new(Movable::of(&config.home, config.world.clone()));
+            config.world = clock.clone();
+            clock::hands(&clock)
+        });
+        let (hand, turning) = hands.unzip();
         let mut identity = Identity::load_or_make(&config.home, &*config.world)?;
         let store = open(&config).await?;
         // After the store: an engine that was killed lets go of its port before that.
@@ -166,10 +175,20 @@ impl Engine {
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
+        let (runtime, fates) = with_fates(runtime, &config);
+        let known = known.into_iter().chain(fates.known()).collect();
         let attachable = Arc::downgrade(&runtime);
-        let mut tick =
-            tick(&config, &registry, runtime, &hub, &machine, identity.authority(), accounts.clone());
+        let mut tick = tick(
+            &config,
+            &registry,
+            (runtime, fates),
+            &hub,
+            &machine,
+            identity.authority(),
+            accounts.clone(),
+        );
         tick.host.api = Some(address);
+        tick.turning = turning;
         let busy = Arc::clone(&tick.busy);
         let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;
         tick.adopt(known);
@@ -182,6 +201,7 @@ impl Engine {
                 admin_token: identity.token.clone(),
                 accounts,
                 images_on_host: config.images == Images::Host,
+                clock: hand.map(|hand| Arc::new(hand) as Arc<dyn ClockSource>),
                 attacher: Arc::new(Attacher {
                     home: config.home.clone(),
                     hub: hub.clone(),
@@ -340,11 +360,18 @@ fn listen(asked: Option<SocketAddr>, last: Option<u16>) -> Result<TcpListener, S
     TcpListener::bind(at(0)).map_err(|cause| StartError::Listen { address: at(0), cause })
 }
 
+/// A runtime that also plays what has a fate, by the engine's clock.
+pub(crate) fn with_fates(runtime: Arc<dyn Runtime>, config: &Config) -> (Arc<dyn Runtime>, Arc<Fates>) {
+    let world = config.world.clone();
+    let fates = Arc::new(Fates::open(config.home.fates(), move || world.now()));
+    (Arc::new(WithFates::new(runtime, Arc::clone(&fates))), fates)
+}
+
 /// The controllers of an engine, which know nothing yet.
 pub(crate) fn tick(
     config: &Config,
     registry: &Registry,
-    runtime: Arc<dyn Runtime>,
+    (runtime, fates): (Arc<dyn Runtime>, Arc<Fates>),
     hub: &Hub,
     machine: &Machine,
     authority: String,
@@ -354,7 +381,9 @@ pub(crate) fn tick(
     Tick {
         registry: registry.clone(),
         runtime,
+        fates,
         world: config.world.clone(),
+        turning: None,
         home: config.home.clone(),
         log_limit: config.logs.attempt_bytes,
         hub: hub.clone(),

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::world::World;
+use windlass_runner::fate::Fates;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
 use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
@@ -24,6 +25,7 @@ use crate::alike::Alike;
 use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::claims::Claims;
+use crate::clock::Turning;
 use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
@@ -75,7 +77,11 @@ type Look = fn(&mut Tick, &mut Draft, &Key);
 pub(crate) struct Tick {
     pub(crate) registry: Registry,
     pub(crate) runtime: Arc<dyn Runtime>,
+    /// What of it is played.
+    pub(crate) fates: Arc<Fates>,
     pub(crate) world: Arc<dyn World>,
+    /// What sets it forward, where that can be.
+    pub(crate) turning: Option<Turning>,
     pub(crate) home: Home,
     /// What is kept of the log of one attempt, bytes.
     pub(crate) log_limit: u64,
@@ -186,7 +192,8 @@ impl Tick {
         let mut ready = Ready::default();
         // While it drains nobody is let in, however much room there is.
         let is_idle = self.dirty.is_empty() && self.garbage.is_empty();
-        if is_idle && (self.draining() || !self.room.is_stirred()) {
+        let next = self.next_time();
+        if is_idle && (self.draining() || !(self.room.is_stirred() || self.turn(next))) {
             tokio::select! {
                 told = stop.changed(), if self.drain_until.is_none() => {
                     // Whoever drops the engine without stopping it leaves its pods running.
@@ -196,13 +203,19 @@ impl Tick {
                 list = changes.next(CHANGES) => ready.take_changes(list)?,
                 () = self.sizes.look().done.notified() => {}
                 () = self.checks.some() => {}
-                () = world::sleep_until(&*self.world, self.next_time()) => {}
+                () = Turning::asked(&mut self.turning) => {}
+                () = world::sleep_until(&*self.world, next) => {}
             }
         } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
             ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
         }
         self.take_ready(&mut ready, changes)?;
         Ok(ready)
+    }
+
+    /// Sets the clock forward, if somebody has asked for that; nobody is to wait then.
+    fn turn(&mut self, next: Option<Timestamp>) -> bool {
+        self.turning.as_mut().is_some_and(|turning| turning.turn(next))
     }
 
     /// Takes what is there without waiting.
@@ -234,7 +247,7 @@ impl Tick {
     }
 
     fn next_time(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.tokens.next(), self.sizes.next(), self.drain_until]
+        [self.timers.next(), self.fates.next(), self.tokens.next(), self.sizes.next(), self.drain_until]
             .into_iter()
             .flatten()
             .min()

@@ -25,6 +25,21 @@ pub struct Course {
     pub lines: Vec<Line>,
 }
 
+/// What one run does, if the runs of its work end one after the other in different ways.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// All but its end, which is the first one's.
+    pub course: Course,
+    /// How the runs of the work end, in the order in which they are started: the last counts for all that follow. Empty:
+    /// as the course says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exits: Vec<Exit>,
+    /// Whose runs are counted: the uid of the Job, or of a pod that has none.
+    pub owner: String,
+    /// Which of them: the index, if it has one, and the container.
+    pub work: String,
+}
+
 /// A line that a run writes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Line {

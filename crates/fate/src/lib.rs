@@ -23,10 +23,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-pub use course::{Course, Line, Term};
+pub use course::{Course, Line, Part, Term};
 pub use exit::Exit;
 pub use script::Script;
 pub use stuck::{Reason, Stuck};
+pub use time::{LONGEST, read as span};
 
 /// Annotations whose names begin so are fates.
 pub const PREFIX: &str = "fate.windlass.dev/";
@@ -121,12 +122,6 @@ impl Fate {
         if faults.is_empty() { Ok(fate) } else { Err(faults) }
     }
 
-    /// The index of its Job that the pod is for, if it is for one.
-    #[must_use]
-    pub fn index(&self) -> Option<u32> {
-        self.index
-    }
-
     /// What a container is to do.
     #[must_use]
     pub fn script(&self, container: &str, role: Role) -> Script {
@@ -136,6 +131,19 @@ impl Fate {
             (None, Role::Init | Role::Sidecar) => Script::default(),
         };
         script.for_role(role)
+    }
+
+    /// The part that a run of a container has in what its owner does: the Job with this uid, or the pod itself.
+    #[must_use]
+    pub fn part(&self, owner: &str, container: &str, role: Role) -> Part {
+        let script = self.script(container, role);
+        let index = self.index.map(|index| format!("{index}/")).unwrap_or_default();
+        Part {
+            course: script.course(0),
+            exits: script.exit.filter(|list| list.len() > 1).unwrap_or_default(),
+            owner: owner.to_owned(),
+            work: format!("{index}{container}"),
+        }
     }
 
     /// Until when the pod finds no node, and what is said of it; no time: for ever.

@@ -46,13 +46,7 @@ impl Script {
         self.stuck.as_ref()
     }
 
-    /// Whether its tries end differently.
-    #[must_use]
-    pub fn counts_tries(&self) -> bool {
-        self.exit.as_ref().is_some_and(|list| list.len() > 1)
-    }
-
-    /// What a run does that is the so-many-th try of its work, counted from 0.
+    /// What a run does that is the so-many-th of its work, counted from 0.
     #[must_use]
     pub fn course(&self, tried: usize) -> Course {
         let exits = self.exit.as_deref().unwrap_or(&[Exit::Code(0)]);

@@ -81,7 +81,9 @@ fn ends_are_codes_signals_and_what_nodes_do() {
 #[test]
 fn tries_end_one_after_the_other_and_the_last_counts_on() {
     let script = fate(&[("pod", "exit: [1, OOMKilled, 0]")]).script("main", Role::App);
-    assert!(script.counts_tries());
+    let part = fate(&[("pod", "exit: [1, OOMKilled, 0]")]).part("uid", "main", Role::App);
+    assert_eq!((part.exits.len(), part.owner.as_str(), part.work.as_str()), (3, "uid", "main"));
+    assert_eq!(fate(&[("pod", "exit: [1]")]).part("uid", "main", Role::App).exits, []);
     let exits: Vec<Exit> = (0..5).map(|tried| script.course(tried).exit).collect();
     assert_eq!(exits, [Exit::Code(1), Exit::OutOfMemory, Exit::Code(0), Exit::Code(0), Exit::Code(0)]);
 }

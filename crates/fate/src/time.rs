@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// The longest span: ten years.
-const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+pub const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// Reads a span, or says what is wrong with it.
-pub(crate) fn read(value: &Value) -> Result<Duration, String> {
+/// Reads a span: a text like `90s` or `1h30m`, or a number of seconds.
+///
+/// # Errors
+/// What is wrong with it, and how it is written.
+pub fn read(value: &Value) -> Result<Duration, String> {
     let fault = || format!("{value} is no time: write it like 500ms, 90s, 5m, 1h30m or 2d");
     let span = match value {
         Value::Number(number) => {

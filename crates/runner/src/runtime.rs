@@ -7,7 +7,7 @@ use crate::mounts::Space;
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use windlass_fate::Course;
+use windlass_fate::Part;
 
 pub use crate::exec::{End, Exec, ExecError, MAX_ARGUMENTS, Output, Session};
 pub use crate::input::Input;
@@ -47,7 +47,7 @@ pub struct Start {
     pub stdio: Stdio,
     /// It is not run but played like this ([`crate::fate`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fate: Option<Box<Course>>,
+    pub fate: Option<Box<Part>>,
 }
 
 /// What a process reads from, and whether its streams are a terminal.

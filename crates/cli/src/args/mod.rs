@@ -2,8 +2,9 @@
 //!
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
-pub(crate) mod array;
+mod array;
 pub(crate) mod batch;
+mod clock;
 pub(crate) mod cron;
 pub(crate) mod definition;
 mod helper;

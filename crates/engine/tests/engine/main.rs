@@ -2,8 +2,10 @@
 
 mod attach;
 mod claims;
+mod clock;
 mod crons;
 mod exec;
+mod fates;
 mod garbage;
 mod hard;
 mod jobs;

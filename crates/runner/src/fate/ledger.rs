@@ -1,6 +1,7 @@
 //! What was asked for, in a file that outlives the engine: one JSON value a line. It is not synced to the disk: a power
 //! failure may take played runs, as it takes real ones; they are lost then, and said to be.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -23,6 +24,10 @@ pub(super) enum Entry {
     Asked { key: Key, course: Course, log: PathBuf, at: Timestamp },
     /// It was sent a signal.
     Signalled { key: Key, signal: i32, at: Timestamp },
+    /// So many runs of a work of an owner were started, in all.
+    Counted { owner: String, work: String, runs: usize },
+    /// The owner is no more.
+    Disowned(String),
     /// Their ends are recorded elsewhere.
     Forgotten(Vec<Key>),
 }
@@ -32,6 +37,8 @@ pub(super) struct Ledger {
     path: PathBuf,
     file: Option<File>,
     lines: usize,
+    /// How many runs were started, by owner and work; only of those whose runs differ.
+    counts: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
 impl Ledger {
@@ -48,6 +55,7 @@ impl Ledger {
             }
         };
         let mut plays: Vec<Play> = Vec::new();
+        let mut counts = BTreeMap::<String, BTreeMap<String, usize>>::new();
         for line in text.lines() {
             match serde_json::from_str(line) {
                 Ok(asked @ Entry::Asked { .. }) => plays.extend(Play::of(asked)),
@@ -56,12 +64,18 @@ impl Ledger {
                         play.signal(signal, at);
                     }
                 }
+                Ok(Entry::Counted { owner, work, runs }) => {
+                    counts.entry(owner).or_default().insert(work, runs);
+                }
+                Ok(Entry::Disowned(owner)) => {
+                    counts.remove(&owner);
+                }
                 Ok(Entry::Forgotten(keys)) => plays.retain(|play| !keys.contains(play.key())),
                 // The last line of an engine that was killed may end in its middle.
                 Err(error) => tracing::warn!(%error, "a line of the ledger of played runs is left out"),
             }
         }
-        let mut ledger = Ledger { path, file: None, lines: 0 };
+        let mut ledger = Ledger { path, file: None, lines: 0, counts };
         if !text.is_empty() {
             ledger.rewrite(&plays.iter().flat_map(Play::entries).collect::<Vec<_>>());
         }
@@ -74,6 +88,22 @@ impl Ledger {
         if let Err(error) = self.append(entry) {
             tracing::warn!(%error, "a played run is not recorded: it ends with the engine");
             self.file = None;
+        }
+    }
+
+    /// One more run of this work is started; answers how many there were before.
+    pub(super) fn count(&mut self, owner: String, work: String) -> usize {
+        let runs = self.counts.entry(owner.clone()).or_default().entry(work.clone()).or_default();
+        let before = *runs;
+        *runs += 1;
+        self.add(&Entry::Counted { owner, work, runs: before + 1 });
+        before
+    }
+
+    /// Forgets an owner's counts.
+    pub(super) fn disown(&mut self, owner: &str) {
+        if self.counts.remove(owner).is_some() {
+            self.add(&Entry::Disowned(owner.to_owned()));
         }
     }
 
@@ -100,10 +130,18 @@ impl Ledger {
 
     fn rewrite(&mut self, entries: &[Entry]) {
         self.file = None;
+        let counts = self.counts.iter().flat_map(|(owner, works)| {
+            works.iter().map(|(work, &runs)| Entry::Counted {
+                owner: owner.clone(),
+                work: work.clone(),
+                runs,
+            })
+        });
+        let entries: Vec<Entry> = counts.chain(entries.iter().cloned()).collect();
         let draft = self.path.with_extension("new");
         let written = || {
             let mut text = Vec::new();
-            for entry in entries {
+            for entry in &entries {
                 text.extend(line(entry)?);
             }
             let mut options = OpenOptions::new();

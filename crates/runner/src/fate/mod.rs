@@ -20,6 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::Notify;
+use windlass_fate::Part;
 
 pub use self::both::WithFates;
 use self::ledger::{Entry, Ledger};
@@ -101,6 +102,11 @@ impl Fates {
         keys.find_map(|key| state.plays.get(&key)?.struck(now))
     }
 
+    /// The owner of runs, a Job or a pod, is no more: its runs need not be counted on.
+    pub fn disown(&self, owner: &str) {
+        self.lock().ledger.disown(owner);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every statement leaves it whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -113,8 +119,13 @@ impl Fates {
             state.events.extend(again);
             return;
         }
-        let Start { key, log, fate: Some(course), .. } = start else { return };
-        let entry = Entry::Asked { key: key.clone(), course: *course, log, at: now };
+        let Start { key, log, fate: Some(part), .. } = start else { return };
+        let Part { mut course, exits, owner, work } = *part;
+        if let Some(last) = exits.last() {
+            let run = state.ledger.count(owner, work);
+            course.exit = *exits.get(run).unwrap_or(last);
+        }
+        let entry = Entry::Asked { key: key.clone(), course, log, at: now };
         state.ledger.add(&entry);
         if let Some(play) = Play::of(entry) {
             state.plays.insert(key.clone(), play);

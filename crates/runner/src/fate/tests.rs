@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use futures_core::Future;
 use jiff::Timestamp;
 use serde_json::json;
-use windlass_fate::{Course, Fate, Role};
+use windlass_fate::{Fate, Role};
 
 use super::*;
 use crate::runtime::{Ended, LOG_LIMIT, Stdio};
@@ -44,7 +43,7 @@ impl Stage {
         events(&self.fates)
     }
 
-    fn of(&self, name: &str, fate: Option<Course>) -> Start {
+    fn of(&self, name: &str, fate: Option<Part>) -> Start {
         Start {
             key: key(name),
             argv: Vec::new(),
@@ -72,10 +71,10 @@ fn key(name: &str) -> Key {
     Key { pod: "4e5d".to_owned(), container: name.to_owned(), attempt: 0 }
 }
 
-fn course(text: &str) -> Course {
+fn course(text: &str) -> Part {
     let metadata = json!({"annotations": {"fate.windlass.dev/pod": text}});
     let fate = Fate::read(&metadata, &json!({"containers": [{"name": "main"}]})).expect("a fate");
-    fate.script("main", Role::App).course(0)
+    fate.part("job", "main", Role::App)
 }
 
 /// What there is now.
@@ -266,6 +265,30 @@ fn ledger_that_is_torn_loses_what_is_torn_alone() {
     std::fs::write(&path, format!("{text}{}", &text[..text.len() / 2])).unwrap();
     assert_eq!(stage.again(), [started("a", 100)]);
     assert_eq!(stage.again(), [started("a", 100)]);
+}
+
+#[test]
+fn runs_of_one_work_end_one_after_the_other_also_under_the_next_engine() {
+    let mut stage = Stage::new();
+    let codes = |told: Vec<Event>| -> Vec<i32> {
+        let code = |event: &Event| match event {
+            Event::Exited { ended, .. } => Some(ended.exit_code()),
+            _ => None,
+        };
+        told.iter().filter_map(code).collect()
+    };
+    let script = "exit: [1, OOMKilled, 0]";
+    assert_eq!(codes(stage.start("first", script)), [1]);
+    assert_eq!(codes(stage.start("first", script)), [1], "repeated, it is the same");
+    stage.fates.forget(vec![key("first")]);
+    stage.again();
+    assert_eq!(codes(stage.start("second", script)), [137]);
+    stage.again();
+    assert_eq!(codes(stage.start("third", script)), [0]);
+    assert_eq!(codes(stage.start("fourth", script)), [0]);
+    stage.fates.disown("job");
+    stage.again();
+    assert_eq!(codes(stage.start("fifth", script)), [1], "another owner of this name begins anew");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod container;
 pub(crate) mod default;
+pub(crate) mod fate;
 mod prepare;
 mod qos;
 mod table;

@@ -240,7 +240,8 @@ impl Sim {
 
 fn controllers(config: &Config, registry: &Registry, runtime: &Arc<Scripted>, machine: &Machine) -> Tick {
     let accounts = Accounts::new(registry.clone(), &[7; 32]);
-    start::tick(config, registry, runtime.clone(), &Hub::default(), machine, String::new(), accounts)
+    let runtime = start::with_fates(runtime.clone(), config);
+    start::tick(config, registry, runtime, &Hub::default(), machine, String::new(), accounts)
 }
 
 /// What becomes of a process, if nobody says otherwise later.

@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::fate;
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{flag, int, is_set, items, text};
 use crate::kinds::rules::{at, choice, entry, item, optional_choice, wrong};
@@ -51,6 +52,7 @@ pub(crate) fn pod(pod: &Value) -> Errors {
 pub(super) fn of_any_pod(pod: &Value) -> Errors {
     let mut errors = Errors::new();
     spec(&mut errors, &pod["spec"], "spec", true);
+    fate::check(&mut errors, pod, "");
     for list in ["containers", "initContainers"] {
         for (i, container) in items(&pod["spec"], list).iter().enumerate() {
             let image = text(container, "image");
@@ -70,6 +72,7 @@ pub(super) fn of_any_pod(pod: &Value) -> Errors {
 pub(crate) fn template(errors: &mut Errors, template: &Value, path: &str) {
     errors.extend(names::labels(&template["metadata"]["labels"], &at(path, "labels")));
     errors.extend(names::annotations(&template["metadata"]["annotations"], &at(path, "annotations")));
+    fate::check(errors, template, path);
     spec(errors, &template["spec"], &at(path, "spec"), false);
     if !items(&template["spec"], "ephemeralContainers").is_empty() {
         let path = at(path, "spec.ephemeralContainers");
