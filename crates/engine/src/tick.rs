@@ -188,7 +188,7 @@ impl Tick {
     }
 
     /// Takes what is ready; waits for something only if there is nothing to do meanwhile.
-    async fn ready(&self, changes: &mut Watch, stop: &mut Stop) -> Result<Ready, TickError> {
+    async fn ready(&mut self, changes: &mut Watch, stop: &mut Stop) -> Result<Ready, TickError> {
         let mut ready = Ready::default();
         // While it drains nobody is let in, however much room there is.
         let is_idle = self.dirty.is_empty() && self.garbage.is_empty();

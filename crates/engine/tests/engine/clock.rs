@@ -13,7 +13,7 @@ use crate::support::{Cluster, PATIENCE, config, finished, pod_phase, reason};
 /// Seconds that may pass by themselves on a machine with much to do: the clock goes on between its leaps.
 const SLACK: std::ops::RangeInclusive<i64> = 0..=300;
 
-async fn start() -> Cluster {
+pub(crate) async fn start() -> Cluster {
     Cluster::with(|config| config.movable_clock = true).await
 }
 
@@ -23,7 +23,7 @@ async fn ask(cluster: &Cluster, body: Value) -> Result<Value, kube::Error> {
     tokio::time::timeout(PATIENCE, cluster.client.request(request)).await.expect("an answer")
 }
 
-async fn advance(cluster: &Cluster, span: &str) -> Value {
+pub(crate) async fn advance(cluster: &Cluster, span: &str) -> Value {
     ask(cluster, json!({"advance": span})).await.expect("the clock is set forward")
 }
 
@@ -158,7 +158,7 @@ async fn lines_and_readiness_come_as_the_clock_goes() {
     cluster.pods().delete("slow", &Default::default()).await.unwrap();
     advance(&cluster, "5h").await;
     assert!(cluster.pods().get_opt("slow").await.unwrap().is_some(), "it ignores being asked");
-    advance(&cluster, "5h").await;
+    advance(&cluster, "6h").await;
     assert!(cluster.pods().get_opt("slow").await.unwrap().is_none());
     cluster.stop().await;
 }

@@ -6,6 +6,7 @@ use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
 use windlass_engine::Engine;
 
+use crate::clock;
 use crate::support::{Cluster, config, finished, pod_phase, reason};
 
 /// A Job of an image that nobody pulls, with a fate.
@@ -113,12 +114,13 @@ async fn ends_have_upstreams_names() {
 
 #[tokio::test]
 async fn job_whose_policy_ignores_disruptions_outlives_an_eviction_and_a_lost_node() {
-    let cluster = Cluster::start().await;
+    let cluster = clock::start().await;
     for (name, fate) in [("evicted", "exit: [Evicted, 0]"), ("lost", "exit: [NodeLost, 0]")] {
         let mut job = job(name, fate);
         job["spec"]["podFailurePolicy"] =
             json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]});
         cluster.create(job).await;
+        clock::advance(&cluster, "10m").await;
         let job = cluster.wait_job(name, finished()).await.status.unwrap();
         assert_eq!((job.succeeded, job.failed.unwrap_or(0)), (Some(1), 0), "{name}");
     }
