@@ -2,7 +2,7 @@
 //!
 //! Reads no environment, file or clock of its own; what is wrong comes back as [`Usage`], never as an exit.
 
-mod array;
+pub(crate) mod array;
 pub(crate) mod batch;
 mod clock;
 pub(crate) mod cron;

@@ -35,6 +35,7 @@ mod stdin;
 mod storm;
 mod tasks;
 mod terminal;
+mod testing;
 mod truth;
 mod tty;
 mod versions;

@@ -309,3 +309,23 @@ fn names_that_are_no_labels_only_warn() {
         ]
     );
 }
+
+#[test]
+fn fate_belongs_to_the_template_and_is_looked_at_there() {
+    let mut misplaced = job(json!({}));
+    misplaced["metadata"]["annotations"] = json!({"fate.windlass.dev/pod": "exit: 1"});
+    assert_eq!(
+        shown(&(KIND.validate)(&misplaced)),
+        [
+            "metadata.annotations[fate.windlass.dev/pod]: Forbidden: it is read where the pod is described: write it under spec.template.metadata.annotations"
+        ]
+    );
+    let mut mistaken = job(json!({}));
+    mistaken["spec"]["template"]["metadata"]["annotations"] = json!({"fate.windlass.dev/pod": "run: soon"});
+    assert_eq!(
+        shown(&(KIND.validate)(&mistaken)),
+        [
+            "spec.template.metadata.annotations[fate.windlass.dev/pod]: Invalid value: \"run: soon\": run: \"soon\" is no time: write it like 500ms, 90s, 5m, 1h30m or 2d, or forever"
+        ]
+    );
+}
