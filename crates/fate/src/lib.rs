@@ -82,6 +82,18 @@ pub fn check(metadata: &Value, spec: &Value) -> Vec<Fault> {
     }
 }
 
+/// The annotations that say something of indexes, if a pod or a template has sound ones.
+#[must_use]
+pub fn of_indexes(metadata: &Value, spec: &Value) -> Vec<String> {
+    if !is_scripted(metadata) {
+        return Vec::new();
+    }
+    let Ok(Fate { pod, containers, .. }) = Fate::read(metadata, spec) else { return Vec::new() };
+    let own = containers.into_iter().map(|(name, script)| (format!("{PREFIX}{name}"), script));
+    let all = own.chain([(POD.to_owned(), pod)]);
+    all.filter(|(_, script)| !script.indexes.is_empty()).map(|(name, _)| name).collect()
+}
+
 /// The annotations that are fates, with their values.
 pub fn annotations(metadata: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let all = metadata["annotations"].as_object().into_iter().flatten();

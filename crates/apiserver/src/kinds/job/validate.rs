@@ -168,6 +168,9 @@ pub(crate) fn unselected(errors: &mut Errors, spec: &Value, path: &str) {
     }
     policy::validate(errors, spec, path);
     pod::template(errors, &spec["template"], &at(path, "template"));
+    if text(spec, "completionMode") != "Indexed" {
+        fate::unindexed(errors, &spec["template"], &at(path, "template"));
+    }
     restart_policy(errors, spec, path);
 }
 

@@ -16,6 +16,16 @@ pub(crate) fn check(errors: &mut Errors, object: &Value, path: &str) {
     }
 }
 
+/// The pods of a Job that has no indexes have none either: what is said of some would be read by nobody.
+pub(crate) fn unindexed(errors: &mut Errors, template: &Value, path: &str) {
+    let detail = "the Job's pods have no index: set completionMode: Indexed, or leave out \"index\"";
+    let names = fate::of_indexes(&template["metadata"], &template["spec"]).into_iter();
+    errors.extend(names.map(|name| {
+        let value = template["metadata"]["annotations"][&name].clone();
+        FieldError::invalid(place(path, &name), value, detail)
+    }));
+}
+
 /// A pod's fate is what it was made with: taken away, the pod's command would be run after all.
 pub(crate) fn unchanged(errors: &mut Errors, new: &Value, old: &Value) {
     let (new, old) = (&new["metadata"], &old["metadata"]);
