@@ -158,14 +158,15 @@ impl Engine {
         runtime: Arc<dyn Runtime>,
         known: Vec<Event>,
     ) -> Result<Engine, StartError> {
+        let mut identity = Identity::load_or_make(&config.home, &*config.world)?;
+        let store = open(&config).await?;
+        // Certificates and the age of what the store remembers go by the machine's clock: a leap ends neither.
         let hands = config.movable_clock.then(|| {
             let clock = Arc::new(Movable::of(&config.home, config.world.clone()));
             config.world = clock.clone();
             clock::hands(&clock)
         });
         let (hand, turning) = hands.unzip();
-        let mut identity = Identity::load_or_make(&config.home, &*config.world)?;
-        let store = open(&config).await?;
         // After the store: an engine that was killed lets go of its port before that.
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
