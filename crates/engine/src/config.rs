@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// How much of what containers write is kept.
     pub logs: LogLimits,
+    /// Where `/proc`, `/sys` and `/dev` are that tell of GPUs: `/`, but in tests.
+    pub devices: PathBuf,
     /// The node's name.
     pub node: String,
     /// After how long without a request, a watch, an unfinished job and a CronJob that is not suspended it is idle; `None`: never.
@@ -93,6 +96,7 @@ impl Config {
             movable_clock: false,
             environment: Vec::new(),
             logs: LogLimits::default(),
+            devices: PathBuf::from("/"),
             node: "windlass".to_owned(),
             idle_exit: None,
             notes: BTreeMap::new(),

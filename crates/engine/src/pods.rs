@@ -102,6 +102,9 @@ impl Tick {
             // What is missing may be a path of the host, of which nobody tells.
             false => (self.processes(pod, &plan.actions), now.checked_add(LOOK_AGAIN).ok()),
         };
+        if !is_scripted && let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
+            plan.events.push((EventType::Normal, "DevicesHidden", hidden));
+        }
         if !blocked.is_empty() {
             facts.blocked = blocked;
             plan = kubelet::plan(parts(pod), &facts, now);
@@ -217,6 +220,13 @@ impl Tick {
         let lookup = Objects { tick: self, namespace: pod.text("namespace"), pod: &whole };
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
+            let devices = match self.told_of_devices(pod, container) {
+                Ok(devices) => devices,
+                Err(gone) => {
+                    blocked.push((container.clone(), "CreateContainerConfigError", gone));
+                    continue;
+                }
+            };
             match process(&whole, container, &lookup, &self.host) {
                 Ok(process) => match self.volumes.space(uid, (container, *attempt), &process) {
                     Ok(space) => {
@@ -227,7 +237,7 @@ impl Tick {
                             all.messages.extend(needs.messages);
                             space
                         });
-                        starts.push(self.start_of(uid, container, *attempt, process, space));
+                        starts.push(self.start_of(uid, container, *attempt, process.told(devices), space));
                     }
                     Err((reason, message)) => blocked.push((container.clone(), reason, message)),
                 },

@@ -172,7 +172,7 @@ impl Engine {
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry::new(store.clone(), config.world.clone());
         let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
-        let machine = Machine::read(config.home.root());
+        let machine = Machine::read(config.home.root(), &config.devices);
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
@@ -400,6 +400,7 @@ pub(crate) fn tick(
         },
         room: schedule::Room::default(),
         newcomers: Vec::new(),
+        gpus: machine.gpus.clone(),
         authority,
         host: Host {
             env: config.environment.clone(),

@@ -76,6 +76,19 @@ pub struct Process {
     pub message: Option<PathBuf>,
 }
 
+impl Process {
+    /// The same with these variables, of which those that it has already stay as they are.
+    #[must_use]
+    pub fn told(mut self, variables: Vec<(&str, String)>) -> Process {
+        for (name, value) in variables {
+            if !self.env.iter().any(|(known, _)| known == name) {
+                self.env.push((name.to_owned(), value));
+            }
+        }
+        self
+    }
+}
+
 /// Makes the process of a container (an init container too).
 ///
 /// The order is the kubelet's: the host's variables and `HOSTNAME`, `envFrom` in list order, `env`; a later one wins.

@@ -2,8 +2,10 @@
 
 mod attach;
 mod claims;
+mod clients;
 mod clock;
 mod crons;
+mod devices;
 mod exec;
 mod fates;
 mod garbage;

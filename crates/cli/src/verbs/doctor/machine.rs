@@ -21,6 +21,7 @@ pub(super) fn findings(call: Call<'_>) -> Vec<Finding> {
     findings.push(user_namespaces(Path::new("/proc/sys"), geteuid().is_root()));
     findings.push(cgroups(Path::new("/sys/fs/cgroup"), &read("/proc/self/cgroup")));
     findings.push(open_files());
+    findings.push(gpus(Path::new("/")));
     findings
 }
 
@@ -139,6 +140,23 @@ fn cgroups(root: &Path, own: &str) -> Finding {
     }
 }
 
+/// The GPUs that an engine offers to jobs.
+fn gpus(root: &Path) -> Finding {
+    const WHAT: &str = "GPUs";
+    let found = windlass_engine::gpus(root);
+    let one =
+        |(resource, ids): (&String, &Vec<String>)| format!("{} {resource} ({})", ids.len(), ids.join(", "));
+    let found: Vec<String> = found.iter().map(one).collect();
+    match found.is_empty() {
+        true => Finding::new(
+            Level::Ok,
+            WHAT,
+            "none is found; `windlass up --resource nvidia.com/gpu=N` says how many there are where the drivers do not",
+        ),
+        false => Finding::new(Level::Ok, WHAT, found.join(", ")),
+    }
+}
+
 fn open_files() -> Finding {
     const WHAT: &str = "open files";
     match getrlimit(Resource::RLIMIT_NOFILE) {
@@ -197,6 +215,13 @@ mod tests {
         let own = folder(&[("cgroup.controllers", ""), ("user/mine/cgroup.procs", "")]);
         assert_eq!(cgroups(own.path(), "0::/user/mine\n").level, Level::Ok);
         assert!(cgroups(own.path(), "0::/user/other\n").text.contains("Delegate=yes"));
+    }
+
+    #[test]
+    fn gpus_are_counted_by_kind() {
+        let folder = folder(&[("dev/nvidia0", ""), ("dev/nvidia1", "")]);
+        assert_eq!(gpus(folder.path()).text, "2 nvidia.com/gpu (nvidia0, nvidia1)");
+        assert!(gpus(Path::new("/no/such/place")).text.starts_with("none is found"));
     }
 
     #[test]
