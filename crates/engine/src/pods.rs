@@ -265,6 +265,7 @@ impl Tick {
             log_limit: self.log_limit,
             stdio: process.stdio,
             fate: None,
+            limits: process.limits,
         }
     }
 

@@ -12,6 +12,7 @@ mod garbage;
 mod hard;
 mod jobs;
 mod kubectl;
+mod limits;
 mod messages;
 mod probes;
 mod rest;

@@ -43,7 +43,7 @@ pub(super) struct Play {
 struct Last {
     at: Timestamp,
     ended: Ended,
-    oom_killed: bool,
+    out_of_memory: bool,
 }
 
 impl Play {
@@ -133,7 +133,7 @@ impl Play {
     /// Its end, as far as it is known: by itself, or by a signal before that.
     fn last(&self) -> Option<Last> {
         let by_signal = self.signals.iter().filter_map(|&(signal, at)| {
-            let by = |at, ended| Some(Last { at, ended, oom_killed: false });
+            let by = |at, ended| Some(Last { at, ended, out_of_memory: false });
             match self.course.term {
                 _ if signal == SIGKILL => by(at, Ended::Signal(signal)),
                 Term::Ignored => None,
@@ -146,13 +146,13 @@ impl Play {
 
     fn own_end(&self) -> Option<Last> {
         let at = after(self.begin(), self.course.lasts?);
-        let (ended, oom_killed) = match self.course.exit {
+        let (ended, out_of_memory) = match self.course.exit {
             Exit::Code(code) => (Ended::Code(code.into()), false),
             Exit::Signal(signal) => (Ended::Signal(signal.into()), false),
             Exit::OutOfMemory => (Ended::Signal(SIGKILL), true),
             Exit::Evicted | Exit::NodeLost => return None,
         };
-        Some(Last { at, ended, oom_killed })
+        Some(Last { at, ended, out_of_memory })
     }
 
     /// Takes it as far as the clock is: writes what it has said, and answers what is to be told of it.
@@ -164,11 +164,11 @@ impl Play {
         let last = self.last();
         let begin = last.as_ref().map_or(self.begin(), |last| last.at.min(self.begin()));
         if self.last.is_none() && begin <= now {
-            self.last = Some(Event::Started { key: self.key.clone(), pid: 0, at: begin });
+            self.last = Some(Event::Started { key: self.key.clone(), pid: 0, at: begin, unlimited: None });
             events.extend(self.last.clone());
         }
         self.write(begin, last.as_ref().map_or(now, |last| last.at.min(now)));
-        if let Some(Last { at, ended, oom_killed }) = last.filter(|last| last.at <= now) {
+        if let Some(Last { at, ended, out_of_memory }) = last.filter(|last| last.at <= now) {
             let key = self.key.clone();
             self.last = Some(Event::Exited {
                 key,
@@ -178,7 +178,7 @@ impl Play {
                 cpu_us: 0,
                 peak_bytes: 0,
                 log_bytes: self.log_bytes,
-                oom_killed,
+                out_of_memory,
             });
             events.extend(self.last.clone());
             return events;

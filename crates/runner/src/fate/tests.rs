@@ -53,6 +53,7 @@ impl Stage {
             log: self.folder.path().join("logs").join(name),
             log_limit: LOG_LIMIT,
             stdio: Stdio::default(),
+            limits: None,
             fate: fate.map(Box::new),
         }
     }
@@ -87,7 +88,7 @@ fn events(runtime: &dyn Runtime) -> Vec<Event> {
 }
 
 fn started(name: &str, second: i64) -> Event {
-    Event::Started { key: key(name), pid: 0, at: at(second) }
+    Event::Started { key: key(name), pid: 0, at: at(second), unlimited: None }
 }
 
 fn exited(name: &str, from: i64, to: i64, ended: Ended) -> Event {
@@ -101,7 +102,7 @@ fn exited(name: &str, from: i64, to: i64, ended: Ended) -> Event {
         cpu_us: 0,
         peak_bytes: 0,
         log_bytes: 0,
-        oom_killed: false,
+        out_of_memory: false,
     }
 }
 
@@ -200,7 +201,7 @@ fn out_of_memory_is_a_kill_with_a_name() {
     let stage = Stage::new();
     let told = stage.start("a", "exit: OOMKilled");
     assert!(
-        matches!(told.last(), Some(Event::Exited { ended: Ended::Signal(9), oom_killed: true, .. })),
+        matches!(told.last(), Some(Event::Exited { ended: Ended::Signal(9), out_of_memory: true, .. })),
         "{told:?}"
     );
 }

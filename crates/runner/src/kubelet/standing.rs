@@ -105,11 +105,16 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
     match &run.state {
         RunState::Starting => Standing::Asked { attempt },
         RunState::Running { started_at, .. } => Standing::Running { attempt, since: *started_at },
-        RunState::Ended { ended, started_at, finished_at, message, oom_killed, .. } => {
+        RunState::Ended { ended, started_at, finished_at, message, used } => {
             let exit_code = ended.exit_code();
             let mut terminated = json!({
                 "containerID": id, "exitCode": exit_code,
-                "reason": reason(exit_code, *oom_killed),
+                "reason": match (used.out_of_memory, exit_code) {
+                    // Whatever became of the first process (containerd: `oomExitReason` in internal/cri/server).
+                    (true, _) => "OOMKilled",
+                    (false, 0) => "Completed",
+                    (false, _) => "Error",
+                },
                 "startedAt": time(*started_at), "finishedAt": time(*finished_at),
             });
             if let crate::runtime::Ended::Signal(signal) = ended {
@@ -137,15 +142,6 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
             Standing::Ended(End { attempt, exit_code, started_at, finished_at, steady, has_run, terminated })
         }
         RunState::Lost { message, at } => Standing::Ended(lost(container, attempt, id, message, *at)),
-    }
-}
-
-/// As upstream's runtimes tell it.
-fn reason(exit_code: i32, oom_killed: bool) -> &'static str {
-    match (oom_killed, exit_code) {
-        (true, _) => "OOMKilled",
-        (false, 0) => "Completed",
-        (false, _) => "Error",
     }
 }
 

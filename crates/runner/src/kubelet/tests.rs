@@ -10,6 +10,7 @@ use super::*;
 mod evicted;
 mod hooks;
 mod laws;
+mod limits;
 mod probes;
 
 fn at(seconds: i64) -> Timestamp {
@@ -36,14 +37,8 @@ fn running(container: &str, attempt: u32, since: i64) -> Run {
 fn ended(container: &str, attempt: u32, code: i32, from: i64, to: i64) -> Run {
     let ended = if code > 128 { Ended::Signal(code - 128) } else { Ended::Code(code) };
     let (started_at, finished_at) = (at(from), at(to));
-    let state = RunState::Ended {
-        ended,
-        started_at,
-        finished_at,
-        used: Used::default(),
-        oom_killed: false,
-        message: String::new(),
-    };
+    let state =
+        RunState::Ended { ended, started_at, finished_at, used: Used::default(), message: String::new() };
     Run { container: container.to_owned(), attempt, state }
 }
 

@@ -54,6 +54,7 @@ impl Home {
             log_limit: LOG_LIMIT,
             stdio: runtime::Stdio::default(),
             fate: None,
+            limits: None,
         }
     }
 

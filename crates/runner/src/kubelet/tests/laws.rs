@@ -106,14 +106,7 @@ fn happen_to_runs(happening: &Happening, pod: &mut Value, facts: &mut Facts, now
             run.state = {
                 let (ended, at) = (Ended::Code(*code), at(*now));
                 let message = String::new();
-                RunState::Ended {
-                    ended,
-                    started_at: at,
-                    finished_at: at,
-                    used: Used::default(),
-                    oom_killed: false,
-                    message,
-                }
+                RunState::Ended { ended, started_at: at, finished_at: at, used: Used::default(), message }
             };
         }
         (Happening::Fails, Some(run)) if run.state == RunState::Starting => {
@@ -238,7 +231,7 @@ proptest! {
                 if is_told || run.container != "s" {
                     let (ended, finished_at, used) = (Ended::Code(0), at(now), Used::default());
                     run.state =
-                        RunState::Ended { ended, started_at, finished_at, used, oom_killed: false, message: String::new() };
+                        RunState::Ended { ended, started_at, finished_at, used,  message: String::new() };
                 }
             }
             now += 400;
