@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use crate::course::Term;
-use crate::script::{Run, Script, Wait};
+use crate::script::{OfIndexes, Run, Script, Wait};
 use crate::stuck::{Reason, Stuck};
 use crate::{exit, time};
 
@@ -156,11 +156,7 @@ fn unschedulable(value: &Value) -> Result<Option<Wait>, String> {
 }
 
 /// `{3: {exit: 1}, "4-6,9": {exit: 2}}`.
-fn indexes(
-    value: &Value,
-    of_pod: bool,
-    faults: &mut Vec<String>,
-) -> Result<Vec<(Vec<(u32, u32)>, Script)>, String> {
+fn indexes(value: &Value, of_pod: bool, faults: &mut Vec<String>) -> Result<Vec<OfIndexes>, String> {
     let form = "write {3: {exit: 1}, \"4-6\": {exit: 2}}";
     let Value::Object(map) = value else { return Err(format!("{value}: {form}")) };
     if map.len() > MOST_INDEXES {

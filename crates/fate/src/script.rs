@@ -22,8 +22,11 @@ pub struct Script {
     pub(crate) stuck: Option<Stuck>,
     pub(crate) unschedulable: Option<Wait>,
     /// What is otherwise for some indexes of a Job.
-    pub(crate) indexes: Vec<(Vec<(u32, u32)>, Script)>,
+    pub(crate) indexes: Vec<OfIndexes>,
 }
+
+/// Ranges of indexes, first and last, and what is said of them.
+pub(crate) type OfIndexes = (Vec<(u32, u32)>, Script);
 
 /// How long it runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
