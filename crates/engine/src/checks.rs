@@ -178,7 +178,7 @@ impl Tick {
                 What::Hook(hook) => facts.note_hook(container, *attempt, hook),
             }
             match self.fates.knows(&check.run) {
-                true => self.answer(check.run, check.what, &Answer::Success),
+                true => self.answer(&check.run, check.what, &Answer::Success),
                 false => self.checks.begin(check),
             }
         }
@@ -188,15 +188,15 @@ impl Tick {
     pub(crate) fn absorb_checks(&mut self) {
         for Outcome { run, what, answer } in self.checks.take() {
             tracing::debug!(?run, ?what, ?answer, "asked");
-            self.answer(run, what, &answer);
+            self.answer(&run, what, &answer);
         }
     }
 
     /// Takes in an answer. What is played has always the one: it is as well as its script says.
-    fn answer(&mut self, run: RunKey, what: What, answer: &Answer) {
+    fn answer(&mut self, run: &RunKey, what: What, answer: &Answer) {
         let now = self.world.now();
         let Some(key) = self.cache.key_of(&run.pod).cloned() else { return };
-        let Some(held) = self.cache.held(&key).filter(|_| self.runs.knows(&run)) else { return };
+        let Some(held) = self.cache.held(&key).filter(|_| self.runs.knows(run)) else { return };
         let facts = self.runs.edit(&run.pod);
         let (container, attempt) = (run.container.as_str(), run.attempt);
         match what {

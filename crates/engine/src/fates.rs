@@ -51,7 +51,7 @@ impl Tick {
                     again = again.into_iter().chain(next).min();
                 }
                 None => {
-                    starts.push(self.play(pod, *attempt, fate.part(owner(pod), container, role), container))
+                    starts.push(self.play(pod, *attempt, fate.part(owner(pod), container, role), container));
                 }
             }
         }
