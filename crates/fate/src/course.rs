@@ -21,8 +21,31 @@ pub struct Course {
     pub term: Term,
     /// Its termination message; empty: none. Of an eviction: the node's words.
     pub message: String,
-    /// What it writes, in the order of its times.
-    pub lines: Vec<Line>,
+    /// What it writes to stdout, line by line.
+    pub stdout: String,
+    /// What it writes to stderr.
+    pub stderr: String,
+    /// From one line of a stream to its next.
+    pub every: Duration,
+}
+
+impl Course {
+    /// The so-many-th line that it writes, counted from 0, if it comes to write it. Lines of one time are in the order of
+    /// their streams.
+    #[must_use]
+    pub fn line(&self, place: usize) -> Option<Line<'_>> {
+        let (out, err) = (self.stdout.lines().count(), self.stderr.lines().count());
+        let (row, is_stderr) = match (self.every.is_zero(), out.min(err)) {
+            (true, _) if place < out => (place, false),
+            (true, _) => (place - out, true),
+            (false, both) if place < 2 * both => (place / 2, place % 2 == 1),
+            (false, both) => (place - both, err > out),
+        };
+        let text = if is_stderr { &self.stderr } else { &self.stdout }.lines().nth(row)?;
+        let after = self.every.saturating_mul(u32::try_from(row).unwrap_or(u32::MAX));
+        // What it would say after its end it never says.
+        self.lasts.is_none_or(|lasts| after <= lasts).then_some(Line { after, is_stderr, text })
+    }
 }
 
 /// What one run does, if the runs of its work end one after the other in different ways.
@@ -41,14 +64,14 @@ pub struct Part {
 }
 
 /// A line that a run writes.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Line {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Line<'a> {
     /// From the run's start.
     pub after: Duration,
     /// To which of its streams.
     pub is_stderr: bool,
     /// Without its end.
-    pub text: String,
+    pub text: &'a str,
 }
 
 /// What a signal that can be caught does to a run.

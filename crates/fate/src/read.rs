@@ -13,9 +13,17 @@ const KEYS: &str = "delay, run, exit, message, stdout, stderr, every, ready, ter
 const POD_KEYS: &str = "unschedulable (in fate.windlass.dev/pod)";
 /// The most entries of `index`.
 const MOST_INDEXES: usize = 1000;
+/// The longest value. Every run of a pod keeps a part of it.
+const MOST_BYTES: usize = 32 << 10;
+/// What one stream of a run may write, and its message.
+const MOST_TEXT: usize = 8 << 10;
+const MOST_LINES: usize = 500;
 
 /// Reads a script.
 pub(crate) fn script(text: &str, of_pod: bool) -> Result<Script, Vec<String>> {
+    if text.len() > MOST_BYTES {
+        return Err(vec![format!("it has {} bytes, and may have {MOST_BYTES}", text.len())]);
+    }
     let value: Value = match text.trim() {
         "" => Value::Object(Map::new()),
         text => serde_saphyr::from_str(text).map_err(|error| {
@@ -92,6 +100,12 @@ fn entry(
 
 fn text(value: &Value) -> Result<String, String> {
     match value {
+        Value::String(text) if text.len() > MOST_TEXT => {
+            Err(format!("it has {} bytes, and may have {MOST_TEXT}", text.len()))
+        }
+        Value::String(text) if text.lines().count() > MOST_LINES => {
+            Err(format!("it has {} lines, and may have {MOST_LINES}", text.lines().count()))
+        }
         Value::String(text) => Ok(text.clone()),
         Value::Number(number) => Ok(number.to_string()),
         Value::Bool(is) => Ok(is.to_string()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::course::{Course, Line, Term};
+use crate::course::{Course, Term};
 use crate::exit::Exit;
 use crate::{Role, Stuck};
 
@@ -66,26 +66,10 @@ impl Script {
             ready: self.ready.unwrap_or_default(),
             term: self.term.unwrap_or_default(),
             message: self.message.clone().unwrap_or_default(),
-            lines: self.lines(lasts),
+            stdout: self.stdout.clone().unwrap_or_default(),
+            stderr: self.stderr.clone().unwrap_or_default(),
+            every: self.every.unwrap_or_default(),
         }
-    }
-
-    /// Its output: what stands in both streams, line for line. All at its begin, or one each `every`.
-    fn lines(&self, lasts: Option<Duration>) -> Vec<Line> {
-        let every = self.every.unwrap_or_default();
-        let mut lines = Vec::new();
-        for (text, is_stderr) in [(&self.stdout, false), (&self.stderr, true)] {
-            let all = text.as_deref().unwrap_or_default().lines();
-            lines.extend(all.enumerate().map(|(place, text)| Line {
-                after: every.saturating_mul(u32::try_from(place).unwrap_or(u32::MAX)),
-                is_stderr,
-                text: text.to_owned(),
-            }));
-        }
-        lines.sort_by_key(|line| line.after);
-        // What it would have said after its end it never says.
-        lines.retain(|line| lasts.is_none_or(|lasts| line.after <= lasts));
-        lines
     }
 
     /// As it is for an index of a Job.

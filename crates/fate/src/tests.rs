@@ -91,7 +91,9 @@ fn tries_end_one_after_the_other_and_the_last_counts_on() {
 #[test]
 fn lines_come_at_once_or_one_by_one_and_not_after_the_end() {
     let lines = |text: &str| -> Vec<(u64, bool, String)> {
-        course(text).lines.into_iter().map(|l| (l.after.as_secs(), l.is_stderr, l.text)).collect()
+        let course = course(text);
+        let all = (0..).map_while(|place| course.line(place));
+        all.map(|l| (l.after.as_secs(), l.is_stderr, l.text.to_owned())).collect()
     };
     let both = "stdout: |\n  one\n  two\nstderr: oops\n";
     let expected = [(0, false, "one".into()), (0, false, "two".into()), (0, true, "oops".into())];
@@ -224,6 +226,13 @@ fn what_is_wrong_is_told_with_the_annotation_the_key_and_the_way_out() {
         ("pod", "index: {3: {index: {}}}", "fate.windlass.dev/pod: index.3.index: an index has no indexes"),
     ] {
         assert_eq!(faults(&[(annotation, text)]), [expected], "{text}");
+    }
+    for (text, expected) in [
+        (format!("stdout: {}", "x".repeat(9000)), "stdout: it has 9000 bytes, and may have 8192"),
+        (format!("stdout: \"{}\"", "\\n".repeat(600)), "stdout: it has 600 lines, and may have 500"),
+        (format!("# {}", "x".repeat(33_000)), "it has 33002 bytes, and may have 32768"),
+    ] {
+        assert_eq!(faults(&[("pod", &text)]), [format!("fate.windlass.dev/pod: {expected}")]);
     }
     assert_eq!(faults(&[("pod", "{exit: x, run: y}"), ("no", "")]).len(), 3, "all of it is told");
     for text in ["{exit: 1", "exit: 1\nexit: 2", "a: b: c", "[", "&a [*a]"] {

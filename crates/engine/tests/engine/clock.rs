@@ -28,7 +28,7 @@ pub(crate) async fn advance(cluster: &Cluster, span: &str) -> Value {
 }
 
 /// A Job of an image that nobody pulls, with a fate; `spec` says more of it.
-fn job(name: &str, fate: &str, spec: Value) -> Value {
+fn job(name: &str, fate: &str, spec: &Value) -> Value {
     let mut job = json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
         "spec": {"template": {
@@ -55,7 +55,7 @@ fn seconds(job: &Job) -> i64 {
 async fn a_day_of_an_hourly_cron_job_is_a_moment() {
     let cluster = start().await;
     let crons: Api<CronJob> = Api::namespaced(cluster.client.clone(), "default");
-    let template = job("x", "{run: 5m, exit: 0}", json!({}));
+    let template = job("x", "{run: 5m, exit: 0}", &json!({}));
     let cron = json!({
         "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "hourly"},
         "spec": {"schedule": "0 * * * *", "successfulJobsHistoryLimit": 100, "jobTemplate": {"spec": template["spec"]}},
@@ -90,10 +90,10 @@ async fn a_day_of_an_hourly_cron_job_is_a_moment() {
 #[tokio::test]
 async fn back_off_deadline_and_time_to_live_come_at_their_times() {
     let cluster = start().await;
-    cluster.create(job("retried", "exit: [1, 1, OOMKilled, 0]", json!({"backoffLimit": 6}))).await;
-    cluster.create(job("beaten", "exit: 1", json!({"backoffLimit": 2}))).await;
-    cluster.create(job("late", "run: forever", json!({"activeDeadlineSeconds": 600}))).await;
-    cluster.create(job("brief", "{run: 1m, exit: 0}", json!({"ttlSecondsAfterFinished": 3600}))).await;
+    cluster.create(job("retried", "exit: [1, 1, OOMKilled, 0]", &json!({"backoffLimit": 6}))).await;
+    cluster.create(job("beaten", "exit: 1", &json!({"backoffLimit": 2}))).await;
+    cluster.create(job("late", "run: forever", &json!({"activeDeadlineSeconds": 600}))).await;
+    cluster.create(job("brief", "{run: 1m, exit: 0}", &json!({"ttlSecondsAfterFinished": 3600}))).await;
     advance(&cluster, "30m").await;
     let job = async |name: &str| cluster.jobs().get(name).await.unwrap();
     let retried = job("retried").await;
@@ -116,12 +116,12 @@ async fn back_off_deadline_and_time_to_live_come_at_their_times() {
 async fn image_comes_after_its_time_and_a_crash_loop_backs_off() {
     let cluster = start().await;
     let fate = "{stuck: {reason: ErrImagePull, for: 40s}, run: 10s}";
-    cluster.create(job("image", fate, json!({}))).await;
-    let mut loops = job("loops", "exit: [1, 1, 1, 0]", json!({}));
+    cluster.create(job("image", fate, &json!({}))).await;
+    let mut loops = job("loops", "exit: [1, 1, 1, 0]", &json!({}));
     loops["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure".into();
     cluster.create(loops).await;
     let fate = "unschedulable: {message: no room yet, for: 2m}";
-    cluster.create(job("waits", fate, json!({}))).await;
+    cluster.create(job("waits", fate, &json!({}))).await;
     advance(&cluster, "10m").await;
     let image = cluster.wait_job("image", finished()).await;
     assert!(SLACK.contains(&(seconds(&image) - 50)), "{}", seconds(&image));
@@ -139,7 +139,7 @@ async fn image_comes_after_its_time_and_a_crash_loop_backs_off() {
 async fn lines_and_readiness_come_as_the_clock_goes() {
     let cluster = start().await;
     let fate = "{stdout: \"one\\ntwo\\nthree\", every: 1h, run: forever, ready: 30m, term: ignore}";
-    let mut pod = job("x", fate, json!({}))["spec"]["template"].take();
+    let mut pod = job("x", fate, &json!({}))["spec"]["template"].take();
     pod["metadata"]["name"] = "slow".into();
     pod["spec"]["terminationGracePeriodSeconds"] = 36_000.into();
     let pod: Pod = serde_json::from_value(pod).unwrap();

@@ -52,12 +52,18 @@ impl Runtime for WithFates {
 
     fn events(&self) -> BoxFuture<'_, Result<Vec<Event>, RuntimeGone>> {
         Box::pin(async {
-            // The first that is ready is asked to its end, and of the other nothing is taken: no event is lost.
+            let mut events = tokio::select! {
+                biased;
+                events = self.fates.events() => events?,
+                events = self.inner.events() => return events,
+            };
+            // However much is played: who runs is heard, too.
             tokio::select! {
                 biased;
-                events = self.fates.events() => events,
-                events = self.inner.events() => events,
+                others = self.inner.events() => events.extend(others?),
+                () = std::future::ready(()) => {}
             }
+            Ok(events)
         })
     }
 

@@ -14,14 +14,22 @@ use windlass_fate::Course;
 use super::play::Play;
 use crate::runtime::Key;
 
-/// Below so many lines a rewrite is not worth it.
+/// So many lines more than are kept are not worth a rewrite.
 const TIDY_FROM: usize = 4096;
 
 /// One line.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum Entry {
     /// A run is to be played.
-    Asked { key: Key, course: Course, log: PathBuf, at: Timestamp },
+    Asked {
+        key: Key,
+        course: Course,
+        log: PathBuf,
+        at: Timestamp,
+        /// The owner and the work of which it is one more run, if those are counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        counted: Option<(String, String)>,
+    },
     /// It was sent a signal.
     Signalled { key: Key, signal: i32, at: Timestamp },
     /// So many runs of a work of an owner were started, in all.
@@ -37,6 +45,10 @@ pub(super) struct Ledger {
     path: PathBuf,
     file: Option<File>,
     lines: usize,
+    /// How many there were after the last rewrite.
+    kept: usize,
+    /// The last line may have no end.
+    is_torn: bool,
     /// How many runs were started, by owner and work; only of those whose runs differ.
     counts: BTreeMap<String, BTreeMap<String, usize>>,
 }
@@ -56,9 +68,14 @@ impl Ledger {
         };
         let mut plays: Vec<Play> = Vec::new();
         let mut counts = BTreeMap::<String, BTreeMap<String, usize>>::new();
-        for line in text.lines() {
+        for line in text.lines().filter(|line| !line.is_empty()) {
             match serde_json::from_str(line) {
-                Ok(asked @ Entry::Asked { .. }) => plays.extend(Play::of(asked)),
+                Ok(asked @ Entry::Asked { .. }) => {
+                    if let Entry::Asked { counted: Some((owner, work)), .. } = &asked {
+                        *counts.entry(owner.clone()).or_default().entry(work.clone()).or_default() += 1;
+                    }
+                    plays.extend(Play::of(asked));
+                }
                 Ok(Entry::Signalled { key, signal, at }) => {
                     if let Some(play) = plays.iter_mut().find(|play| *play.key() == key) {
                         play.signal(signal, at);
@@ -75,7 +92,7 @@ impl Ledger {
                 Err(error) => tracing::warn!(%error, "a line of the ledger of played runs is left out"),
             }
         }
-        let mut ledger = Ledger { path, file: None, lines: 0, counts };
+        let mut ledger = Ledger { path, file: None, lines: 0, kept: 0, is_torn: false, counts };
         if !text.is_empty() {
             ledger.rewrite(&plays.iter().flat_map(Play::entries).collect::<Vec<_>>());
         }
@@ -87,17 +104,15 @@ impl Ledger {
         self.lines += 1;
         if let Err(error) = self.append(entry) {
             tracing::warn!(%error, "a played run is not recorded: it ends with the engine");
-            self.file = None;
+            (self.file, self.is_torn) = (None, true);
         }
     }
 
-    /// One more run of this work is started; answers how many there were before.
-    pub(super) fn count(&mut self, owner: String, work: String) -> usize {
-        let runs = self.counts.entry(owner.clone()).or_default().entry(work.clone()).or_default();
-        let before = *runs;
+    /// One more run of this work is started, as the line about it says; answers how many there were before.
+    pub(super) fn count(&mut self, owner: &str, work: &str) -> usize {
+        let runs = self.counts.entry(owner.to_owned()).or_default().entry(work.to_owned()).or_default();
         *runs += 1;
-        self.add(&Entry::Counted { owner, work, runs: before + 1 });
-        before
+        *runs - 1
     }
 
     /// Forgets an owner's counts.
@@ -107,13 +122,10 @@ impl Ledger {
         }
     }
 
-    /// Rewrites a file of which much is forgotten.
+    /// Rewrites a file that has become much longer than what is kept of it.
     pub(super) fn tidy(&mut self, left: impl FnOnce() -> Vec<Entry>) {
-        if self.lines >= TIDY_FROM {
-            let left = left();
-            if left.len() * 2 <= self.lines {
-                self.rewrite(&left);
-            }
+        if self.lines > 2 * self.kept + TIDY_FROM {
+            self.rewrite(&left());
         }
     }
 
@@ -125,7 +137,13 @@ impl Ledger {
                 self.file.insert(opened)
             }
         };
-        file.write_all(&line(entry)?)
+        let mut text = line(entry)?;
+        if self.is_torn {
+            text.insert(0, b'\n');
+        }
+        file.write_all(&text)?;
+        self.is_torn = false;
+        Ok(())
     }
 
     fn rewrite(&mut self, entries: &[Entry]) {
@@ -149,9 +167,10 @@ impl Ledger {
             std::fs::rename(&draft, &self.path)
         };
         match written() {
-            Ok(()) => self.lines = entries.len(),
+            Ok(()) => (self.lines, self.is_torn) = (entries.len(), false),
             Err(error) => tracing::warn!(%error, "the ledger of played runs stays as long as it is"),
         }
+        self.kept = self.lines;
     }
 }
 

@@ -69,10 +69,14 @@ impl Fates {
         std::mem::take(&mut self.lock().events)
     }
 
-    /// When something happens next.
+    /// When something happens next: now, if something has happened that nobody has been told yet.
     #[must_use]
     pub fn next(&self) -> Option<Timestamp> {
-        self.lock().order.first().map(|(at, _)| *at)
+        let state = self.lock();
+        if !state.events.is_empty() {
+            return Some((self.clock)());
+        }
+        state.order.first().map(|(at, _)| *at)
     }
 
     /// Whether a run is played here.
@@ -121,11 +125,13 @@ impl Fates {
         }
         let Start { key, log, fate: Some(part), .. } = start else { return };
         let Part { mut course, exits, owner, work } = *part;
+        let mut counted = None;
         if let Some(last) = exits.last() {
-            let run = state.ledger.count(owner, work);
+            let run = state.ledger.count(&owner, &work);
             course.exit = *exits.get(run).unwrap_or(last);
+            counted = Some((owner, work));
         }
-        let entry = Entry::Asked { key: key.clone(), course, log, at: now };
+        let entry = Entry::Asked { key: key.clone(), course, log, at: now, counted };
         state.ledger.add(&entry);
         if let Some(play) = Play::of(entry) {
             state.plays.insert(key.clone(), play);

@@ -49,7 +49,7 @@ struct Last {
 impl Play {
     /// The run that was asked for.
     pub(super) fn of(entry: Entry) -> Option<Play> {
-        let Entry::Asked { key, course, log, at } = entry else { return None };
+        let Entry::Asked { key, course, log, at, .. } = entry else { return None };
         Some(Play {
             key,
             is_ready_told: course.ready.is_zero(),
@@ -69,7 +69,7 @@ impl Play {
     pub(super) fn entries(&self) -> Vec<Entry> {
         let Play { key, course, log, asked_at, signals, .. } = self;
         let (course, log, at) = (course.clone(), log.clone(), *asked_at);
-        let mut entries = vec![Entry::Asked { key: key.clone(), course, log, at }];
+        let mut entries = vec![Entry::Asked { key: key.clone(), course, log, at, counted: None }];
         entries.extend(signals.iter().map(|&(signal, at)| Entry::Signalled { key: key.clone(), signal, at }));
         entries
     }
@@ -201,7 +201,7 @@ impl Play {
         }
         let begin = self.begin();
         let end = self.last().map(|last| last.at);
-        let line = self.course.lines.get(self.written).map(|line| after(begin, line.after));
+        let line = self.course.line(self.written).map(|line| after(begin, line.after));
         // A line that would come after its end never comes.
         let line = line.filter(|line| end.is_none_or(|end| *line <= end));
         let begins = self.last.is_none().then_some(begin);
@@ -211,13 +211,18 @@ impl Play {
     }
 
     fn write(&mut self, begin: Timestamp, now: Timestamp) {
-        let due = |line: &&windlass_fate::Line| after(begin, line.after) <= now;
-        let lines: Vec<_> = self.course.lines[self.written..].iter().take_while(due).collect();
-        if self.last.is_none() || lines.is_empty() {
+        if self.last.is_none() {
             return;
         }
-        self.written += lines.len();
-        let text = record::entries(lines.into_iter().map(|line| (after(begin, line.after), line)));
+        let due = |place| self.course.line(place).map(|line| (after(begin, line.after), line));
+        let due = (self.written..).map_while(due).take_while(|(at, _)| *at <= now);
+        let mut count = 0;
+        let due = due.inspect(|_| count += 1);
+        let text = record::entries(due);
+        if count == 0 {
+            return;
+        }
+        self.written += count;
         match record::append(&self.log, &text) {
             Ok(()) => self.log_bytes += text.len() as u64,
             Err(error) => {

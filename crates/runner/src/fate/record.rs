@@ -16,11 +16,11 @@ use crate::log::Output;
 const MAX_LINE: usize = 16 << 10;
 
 /// Lines as a log has them.
-pub(super) fn entries<'a>(lines: impl Iterator<Item = (Timestamp, &'a Line)>) -> String {
+pub(super) fn entries<'a>(lines: impl Iterator<Item = (Timestamp, Line<'a>)>) -> String {
     let mut text = String::new();
     for (at, line) in lines {
         let output = if line.is_stderr { Output::Stderr } else { Output::Stdout };
-        let mut rest = line.text.as_str();
+        let mut rest = line.text;
         loop {
             let end = rest.floor_char_boundary(MAX_LINE);
             let tag = if end < rest.len() { 'P' } else { 'F' };

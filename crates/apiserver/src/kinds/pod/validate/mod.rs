@@ -37,6 +37,7 @@ pub(super) struct Context<'a> {
 /// Every problem of a new pod.
 pub(crate) fn pod(pod: &Value) -> Errors {
     let mut errors = of_any_pod(pod);
+    fate::check(&mut errors, pod, "");
     let of_spec = &pod["spec"];
     if !items(of_spec, "ephemeralContainers").is_empty() {
         errors.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
@@ -52,7 +53,6 @@ pub(crate) fn pod(pod: &Value) -> Errors {
 pub(super) fn of_any_pod(pod: &Value) -> Errors {
     let mut errors = Errors::new();
     spec(&mut errors, &pod["spec"], "spec", true);
-    fate::check(&mut errors, pod, "");
     for list in ["containers", "initContainers"] {
         for (i, container) in items(&pod["spec"], list).iter().enumerate() {
             let image = text(container, "image");
