@@ -49,27 +49,29 @@ impl Movable {
     pub(crate) fn of(home: &Home, inner: Arc<dyn World>) -> Movable {
         let place = home.clock();
         let text = std::fs::read_to_string(&place).unwrap_or_default();
-        let ahead = text.trim().parse().map_or(SignedDuration::ZERO, SignedDuration::from_nanos_i128);
+        let ahead = text.trim().parse().map_or(SignedDuration::ZERO, SignedDuration::from_millis);
         Movable { inner, ahead: Mutex::new(ahead), place }
     }
 
-    fn ahead(&self) -> SignedDuration {
+    pub(crate) fn ahead(&self) -> SignedDuration {
         *self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sets it forward to a time; one that is past changes nothing.
+    /// Sets it forward to a time; one that is past changes nothing. It is noted first: the next engine on this home finds
+    /// no earlier time than anybody was told.
     fn set(&self, to: Timestamp) {
         let ahead = to.duration_since(self.inner.now());
         let mut known = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = ahead.max(*known);
-    }
-
-    /// Notes for the next engine where it will be.
-    fn note(&self, to: Timestamp) {
-        let ahead = to.duration_since(self.inner.now()).max(self.ahead());
-        if let Err(cause) = std::fs::write(&self.place, ahead.as_nanos().to_string()) {
+        if ahead <= *known {
+            return;
+        }
+        let draft = self.place.with_extension("new");
+        let text = ahead.as_millis().saturating_add(1).to_string();
+        let noted = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &self.place));
+        if let Err(cause) = noted {
             tracing::warn!(%cause, "the next engine on this home will not know that its clock was set forward");
         }
+        *known = ahead;
     }
 }
 
@@ -109,39 +111,39 @@ impl ClockSource for Hand {
 impl Turning {
     /// Resolves when somebody asks for a move; never where no clock can be moved.
     pub(crate) async fn asked(turning: &mut Option<Turning>) {
-        let Some(Turning { clock, moves, current }) = turning else { return std::future::pending().await };
+        let Some(Turning { moves, current, .. }) = turning else { return std::future::pending().await };
         match moves.recv().await {
-            Some(asked) => begin(clock, current, asked),
+            Some(asked) => *current = Some(asked),
             None => std::future::pending().await,
         }
     }
 
-    /// Takes the clock to what is due next, or as far as was asked for. Whether it did, and nobody is to wait. To be
-    /// called when nothing is left to do at the present time.
-    pub(crate) fn turn(&mut self, next: Option<Timestamp>) -> bool {
-        let Turning { clock, moves, current } = self;
-        if current.as_ref().is_none_or(|asked| asked.done.is_closed()) {
-            *current = None;
-            let Ok(asked) = moves.try_recv() else { return false };
-            begin(clock, current, asked);
-        }
-        let Some(Move { to, .. }) = current else { return false };
-        let (to, now) = (*to, clock.now());
-        if now >= to && next.is_none_or(|next| next > now) {
-            if let Some(Move { done, .. }) = current.take() {
-                // Whoever asked may have gone.
-                let _ = done.send(());
+    /// Whether the clock is to be moved: somebody has asked, and still waits.
+    pub(crate) fn is_wanted(&mut self) -> bool {
+        while self.current.as_ref().is_none_or(|asked| asked.done.is_closed()) {
+            self.current = self.moves.try_recv().ok();
+            if self.current.is_none() {
+                return false;
             }
-            return true;
         }
-        clock.set(next.filter(|next| *next <= to).unwrap_or(to));
         true
     }
-}
 
-fn begin(clock: &Movable, current: &mut Option<Move>, asked: Move) {
-    clock.note(asked.to);
-    *current = Some(asked);
+    /// Takes the clock to what is due next, or as far as was asked for, and says when it is there. To be called when
+    /// nothing is left to do at the present time.
+    pub(crate) fn turn(&mut self, next: Option<Timestamp>) {
+        let Turning { clock, current, .. } = self;
+        let Some(Move { to, .. }) = current else { return };
+        let (to, now) = (*to, clock.now());
+        if now < to {
+            clock.set(next.filter(|next| *next <= to).unwrap_or(to));
+        } else if next.is_none_or(|next| next > now)
+            && let Some(Move { done, .. }) = current.take()
+        {
+            // Whoever asked may have gone.
+            let _ = done.send(());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -166,23 +168,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(Movable::of(&Home::at(folder.path()), Arc::new(Still)));
         let (hand, mut turning) = hands(&clock);
-        assert!(!turning.turn(Some(at(1010))), "nobody has asked");
+        assert!(!turning.is_wanted(), "nobody has asked");
         let asked = tokio::spawn(async move { hand.advance(at(1100)).await.is_ok() });
         let mut held = Some(turning);
         Turning::asked(&mut held).await;
         let mut turning = held.unwrap();
-        assert!(turning.turn(Some(at(1010))));
+        assert!(turning.is_wanted());
+        turning.turn(Some(at(1010)));
         assert_eq!(clock.now(), at(1010));
-        assert!(turning.turn(Some(at(1200))));
+        turning.turn(Some(at(1200)));
         assert_eq!(clock.now(), at(1100), "what is due later stays so");
-        assert!(turning.turn(Some(at(1100))), "what is due now comes first");
-        assert!(turning.turn(Some(at(1200))));
+        turning.turn(Some(at(1100)));
+        assert!(turning.is_wanted(), "what is due now comes first");
+        turning.turn(Some(at(1200)));
         assert!(asked.await.unwrap());
-        assert!(!turning.turn(None));
+        assert!(!turning.is_wanted());
         clock.set(at(5));
         assert_eq!(clock.now(), at(1100), "it never goes back");
         let next = Movable::of(&Home::at(folder.path()), Arc::new(Still));
-        assert_eq!(next.now(), at(1100), "nor under the next engine");
+        assert_eq!(next.now().as_second(), 1100, "nor under the next engine");
+        std::fs::write(Home::at(folder.path()).clock(), "99999999999999999999999").unwrap();
+        assert_eq!(
+            Movable::of(&Home::at(folder.path()), Arc::new(Still)).now(),
+            at(1000),
+            "damaged: the machine's"
+        );
     }
 
     #[tokio::test]
@@ -194,10 +204,12 @@ mod tests {
         let mut held = Some(turning);
         Turning::asked(&mut held).await;
         let mut turning = held.unwrap();
-        assert!(turning.turn(Some(at(1010))));
+        turning.turn(Some(at(1010)));
         asked.abort();
         assert!(asked.await.is_err());
-        assert!(!turning.turn(Some(at(1020))));
+        assert!(!turning.is_wanted());
         assert_eq!(clock.now(), at(1010));
+        let next = Movable::of(&Home::at(folder.path()), Arc::new(Still));
+        assert_eq!(next.now().as_second(), 1010, "the next engine goes on from there");
     }
 }

@@ -36,6 +36,7 @@ mod reclaim;
 mod remove;
 mod roles;
 mod room;
+mod shifted;
 mod sizes;
 mod start;
 mod sweeper;

@@ -35,6 +35,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
 use crate::pace::Pace;
+use crate::shifted::Shifted;
 use crate::sizes::Sizes;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
@@ -161,12 +162,12 @@ impl Engine {
         let mut identity = Identity::load_or_make(&config.home, &*config.world)?;
         let store = open(&config).await?;
         // Certificates and the age of what the store remembers go by the machine's clock: a leap ends neither.
-        let hands = config.movable_clock.then(|| {
-            let clock = Arc::new(Movable::of(&config.home, config.world.clone()));
+        let clock = config.movable_clock.then(|| Arc::new(Movable::of(&config.home, config.world.clone())));
+        if let Some(clock) = &clock {
             config.world = clock.clone();
-            clock::hands(&clock)
-        });
-        let (hand, turning) = hands.unzip();
+        }
+        let (hand, turning) = clock.as_ref().map(clock::hands).unzip();
+        let (runtime, known) = in_time_of(clock, runtime, known);
         // After the store: an engine that was killed lets go of its port before that.
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
@@ -359,6 +360,18 @@ fn listen(asked: Option<SocketAddr>, last: Option<u16>) -> Result<TcpListener, S
         return Ok(listener);
     }
     TcpListener::bind(at(0)).map_err(|cause| StartError::Listen { address: at(0), cause })
+}
+
+/// A runtime and what it knows, told by the clock, if it is not the machine's.
+fn in_time_of(
+    clock: Option<Arc<Movable>>,
+    runtime: Arc<dyn Runtime>,
+    known: Vec<Event>,
+) -> (Arc<dyn Runtime>, Vec<Event>) {
+    let Some(clock) = clock else { return (runtime, known) };
+    let shifted = Shifted::new(runtime, clock);
+    let known = shifted.shifted(known);
+    (Arc::new(shifted), known)
 }
 
 /// A runtime that also plays what has a fate, by the engine's clock.

@@ -195,8 +195,10 @@ impl Tick {
         let mut ready = Ready::default();
         // While it drains nobody is let in, however much room there is.
         let is_idle = self.dirty.is_empty() && self.garbage.is_empty();
+        let rests = is_idle && (self.draining() || !self.room.is_stirred());
+        let turns = rests && self.turning.as_mut().is_some_and(Turning::is_wanted);
         let next = self.next_time();
-        if is_idle && (self.draining() || !(self.room.is_stirred() || self.turn(next))) {
+        if rests && !turns {
             tokio::select! {
                 told = stop.changed(), if self.drain_until.is_none() => {
                     // Whoever drops the engine without stopping it leaves its pods running.
@@ -213,12 +215,12 @@ impl Tick {
             ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
         }
         self.take_ready(&mut ready, changes)?;
+        if turns && ready.is_empty() {
+            // Only now is there nothing left to do at this time.
+            let next = self.next_time();
+            self.turning.iter_mut().for_each(|turning| turning.turn(next));
+        }
         Ok(ready)
-    }
-
-    /// Sets the clock forward, if somebody has asked for that; nobody is to wait then.
-    fn turn(&mut self, next: Option<Timestamp>) -> bool {
-        self.turning.as_mut().is_some_and(|turning| turning.turn(next))
     }
 
     /// Takes what is there without waiting.
@@ -470,6 +472,10 @@ impl Tick {
 }
 
 impl Ready {
+    fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.events.is_empty() && !self.compacted && self.stop.is_none()
+    }
+
     fn take_changes(&mut self, list: Result<Vec<Change>, WatchError>) -> Result<(), TickError> {
         match list {
             Ok(list) => self.changes.extend(list),

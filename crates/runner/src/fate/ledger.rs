@@ -23,7 +23,7 @@ pub(super) enum Entry {
     /// A run is to be played.
     Asked {
         key: Key,
-        course: Course,
+        course: Box<Course>,
         log: PathBuf,
         at: Timestamp,
         /// The owner and the work of which it is one more run, if those are counted.

@@ -131,7 +131,7 @@ impl Fates {
             course.exit = *exits.get(run).unwrap_or(last);
             counted = Some((owner, work));
         }
-        let entry = Entry::Asked { key: key.clone(), course, log, at: now, counted };
+        let entry = Entry::Asked { key: key.clone(), course: Box::new(course), log, at: now, counted };
         state.ledger.add(&entry);
         if let Some(play) = Play::of(entry) {
             state.plays.insert(key.clone(), play);

@@ -25,7 +25,7 @@ pub struct Struck {
 /// A run that is played.
 pub(super) struct Play {
     key: Key,
-    course: Course,
+    course: Box<Course>,
     log: PathBuf,
     asked_at: Timestamp,
     signals: Vec<(i32, Timestamp)>,
