@@ -33,7 +33,8 @@ fn write(home: &Home, ending: &str) -> usize {
         let title = block.info.split_once("title=")?.1.to_owned();
         title.ends_with(ending).then_some((title, block.text))
     });
-    titled.map(|(title, text)| home.write(&title, &text)).count()
+    let written: Vec<PathBuf> = titled.map(|(title, text)| home.write(&title, &text)).collect();
+    written.len()
 }
 
 /// A command on an ephemeral engine, with `windlass` in its PATH.
