@@ -15,6 +15,7 @@ mod kubectl;
 mod limits;
 mod messages;
 mod probes;
+mod quotas;
 mod rest;
 mod rights;
 mod room;
