@@ -29,7 +29,8 @@ use windlass_store::{CommitError, Watch};
 
 use self::check::Seen;
 use self::rng::Rng;
-use super::{CHANGES, Draft, Ready, Stop, Tick};
+use super::ready::{CHANGES, Ready};
+use super::{Draft, Stop, Tick};
 use crate::bootstrap::{self, Machine};
 use crate::config::{Config, Images, StoreKind};
 use crate::home::Home;
