@@ -26,6 +26,7 @@ fn start(folder: &std::path::Path, name: &str, argv: &[&str]) -> Start {
         log_limit: runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
         rights: None,
+        fate: None,
         limits: None,
     }
 }

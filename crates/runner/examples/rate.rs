@@ -54,6 +54,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
         rights: None,
+        fate: None,
         limits: None,
     };
     let begin = now();

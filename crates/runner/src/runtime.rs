@@ -9,6 +9,7 @@ use crate::rights::Rights;
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use windlass_fate::Part;
 
 pub use crate::exec::{End, Exec, ExecError, MAX_ARGUMENTS, Output, Session};
 pub use crate::input::Input;
@@ -49,6 +50,9 @@ pub struct Start {
     /// What it may do less than its user; none: nothing less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rights: Option<Box<Rights>>,
+    /// It is not run but played like this ([`crate::fate`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Box<Part>>,
     /// What it may take at most; none: as much as there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,

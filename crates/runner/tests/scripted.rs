@@ -17,6 +17,7 @@ fn start(container: &str) -> Start {
         log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: Stdio::default(),
         rights: None,
+        fate: None,
         limits: None,
     }
 }

@@ -54,6 +54,7 @@ impl Home {
             log_limit: LOG_LIMIT,
             stdio: runtime::Stdio::default(),
             rights: None,
+            fate: None,
             limits: None,
         }
     }
