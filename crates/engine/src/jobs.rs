@@ -170,7 +170,9 @@ impl Tick {
             Some(pattern) => pattern.pod.clone(),
             None => {
                 let kind = self.cache.kind_of("/pods/")?;
-                let pod = match self.registry.prepare(kind, (**manifest).clone()) {
+                let made = self.registry.prepare(kind, (**manifest).clone());
+                let made = made.and_then(|mut pod| self.registry.give_priority(kind, &mut pod).map(|()| pod));
+                let pod = match made {
                     Ok(pod) => Object::from(pod),
                     Err(cause) => {
                         tracing::error!(%cause, "a pod cannot be made from its template");

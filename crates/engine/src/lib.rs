@@ -37,6 +37,7 @@ mod room;
 mod sizes;
 mod start;
 mod sweeper;
+mod taints;
 mod tick;
 mod timers;
 mod tokens;

@@ -5,6 +5,7 @@
 pub(crate) mod cron_job;
 pub(crate) mod job;
 pub(crate) mod pod;
+pub mod priority_class;
 
 mod config_map;
 mod empty;
@@ -31,7 +32,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 21] = [
+static ALL: [Kind; 22] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -46,6 +47,7 @@ static ALL: [Kind; 21] = [
     cron_job::KIND,
     empty::REPLICA_SETS,
     storage_class::KIND,
+    priority_class::KIND,
     runtime_class::KIND,
     review::SELF_SUBJECT,
     review::TOKEN,

@@ -106,6 +106,7 @@ impl Registry {
         if !errors.is_empty() {
             return Err(ApiError::invalid(&kind.subject(meta::text(born, "name")), &errors));
         }
+        self.one_default(kind, born)?;
         schema::dress(kind.schema, born);
         Ok(())
     }

@@ -12,6 +12,7 @@ mod fresh;
 mod known;
 pub mod meta;
 mod object;
+mod priority;
 mod transaction;
 mod update;
 

@@ -31,6 +31,7 @@ impl Registry {
             let entry = self.entry(kind, namespace, name)?;
             let old = object_of(&entry)?;
             let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
+            self.one_default(kind, &new)?;
             if dry_run || new == old || (door != Door::Engine && new == dressed(kind, &old)) {
                 return Ok(new);
             }
