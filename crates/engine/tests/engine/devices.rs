@@ -97,7 +97,10 @@ async fn each_pod_has_gpus_of_its_own_and_the_next_one_those_that_are_given_back
     make(&cluster, own).await;
     assert_eq!(says(&cluster, "own").await, "7 unset", "what a container sets itself wins");
     let own = cluster.pods().get("own").await.expect("the pod");
-    assert_eq!((assigned(&own), own.metadata.annotations.map(|all| all.len())), ("", Some(1)));
+    assert_eq!(
+        (assigned(&own), own.metadata.annotations.as_ref().map(std::collections::BTreeMap::len)),
+        ("", Some(1))
+    );
     remove(&cluster, "second").await;
     assert_eq!(assigned(&runs(&cluster, "third").await), "nvidia.com/gpu=0000:5e:00.0");
     assert_eq!(says(&cluster, "third").await, "GPU-11 unset");
