@@ -10,6 +10,8 @@ mod hard;
 mod jobs;
 mod kubectl;
 mod messages;
+mod node;
+mod priorities;
 mod probes;
 mod rest;
 mod rights;
