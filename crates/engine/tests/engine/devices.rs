@@ -50,9 +50,10 @@ fn assigned(pod: &Pod) -> &str {
     pod.metadata.annotations.as_ref().and_then(|all| all.get(ASSIGNED)).map_or("", String::as_str)
 }
 
-/// The first line of a pod's log, once it is there.
+/// The first line of a pod that runs on, once it is there.
 async fn says(cluster: &Cluster, name: &str) -> String {
     use futures::{AsyncBufReadExt, TryStreamExt};
+    runs(cluster, name).await;
     let follow = kube::api::LogParams { follow: true, ..Default::default() };
     let mut lines = cluster.pods().log_stream(name, &follow).await.expect("a log").lines();
     let line =
