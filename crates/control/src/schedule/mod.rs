@@ -199,6 +199,7 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
         obstacles.extend(taints::refusal(spec, &node.taints));
     }
     obstacles.extend(affinity::mismatch(spec, node));
+    obstacles.extend(affinity::unspread(spec, node));
     obstacles.extend(host::refusals(spec, node.images));
     obstacles
 }
@@ -222,6 +223,7 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         events.push(Event { warning: false, reason: "Scheduled", message });
     }
     events.extend(host::warning(&pod["spec"]));
+    events.extend(affinity::warning(&pod["spec"]));
     let condition = condition("True", None, scheduled(pod), now);
     Plan { decision: Decision::Bind { node: name }, condition, events }
 }

@@ -271,6 +271,32 @@ fn pod_without_room_waits_in_upstreams_words_and_says_so_once() {
 }
 
 #[test]
+fn pod_that_insists_on_other_pods_is_told_that_nobody_looks() {
+    let term = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {}}]);
+    let apart = |rule: &str| host(json!({"affinity": {"podAntiAffinity": {rule: term}}}));
+    let told = |pod: &Value| bind(pod, &node(Images::Wait), at(1)).events.len();
+    let insists = apart("requiredDuringSchedulingIgnoredDuringExecution");
+    assert_eq!((told(&insists), told(&apart("preferredDuringSchedulingIgnoredDuringExecution"))), (2, 1));
+    let events = bind(&insists, &node(Images::Wait), at(1)).events;
+    assert!(events[1].message.starts_with("spec.affinity.podAntiAffinity is not looked at"), "{events:?}");
+}
+
+#[test]
+fn pods_can_be_spread_by_labels_that_the_node_has() {
+    let spread = |key: &str, how: &str| {
+        host(
+            json!({"topologySpreadConstraints": [{"topologyKey": key, "whenUnsatisfiable": how, "maxSkew": 1}]}),
+        )
+    };
+    assert_eq!(why(&spread("cores", "DoNotSchedule"), &node(Images::Wait)), "");
+    assert_eq!(why(&spread("zone", "ScheduleAnyway"), &node(Images::Wait)), "");
+    assert_eq!(
+        why(&spread("zone", "DoNotSchedule"), &node(Images::Wait)),
+        "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label)."
+    );
+}
+
+#[test]
 fn taint_keeps_out_whoever_does_not_tolerate_it_or_names_the_node() {
     let mut node = node(Images::Wait);
     node.taints = vec![json!({"key": "gpu", "value": "only", "effect": "NoSchedule"})];
