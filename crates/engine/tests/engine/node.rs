@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
 fn pod(name: &str, tolerations: Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
