@@ -401,7 +401,9 @@ impl Tick {
     }
 
     fn done(&mut self, mut draft: Draft, committed: &Committed) {
-        for Outcome { key, revision, object, view, quiet } in draft.outcome(committed) {
+        let (written, edited) = draft.outcome(committed);
+        written.into_iter().for_each(|entry| self.cache.put_written(entry));
+        for Outcome { key, revision, object, view, quiet } in edited {
             let mut ripple = match object {
                 Some(object) => self.arrive(&key, revision, object, view),
                 None => self.depart(&key, revision),

@@ -8,11 +8,13 @@ mod create;
 mod delete;
 mod disk;
 mod encode;
+mod event;
 mod fresh;
 mod known;
 pub mod meta;
 mod object;
 mod priority;
+mod spec;
 mod transaction;
 mod update;
 
@@ -34,8 +36,10 @@ pub use disk::Disk;
 pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
+pub use event::{Event, Written};
 pub(crate) use known::Known;
-pub use object::{Object, Spec};
+pub use object::Object;
+pub use spec::Spec;
 pub use transaction::Transaction;
 pub use update::ends;
 

@@ -24,6 +24,7 @@ fn plant(root: &Path) {
 }
 
 /// A pod that tells what it was told, and stays until it is deleted.
+#[expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
 fn pod(name: &str, requests: Value) -> Value {
     let script = r#"echo "${CUDA_VISIBLE_DEVICES-unset} ${ROCR_VISIBLE_DEVICES-unset}" && exec sleep 1000"#;
     json!({

@@ -2,6 +2,7 @@
 
 mod attach;
 mod claims;
+mod clients;
 mod crons;
 mod devices;
 mod exec;
