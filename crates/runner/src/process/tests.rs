@@ -222,8 +222,8 @@ fn config_maps_and_secrets_become_files_with_their_modes() {
     let items = json!([{"key": "password", "path": "p", "mode": 0o755}]);
     assert_eq!(
         files(json!({"secret": {"secretName": "s", "items": items}})),
-        [file("p", "hunter2", 0o700)],
-        "a secret is for its owner only"
+        [file("p", "hunter2", 0o755)],
+        "as it was asked for: the pod's own directory is its owner's only"
     );
     assert_eq!(files(json!({"secret": {"secretName": "none", "optional": true}})), []);
 }
@@ -244,7 +244,7 @@ fn downward_and_projected_volumes_are_files() {
     ]);
     assert_eq!(
         files(json!({"projected": {"sources": sources, "defaultMode": 0o444}})),
-        [file("c", "1", 0o444), file("p", "hunter2", 0o400), file("name", "p", 0o444)]
+        [file("c", "1", 0o444), file("p", "hunter2", 0o444), file("name", "p", 0o444)]
     );
 }
 
