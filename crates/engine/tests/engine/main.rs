@@ -14,6 +14,7 @@ mod messages;
 mod node;
 mod priorities;
 mod probes;
+mod quotas;
 mod rest;
 mod rights;
 mod room;
