@@ -69,6 +69,8 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// How much of what containers write is kept.
     pub logs: LogLimits,
+    /// How many processes and threads a container may have; `None`: as many as the machine has room for.
+    pub pids: Option<u64>,
     /// Where `/proc`, `/sys` and `/dev` are that tell of GPUs: `/`, but in tests.
     pub devices: PathBuf,
     /// The node's name.
@@ -92,6 +94,7 @@ impl Config {
             world: Arc::new(System),
             environment: Vec::new(),
             logs: LogLimits::default(),
+            pids: None,
             devices: PathBuf::from("/"),
             node: "windlass".to_owned(),
             idle_exit: None,

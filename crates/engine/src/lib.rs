@@ -71,3 +71,9 @@ pub fn gpus(root: &std::path::Path) -> std::collections::BTreeMap<String, Vec<St
 pub fn shim_main(args: impl Iterator<Item = OsString>) -> ExitCode {
     windlass_runner::shim::main(args)
 }
+
+/// Which limits of host processes an engine that is started by this process could not enforce, why, and the way out.
+#[must_use]
+pub fn limits_not_enforced() -> Option<String> {
+    windlass_runner::cgroup::look().map(|unlimited| unlimited.message)
+}

@@ -257,6 +257,7 @@ impl Tick {
             log: self.home.container_log(uid, container, attempt),
             log_limit: self.log_limit,
             stdio: process.stdio,
+            limits: process.limits,
         }
     }
 

@@ -377,6 +377,7 @@ pub(crate) fn tick(
         host: Host {
             env: config.environment.clone(),
             allocatable: machine.allocatable(),
+            pids: config.pids,
             uid: nix::unistd::getuid().as_raw(),
             gid: nix::unistd::getgid().as_raw(),
             api: None,

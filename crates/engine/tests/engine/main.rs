@@ -10,6 +10,7 @@ mod garbage;
 mod hard;
 mod jobs;
 mod kubectl;
+mod limits;
 mod messages;
 mod node;
 mod priorities;
