@@ -50,17 +50,19 @@ fn merge(container: &mut Value, list: &str, defaults: &Map<String, Value>) -> Ve
     let missing: Vec<&String> =
         defaults.keys().filter(|name| container["resources"][list][name.as_str()].is_null()).collect();
     for name in &missing {
-        for (parent, key) in [("resources", list)] {
-            if !container[parent].is_object() {
-                container[parent] = Value::Object(Map::new());
-            }
-            if !container[parent][key].is_object() {
-                container[parent][key] = Value::Object(Map::new());
-            }
-        }
-        container["resources"][list][name.as_str()] = defaults[name.as_str()].clone();
+        let amounts = below_it(below_it(container, "resources"), list);
+        amounts[name.as_str()] = defaults[name.as_str()].clone();
     }
     missing.into_iter().cloned().collect()
+}
+
+/// An object below, made if there is none.
+fn below_it<'a>(parent: &'a mut Value, key: &str) -> &'a mut Value {
+    let child = &mut parent[key];
+    if !child.is_object() {
+        *child = Value::Object(Map::new());
+    }
+    child
 }
 
 /// Why a new pod or claim may not be, all reasons in one sentence.

@@ -16,17 +16,24 @@ fn now() -> Timestamp {
 }
 
 fn pod(containers: Value) -> Value {
-    json!({"metadata": {"name": "p"}, "spec": {"containers": containers}, "status": {"phase": "Pending"}})
+    let mut pod = json!({"metadata": {"name": "p"}, "spec": {}, "status": {"phase": "Pending"}});
+    pod["spec"]["containers"] = containers;
+    pod
 }
 
 fn quota(hard: Value, used: Value) -> Quota {
-    Quota::read(
-        &json!({"metadata": {"name": "q"}, "spec": {"hard": hard}, "status": {"hard": hard, "used": used}}),
-    )
+    let mut quota = json!({"metadata": {"name": "q"}, "spec": {}, "status": {}});
+    quota["spec"]["hard"] = hard.clone();
+    quota["status"]["hard"] = hard;
+    quota["status"]["used"] = used;
+    Quota::read(&quota)
 }
 
 fn asks(name: &str, requests: Value, limits: Value) -> Value {
-    json!({"name": name, "resources": {"requests": requests, "limits": limits}})
+    let mut container = json!({"name": name, "resources": {}});
+    container["resources"]["requests"] = requests;
+    container["resources"]["limits"] = limits;
+    container
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn quotas(cluster: &Cluster) -> Api<ResourceQuota> {
 }
 
 /// Waits until a quota's status has these amounts, spelled so.
-async fn used(cluster: &Cluster, amounts: Value) {
+async fn used(cluster: &Cluster, amounts: &Value) {
     let wanted = amounts.clone();
     let matches = move |quota: Option<&ResourceQuota>| {
         let status = quota.and_then(|quota| quota.status.as_ref());
@@ -32,7 +32,7 @@ async fn used(cluster: &Cluster, amounts: Value) {
 }
 
 /// Makes a quota and waits until it is counted: before that it holds nobody.
-async fn limit(cluster: &Cluster, hard: Value) {
+async fn limit(cluster: &Cluster, hard: &Value) {
     let quota = serde_json::from_value(json!({"metadata": {"name": "quota"}, "spec": {"hard": hard}}));
     let quota: ResourceQuota = quota.expect("a quota");
     quotas(cluster).create(&PostParams::default(), &quota).await.expect("created");
@@ -68,13 +68,13 @@ async fn first_refusal(cluster: &Cluster, name: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn job_wider_than_its_quota_runs_narrower_and_ends() {
     let cluster = Cluster::start().await;
-    limit(&cluster, json!({"pods": "2", "count/pods": "20", "count/jobs.batch": "1"})).await;
+    limit(&cluster, &json!({"pods": "2", "count/pods": "20", "count/jobs.batch": "1"})).await;
     let mut wide = job("wide", &["true"]);
     wide["spec"]["parallelism"] = json!(5);
     wide["spec"]["completions"] = json!(9);
     cluster.create(wide).await;
     cluster.wait_job("wide", has_condition("Complete")).await;
-    used(&cluster, json!({"pods": "0", "count/pods": "9", "count/jobs.batch": "1"})).await;
+    used(&cluster, &json!({"pods": "0", "count/pods": "9", "count/jobs.batch": "1"})).await;
     let told = refusals(&cluster, "wide").await;
     assert!(
         told.iter().any(|text| text.starts_with("Error creating: pods \"wide-")
@@ -93,14 +93,14 @@ async fn job_wider_than_its_quota_runs_narrower_and_ends() {
         "{said}"
     );
     cluster.jobs().delete("wide", &DeleteParams::background()).await.expect("deleted");
-    used(&cluster, json!({"pods": "0", "count/pods": "0", "count/jobs.batch": "0"})).await;
+    used(&cluster, &json!({"pods": "0", "count/pods": "0", "count/jobs.batch": "0"})).await;
     cluster.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_who_come_at_once_as_many_come_in_as_there_are_places() {
     let cluster = Cluster::start().await;
-    limit(&cluster, json!({"count/jobs.batch": "7"})).await;
+    limit(&cluster, &json!({"count/jobs.batch": "7"})).await;
     let creates = stream::iter(0..40).map(|n| {
         let mut held = job(&format!("job-{n}"), &["true"]);
         held["spec"]["suspend"] = json!(true);
@@ -111,14 +111,14 @@ async fn of_many_who_come_at_once_as_many_come_in_as_there_are_places() {
     let made: Vec<bool> = creates.buffer_unordered(16).collect().await;
     assert_eq!(made.iter().filter(|made| **made).count(), 7);
     assert_eq!(cluster.jobs().list(&ListParams::default()).await.expect("a list").items.len(), 7);
-    used(&cluster, json!({"count/jobs.batch": "7"})).await;
+    used(&cluster, &json!({"count/jobs.batch": "7"})).await;
     cluster.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_job_goes_on_when_the_quota_allows_more() {
     let cluster = Cluster::start().await;
-    limit(&cluster, json!({"requests.cpu": "0"})).await;
+    limit(&cluster, &json!({"requests.cpu": "0"})).await;
     let mut asking = job("asking", &["true"]);
     asking["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"requests": {"cpu": "100m"}});
     cluster.create(asking).await;
@@ -129,18 +129,18 @@ async fn refused_job_goes_on_when_the_quota_allows_more() {
     let patched = quotas(&cluster).patch("quota", &PatchParams::default(), &Patch::Merge(&more)).await;
     patched.expect("patched");
     cluster.wait_job("asking", has_condition("Complete")).await;
-    used(&cluster, json!({"requests.cpu": "0"})).await;
+    used(&cluster, &json!({"requests.cpu": "0"})).await;
     cluster.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quota_holds_under_the_next_engine_too() {
     let mut cluster = Cluster::with(|config| config.store = StoreKind::Durable).await;
-    limit(&cluster, json!({"pods": "1", "configmaps": "3"})).await;
+    limit(&cluster, &json!({"pods": "1", "configmaps": "3"})).await;
     cluster.create(job("first", &["sleep", "1000"])).await;
     let running = cluster.pods_of("first").await;
     assert!(running.len() <= 1);
-    used(&cluster, json!({"pods": "1", "configmaps": "1"})).await;
+    used(&cluster, &json!({"pods": "1", "configmaps": "1"})).await;
     cluster.engine.take().expect("an engine").stop(StopPods::Leave).await;
     let mut again = config(&cluster.home);
     again.store = StoreKind::Durable;
@@ -154,10 +154,10 @@ async fn quota_holds_under_the_next_engine_too() {
     let answer = cluster.pods().create(&PostParams::default(), &single).await.expect_err("refused");
     assert!(answer.to_string().contains("used: pods=1, limited: pods=1"), "{answer}");
     cluster.jobs().delete("first", &DeleteParams::background()).await.expect("deleted");
-    used(&cluster, json!({"pods": "0"})).await;
+    used(&cluster, &json!({"pods": "0"})).await;
     cluster.pods().create(&PostParams::default(), &single).await.expect("created");
     cluster.wait_pod("single", pod_phase("Succeeded")).await;
-    used(&cluster, json!({"pods": "0"})).await;
+    used(&cluster, &json!({"pods": "0"})).await;
     cluster.stop().await;
 }
 
