@@ -83,7 +83,7 @@ mod tests {
             assert_eq!(refusals.holds(&key, until), None);
         }
         assert!(refusals.wake("other", now).is_empty());
-        assert_eq!(refusals.wake("ns", now), [key.clone()]);
+        assert_eq!(refusals.wake("ns", now), vec![key.clone()]);
         assert_eq!(refusals.holds(&key, now), None);
         refusals.forget(&key);
         assert_eq!(refusals.refused(&key, now).as_second(), 1);

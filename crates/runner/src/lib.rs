@@ -3,6 +3,7 @@
 
 pub mod cgroup;
 mod exec;
+pub mod fate;
 mod input;
 pub mod kubelet;
 pub mod log;

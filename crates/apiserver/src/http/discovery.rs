@@ -159,6 +159,7 @@ const GROUPS: [&str; 10] = [
     "policy",
     "rbac.authorization.k8s.io",
     "storage.k8s.io",
+    "scheduling.k8s.io",
     "coordination.k8s.io",
     "node.k8s.io",
 ];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::common::{AGE, NAME, PLAIN, column};
 use super::json::{fill, flag, int, object, same, set, text};
-use super::rules::{immutable, optional_choice};
+use super::rules::{choice, immutable};
 use super::table;
 use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind};
@@ -89,7 +89,7 @@ fn validate(class: &Value) -> Errors {
         let detail = format!("maximum allowed value of a user defined priority is {HIGHEST}");
         errors.push(FieldError::forbidden("value", detail));
     }
-    optional_choice(&mut errors, class, "", "preemptionPolicy", &["PreemptLowerPriority", "Never"]);
+    choice(&mut errors, class, "", "preemptionPolicy", &["PreemptLowerPriority", "Never"]);
     errors
 }
 
@@ -139,12 +139,15 @@ mod tests {
 
     #[test]
     fn classes_of_the_system_are_what_they_are_and_nobody_else_is() {
-        for class in system_classes() {
+        for mut class in system_classes() {
+            fill_defaults(&mut class);
             assert_eq!(refused(&class), [""; 0], "{class}");
         }
         let class = |name: &str, value: i64| json!({"metadata": {"name": name}, "value": value});
-        assert_eq!(refused(&class("high", HIGHEST)), [""; 0]);
-        for (class, why) in [
+        let mut high = class("high", HIGHEST);
+        fill_defaults(&mut high);
+        assert_eq!(refused(&high), [""; 0]);
+        for (mut class, why) in [
             (class("high", HIGHEST + 1), "maximum allowed value of a user defined priority is 1000000000"),
             (class("system-mine", 1), "error: system-mine is not a known system priority class"),
             (
@@ -152,6 +155,7 @@ mod tests {
                 "error: value of system-node-critical PriorityClass must be 2000001000",
             ),
         ] {
+            fill_defaults(&mut class);
             assert!(refused(&class).concat().ends_with(why), "{class}");
         }
     }

@@ -116,6 +116,9 @@ pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
     if bound && is_let_in && present.is_some_and(|condition| condition["status"] == "True") {
         return Stand::Settled;
     }
+    if !bound && let Some(why) = unschedulable(pod, now) {
+        return Stand::Refused(wait("Unschedulable", why, present, now));
+    }
     let obstacles = obstacles(pod, node);
     if !obstacles.is_empty() {
         return Stand::Refused(refuse(pod, &obstacles.join("; "), now));
@@ -199,8 +202,15 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
         obstacles.extend(taints::refusal(spec, &node.taints));
     }
     obstacles.extend(affinity::mismatch(spec, node));
+<<<<<<< HEAD
     obstacles.extend(affinity::unspread(spec, node));
     obstacles.extend(host::refusals(spec, node.images));
+=======
+    // What is played needs nothing of the host.
+    if !windlass_fate::is_scripted(&pod["metadata"]) {
+        obstacles.extend(host::refusals(spec, node.images));
+    }
+>>>>>>> main
     obstacles
 }
 
@@ -208,6 +218,31 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
 fn tolerates_cordon(spec: &Value) -> bool {
     let taint = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
     spec["tolerations"].as_array().into_iter().flatten().any(|one| taints::tolerates(one, &taint))
+}
+
+/// Why a pod whose fate it is finds no node yet.
+fn unschedulable(pod: &impl Fields, now: Timestamp) -> Option<String> {
+    let (until, message) = unschedulable_until(pod)?;
+    if until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    Some(message.unwrap_or_else(|| {
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are \
+         available: 1 No preemption victims found for incoming pod."
+            .to_owned()
+    }))
+}
+
+/// Until when a pod finds no node because that is its fate (no time: for ever), and what is said of it.
+#[must_use]
+pub fn unschedulable_until(pod: &impl Fields) -> Option<(Option<Timestamp>, Option<String>)> {
+    let metadata = &pod["metadata"];
+    if !windlass_fate::is_scripted(metadata) {
+        return None;
+    }
+    let created = metadata["creationTimestamp"].as_str()?.parse().ok()?;
+    // What could not be read was refused when it was written.
+    windlass_fate::Fate::read(metadata, &pod["spec"]).ok()?.unschedulable(created)
 }
 
 /// The pod is placed on the node.
@@ -222,8 +257,22 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         let message = format!("Successfully assigned {}/{} to {name}", text("namespace"), text("name"));
         events.push(Event { warning: false, reason: "Scheduled", message });
     }
+<<<<<<< HEAD
     events.extend(host::warning(&pod["spec"]));
     events.extend(affinity::warning(&pod["spec"]));
+=======
+    match windlass_fate::is_scripted(metadata) {
+        true => events.push(Event {
+            warning: false,
+            reason: "FateScripted",
+            message: format!(
+                "Nothing of this pod is run: its annotations {}* say what becomes of it",
+                windlass_fate::PREFIX
+            ),
+        }),
+        false => events.extend(host::warning(&pod["spec"])),
+    }
+>>>>>>> main
     let condition = condition("True", None, scheduled(pod), now);
     Plan { decision: Decision::Bind { node: name }, condition, events }
 }
