@@ -176,13 +176,11 @@ impl Tick {
         if key.starts_with("/pods/") {
             self.pod_left(key);
         }
-<<<<<<< HEAD
         if key.starts_with(CLASSES) {
             self.patterns.clear();
-=======
+        }
         if let Some(uid) = self.cache.uid_of(key) {
             self.fates.disown(uid);
->>>>>>> main
         }
         self.timers.set(key, None);
         self.claims_depart(key);

@@ -150,7 +150,7 @@ fn verbs(kind: &Kind) -> &'static [&'static str] {
 }
 
 /// The order in which upstream lists groups (its priorities in kube-aggregator); unknown ones come last.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 11] = [
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",

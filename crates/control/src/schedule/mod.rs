@@ -202,15 +202,11 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
         obstacles.extend(taints::refusal(spec, &node.taints));
     }
     obstacles.extend(affinity::mismatch(spec, node));
-<<<<<<< HEAD
     obstacles.extend(affinity::unspread(spec, node));
-    obstacles.extend(host::refusals(spec, node.images));
-=======
     // What is played needs nothing of the host.
     if !windlass_fate::is_scripted(&pod["metadata"]) {
         obstacles.extend(host::refusals(spec, node.images));
     }
->>>>>>> main
     obstacles
 }
 
@@ -257,10 +253,7 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         let message = format!("Successfully assigned {}/{} to {name}", text("namespace"), text("name"));
         events.push(Event { warning: false, reason: "Scheduled", message });
     }
-<<<<<<< HEAD
-    events.extend(host::warning(&pod["spec"]));
     events.extend(affinity::warning(&pod["spec"]));
-=======
     match windlass_fate::is_scripted(metadata) {
         true => events.push(Event {
             warning: false,
@@ -272,7 +265,6 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         }),
         false => events.extend(host::warning(&pod["spec"])),
     }
->>>>>>> main
     let condition = condition("True", None, scheduled(pod), now);
     Plan { decision: Decision::Bind { node: name }, condition, events }
 }
