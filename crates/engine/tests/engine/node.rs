@@ -92,7 +92,8 @@ async fn taints_keep_pods_out_and_drive_them_out() {
     by_kubectl(&cluster, |kubectl| drop(kubectl.ok("taint nodes windlass gpu-"))).await;
     cluster.wait_pod("waits", pod_phase("Running")).await;
     make(&cluster, pod("stays", json!([{"operator": "Exists"}]))).await;
-    let brief = json!([{"key": "broken", "operator": "Exists", "tolerationSeconds": 1}]);
+    let brief =
+        json!([{"key": "broken", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}]);
     make(&cluster, pod("leaves-soon", brief)).await;
     for name in ["stays", "leaves-soon"] {
         cluster.wait_pod(name, pod_phase("Running")).await;
