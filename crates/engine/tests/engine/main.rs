@@ -14,6 +14,8 @@ mod jobs;
 mod kubectl;
 mod limits;
 mod messages;
+mod node;
+mod priorities;
 mod probes;
 mod quotas;
 mod rest;
