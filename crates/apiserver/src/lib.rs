@@ -5,6 +5,7 @@
 pub mod admission;
 mod apply;
 pub mod attach;
+pub mod clock;
 pub mod error;
 pub mod field;
 pub mod http;
