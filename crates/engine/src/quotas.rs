@@ -26,6 +26,9 @@ const LIMIT_RANGES: &str = "/limitranges/";
 /// How long after a change all is counted anew, whatever happened (upstream's `resourceQuotaSyncPeriod`): time alone
 /// may give back what a pod uses that should be gone.
 const RECOUNT: SignedDuration = SignedDuration::from_mins(5);
+/// How long after a pod went whose deletion was asked for: whether it still counted when it was last looked at depends
+/// on its grace and on the time of that look.
+const UNSURE: SignedDuration = SignedDuration::from_secs(1);
 
 /// The quotas that there are, and the limit ranges, by namespace.
 #[derive(Default)]
@@ -120,6 +123,7 @@ impl Tick {
         }
         let now = self.world.now();
         let mut books: BTreeMap<Key, Quota> = BTreeMap::new();
+        let mut unsure: BTreeSet<Key> = BTreeSet::new();
         let touched = draft.touched(prefix).filter(|key| self.quotas.quotas.contains_key(namespace(key)));
         let touched: Vec<Key> = touched.cloned().collect();
         for key in touched {
@@ -129,12 +133,18 @@ impl Tick {
                 let read = || draft.current(&self.cache, quota_key).map(|quota| Quota::read(quota));
                 let Some(mut quota) = known.or_else(read) else { continue };
                 quota.account(kind, fields(before.as_ref()), fields(after.as_ref()), now);
+                if after.is_none() && before.as_ref().is_some_and(is_deleted) {
+                    unsure.insert(quota_key.clone());
+                }
                 books.insert(quota_key.clone(), quota);
             }
             draft.charged(&key);
         }
         for (key, quota) in books {
             self.write_quota(draft, &key, quota.status());
+        }
+        for key in unsure {
+            self.timers.set(&key, now.checked_add(UNSURE).ok());
         }
     }
 
@@ -178,7 +188,10 @@ impl Tick {
             return within(0, until);
         }
         let Some((fitting, name, why)) = self.first_refusal(draft, key, job, &plan) else {
-            self.refusals.forget(key);
+            if self.refusals.forget(key) {
+                // There may be more room than for it alone.
+                self.wake_refused(&job.metadata.namespace);
+            }
             return plan;
         };
         let until = self.refusals.refused(key, now);
@@ -296,6 +309,10 @@ fn creations(plan: &Plan) -> impl Iterator<Item = &Arc<serde_json::Value>> {
 /// The namespace in an object's key; of one without, whatever stands there.
 fn namespace(key: &str) -> &str {
     key.split('/').nth(2).unwrap_or_default()
+}
+
+fn is_deleted(object: &Object) -> bool {
+    !object["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// What is written so that it is removed is gone.

@@ -8,6 +8,8 @@ use windlass_store::Key;
 /// The first and the longest wait (upstream's `DefaultJobApiBackOff` and `MaxJobApiBackOff`); it doubles each time.
 const FIRST: SignedDuration = SignedDuration::from_secs(1);
 const LONGEST: SignedDuration = SignedDuration::from_secs(60);
+/// How many are asked again at once when there is room; each that finds some has as many more asked.
+const AT_ONCE: usize = 8;
 
 /// Who was refused.
 #[derive(Default)]
@@ -15,6 +17,8 @@ pub(crate) struct Refusals(HashMap<Key, Refusal>);
 
 struct Refusal {
     times: u32,
+    /// The first time, of those since it was let in last.
+    since: Timestamp,
     until: Timestamp,
     /// The name that the refused pod would have: told each time, so that it is one event that is seen again.
     pod: Option<String>,
@@ -40,27 +44,34 @@ impl Refusals {
 
     /// It was refused; until when it waits.
     pub(crate) fn refused(&mut self, key: &Key, now: Timestamp) -> Timestamp {
-        let refusal = self.0.entry(key.clone()).or_insert(Refusal { times: 0, until: now, pod: None });
+        let refusal =
+            self.0.entry(key.clone()).or_insert(Refusal { times: 0, since: now, until: now, pod: None });
         let wait = 2i32.checked_pow(refusal.times).and_then(|factor| FIRST.checked_mul(factor));
         refusal.until = now.saturating_add(wait.map_or(LONGEST, |wait| wait.min(LONGEST))).unwrap_or(now);
         refusal.times += 1;
         refusal.until
     }
 
-    /// It was not refused, or is gone.
-    pub(crate) fn forget(&mut self, key: &Key) {
-        if !self.0.is_empty() {
-            self.0.remove(key);
-        }
+    /// It was not refused, or is gone. Whether it had been refused before.
+    pub(crate) fn forget(&mut self, key: &Key) -> bool {
+        !self.0.is_empty() && self.0.remove(key).is_some()
     }
 
-    /// There may be a place in a namespace: whoever waits for one there need not wait longer.
+    /// There may be a place in a namespace: those who have waited longest for one there need not wait longer. The others
+    /// wait for their time, so that little room does not have thousands ask for it.
     pub(crate) fn wake(&mut self, namespace: &str, now: Timestamp) -> Vec<Key> {
-        let mut woken = Vec::new();
-        for (key, refusal) in &mut self.0 {
-            if key.split('/').nth(2) == Some(namespace) && refusal.until > now {
+        let waits =
+            |key: &Key, refusal: &Refusal| key.split('/').nth(2) == Some(namespace) && refusal.until > now;
+        let waiting = self.0.iter().filter(|(key, refusal)| waits(key, refusal));
+        let mut waiting: Vec<_> = waiting.map(|(key, refusal)| (refusal.since, key.clone())).collect();
+        if waiting.len() > AT_ONCE {
+            waiting.select_nth_unstable(AT_ONCE);
+            waiting.truncate(AT_ONCE);
+        }
+        let woken: Vec<Key> = waiting.into_iter().map(|(_, key)| key).collect();
+        for key in &woken {
+            if let Some(refusal) = self.0.get_mut(key) {
                 refusal.until = now;
-                woken.push(key.clone());
             }
         }
         woken
@@ -85,7 +96,28 @@ mod tests {
         assert!(refusals.wake("other", now).is_empty());
         assert_eq!(refusals.wake("ns", now), vec![key.clone()]);
         assert_eq!(refusals.holds(&key, now), None);
-        refusals.forget(&key);
+        assert!(refusals.forget(&key) && !refusals.forget(&key));
         assert_eq!(refusals.refused(&key, now).as_second(), 1);
+    }
+
+    #[test]
+    fn who_has_waited_longest_is_asked_first_and_not_all_at_once() {
+        let mut refusals = Refusals::default();
+        let at = |second: i64| Timestamp::from_second(second).expect("a time");
+        let key = |number: i64| Key::from(format!("/jobs.batch/ns/{:02}", 99 - number));
+        for number in 0..20 {
+            refusals.refused(&key(number), at(number));
+        }
+        // It was refused again meanwhile, and has waited as long all the same.
+        refusals.refused(&key(3), at(19));
+        for number in 0..20 {
+            refusals.refused(&key(number), at(20));
+        }
+        let mut woken = refusals.wake("ns", at(20));
+        woken.sort();
+        let mut longest: Vec<Key> = (0..8).map(key).collect();
+        longest.sort();
+        assert_eq!(woken, longest);
+        assert_eq!(refusals.wake("ns", at(20)).len(), 8, "the next ones");
     }
 }

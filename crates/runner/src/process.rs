@@ -155,7 +155,7 @@ pub fn process(
         volumes,
         mounts,
         rights,
-        limits: limits::of(spec, host),
+        limits: limits::of(pod, spec, host),
         message,
     })
 }

@@ -155,7 +155,13 @@ impl Registry {
     /// Gives a pod that a controller makes what its namespace's limit ranges give; refuses it as a request's would be.
     pub fn limit_pod(&self, kind: &'static Kind, pod: &mut Value) -> Result<(), ApiError> {
         let ranges = self.limit_ranges(kind, super::meta::text(pod, "namespace"))?;
-        fill(&ranges, kind, pod);
+        if fill(&ranges, kind, pod) {
+            // A default limit may be less than what the pod asks for.
+            let errors = (kind.validate)(pod);
+            if !errors.is_empty() {
+                return Err(ApiError::invalid(&kind.home().subject(super::meta::text(pod, "name")), &errors));
+            }
+        }
         within(&ranges, kind, pod)
     }
 
@@ -168,10 +174,10 @@ impl Registry {
     }
 }
 
-/// Fills in what limit ranges give a new pod.
-pub(super) fn fill(ranges: &[Value], kind: &Kind, pod: &mut Value) {
+/// Fills in what limit ranges give a new pod; whether they gave anything.
+pub(super) fn fill(ranges: &[Value], kind: &Kind, pod: &mut Value) -> bool {
     if kind.kind != "Pod" {
-        return;
+        return false;
     }
     let mut filled = false;
     for range in ranges {
@@ -180,6 +186,7 @@ pub(super) fn fill(ranges: &[Value], kind: &Kind, pod: &mut Value) {
     if filled {
         kinds::pod::limited(pod);
     }
+    filled
 }
 
 /// Refuses what limit ranges do not allow.

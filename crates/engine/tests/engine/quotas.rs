@@ -193,3 +193,20 @@ async fn limit_range_gives_a_jobs_pods_what_they_do_not_say_and_refuses_what_is_
     cluster.wait_job("greedy", has_condition("Complete")).await;
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pod_that_asks_for_more_than_the_limit_it_is_given_is_refused() {
+    let cluster = Cluster::start().await;
+    let ranges: Api<LimitRange> = Api::namespaced(cluster.client.clone(), "default");
+    let limits = json!([{"type": "Container", "default": {"memory": "512Mi"}}]);
+    let range = json!({"metadata": {"name": "limits"}, "spec": {"limits": limits}});
+    let range = serde_json::from_value(range).expect("a LimitRange");
+    ranges.create(&PostParams::default(), &range).await.expect("created");
+    let mut large = job("large", &["true"]);
+    large["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"requests": {"memory": "2Gi"}});
+    cluster.create(large).await;
+    let told = first_refusal(&cluster, "large").await;
+    assert!(told.contains("must be less than or equal to memory limit of 512Mi"), "{told}");
+    assert!(cluster.pods_of("large").await.is_empty());
+    cluster.stop().await;
+}

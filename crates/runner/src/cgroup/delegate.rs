@@ -2,7 +2,8 @@
 //!
 //! Of an ordinary user the kernel's own rule counts: a group whose directory and files the user may write was
 //! delegated (Documentation/admin-guide/cgroup-v2.rst, "Delegation"). Root may write everything, so of root's groups
-//! only those count that are the topmost, or that their owner has marked (systemd's `Delegate=yes`).
+//! only those count that are the topmost, or that their owner has marked (systemd's `Delegate=yes`); a user may write
+//! all that the user's own systemd has made, so there the mark counts, too.
 
 use std::path::Path;
 
@@ -46,7 +47,8 @@ pub(super) fn judge(
         Version::V2 => &["", "cgroup.procs", "cgroup.subtree_control"],
     };
     let may = files.iter().all(|file| look.may_write(&seat.directory.join(file)));
-    if !may || (look.is_root() && !seat.is_top && !is_marked(table, &seat, look)) {
+    let has_owner = (look.is_root() && !seat.is_top) || is_managed(path);
+    if !may || (has_owner && !is_marked(table, &seat, look)) {
         let cause =
             format!("the control group {path} of the controller {name} is not delegated to the engine");
         return Err((Reason::NotDelegated, cause));
@@ -59,6 +61,12 @@ pub(super) fn judge(
         ));
     }
     Ok(seat)
+}
+
+/// Whether a user's systemd has made it: the user may write all of these, but a unit's group is that manager's, which
+/// puts the unit's next process there and cannot once groups below have controllers.
+fn is_managed(path: &str) -> bool {
+    path.split('/').any(|part| part.starts_with("user@") && part.ends_with(".service"))
 }
 
 /// Systemd marks a unit's group in version 2 itself, in version 1 in a hierarchy of its own.

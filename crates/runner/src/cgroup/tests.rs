@@ -87,10 +87,14 @@ fn scope_that_was_delegated_to_the_user_is_divided() {
         mountinfo: UNIFIED.to_owned(),
         own,
         writable: vec![scope],
+        marked: vec![scope],
         controllers: [(scope, controllers)].into(),
         ..Machine::default()
     };
     assert_eq!(machine("cpu memory pids").all(), same(Ok(scope)));
+    // That of a unit whose manager did not give it away, as of `windlass up --install`.
+    let unit = Machine { marked: Vec::new(), ..machine("cpu memory pids") };
+    assert_eq!(unit.all(), same(Err(Reason::NotDelegated)));
     // What a user's manager has without a setting, on many systems.
     let [memory, cpu, pids] = machine("memory pids").all();
     assert_eq!([memory, pids], [Ok(scope.to_owned()), Ok(scope.to_owned())]);

@@ -6,17 +6,21 @@ use super::Host;
 use super::quantity::{ceil_div, nanos};
 use crate::runtime::Limits;
 
-/// `resources.limits` of a container. None: it has none, and costs nothing. A limit of 0 is none (upstream:
-/// `calculateLinuxResources` in pkg/kubelet/kuberuntime/kuberuntime_container_linux.go).
-pub(super) fn of(spec: &Value, host: &Host) -> Option<Limits> {
-    let limits = &spec["resources"]["limits"];
-    let whole = |name: &str, unit: i128| {
+/// `resources.limits` of a container, or of its pod where it has none itself. None: it has none, and costs nothing. A
+/// limit of 0 is none (upstream: `calculateLinuxResources` and `generateLinuxContainerResources` in
+/// pkg/kubelet/kuberuntime/kuberuntime_container_linux.go). That all containers together have the pod's is not held.
+pub(super) fn of(pod: &Value, spec: &Value, host: &Host) -> Option<Limits> {
+    let read = |limits: &Value, name: &str, unit: i128| {
         let value = match &limits[name] {
             Value::String(text) => nanos(text)?,
             Value::Number(number) => nanos(&number.to_string())?,
             _ => return None,
         };
         Some(u64::try_from(ceil_div(value, unit)).unwrap_or(u64::MAX)).filter(|limit| *limit > 0)
+    };
+    let whole = |name: &str, unit: i128| {
+        let of = |spec: &Value| read(&spec["resources"]["limits"], name, unit);
+        of(spec).or_else(|| of(&pod["spec"]))
     };
     let limits = Limits {
         memory_bytes: whole("memory", 1_000_000_000),
