@@ -141,6 +141,7 @@ impl Tick {
             self.pod_holds(&object);
         }
         self.met(key, object.text("uid"));
+        self.living.changed(key);
         self.claims_arrive(key, &object);
         let before = self.cron_before(key);
         let mut ripple = self.cache.put(key, revision, object, view);
@@ -161,6 +162,7 @@ impl Tick {
             self.pod_left(key);
         }
         self.timers.set(key, None);
+        self.living.changed(key);
         self.claims_depart(key);
         let mut ripple = self.cache.remove(key, revision);
         for given in ["/serviceaccounts/", "/configmaps/"] {

@@ -2,6 +2,7 @@
 //! and Secrets come through a trait, the host's facts as values. It starts nothing and knows no runtime.
 
 mod expand;
+mod living;
 mod message;
 mod quantity;
 mod refuse;
@@ -19,6 +20,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub(crate) use self::expand::expand;
+pub use self::living::{Source, files, sources};
 pub use self::refuse::ConfigError;
 pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};

@@ -1,0 +1,41 @@
+//! A volume of files that is brought up to date.
+
+use super::*;
+
+fn file(path: &str, text: &str, mode: u32) -> File {
+    File { path: path.into(), bytes: text.as_bytes().to_vec(), mode }
+}
+
+fn text(place: &Path) -> String {
+    fs::read_to_string(place).unwrap()
+}
+
+#[test]
+fn files_that_differ_are_replaced_and_those_that_are_no_more_are_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    let old = [file("same", "1", 0o644), file("text", "old", 0o644), file("gone/deep", "x", 0o644)];
+    write_all(&place, &old).unwrap();
+    renew(&place, &file("token", "secret", 0o600)).unwrap();
+    let same = fs::metadata(place.join("same")).unwrap().ino();
+    let before = fs::File::open(place.join("text")).unwrap();
+
+    let new = [file("same", "1", 0o644), file("text", "new", 0o400), file("more/deep", "y", 0o644)];
+    update(&place, &new, &BTreeSet::from(["token".into()])).unwrap();
+    assert_eq!(fs::metadata(place.join("same")).unwrap().ino(), same, "what is as it was is left alone");
+    assert_eq!(text(&place.join("text")), "new");
+    assert_eq!(fs::metadata(place.join("text")).unwrap().mode() & 0o7777, 0o400);
+    assert_eq!(io::read_to_string(before).unwrap(), "old", "who has it open reads on");
+    assert_eq!(text(&place.join("more/deep")), "y");
+    assert!(!place.join("gone/deep").exists());
+    assert_eq!(text(&place.join("token")), "secret", "what is somebody else's stays");
+
+    update(&place, &[], &BTreeSet::new()).unwrap();
+    assert!(!place.join("same").exists() && !place.join("token").exists() && place.is_dir());
+}
+
+#[test]
+fn volume_that_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(update(&folder.path().join("v"), &[], &BTreeSet::new()).is_err());
+}
