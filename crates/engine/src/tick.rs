@@ -28,6 +28,7 @@ use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
+use crate::gpus::Gpus;
 use crate::home::Home;
 use crate::jobs::Pattern;
 use crate::living::Living;
@@ -85,6 +86,8 @@ pub(crate) struct Tick {
     pub(crate) node: windlass_control::schedule::Node,
     /// Who holds the node's room, and who waits for some.
     pub(crate) room: windlass_control::schedule::Room,
+    /// The GPUs that the machine had when the engine started.
+    pub(crate) gpus: Gpus,
     /// Pods that came to wait for room in this draft.
     pub(crate) newcomers: Vec<Key>,
     /// The authority's certificate, which every namespace is given.
