@@ -101,9 +101,12 @@ pub(super) const CASES: &[Case] = &[
     },
 ];
 
-/// A probe that runs a script each second.
+/// A probe that runs a script each second; a machine may stand still for a while, which is no failure.
 fn probe(script: &str, failures: i64) -> Value {
-    json!({"exec": {"command": ["/bin/sh", "-c", script]}, "periodSeconds": 1, "failureThreshold": failures})
+    json!({
+        "exec": {"command": ["/bin/sh", "-c", script]}, "periodSeconds": 1, "timeoutSeconds": 60,
+        "failureThreshold": failures,
+    })
 }
 
 /// A pod that is restarted and runs a script, with these of a container's fields.
