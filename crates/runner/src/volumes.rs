@@ -182,7 +182,9 @@ pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(
     for volume in volumes {
         let place = place(volume, folders);
         let made = match &volume.content {
-            Content::Empty | Content::Memory => directory(&place, 0o777, 0o700),
+            Content::Empty => directory(&place, 0o777, 0o700),
+            // What a file system in memory has, which it is elsewhere.
+            Content::Memory => directory(&place, 0o1777, 0o700),
             Content::Files(files) => write_all(&place, files),
             Content::Host { kind: HostKind::DirectoryOrCreate, .. } => directory(&place, 0o755, 0o755),
             Content::Host { kind: HostKind::FileOrCreate, .. } => file(&place),

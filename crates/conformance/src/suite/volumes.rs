@@ -115,14 +115,14 @@ pub(super) const CASES: &[Case] = &[
         number: 15,
         name: "EmptyDir volume on default medium should have the correct mode",
         needs: NEEDS,
-        run: |stage| Box::pin(empty_mode(stage, "")),
+        run: |stage| Box::pin(empty_mode(stage, "", "777")),
     },
     Case {
         group: GROUP,
         number: 16,
         name: "EmptyDir volume on tmpfs should have the correct mode",
         needs: NEEDS,
-        run: |stage| Box::pin(empty_mode(stage, "Memory")),
+        run: |stage| Box::pin(empty_mode(stage, "Memory", "1777")),
     },
 ];
 
@@ -260,6 +260,6 @@ async fn optional_updates(stage: &Stage, kind: &str) -> Result<()> {
     Ok(())
 }
 
-async fn empty_mode(stage: &Stage, medium: &str) -> Result<()> {
-    stage.says(reader("stat -c %a /data", json!({"emptyDir": {"medium": medium}})), &["777"]).await
+async fn empty_mode(stage: &Stage, medium: &str, mode: &str) -> Result<()> {
+    stage.says(reader("stat -c %a /data", json!({"emptyDir": {"medium": medium}})), &[mode]).await
 }
