@@ -117,7 +117,7 @@ async fn containers_share_a_pods_volumes_at_their_mount_paths() {
     if runs(&cluster, "all").await {
         assert_eq!(
             cluster.log("all").await,
-            "shared\nin memory\nfrom the map\nbhunter2\napp=\"v\"part\n\n600\nread-only\ntmpfs\n"
+            "shared\nin memory\nfrom the map\nbhunter2\napp=\"v\"part\n\n644\nread-only\ntmpfs\n"
         );
         assert_eq!(std::fs::read_to_string(host.join("result")).expect("the host has it"), "result\n");
     }
