@@ -44,7 +44,7 @@ fn volume_that_is_not_there_is_an_error() {
 fn directories_are_everybodys_and_in_memory_each_keeps_what_is_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let folders = Folders { disk: folder.path().join("disk"), memory: Some(folder.path().join("memory")) };
-    let volume = |name: &str, content| Volume { name: name.to_owned(), content };
+    let volume = |name: &str, content| Volume { name: name.to_owned(), content, group: None };
     make(&[volume("d", Content::Empty), volume("m", Content::Memory)], &[], &folders).unwrap();
     let mode = |path: &str| fs::metadata(folder.path().join(path)).unwrap().mode() & 0o7777;
     assert_eq!([mode("disk/d"), mode("memory/m")], [0o777, 0o1777]);
