@@ -382,6 +382,7 @@ fn file(path: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system said. The volume is as it was.
 pub fn renew(volume: &Path, file: &File) -> io::Result<()> {
+    let file = &for_its_group(volume, file)?;
     let place = volume.join(&file.path);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     // No file of a volume has a name that begins like this: the API refuses it.
@@ -402,7 +403,8 @@ pub fn renew(volume: &Path, file: &File) -> io::Result<()> {
 /// What the system said. Some files may be new and others old; the next call goes on.
 pub fn update(volume: &Path, files: &[File], kept: &BTreeSet<PathBuf>) -> io::Result<()> {
     // Sources that name the same path: the last counts.
-    let wanted: BTreeMap<&Path, &File> = files.iter().map(|file| (file.path.as_path(), file)).collect();
+    let wanted = files.iter().map(|file| Ok((file.path.as_path(), for_its_group(volume, file)?)));
+    let wanted = wanted.collect::<io::Result<BTreeMap<&Path, File>>>()?;
     for file in wanted.values() {
         let place = volume.join(&file.path);
         if !is_as(&place, file) {
@@ -425,6 +427,12 @@ pub fn update(volume: &Path, files: &[File], kept: &BTreeSet<PathBuf>) -> io::Re
         }
     }
     Ok(())
+}
+
+/// A file as it is in a volume that was handed over to a group: new files inherit the group, which is to read them.
+fn for_its_group(volume: &Path, file: &File) -> io::Result<File> {
+    let more = if fs::metadata(volume)?.mode() & 0o2000 == 0 { 0 } else { 0o440 };
+    Ok(File { mode: file.mode | more, ..file.clone() })
 }
 
 fn is_as(place: &Path, file: &File) -> bool {

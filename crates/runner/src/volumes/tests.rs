@@ -49,3 +49,18 @@ fn directories_are_everybodys_and_in_memory_each_keeps_what_is_its_own() {
     let mode = |path: &str| fs::metadata(folder.path().join(path)).unwrap().mode() & 0o7777;
     assert_eq!([mode("disk/d"), mode("memory/m")], [0o777, 0o1777]);
 }
+
+#[test]
+fn volume_of_a_group_stays_the_groups() {
+    let folder = tempfile::tempdir().unwrap();
+    let folders = Folders { disk: folder.path().to_owned(), memory: None };
+    let group = fs::metadata(folder.path()).unwrap().gid();
+    let content = Content::Files(vec![file("f", "old", 0o400)]);
+    make(&[Volume { name: "v".to_owned(), content, group: Some(group) }], &[], &folders).unwrap();
+    let place = folder.path().join("v");
+    update(&place, &[file("f", "new", 0o400), file("more", "x", 0o400)], &BTreeSet::new()).unwrap();
+    for path in ["f", "more"] {
+        let meta = fs::metadata(place.join(path)).unwrap();
+        assert_eq!((meta.gid(), meta.mode() & 0o7777), (group, 0o440), "{path}");
+    }
+}
