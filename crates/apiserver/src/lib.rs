@@ -6,6 +6,9 @@ mod apply;
 pub mod attach;
 pub mod error;
 pub mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 pub mod kind;
 pub mod kinds;

@@ -41,12 +41,13 @@ def programs_read(namespace):
 def terminals_have_a_size(namespace):
     shell = program(namespace, ["sh"], stdin=True, tty=True, _preload_content=False)
     shell.write_channel(4, '{"Width": 97, "Height": 31}')
-    shell.write_stdin("until stty size | grep '31 97'; do sleep 0.05; done; echo fou''nd; exit 5\n")
+    # What was said last is lost to who reads lines when the connection has ended: the shell goes on until it was read.
+    shell.write_stdin("until stty size | grep '31 97'; do sleep 0.05; done; echo fou''nd\n")
     seen = ""
     while "found" not in seen:
-        line = shell.readline_stdout(timeout=PATIENCE)
-        assert line is not None, seen
-        seen += line + "\n"
+        assert shell.is_open(), seen
+        seen += shell.readline_stdout(timeout=PATIENCE) + "\n"
+    shell.write_stdin("exit 5\n")
     shell.run_forever(timeout=PATIENCE)
     assert shell.returncode == 5, seen
     shell.close()

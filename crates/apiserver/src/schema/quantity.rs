@@ -21,7 +21,7 @@ enum Family {
 }
 
 /// A quantity's canonical form; refuses what is none.
-pub(super) fn canonical(text: &str) -> Result<String, DecodeError> {
+pub(crate) fn canonical(text: &str) -> Result<String, DecodeError> {
     let text = text.trim();
     let (nanos, family) = read(text)?;
     // Amounts beyond all that is countable stay as they are written.

@@ -2,6 +2,7 @@
 
 mod attach;
 mod claims;
+mod clients;
 mod crons;
 mod exec;
 mod garbage;
@@ -9,6 +10,7 @@ mod hard;
 mod jobs;
 mod kubectl;
 mod messages;
+mod pages;
 mod probes;
 mod rest;
 mod rights;

@@ -1,0 +1,124 @@
+//! Clients of other languages, unmodified: Python's from PyPI and Go's, where they are at hand.
+//!
+//! `tests/clients/prepare FOLDER` makes them ready and says which variables name them; what is not there is skipped
+//! aloud. kube-rs, the third, is what the other tests here speak through.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+use windlass_engine::{Engine, StopPods, StoreKind};
+
+use crate::support::{Ahead, Cluster, config};
+
+#[expect(clippy::disallowed_methods, reason = "a test's one look at its environment")]
+fn named(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable)
+}
+
+/// The program that a variable names; says so if none is named.
+fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
+    let program = named(variable).map(PathBuf::from);
+    if program.is_none() {
+        // Not captured by the test runner: what is skipped is said.
+        let text = format!("SKIPPED: {variable} names no {what}; tests/clients/prepare makes one\n");
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+    program
+}
+
+/// A client's program, pointed at an engine, with a home of its own.
+fn client(program: &Path, cluster: &Cluster, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null());
+    command.env("HOME", cluster.home.path()).env("KUBECONFIG", cluster.home.path().join("home/kubeconfig"));
+    command
+}
+
+/// Runs a client whose output says `ok` of each situation and how many there were.
+async fn passes(mut command: Command, situations: usize) {
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it is waited for");
+    let output = output.expect("the client starts");
+    let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{said}\n{wrong}", output.status);
+    assert!(said.ends_with(&format!("{situations} situations\n")), "{said}\n{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_client_makes_every_call() {
+    let Some(python) = prepared("WINDLASS_TEST_PYTHON", "Python with the package kubernetes") else { return };
+    let cluster = Cluster::images_on_host().await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/clients/python/matrix.py");
+    let script = script.display().to_string();
+    passes(client(&python, &cluster, &["-B", &script]), 38).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn go_client_makes_every_call() {
+    let Some(program) = prepared("WINDLASS_TEST_GO", "program of tests/clients/go") else { return };
+    let cluster = Cluster::images_on_host().await;
+    passes(client(&program, &cluster, &[]), 10).await;
+    // Informers of older releases list before they watch.
+    let mut listing = client(&program, &cluster, &["informer", "metadata"]);
+    listing.env("KUBE_FEATURE_WatchListClient", "false");
+    passes(listing, 2).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn informers_find_out_what_changed_while_the_engine_was_away() {
+    let Some(program) = prepared("WINDLASS_TEST_GO", "program of tests/clients/go") else { return };
+    let mut cluster = Cluster::with(|config| config.store = StoreKind::Durable).await;
+    let mut command = client(&program, &cluster, &["outage"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.as_mut().expect("the client starts");
+    let mut said = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut line = String::new();
+    said.read_line(&mut line).expect("it speaks");
+    assert_eq!(line, "outage\n");
+    let address = cluster.engine.as_ref().expect("an engine").address();
+    // Elsewhere, where the informer does not look, and an hour later, so that nobody can tell what was missed.
+    restart(&mut cluster, SocketAddr::from(([127, 0, 0, 1], 0)), 0).await;
+    change(&cluster).await;
+    restart(&mut cluster, address, 3600).await;
+    stdin.write_all(b"back\n").expect("it waits");
+    let (mut rest, mut wrong) = (String::new(), String::new());
+    said.read_to_string(&mut rest).expect("it speaks");
+    let mut stderr = child.stderr.take().expect("a pipe");
+    stderr.read_to_string(&mut wrong).expect("it speaks");
+    assert!(child.wait().expect("it ends").success(), "{rest}\n{wrong}");
+    assert_eq!(rest, "ok outage\n1 situations\n", "{wrong}");
+    cluster.stop().await;
+}
+
+/// Stops the engine and starts another on its home.
+async fn restart(cluster: &mut Cluster, listen: SocketAddr, later_s: i64) {
+    cluster.engine.take().expect("an engine").stop(StopPods::Leave).await;
+    let mut config = config(&cluster.home);
+    config.store = StoreKind::Durable;
+    config.listen = Some(listen);
+    config.world = Arc::new(Ahead(AtomicI64::new(later_s)));
+    let engine = Engine::start(config).await.expect("the engine starts again");
+    cluster.client = engine.client();
+    cluster.engine = Some(engine);
+}
+
+async fn change(cluster: &Cluster) {
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
+    maps.delete("goes", &DeleteParams::default()).await.expect("it goes");
+    let patch = Patch::Merge(json!({"data": {"a": "after"}}));
+    maps.patch("changes", &PatchParams::default(), &patch).await.expect("it changes");
+    let new = json!({"metadata": {"name": "comes"}, "data": {"a": "after"}});
+    let new = serde_json::from_value(new).expect("a ConfigMap");
+    maps.create(&PostParams::default(), &new).await.expect("it comes");
+}
