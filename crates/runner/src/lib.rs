@@ -2,6 +2,9 @@
 //! the shim that owns the processes and their logs, and a scripted runtime for tests.
 
 mod exec;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod input;
 pub mod kubelet;
 pub mod log;

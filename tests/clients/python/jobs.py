@@ -156,7 +156,8 @@ def cron_job_is_started_by_hand(namespace):
     assert batch().read_namespaced_cron_job("nightly", namespace).spec.schedule == "@daily"
     batch().delete_namespaced_cron_job("nightly", namespace, propagation_policy="Foreground")
     until(batch().list_namespaced_cron_job, namespace, "nightly", lambda c: c is None)
-    assert gone(batch().read_namespaced_job, "by-hand", namespace)
+    # Its reference does not hold back its owner's deletion.
+    until(batch().list_namespaced_job, namespace, "by-hand", lambda j: j is None)
 
 
 SITUATIONS = [
