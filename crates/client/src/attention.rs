@@ -22,8 +22,9 @@ pub(crate) enum Due {
 #[derive(Clone, Debug)]
 pub(crate) struct Attention {
     patience: Duration,
-    /// The next look at a job that waits.
+    /// The next look at a job that waits, or runs.
     look: Option<Instant>,
+    waits: bool,
     stuck: Since,
     /// How many of its pods had ended.
     ended: u32,
@@ -50,13 +51,18 @@ impl Since {
 impl Attention {
     /// Attention that gives up what never resolves itself after so long.
     pub(crate) fn new(patience: Duration) -> Self {
-        Attention { patience, look: None, stuck: Since::default(), ended: 0, outlived: Since::default() }
+        let (stuck, outlived) = (Since::default(), Since::default());
+        Attention { patience, look: None, waits: false, stuck, ended: 0, outlived }
     }
 
     /// Takes notice of a status.
     pub(crate) fn see(&mut self, status: &JobStatus, now: Instant) {
         let waits = matches!(status.verdict.outlook, Outlook::ResolvesItself | Outlook::NeedsAction);
-        self.look = if waits { self.look.or(now.checked_add(limits::FIRST_LOOK)) } else { None };
+        let first = if waits { limits::FIRST_LOOK } else { limits::RUNNING_LOOK };
+        let known = self.look.filter(|_| waits == self.waits);
+        let is_looked_at = waits || status.phase == Phase::Running;
+        self.look = if is_looked_at { known.or(now.checked_add(first)) } else { None };
+        self.waits = waits;
         let is_outlived = status.payload.is_some();
         self.outlived.see(is_outlived, now);
         // Who suspended a job will resume it: only what blocks it then counts (a queue that will never have room).
@@ -81,7 +87,8 @@ impl Attention {
     pub(crate) fn take(&mut self, now: Instant) -> Option<Due> {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if is_due(self.look) {
-            self.look = now.checked_add(limits::NEXT_LOOK);
+            let next = if self.waits { limits::NEXT_LOOK } else { limits::RUNNING_LOOK };
+            self.look = now.checked_add(next);
             return Some(Due::Look);
         }
         if is_due(self.outlived.due(limits::OUTLIVED)) {
@@ -143,10 +150,24 @@ mod tests {
         attention.see(&blocked(), begin);
         let later = begin + Duration::from_secs(29);
         attention.see(&status(Phase::Running, Outlook::Proceeds, "running"), later);
-        assert_eq!(attention.next(), None);
+        assert_eq!(attention.next(), Some(later + limits::RUNNING_LOOK));
         attention.see(&blocked(), later);
         let stuck = dues(&mut attention, later, 40).into_iter().find(|(_, due)| *due == Due::Stuck);
         assert_eq!(stuck, Some((30, Due::Stuck)));
+    }
+
+    #[test]
+    fn what_runs_is_looked_at_now_and_then_and_what_has_ended_is_not() {
+        let (mut attention, begin) = attention();
+        attention.see(&status(Phase::Pending, Outlook::ResolvesItself, "waiting"), begin);
+        let started = begin + Duration::from_secs(1);
+        attention.see(&status(Phase::Running, Outlook::Proceeds, "running"), started);
+        assert_eq!(dues(&mut attention, begin, 130), [(61, Due::Look), (121, Due::Look)]);
+        let full = begin + Duration::from_secs(121);
+        attention.see(&status(Phase::Running, Outlook::ResolvesItself, "running; the disk is full"), full);
+        assert_eq!(dues(&mut attention, begin, 140), [(123, Due::Look), (133, Due::Look)]);
+        attention.see(&status(Phase::Succeeded, Outlook::Final, "succeeded"), full);
+        assert_eq!(attention.next(), None);
     }
 
     #[test]

@@ -87,6 +87,11 @@ impl JobManager {
         {
             // Seldom the reason, so it is no matter if they may not be read.
             found.others.extend(nodes);
+        } else if matches!(status.phase, Phase::Running | Phase::Ending)
+            && let Some(name) = pods.items().iter().find_map(its_node)
+            && let Ok(node) = self.node(name).await
+        {
+            found.others.push(node);
         }
         let wants_lines = status.verdict.last_lines.is_empty();
         if let Some(Cause::Exited { pod, container, .. } | Cause::Signalled { pod, container, .. }) =
@@ -122,15 +127,13 @@ impl JobManager {
     async fn nodes(&self) -> Result<Vec<Value>, Fault> {
         let call = Call::get("/api/v1/nodes").query("limit", &limits::PAGE.to_string());
         let nodes = items(self.ask::<Value>(call).await?.value, "Node");
-        let slim = |node: Value| {
-            let conditions = node["status"]["conditions"].as_array();
-            let pressure = conditions.into_iter().flatten().find(|one| one["type"] == "DiskPressure");
-            json!({ "kind": "Node", "metadata": { "name": node["metadata"]["name"] },
-                    "spec": { "taints": node["spec"]["taints"] },
-                    "status": { "allocatable": node["status"]["allocatable"],
-                                "conditions": pressure.into_iter().collect::<Vec<_>>() } })
-        };
-        Ok(nodes.into_iter().map(slim).collect())
+        Ok(nodes.iter().map(slim).collect())
+    }
+
+    /// What one node has.
+    async fn node(&self, name: &str) -> Result<Value, Fault> {
+        let call = Call::get(format!("/api/v1/nodes/{}", segment(name)));
+        Ok(slim(&self.ask::<Value>(call).await?.value))
     }
 
     pub(crate) async fn last_lines(&self, pod: &str, container: &str) -> Result<Vec<String>, Fault> {
@@ -142,6 +145,22 @@ impl JobManager {
         let text = String::from_utf8_lossy(&bytes);
         Ok(text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect())
     }
+}
+
+/// What of a node says something of a job.
+fn slim(node: &Value) -> Value {
+    let conditions = node["status"]["conditions"].as_array();
+    let pressure = conditions.into_iter().flatten().find(|one| one["type"] == "DiskPressure");
+    json!({ "kind": "Node", "metadata": { "name": node["metadata"]["name"] },
+            "spec": { "taints": node["spec"]["taints"] },
+            "status": { "allocatable": node["status"]["allocatable"],
+                        "conditions": pressure.into_iter().collect::<Vec<_>>() } })
+}
+
+/// The node of a pod that runs.
+fn its_node(pod: &Pod) -> Option<&str> {
+    let runs = pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+    pod.spec.as_ref()?.node_name.as_deref().filter(|_| runs)
 }
 
 /// Whether a job is one of Kueue's.

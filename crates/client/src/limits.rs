@@ -88,6 +88,8 @@ pub(crate) const TASKS: u32 = 1_000_000;
 pub(crate) const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long after a look the next one comes, as long as it waits.
 pub(crate) const NEXT_LOOK: Duration = Duration::from_secs(10);
+/// How often a job that runs is looked at closer: what keeps its cluster from telling more is told by no watch.
+pub(crate) const RUNNING_LOOK: Duration = Duration::from_secs(60);
 /// For how long what never resolves itself is waited for.
 pub(crate) const STUCK: Duration = Duration::from_secs(30);
 /// For how long a pod's other containers may outlive its payload: most end by themselves.

@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -25,6 +26,10 @@ use crate::world;
 
 /// Probes that are asked at once; the others wait, and their time begins with their turn.
 const AT_ONCE: usize = 64;
+/// Probes that may take long beside these: whoever has taken as long as [`BRISK`] gives its turn to another.
+const SLOW: usize = 512;
+/// As long as most probes may take at all (`timeoutSeconds` is 1 if nobody says otherwise).
+const BRISK: Duration = Duration::from_secs(1);
 
 /// What is done beside a container.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,7 +59,7 @@ pub(crate) struct Checks {
     /// The controllers' own: a task that outlives the engine must not keep its hold on the shim.
     runtime: Weak<dyn Runtime>,
     threads: Handle,
-    turns: Arc<Semaphore>,
+    turns: Turns,
     open: HashMap<RunKey, Vec<(What, AbortHandle)>>,
     outcomes: Arc<Outcomes>,
 }
@@ -65,11 +70,38 @@ struct Outcomes {
     some: Notify,
 }
 
+/// How many go on at once: some that are quick, and beside them some that turned out not to be.
+#[derive(Clone)]
+struct Turns {
+    quick: Arc<Semaphore>,
+    slow: Arc<Semaphore>,
+}
+
+impl Turns {
+    fn new(quick: usize, slow: usize) -> Turns {
+        Turns { quick: Arc::new(Semaphore::new(quick)), slow: Arc::new(Semaphore::new(slow)) }
+    }
+
+    /// Does `work` when its turn has come. When it has taken as long as `brisk`, the turn is another's, if there is room
+    /// for one more that is slow.
+    async fn take<F: Future>(&self, brisk: Duration, work: impl FnOnce() -> F) -> F::Output {
+        // The semaphores are never closed.
+        let turn = self.quick.acquire().await.ok();
+        let mut work = pin!(work());
+        if let Ok(done) = tokio::time::timeout(brisk, work.as_mut()).await {
+            return done;
+        }
+        let slow = self.slow.try_acquire().ok();
+        let _held = if slow.is_some() { slow } else { turn };
+        work.await
+    }
+}
+
 impl Checks {
     /// Must be called within a tokio runtime that has I/O: that is where the tasks go.
     pub(crate) fn new(runtime: Weak<dyn Runtime>) -> Checks {
-        let (threads, turns) = (Handle::current(), Arc::new(Semaphore::new(AT_ONCE)));
-        Checks { runtime, threads, turns, open: HashMap::new(), outcomes: Arc::default() }
+        let turns = Turns::new(AT_ONCE, SLOW);
+        Checks { runtime, threads: Handle::current(), turns, open: HashMap::new(), outcomes: Arc::default() }
     }
 
     /// Resolves when something came of one.
@@ -79,16 +111,16 @@ impl Checks {
 
     fn begin(&mut self, check: Check) {
         let Check { run, what, handler, timeout } = check;
-        let (runtime, turns) = (self.runtime.clone(), Arc::clone(&self.turns));
+        let (runtime, turns) = (self.runtime.clone(), self.turns.clone());
         let outcomes = Arc::clone(&self.outcomes);
         let of = run.clone();
         let task = self.threads.spawn(async move {
-            // Hooks need no turn: they may last as long as their container. The semaphore is never closed.
-            let _turn = match what {
-                What::Probe(_) => turns.acquire().await.ok(),
-                What::Hook(_) => None,
+            let perform = || perform(&runtime, &run, what, &handler, timeout);
+            let answer = match what {
+                What::Probe(_) => turns.take(BRISK, perform).await,
+                // Hooks need no turn: they may last as long as their container.
+                What::Hook(_) => perform().await,
             };
-            let answer = perform(&runtime, &run, what, &handler, timeout).await;
             outcomes.list.lock().unwrap_or_else(PoisonError::into_inner).push(Outcome { run, what, answer });
             outcomes.some.notify_one();
         });

@@ -119,6 +119,9 @@ fn ending(scene: &Scene<'_>) -> Told {
         1 => format!("{what}; waiting for its pod to end"),
         left => format!("{what}; waiting for {left} pods to end"),
     };
+    if let Some(full) = disk::of_pods(scene.pods.items(), scene.evidence.others) {
+        return (format!("{text}; {}", full.text), full.outlook, full.next_step);
+    }
     (text, Outlook::ResolvesItself, None)
 }
 
@@ -157,7 +160,10 @@ fn running(scene: &Scene<'_>) -> Told {
             let all = if scene.pods.items().len() == 1 { worst.text } else { all };
             (format!("{text}; {all}"), worst.outlook, worst.next_step)
         }
-        None => (text, Outlook::Proceeds, None),
+        None => match disk::of_pods(scene.pods.items(), scene.evidence.others) {
+            Some(full) => (format!("{text}; {}", full.text), full.outlook, full.next_step),
+            None => (text, Outlook::Proceeds, None),
+        },
     }
 }
 

@@ -100,6 +100,31 @@ async fn start_that_hangs_in_the_kernel_holds_up_no_end() {
 }
 
 #[tokio::test]
+async fn starts_that_hang_in_the_kernel_hold_up_no_other_for_long() {
+    let home = Home::new();
+    let runtime = home.connect().await;
+    // More than the threads that usually start programs.
+    let hung: Vec<(String, File)> = (0..7)
+        .map(|n| {
+            let program = home.folder.path().join(format!("program-{n}"));
+            let lease = leased(&program);
+            (program.display().to_string(), lease)
+        })
+        .collect();
+    let starts = hung.iter().map(|(program, _)| home.start(program.rsplit('/').next().unwrap(), &[program]));
+    runtime.start(starts.collect());
+    runtime.start((0..20).map(|n| home.sh(&n.to_string(), "exit 4")).collect());
+    let over = ends(&runtime, 20).await;
+    assert!(over.values().all(|event| ended(event) == Ended::Code(4)), "{over:?}");
+    drop(hung);
+    assert!(ends(&runtime, 7).await.values().all(|event| ended(event) == Ended::Code(0)));
+    // Those that took their turn have left, or leave with their next start; who is left starts as ever.
+    runtime.start((20..60).map(|n| home.sh(&n.to_string(), "exit 5")).collect());
+    assert!(ends(&runtime, 40).await.values().all(|event| ended(event) == Ended::Code(5)));
+    runtime.shutdown(true).await;
+}
+
+#[tokio::test]
 async fn shim_whose_disk_is_full_starts_nothing_until_there_is_room() {
     let home = Home::new();
     // As a disk that is full: a file may grow to a kilobyte and no further.

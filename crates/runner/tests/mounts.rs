@@ -9,7 +9,7 @@ use std::process::Command;
 
 use common::{Home, ends, executable, starts, write_fifo};
 use windlass_runner::mounts::{Mount, Space, probe};
-use windlass_runner::runtime::{Ended, Event, Exec, ExecError, Runtime, Start, StartFailure};
+use windlass_runner::runtime::{Ended, Event, Exec, ExecError, Key, Runtime, Start, StartFailure};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
 
@@ -138,11 +138,20 @@ async fn program_beside_a_run_sees_its_volumes_for_this_user() {
     let Some(machine) = Machine::new().await else { return };
     let scripts = machine.volume("scripts");
     executable(&scripts.join("windlass-tell"), b"#!/bin/sh\ncat /windlass-data/file; pwd; id -u\n");
+    let (covered, covering) = (machine.volume("covered"), machine.volume("covering"));
+    executable(&covered.join("windlass-covered"), b"#!/bin/sh\necho the host\n");
+    executable(&covered.join("windlass-absent"), b"#!/bin/sh\necho the host\n");
+    executable(&covering.join("windlass-covered"), b"echo the \"volume's\"\n");
+    let path = format!("/usr/bin:/bin:{}:/windlass-scripts", covered.display());
     let gate = machine.home.fifo("gate");
-    let mounts = vec![mount(machine.volume("data"), "/windlass-data"), mount(scripts, "/windlass-scripts")];
+    let mounts = vec![
+        mount(machine.volume("data"), "/windlass-data"),
+        mount(scripts, "/windlass-scripts"),
+        mount(covering, covered),
+    ];
     let mut start = machine.start("main", &format!("read x < {}", gate.display()), mounts);
     start.cwd = Some("/windlass-data".into());
-    start.env = vec![("PATH".to_owned(), "/usr/bin:/bin:/windlass-scripts".to_owned())];
+    start.env = vec![("PATH".to_owned(), path)];
     let key = start.key.clone();
     machine.runtime.start(vec![start]);
     starts(&machine.runtime, 1).await;
@@ -156,6 +165,10 @@ async fn program_beside_a_run_sees_its_volumes_for_this_user() {
     let uid = fs::metadata(machine.home.folder.path()).unwrap().uid();
     assert_eq!(String::from_utf8(said).unwrap(), format!("from data\n/windlass-data\n{uid}\n"));
     assert_eq!(ended, Ended::Code(0));
+    // Where a volume covers what the host has by that name, the volume's is meant; a script without a first line is the
+    // shell's.
+    let (ended, said) = exec(&["windlass-covered"]).await.unwrap().collect(1000).await.unwrap();
+    assert_eq!((ended, String::from_utf8(said).unwrap().as_str()), (Ended::Code(0), "the volume's\n"));
     let absent = exec(&["windlass-absent"]).await.err();
     let Some(ExecError::Failed { failure: StartFailure::NotFound, message }) = absent else {
         panic!("{absent:?}")
@@ -242,7 +255,15 @@ async fn program_may_lie_in_a_volume() {
     executable(&scripts.join("run"), b"#!/bin/sh\necho ran $1\n");
     let mut start = machine.start("main", "", vec![mount(scripts, "/windlass-scripts")]);
     start.argv = vec!["/windlass-scripts/run".to_owned(), "well".to_owned()];
+    let mut named =
+        Start { key: Key { container: "named".to_owned(), ..start.key.clone() }, ..start.clone() };
     let (event, log) = machine.run(start).await;
+    assert!(matches!(event, Event::Exited { ended: Ended::Code(0), .. }), "{event:?}");
+    assert!(log.trim_end().ends_with("ran well"), "{log}");
+    named.argv[0] = "run".to_owned();
+    named.log = machine.home.log("named");
+    named.env = vec![("PATH".to_owned(), "/usr/bin:/bin:/windlass-scripts".to_owned())];
+    let (event, log) = machine.run(named).await;
     assert!(matches!(event, Event::Exited { ended: Ended::Code(0), .. }), "{event:?}");
     assert!(log.trim_end().ends_with("ran well"), "{log}");
 }

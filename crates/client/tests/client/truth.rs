@@ -330,6 +330,27 @@ async fn a_job_that_a_full_disk_keeps_from_its_start_is_given_up_with_that_reaso
     assert_eq!((status.verdict.text.as_str(), after.as_secs()), (text, 32));
     assert_eq!(status.verdict.next_step.as_deref(), Some("make room there; the job goes on by itself then"));
 
+    // One that runs goes on, and whoever follows it is told why nothing more is heard of it.
+    let mut runs = pod(1, "Running", json!({ "running": {} }));
+    runs["spec"]["nodeName"] = json!("lab");
+    let server = still(job(1, running()), &[runs]);
+    server.on(EVENTS, list(1, &[]));
+    server.on(&format!("{NODES}/lab"), Reply::Json(200, node.clone()));
+    let told = "running; the disk of node \"lab\" is full, and what becomes of it there may be told only when there is \
+                room: /home/store: no space left";
+    assert_eq!(server.manager().get("train").await.unwrap().status.verdict.text, told);
+    let begin = Instant::now();
+    let mut events = server.manager().follow("train", LogOptions::default());
+    let status = loop {
+        match events.next().await.unwrap().unwrap() {
+            FollowEvent::Status(status) if status.verdict.text == told => break status,
+            FollowEvent::Status(_) | FollowEvent::Log(_) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(status.verdict.outlook, Outlook::ResolvesItself);
+    assert_eq!(begin.elapsed().as_secs(), 60);
+
     // Of one that has just been submitted nothing is listed, and its watches bring nothing.
     let server = Server::new();
     server.on(&format!("POST {JOBS}"), Reply::Json(201, job(1, json!({}))));

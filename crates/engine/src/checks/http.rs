@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue, LOCATION};
 use hyper::{Request, Response, Uri, body::Incoming};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -111,7 +112,11 @@ fn lead(from: &HttpGet, location: &str) -> Option<HttpGet> {
             location.to_owned()
         } else {
             let path = from.path.split('?').next().unwrap_or_default();
-            let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
+            let folder = if location.starts_with('?') {
+                path
+            } else {
+                path.rfind('/').map_or("/", |end| &path[..=end])
+            };
             format!("{folder}{location}")
         };
         return Some(HttpGet { path, ..from.clone() });
@@ -169,7 +174,7 @@ fn said(cause: &hyper::Error) -> String {
 }
 
 fn request(get: &HttpGet) -> Result<Request<Empty<Bytes>>, String> {
-    let path: Uri = get.path.parse().map_err(|cause| format!("parse {:?}: {cause}", get.path))?;
+    let path: Uri = target(&get.path).parse().map_err(|cause| format!("parse {:?}: {cause}", get.path))?;
     let mut request = Request::new(Empty::new());
     *request.uri_mut() = path;
     let headers = request.headers_mut();
@@ -186,6 +191,32 @@ fn request(get: &HttpGet) -> Result<Request<Empty<Bytes>>, String> {
     }
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     Ok(request)
+}
+
+/// What of a path and query goes over the wire: what may not stand there is escaped, a fragment stays here.
+fn target(path: &str) -> String {
+    /// All but what RFC 3986 has in paths and queries.
+    const ESCAPED: &AsciiSet = &CONTROLS
+        .add(b' ')
+        .add(b'"')
+        .add(b'<')
+        .add(b'>')
+        .add(b'\\')
+        .add(b'^')
+        .add(b'`')
+        .add(b'{')
+        .add(b'|')
+        .add(b'}');
+    let path = path.split('#').next().unwrap_or_default();
+    let mut written = String::with_capacity(path.len());
+    for (number, part) in path.split('%').enumerate() {
+        if number > 0 {
+            let is_escape = part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+            written.push_str(if is_escape { "%" } else { "%25" });
+        }
+        written.extend(utf8_percent_encode(part, ESCAPED));
+    }
+    if written.starts_with('/') { written } else { format!("/{written}") }
 }
 
 /// The begin of a body; what comes of it before it fails.

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use lz4_flex::frame::FrameDecoder;
 
@@ -35,23 +36,72 @@ fn with(path: &Path, suffix: &str) -> PathBuf {
 pub(super) enum Segment {
     /// As it was written, and whether it was closed when it was opened.
     Plain(File),
+    /// Packed, and unpacked as far as it is read: whoever reads slowly holds a few blocks of it, not the whole.
+    Packed(Mutex<Unpacking>),
     /// Unpacked.
     Unpacked(Vec<u8>),
 }
 
-/// Opens a segment; none if it is not there.
+/// A packed segment and how far it has been unpacked.
+pub(super) struct Unpacking {
+    decoder: FrameDecoder<File>,
+    at: u64,
+}
+
+/// Opens a segment to be read from a place on, however slowly; none if it is not there.
 pub(super) fn open(base: &Path, number: u64) -> io::Result<Option<Segment>> {
+    open_as(base, number, |file| {
+        let decoder = FrameDecoder::new(file);
+        Ok(Segment::Packed(Mutex::new(Unpacking { decoder, at: 0 })))
+    })
+}
+
+/// Opens a segment to be read from its end, here and now; none if it is not there.
+pub(super) fn open_whole(base: &Path, number: u64) -> io::Result<Option<Segment>> {
+    open_as(base, number, |file| {
+        let mut bytes = Vec::new();
+        FrameDecoder::new(file).take(MAX_UNPACKED).read_to_end(&mut bytes)?;
+        Ok(Segment::Unpacked(bytes))
+    })
+}
+
+fn open_as(
+    base: &Path,
+    number: u64,
+    unpack: impl FnOnce(File) -> io::Result<Segment>,
+) -> io::Result<Option<Segment>> {
     let plain = || found(File::open(plain(base, number)));
     if let Some(file) = plain()? {
         return Ok(Some(Segment::Plain(file)));
     }
     if let Some(file) = found(File::open(packed(base, number)))? {
-        let mut bytes = Vec::new();
-        FrameDecoder::new(file).take(MAX_UNPACKED).read_to_end(&mut bytes)?;
-        return Ok(Some(Segment::Unpacked(bytes)));
+        return unpack(file).map(Some);
     }
     // It may have come just now.
     Ok(plain()?.map(Segment::Plain))
+}
+
+impl Unpacking {
+    fn read_at(&mut self, buffer: &mut [u8], place: u64) -> io::Result<usize> {
+        if place < self.at {
+            let mut file = self.decoder.get_ref().try_clone()?;
+            file.seek(SeekFrom::Start(0))?;
+            *self = Unpacking { decoder: FrameDecoder::new(file), at: 0 };
+        }
+        let before = place.min(MAX_UNPACKED).saturating_sub(self.at);
+        self.at += io::copy(&mut self.decoder.by_ref().take(before), &mut io::sink())?;
+        if self.at < place || place >= MAX_UNPACKED {
+            return Ok(0);
+        }
+        let count = loop {
+            match self.decoder.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                done => break done?,
+            }
+        };
+        self.at += count as u64;
+        Ok(count)
+    }
 }
 
 /// The numbers of the segments that there are.
@@ -94,13 +144,19 @@ impl Segment {
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Segment::Plain(file) => file.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o200 == 0),
-            Segment::Unpacked(_) => true,
+            Segment::Packed(_) | Segment::Unpacked(_) => true,
         }
     }
 
+    /// How long it is. Of a packed one that is being read it takes as long as to read it.
     pub(super) fn len(&self) -> io::Result<u64> {
         match self {
             Segment::Plain(file) => Ok(file.metadata()?.len()),
+            Segment::Packed(unpacking) => {
+                let mut unpacking = unpacking.lock().unwrap_or_else(PoisonError::into_inner);
+                unpacking.read_at(&mut [], MAX_UNPACKED)?;
+                Ok(unpacking.at)
+            }
             Segment::Unpacked(bytes) => Ok(bytes.len() as u64),
         }
     }
@@ -114,6 +170,9 @@ impl Segment {
                     done => return done,
                 }
             },
+            Segment::Packed(unpacking) => {
+                unpacking.lock().unwrap_or_else(PoisonError::into_inner).read_at(buffer, place)
+            }
             Segment::Unpacked(bytes) => {
                 let rest = usize::try_from(place).ok().and_then(|place| bytes.get(place..)).unwrap_or(&[]);
                 let count = rest.len().min(buffer.len());
@@ -129,5 +188,42 @@ fn found<T>(done: io::Result<T>) -> io::Result<Option<T>> {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use lz4_flex::frame::FrameEncoder;
+
+    use super::*;
+
+    #[test]
+    fn packed_segment_is_read_from_any_place_as_if_it_were_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().join("0.log");
+        let bytes: Vec<u8> = (0..500_000_u32).flat_map(u32::to_le_bytes).collect();
+        let mut encoder = FrameEncoder::new(File::create(packed(&base, 3)).unwrap());
+        encoder.write_all(&bytes).unwrap();
+        encoder.finish().unwrap();
+        let (slow, whole) = (open(&base, 3).unwrap().unwrap(), open_whole(&base, 3).unwrap().unwrap());
+        assert!(slow.is_closed() && matches!(slow, Segment::Packed(_)));
+        for place in [0, 70_000, 70_001, 1_999_990, 5, 1_500_000, 2_000_000, 3_000_000, 0] {
+            let sixteen = |segment: &Segment| -> Vec<u8> {
+                let mut read = Vec::new();
+                let mut chunk = [0; 16];
+                loop {
+                    let count = segment.read_at(&mut chunk[read.len()..], place + read.len() as u64).unwrap();
+                    let from = read.len();
+                    read.extend_from_slice(&chunk[from..from + count]);
+                    if count == 0 || read.len() == 16 {
+                        return read;
+                    }
+                }
+            };
+            assert_eq!(sixteen(&slow), sixteen(&whole), "{place}");
+        }
+        assert_eq!((slow.len().unwrap(), whole.len().unwrap()), (2_000_000, 2_000_000));
     }
 }

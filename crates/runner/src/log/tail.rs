@@ -23,7 +23,7 @@ pub(super) fn begin(base: &Path, lines: u64, output: Option<Output>) -> io::Resu
     let mut count = Count { left: lines, output, is_last: [true; 2] };
     let mut first = None;
     for number in segments::list(base)?.into_iter().rev() {
-        let Some(segment) = segments::open(base, number)? else { continue };
+        let Some(segment) = segments::open_whole(base, number)? else { continue };
         let offset = if lines == 0 { Some(segment.len()?) } else { scan(&segment, &mut count)? };
         if let Some(offset) = offset {
             return Ok(Some(Place { segment: number, offset, is_begin: false }));
@@ -69,7 +69,7 @@ fn scan(segment: &Segment, count: &mut Count) -> io::Result<Option<u64>> {
 /// The place behind the last whole entry.
 pub(super) fn end(base: &Path) -> io::Result<Place> {
     for number in segments::list(base)?.into_iter().rev() {
-        let Some(segment) = segments::open(base, number)? else { continue };
+        let Some(segment) = segments::open_whole(base, number)? else { continue };
         // An entry is shorter than a block, and what stands behind the last line end is not whole yet.
         let begin = segment.len()?.saturating_sub(BLOCK);
         let mut block = vec![0; usize::try_from(BLOCK).unwrap_or(0)];

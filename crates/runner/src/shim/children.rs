@@ -4,12 +4,14 @@
 //! A process is reaped only under the lock, after it was seen there: so a pid that is in the table while the
 //! lock is held cannot have been given to another process.
 //!
-//! A start may hang in the kernel (a dead network file system), so nothing that ends ever waits for one.
+//! A start may hang in the kernel (a dead network file system), so nothing that ends ever waits for one, and other starts
+//! wait no longer than a moment: then another thread takes the turn of the one that hangs.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::sys::eventfd::EventFd;
@@ -23,6 +25,10 @@ use crate::world;
 
 /// As measured: two leave a core idle while a child starts, more than four only take turns.
 const SPAWNERS: usize = 3;
+/// With those that hang: so many at most. When all hang, starts wait until one comes back.
+const MOST_SPAWNERS: usize = 32;
+/// A start that takes longer hangs.
+const HANGS: Duration = Duration::from_secs(1);
 
 /// A run to start.
 pub(crate) struct Job {
@@ -74,10 +80,23 @@ pub(crate) struct Children {
     /// A start is over.
     settled: Condvar,
     /// By spawner: the child that it has made and not written down yet, or 0.
-    made: [Arc<AtomicI32>; SPAWNERS],
+    made: [Arc<AtomicI32>; MOST_SPAWNERS],
     /// By spawner: whether what it makes stands beside a run.
-    makes_beside: [AtomicBool; SPAWNERS],
+    makes_beside: [AtomicBool; MOST_SPAWNERS],
+    open_files: Option<u64>,
     wake: EventFd,
+}
+
+/// What a spawner does.
+#[derive(Clone, Copy, Default)]
+enum Seat {
+    /// There is none.
+    #[default]
+    Free,
+    /// It starts nothing.
+    Waiting,
+    /// It has been starting something since then.
+    Starting(Instant),
 }
 
 #[derive(Default)]
@@ -93,6 +112,11 @@ struct State {
     early: BTreeMap<i32, Exit>,
     starts_ended: u64,
     news: Vec<News>,
+    seats: [Seat; MOST_SPAWNERS],
+    /// Spawners that there are.
+    hired: usize,
+    /// None is added before, because it could not be.
+    hire_again: Option<Instant>,
     /// Spawners that wait for work, and whether the reaper waits for a start to be over: nobody else is woken.
     idle: usize,
     is_reaper_waiting: bool,
@@ -122,28 +146,58 @@ impl Children {
             settled: Condvar::new(),
             made: Default::default(),
             makes_beside: Default::default(),
+            open_files,
             wake,
         });
-        for (number, made) in children.made.iter().enumerate() {
-            let (children, made) = (Arc::clone(&children), Arc::clone(made));
-            let (tell, told) = mpsc::channel();
-            std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
-                match Spawner::new(Arc::clone(&made), open_files) {
-                    Ok(spawner) => {
-                        drop(tell);
-                        children.spawn_forever(spawner, number);
-                    }
-                    // The receiver waits for it.
-                    Err(error) => drop(tell.send(error)),
-                }
-            })?;
-            if let Ok(error) = told.recv() {
-                return Err(error);
-            }
+        for _ in 0..SPAWNERS {
+            children.hire(|_| true)?;
         }
         let reaper = Arc::clone(&children);
         std::thread::Builder::new().stack_size(256 << 10).spawn(move || reaper.reap_forever())?;
         Ok(children)
+    }
+
+    /// Adds a spawner if that is `wanted` and there may be another one.
+    fn hire(self: &Arc<Self>, wanted: impl FnOnce(&State) -> bool) -> io::Result<()> {
+        let mut state = self.lock();
+        let seat = state.seats.iter().position(|seat| matches!(seat, Seat::Free));
+        let Some(seat) = seat.filter(|_| wanted(&state)) else { return Ok(()) };
+        state.seats[seat] = Seat::Waiting;
+        state.hired += 1;
+        drop(state);
+        let begun = self.begin_spawner(seat);
+        if begun.is_err() {
+            self.lock().leave(seat);
+        }
+        begun
+    }
+
+    fn begin_spawner(self: &Arc<Self>, seat: usize) -> io::Result<()> {
+        let children = Arc::clone(self);
+        let (tell, told) = mpsc::channel();
+        std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
+            match Spawner::new(Arc::clone(&children.made[seat]), children.open_files) {
+                Ok(spawner) => {
+                    drop(tell);
+                    children.spawn_while_needed(spawner, seat);
+                }
+                // The receiver waits for it.
+                Err(error) => drop(tell.send(error)),
+            }
+        })?;
+        told.recv().map_or(Ok(()), Err)
+    }
+
+    /// Adds a spawner in place of one that hangs, if starts wait for it. To be called at the time that
+    /// [`Children::take_news`] told; answers when it is due again.
+    pub(crate) fn relieve(self: &Arc<Self>) -> (io::Result<()>, Option<Instant>) {
+        let now = world::monotonic();
+        let hired = self.hire(|state| state.is_short(now));
+        let mut state = self.lock();
+        if hired.is_err() {
+            state.hire_again = Some(now + HANGS);
+        }
+        (hired, state.relief(now))
     }
 
     /// The descriptor that becomes readable when there is news.
@@ -151,16 +205,15 @@ impl Children {
         &self.wake
     }
 
-    /// Queues starts.
-    pub(crate) fn start(&self, jobs: Vec<Job>) {
-        if jobs.is_empty() {
-            return;
-        }
+    /// Queues starts, at least one. Answers when [`Children::relieve`] is due, as [`Children::take_news`] does.
+    pub(crate) fn start(&self, jobs: Vec<Job>) -> Option<Instant> {
         let mut state = self.lock();
         let wanted = jobs.len().min(state.idle);
         state.queue.extend(jobs);
+        let relief = state.relief(world::monotonic());
         drop(state);
         (0..wanted).for_each(|_| self.work.notify_one());
+        relief
     }
 
     /// Queues a program beside a run. How many there may be is the caller's to say.
@@ -174,11 +227,12 @@ impl Children {
         self.lock().queue.drain(..).collect()
     }
 
-    /// Takes the news.
-    pub(crate) fn take_news(&self) -> Vec<News> {
+    /// Takes the news. Answers also when [`Children::relieve`] is due, should nothing happen until then.
+    pub(crate) fn take_news(&self) -> (Vec<News>, Option<Instant>) {
         // A read resets the counter; that there was nothing to read is no error here.
         let _ = self.wake.read();
-        std::mem::take(&mut self.lock().news)
+        let mut state = self.lock();
+        (std::mem::take(&mut state.news), state.relief(world::monotonic()))
     }
 
     /// A run's descriptors were closed.
@@ -219,13 +273,13 @@ impl Children {
         state.news.push(news);
     }
 
-    fn spawn_forever(&self, mut spawner: Spawner, number: usize) {
-        loop {
-            let task = self.next_task();
+    fn spawn_while_needed(&self, mut spawner: Spawner, seat: usize) {
+        while let Some(task) = self.next_task(seat) {
             let is_beside = matches!(task, Task::Beside(..));
-            self.makes_beside[number].store(is_beside, Ordering::Release);
+            self.makes_beside[seat].store(is_beside, Ordering::Release);
             let news = spawn_one(&mut spawner, task);
             let mut state = self.lock();
+            state.seats[seat] = Seat::Waiting;
             state.starts_ended += 1;
             if is_beside {
                 state.is_making_beside = false;
@@ -247,7 +301,7 @@ impl Children {
                     None
                 }
             };
-            self.made[number].store(0, Ordering::Release);
+            self.made[seat].store(0, Ordering::Release);
             // What could not execute its program is nobody's.
             state.early.retain(|pid, _| self.is_being_made(*pid));
             self.tell(&mut state, news);
@@ -271,20 +325,31 @@ impl Children {
         self.made.iter().position(|made| made.load(Ordering::Acquire) == pid)
     }
 
-    fn next_task(&self) -> Task {
+    /// The next thing to start; none if others came while this spawner hung, and are enough.
+    fn next_task(&self, seat: usize) -> Option<Task> {
         let mut state = self.lock();
         loop {
+            if state.hired > SPAWNERS && state.at_hand(world::monotonic()) > SPAWNERS {
+                state.leave(seat);
+                // It may have been woken for what another one does now.
+                if state.idle > 0 && !(state.queue.is_empty() && state.beside.is_empty()) {
+                    self.work.notify_one();
+                }
+                return None;
+            }
             if !state.is_making_beside
                 && let Some((id, beside)) = state.beside.pop_front()
             {
                 state.is_making_beside = true;
-                return Task::Beside(id, beside);
+                state.seats[seat] = Seat::Starting(world::monotonic());
+                return Some(Task::Beside(id, beside));
             }
             if state.open < state.max_open
                 && let Some(job) = state.queue.pop_front()
             {
                 state.open += 1;
-                return Task::Run(job);
+                state.seats[seat] = Seat::Starting(world::monotonic());
+                return Some(Task::Run(job));
             }
             state.idle += 1;
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -339,6 +404,39 @@ impl Children {
             None if maker.is_some() => _ = state.early.insert(pid, exit),
             None => self.tell(&mut state, News::OrphanReaped { pid }),
         }
+    }
+}
+
+impl State {
+    /// How many spawners do not hang.
+    fn at_hand(&self, now: Instant) -> usize {
+        let is_at_hand = |seat: &&Seat| match seat {
+            Seat::Free => false,
+            Seat::Waiting => true,
+            Seat::Starting(since) => now < *since + HANGS,
+        };
+        self.seats.iter().filter(is_at_hand).count()
+    }
+
+    /// Whether so many hang that too few are left for what waits.
+    fn is_short(&self, now: Instant) -> bool {
+        let waits = !self.queue.is_empty() && self.idle == 0 && self.open < self.max_open;
+        waits && self.at_hand(now) < SPAWNERS && self.hire_again.is_none_or(|at| at <= now)
+    }
+
+    /// When it is to be looked whether that is so; none while nothing waits, or nobody can be added.
+    fn relief(&self, now: Instant) -> Option<Instant> {
+        if self.queue.is_empty() || self.hired >= MOST_SPAWNERS {
+            return None;
+        }
+        let since = |seat: &Seat| if let Seat::Starting(since) = seat { Some(*since + HANGS) } else { None };
+        let first = self.seats.iter().filter_map(since).filter(|at| *at > now).min();
+        Some(if self.is_short(now) { now } else { first.unwrap_or(now + HANGS) })
+    }
+
+    fn leave(&mut self, seat: usize) {
+        self.seats[seat] = Seat::Free;
+        self.hired -= 1;
     }
 }
 

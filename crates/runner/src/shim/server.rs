@@ -88,6 +88,8 @@ pub(crate) struct Server {
     is_flooded: bool,
     /// The pipe that was read last.
     last_read: u64,
+    /// When starts need another thread, should those that there are hang.
+    relief: Option<Instant>,
 }
 
 impl Server {
@@ -134,6 +136,7 @@ impl Server {
             deaf_until: None,
             is_flooded: false,
             last_read: 0,
+            relief: None,
         })
     }
 
@@ -217,6 +220,7 @@ impl Server {
             let now = world::monotonic();
             let times = self.ending.iter().filter_map(|id| self.next_look(*id));
             let times = times.chain(self.paced.first().map(|(until, _)| *until)).chain(self.deaf_until);
+            let times = times.chain(self.relief);
             times.map(|at| at.saturating_duration_since(now)).min().unwrap_or(LOOK_AROUND)
         };
         // Rounded up, so that the time has come when the wait is over.
@@ -225,7 +229,7 @@ impl Server {
 
     /// Whether nothing has to be done at a certain time.
     fn is_timeless(&self) -> bool {
-        self.ending.is_empty() && self.paced.is_empty() && self.deaf_until.is_none()
+        self.ending.is_empty() && self.paced.is_empty() && self.deaf_until.is_none() && self.relief.is_none()
     }
 
     fn next_look(&self, id: u64) -> Option<Instant> {
@@ -265,7 +269,10 @@ impl Server {
             if self.ledger.is_mostly_dead(self.runs.len()) {
                 self.compact();
             }
-            self.children.start(std::mem::take(&mut self.jobs));
+            let jobs = std::mem::take(&mut self.jobs);
+            if !jobs.is_empty() {
+                self.relief = self.children.start(jobs);
+            }
         }
         let events = std::mem::take(&mut self.events);
         let Some(client) = &mut self.client else { return };

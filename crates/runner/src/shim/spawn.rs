@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
@@ -140,21 +141,31 @@ impl Spawner {
     fn start(&mut self, child: &Child<'_>) -> Result<Spawned, (StartFailure, String)> {
         let name = child.argv.first().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
-        let (programs, absent) = match (look_up(name, child.env, child.cwd), child.way) {
-            (Ok(program), _) => (vec![program], None),
-            // It may lie in what is mounted there.
-            (Err((StartFailure::NotFound, words)), Way::Join(_)) => {
-                (candidates(name, child.env, child.cwd).collect(), Some(words))
-            }
-            (Err(failure), _) => return Err(failure),
+        let is_host = matches!(child.way, Way::Host(_));
+        // Where something is mounted the host's own files do not tell what is there: the child looks itself.
+        let programs = if is_host || name.contains('/') {
+            vec![look_up(name, child.env, child.cwd)?]
+        } else {
+            candidates(name, child.env, child.cwd).collect()
         };
         let mut attempt = self.attempt(&programs, &[], child);
-        if let ([program], Err(error)) = (programs.as_slice(), &attempt)
-            && error.raw_os_error() == Some(libc::ENOEXEC)
-        {
-            // A script without a first line that says by what: a shell takes it as its own.
-            let script = [Path::new("/bin/sh"), program].map(|path| path.as_os_str().as_bytes().to_vec());
-            attempt = self.attempt(&[PathBuf::from("/bin/sh")], &script, child);
+        for program in &programs {
+            if !is_exec_format(&attempt) {
+                break;
+            }
+            // A script without a first line that says by what: a shell takes it as its own. Of several it is the first
+            // that is there.
+            if programs.len() > 1 {
+                match self.attempt(slice::from_ref(program), &[], child) {
+                    Err(error) if is_elsewhere(&error) => continue,
+                    alone => attempt = alone,
+                }
+            }
+            if is_exec_format(&attempt) {
+                let script = [Path::new("/bin/sh"), program].map(|path| path.as_os_str().as_bytes().to_vec());
+                attempt = self.attempt(&[PathBuf::from("/bin/sh")], &script, child);
+                break;
+            }
         }
         attempt.map_err(|error| {
             let failure = match child.way {
@@ -162,9 +173,9 @@ impl Spawner {
                 Way::Space(space) => space.failure(),
                 Way::Join(join) => join.failure(),
             };
-            match (classify_inside(&error, name, child.cwd, failure), absent) {
-                ((StartFailure::NotFound, _), Some(words)) => (StartFailure::NotFound, words),
-                (told, _) => told,
+            match classify_inside(&error, name, child.cwd, failure) {
+                (StartFailure::NotFound, _) if !name.contains('/') => not_found(name),
+                told => told,
             }
         })
     }
@@ -230,10 +241,21 @@ fn look_up(name: &str, env: &[(String, String)], cwd: &Path) -> Result<PathBuf, 
             StartFailure::NotExecutable,
             format!("exec: \"{}\": permission denied", candidate.display()),
         )),
-        None => {
-            Err((StartFailure::NotFound, format!("exec: \"{name}\": executable file not found in $PATH")))
-        }
+        None => Err(not_found(name)),
     }
+}
+
+fn not_found(name: &str) -> (StartFailure, String) {
+    (StartFailure::NotFound, format!("exec: \"{name}\": executable file not found in $PATH"))
+}
+
+fn is_exec_format(attempt: &io::Result<Spawned>) -> bool {
+    attempt.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOEXEC))
+}
+
+/// Whether the program may be in the next place.
+fn is_elsewhere(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::EACCES))
 }
 
 /// Where a program of this name may be.

@@ -35,7 +35,9 @@ impl Server {
     pub(super) fn on_news(&mut self) {
         let mut has_orphans = false;
         let (mut started, mut ended) = (Vec::new(), Vec::new());
-        for news in self.children.take_news() {
+        let (all, relief) = self.children.take_news();
+        self.relief = relief;
+        for news in all {
             match news {
                 News::Started { id, pid, birth, at, ends, surroundings } => {
                     self.on_started(id, pid, birth, at, *ends, surroundings);
@@ -273,6 +275,13 @@ impl Server {
         }
         let now = world::monotonic();
         self.listen_again(now);
+        if self.relief.is_some_and(|at| at <= now) {
+            let (hired, due_again) = self.children.relieve();
+            self.relief = due_again;
+            if let Err(error) = hired {
+                self.note(&format!("nothing can be started beside what hangs: {error}"));
+            }
+        }
         self.resume(now);
         let due: Vec<u64> = self
             .ending
