@@ -47,9 +47,8 @@ fn fits(kind: &Kind, mut object: Value) {
     assert!(complaints.len() <= 100);
     let again = refit(kind, object.clone());
     assert_eq!(again, object, "fitting twice");
-    let mut dressed = object.clone();
-    schema::dress(kind.schema, &mut dressed);
-    assert_eq!(refit(kind, dressed), object, "fitting what was dressed");
+    let dressed = dress(kind, object.clone());
+    assert_eq!(dress(kind, refit(kind, dressed.clone())), dressed, "dressing what was fitted");
     let mut whole = object;
     (kind.default)(&mut whole);
     let whole = refit(kind, whole);
@@ -59,6 +58,11 @@ fn fits(kind: &Kind, mut object: Value) {
     values::told(&(kind.validate)(&whole));
     values::told(&(kind.validate_update)(&whole, &whole, false));
     (kind.warnings)(&whole);
+}
+
+fn dress(kind: &Kind, mut object: Value) -> Value {
+    schema::dress(kind.schema, &mut object);
+    object
 }
 
 fn refit(kind: &Kind, mut object: Value) -> Value {
