@@ -208,7 +208,7 @@ async fn on_object(method: &Method, call: Call) -> Answer {
 
 async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
-        return Err(ApiError::no_such_resource());
+        return Err(absent(call.kind, part));
     };
     authorize::check_talk(&call, discovery::part_name(part))?;
     match (part, method) {
@@ -223,6 +223,16 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
         (Subresource::Token, &Method::POST) => token::create(call).await,
         _ => Err(method_not_allowed()),
+    }
+}
+
+/// A part that is not served; where people ask for one that upstream has, the way out is said.
+fn absent(kind: &Kind, part: &str) -> ApiError {
+    match (kind.kind, part) {
+        ("Pod", "portforward") => ApiError::bad_request(
+            "port-forward is not served: a pod's processes run on this machine itself, so connect to their ports on it",
+        ),
+        _ => ApiError::no_such_resource(),
     }
 }
 
