@@ -8,6 +8,7 @@ mod exec;
 mod garbage;
 mod hard;
 mod jobs;
+mod kube_rs;
 mod kubectl;
 mod messages;
 mod pages;
