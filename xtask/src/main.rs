@@ -1,6 +1,7 @@
 //! Chores of the project that are no part of the product: `cargo xtask <chore>`.
 
 mod bench;
+mod conformance;
 mod order;
 mod schema;
 mod sim;
@@ -15,6 +16,7 @@ const CHORES: &str = "tidy (checks of the house), schema (the table of served ty
                       bench [--quick | --rows GROUP,... | --upstream] (figures beside their yardsticks), \
                       order [--check] (what commands run, laid out side by side by the linker), \
                       sim --seed N [--seeds COUNT] (histories of the simulated engine), \
+                      conformance [--upstream | --cluster] (upstream's end-to-end cases, and their matrix), \
                       upstream up|restart|down|env|diff|record (a real Kubernetes to compare with)";
 
 fn main() -> Result<()> {
@@ -26,6 +28,7 @@ fn main() -> Result<()> {
         Some("bench") => bench::bench(root, arguments),
         Some("sim") => sim::sim(root, arguments),
         Some("order") => order::order(root, arguments),
+        Some("conformance") => conformance::run(root, arguments),
         Some("upstream") => upstream::run(root, arguments),
         Some(other) => bail!("no chore {other:?}; there is: {CHORES}"),
         None => bail!("name a chore: {CHORES}"),

@@ -43,7 +43,8 @@ impl Cluster {
     }
 }
 
-async fn client(kubeconfig: &Path) -> Result<Client> {
+/// A client for the current context of a kubeconfig.
+pub(crate) async fn client(kubeconfig: &Path) -> Result<Client> {
     // Fails only if it was done before, and then it is done.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let file = Kubeconfig::read_from(kubeconfig).with_context(|| kubeconfig.display().to_string())?;

@@ -3,11 +3,15 @@
 //! The script is data (`cases/*.yaml`), upstream's answers are recorded (`recorded/*.json`), what may differ is a table
 //! of reasons (`reasons.yaml`). The suite knows a Kubernetes client and nothing of the engine but how to start one:
 //! any cluster that a kubeconfig names can be asked.
+//!
+//! Beside the script there is a [`suite`] of behaviours in code: what upstream's end-to-end tests check.
 
 pub mod script;
 
 pub mod cluster;
 pub mod run;
+
+pub mod suite;
 
 pub mod goldens;
 

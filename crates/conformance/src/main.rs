@@ -10,7 +10,7 @@ use windlass_conformance::cluster::Cluster;
 use windlass_conformance::compare::Reasons;
 use windlass_conformance::recording::Recording;
 use windlass_conformance::script::{Script, folder};
-use windlass_conformance::{coverage, report, run};
+use windlass_conformance::{coverage, report, run, suite};
 
 const USAGE: &str = "windlass-conformance COMMAND [TOPIC...]
   diff --upstream KUBECONFIG     ask upstream and the engine, list every difference without a reason; without a TOPIC
@@ -18,7 +18,8 @@ const USAGE: &str = "windlass-conformance COMMAND [TOPIC...]
   goldens --upstream KUBECONFIG  that alone
   record --upstream KUBECONFIG   keep upstream's answers, then as check
   answers                        print what the engine answers
-  check                          compare the engine with the recording and write docs/conformance.md";
+  check                          compare the engine with the recording and write docs/conformance.md
+  suite [OPTION...] [CASE...]    run upstream's end-to-end cases on the engine or on a cluster; `suite --help` has more";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1).peekable();
@@ -43,9 +44,13 @@ struct Options {
     topics: Vec<String>,
 }
 
-fn start(arguments: impl Iterator<Item = OsString>) -> Result<bool> {
-    let options = read(arguments)?;
+fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let first = arguments.next();
+    if first.as_ref().is_some_and(|first| first == "suite") {
+        return runtime.block_on(suite::command::run(arguments));
+    }
+    let options = read(first.into_iter().chain(arguments))?;
     runtime.block_on(async {
         match options.command.as_str() {
             "diff" => diff(&options).await,
@@ -144,7 +149,9 @@ async fn check(options: &Options) -> Result<bool> {
     let reasons = Reasons::load()?;
     let mut findings = report::judge(&upstream, &engine, &reasons);
     if options.topics.is_empty() {
-        let page = report::page(&script, &upstream, &findings, &reasons, &coverage::asked(&script));
+        let behaviours = suite::record::Record::load()?.section();
+        let page =
+            report::page(&script, &upstream, &findings, &reasons, &coverage::asked(&script), &behaviours);
         let place = folder().join("../../docs/conformance.md");
         std::fs::create_dir_all(place.parent().unwrap_or(Path::new("/")))?;
         std::fs::write(&place, page).with_context(|| place.display().to_string())?;

@@ -93,7 +93,7 @@ difference between the two answers is listed. A difference is a defect of the en
   other than `Content-Type` and `Warning` are not compared. In kubectl's output the padding of columns is left out too.
 ";
 
-/// The page.
+/// The page; `behaviours` is the suite's part of it.
 #[must_use]
 pub fn page(
     script: &Script,
@@ -101,6 +101,7 @@ pub fn page(
     findings: &Findings,
     reasons: &Reasons,
     asked: &Verbs,
+    behaviours: &str,
 ) -> String {
     let mut page = HEAD.to_owned();
     let requests: usize = script.topics.iter().map(requests_of).sum();
@@ -126,6 +127,8 @@ pub fn page(
         let _ = writeln!(page, "| {resource} | {} |", verbs.join(", "));
     }
     differences(&mut page, findings, reasons);
+    page.push('\n');
+    page.push_str(behaviours);
     page
 }
 

@@ -4,6 +4,7 @@ use windlass_conformance::cluster::Cluster;
 use windlass_conformance::compare::Reasons;
 use windlass_conformance::recording::Recording;
 use windlass_conformance::script::{Script, folder};
+use windlass_conformance::suite::record::Record;
 use windlass_conformance::{coverage, report, run};
 
 async fn engine() -> Cluster {
@@ -36,7 +37,9 @@ async fn the_engine_answers_as_upstream_did() {
     let findings = report::judge(&upstream, &answers, &reasons);
     assert!(findings.clean(), "{}", findings.complaint(&reasons));
     if answers.topics.len() == script.topics.len() {
-        let page = report::page(&script, &upstream, &findings, &reasons, &coverage::asked(&script));
+        let behaviours = Record::load().expect("the record").section();
+        let asked = coverage::asked(&script);
+        let page = report::page(&script, &upstream, &findings, &reasons, &asked, &behaviours);
         let written = std::fs::read_to_string(folder().join("../../docs/conformance.md")).unwrap_or_default();
         let new: Vec<&str> = page.lines().filter(|line| !written.contains(line)).collect();
         assert!(

@@ -9,6 +9,7 @@ use windlass_apiserver::error::ApiError;
 use windlass_apiserver::kinds;
 use windlass_apiserver::registry::{Door, Registry};
 
+use crate::gpus::{self, Gpus};
 use crate::roles::Role;
 use crate::world::rfc3339;
 
@@ -26,11 +27,12 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) os: String,
     pub(crate) boot_id: String,
+    pub(crate) gpus: Gpus,
 }
 
 impl Machine {
     /// Reads what the machine says of itself; what it does not say is left empty.
-    pub(crate) fn read(home: &Path) -> Machine {
+    pub(crate) fn read(home: &Path, devices: &Path) -> Machine {
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let memory = text("/proc/meminfo");
         let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
@@ -46,6 +48,7 @@ impl Machine {
             kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
             os: os.unwrap_or("Linux").trim_matches('"').to_owned(),
             boot_id: text("/proc/sys/kernel/random/boot_id").trim().to_owned(),
+            gpus: gpus::find(devices),
         }
     }
 }
@@ -95,10 +98,12 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     create(registry, "v1", "Node", json!({"metadata": {"name": node, "labels": labels}})).await?;
     let status = status(node, machine, registry.world.now());
     let Some(kind) = kinds::by_kind("v1", "Node") else { return Ok(()) };
+    let found: Counts =
+        machine.gpus.iter().map(|(name, all)| ((*name).to_owned(), all.len().to_string())).collect();
     let change = move |old: &Value| {
         let mut new = old.clone();
         new["status"] = status.clone();
-        keep_extended(&mut new, old);
+        extend(&mut new, old, &found);
         Ok(new)
     };
     registry.update(kind, None, node, Door::Engine, false, std::sync::Arc::new(change)).await?;
@@ -120,13 +125,30 @@ async fn ensure_account(registry: &Registry, role: Role) -> Result<(), ApiError>
     }
 }
 
-/// Extended resources are somebody else's to count: what was written into the node's status stays.
-fn keep_extended(new: &mut Value, old: &Value) {
+/// Amounts of extended resources.
+type Counts = BTreeMap<String, String>;
+
+/// On the node: the GPUs that the last engine found, as JSON.
+const FOUND: &str = "devices.windlass.dev/found";
+
+/// Extended resources: what was written into the node's status stays, whatever was found; what nobody wrote is what was
+/// found now.
+fn extend(new: &mut Value, old: &Value, found: &Counts) {
+    let noted = old["metadata"]["annotations"][FOUND].as_str();
+    let before: Counts = noted.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     for list in ["capacity", "allocatable"] {
+        for (name, amount) in found {
+            new["status"][list][name] = amount.as_str().into();
+        }
         let known = old["status"][list].as_object().into_iter().flatten();
-        for (name, amount) in known.filter(|(name, _)| name.contains('/')) {
+        let is_written =
+            |name: &str, amount: &Value| before.get(name).is_none_or(|found| amount != found.as_str());
+        for (name, amount) in known.filter(|(name, amount)| name.contains('/') && is_written(name, amount)) {
             new["status"][list][name] = amount.clone();
         }
+    }
+    if *found != before {
+        new["metadata"]["annotations"][FOUND] = json!(found).to_string().into();
     }
 }
 
@@ -180,4 +202,37 @@ fn status(node: &str, machine: &Machine, now: Timestamp) -> Value {
         "daemonEndpoints": {"kubeletEndpoint": {"Port": 0}},
         "images": [],
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(old: &Value, found: &[(&str, &str)]) -> Value {
+        let mut new = json!({"metadata": old["metadata"], "status": {"capacity": {"cpu": "8"}, "allocatable": {"cpu": "8"}}});
+        let found = found.iter().map(|(name, count)| ((*name).to_owned(), (*count).to_owned())).collect();
+        extend(&mut new, old, &found);
+        new
+    }
+
+    #[test]
+    fn found_gpus_come_and_go_and_what_somebody_wrote_stays() {
+        let first = started(&json!({"metadata": {}}), &[("nvidia.com/gpu", "2")]);
+        assert_eq!(first["status"]["allocatable"], json!({"cpu": "8", "nvidia.com/gpu": "2"}));
+        let gone = started(&first, &[]);
+        assert_eq!(gone["status"]["allocatable"], json!({"cpu": "8"}));
+        let mut written = first;
+        for list in ["capacity", "allocatable"] {
+            written["status"][list]["nvidia.com/gpu"] = "1".into();
+            written["status"][list]["example.com/widget"] = "7".into();
+        }
+        let kept = started(&written, &[("nvidia.com/gpu", "2")]);
+        assert_eq!(
+            kept["status"]["capacity"],
+            json!({"cpu": "8", "nvidia.com/gpu": "1", "example.com/widget": "7"})
+        );
+        assert_eq!(started(&kept, &[])["status"]["capacity"]["nvidia.com/gpu"], "1");
+        let none = json!({"metadata": {}});
+        assert_eq!(started(&none, &[])["metadata"], json!({}), "nothing is noted where nothing is found");
+    }
 }

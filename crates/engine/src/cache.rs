@@ -7,10 +7,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use jiff::Timestamp;
 use windlass_apiserver::kind::{Kind, Rest};
 use windlass_apiserver::kinds;
-use windlass_apiserver::registry::{Object, Resting};
+use windlass_apiserver::registry::{Object, Resting, resting};
 use windlass_control::job::is_finished;
 use windlass_control::view::{Job, Meta, Pod};
-use windlass_store::{Key, Revision};
+use windlass_store::{Entry, Key, Revision};
 
 use crate::claims::is_of_claims;
 use crate::views::{View, view};
@@ -226,6 +226,12 @@ impl Cache {
         }
         self.hold(key, Held { kind, object, view });
         ripple
+    }
+
+    /// Takes in an event that was written without being made.
+    pub(crate) fn put_written(&mut self, entry: &Entry) {
+        let seen = resting(&entry.tags).and_then(|resting| resting.until);
+        self.put_event(&entry.key, entry.modified, seen.unwrap_or(Timestamp::UNIX_EPOCH));
     }
 
     /// Takes in that an object is there which nothing is to be done with. Events are only remembered by their time.

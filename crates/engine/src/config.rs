@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,10 @@ pub struct Config {
     pub environment: Vec<(String, String)>,
     /// How much of what containers write is kept.
     pub logs: LogLimits,
+    /// How many processes and threads a container may have; `None`: as many as the machine has room for.
+    pub pids: Option<u64>,
+    /// Where `/proc`, `/sys` and `/dev` are that tell of GPUs: `/`, but in tests.
+    pub devices: PathBuf,
     /// The node's name.
     pub node: String,
     /// After how long without a request, a watch, an unfinished job and a CronJob that is not suspended it is idle; `None`: never.
@@ -89,6 +94,8 @@ impl Config {
             world: Arc::new(System),
             environment: Vec::new(),
             logs: LogLimits::default(),
+            pids: None,
+            devices: PathBuf::from("/"),
             node: "windlass".to_owned(),
             idle_exit: None,
             notes: BTreeMap::new(),

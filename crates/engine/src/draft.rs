@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use windlass_apiserver::kind::Kind;
-use windlass_apiserver::registry::{Object, Registry, Transaction, ends};
+use windlass_apiserver::registry::{Object, Registry, Transaction, Written, ends};
 use windlass_runner::runtime::{Key as RunKey, Start};
-use windlass_store::{Committed, Key, Revision};
+use windlass_store::{Committed, Entry, Key, Revision};
 
 use crate::cache::{Cache, Held};
 use crate::checks::Check;
@@ -19,6 +19,8 @@ use crate::volumes::Furniture;
 #[derive(Default)]
 pub(crate) struct Draft {
     edits: BTreeMap<Key, Edit>,
+    /// New objects that are written already.
+    written: BTreeMap<Key, Written>,
     /// About as many bytes as the objects have that it writes.
     bytes: usize,
     /// Processes to start once the writes are durable.
@@ -84,7 +86,7 @@ impl Draft {
 
     /// Whether the draft touches an object.
     pub(crate) fn touches(&self, key: &str) -> bool {
-        self.edits.contains_key(key)
+        self.edits.contains_key(key) || self.written.contains_key(key)
     }
 
     /// The objects that it touches below a prefix.
@@ -107,7 +109,7 @@ impl Draft {
 
     /// How many objects it touches.
     pub(crate) fn len(&self) -> usize {
-        self.edits.len()
+        self.edits.len() + self.written.len()
     }
 
     /// About how many bytes it writes.
@@ -123,6 +125,7 @@ impl Draft {
     /// Whether it neither writes nor does anything.
     pub(crate) fn is_empty(&self) -> bool {
         self.edits.is_empty()
+            && self.written.is_empty()
             && self.starts.is_empty()
             && self.signals.is_empty()
             && self.settled.is_empty()
@@ -133,6 +136,9 @@ impl Draft {
     /// Changes an object of the cache or the draft; nothing if neither has it.
     pub(crate) fn edit(&mut self, cache: &Cache, key: &Key, change: impl FnOnce(&mut Object)) {
         self.quiet.remove(key);
+        if let Some(written) = self.written.remove(key) {
+            self.edits.insert(key.clone(), Edit::new(written.kind, None, Some(written.object())));
+        }
         if let Some(edit) = self.edits.get_mut(key) {
             if let Some(after) = &mut edit.after {
                 change(after);
@@ -172,6 +178,12 @@ impl Draft {
         key
     }
 
+    /// Adds a new object that is written already.
+    pub(crate) fn write(&mut self, object: Written) {
+        self.bytes += object.weight();
+        self.written.insert(object.key.clone(), object);
+    }
+
     /// Takes an object out of the store.
     pub(crate) fn remove(&mut self, cache: &Cache, key: &Key) {
         if let Some(edit) = self.edits.get_mut(key) {
@@ -191,6 +203,7 @@ impl Draft {
     /// The writes, in an order that `outcome` repeats.
     pub(crate) fn transaction(&self, registry: &Registry) -> Transaction {
         let mut transaction = registry.transaction();
+        self.written.values().for_each(|object| transaction.insert_written(object));
         for (key, edit) in &self.edits {
             match (&edit.before, &edit.after) {
                 (None, Some(after)) => transaction.insert(edit.kind, key, after),
@@ -202,13 +215,16 @@ impl Draft {
         transaction
     }
 
-    /// What the cache has to learn from the commit: each object's new state, or its absence.
-    pub(crate) fn outcome(&mut self, committed: &Committed) -> Vec<Outcome> {
+    /// What the cache has to learn from the commit: the objects that were written without being made, then the others'
+    /// new states, or their absence.
+    pub(crate) fn outcome<'a>(&mut self, committed: &'a Committed) -> (Vec<&'a Entry>, Vec<Outcome>) {
+        let (written, entries) = committed.entries.split_at(self.written.len().min(committed.entries.len()));
+        self.written.clear();
         let edits = std::mem::take(&mut self.edits);
         let quiet = std::mem::take(&mut self.quiet);
-        let written = edits.into_iter().filter(|(_, e)| e.before.is_some() || e.after.is_some());
-        written
-            .zip(&committed.entries)
+        let edited = edits.into_iter().filter(|(_, e)| e.before.is_some() || e.after.is_some());
+        let edited = edited
+            .zip(entries)
             .map(|((key, edit), entry)| {
                 // What has neither grace nor finalizers left was deleted by this write.
                 let object = edit.after.filter(|after| !ends(after));
@@ -220,6 +236,7 @@ impl Draft {
                 let quiet = quiet.contains(&key);
                 Outcome { key, revision, object, view: edit.view.into_inner(), quiet }
             })
-            .collect()
+            .collect();
+        (written.iter().flatten().collect(), edited)
     }
 }

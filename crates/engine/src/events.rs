@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use windlass_apiserver::registry::Object;
+use windlass_apiserver::registry::{Event, Object};
 use windlass_apiserver::world::World;
 
-use crate::world::{hex, rfc3339};
+use crate::world::hex;
 
 /// Alike events about one object before they become one (upstream: 10 in 10 minutes).
 const ALIKE: u32 = 10;
@@ -51,30 +50,40 @@ pub(crate) struct Recorder {
 #[derive(Clone)]
 pub(crate) struct Known {
     pub(crate) name: String,
-    first: String,
+    first: Timestamp,
     pub(crate) count: u32,
 }
 
-/// An event that is seen again.
-pub(crate) struct Again {
+/// An event as it is to be told.
+pub(crate) struct Told {
     /// What is known of it, this time counted.
     pub(crate) known: Known,
     pub(crate) message: String,
     pub(crate) seen: Timestamp,
 }
 
-impl Again {
-    /// The event as it would be made now.
-    pub(crate) fn event(&self, about: &Object, note: &Note) -> Value {
-        event(about, note, &self.message, &self.known, self.seen)
+impl Told {
+    /// The event as a new one.
+    pub(crate) fn event<'a>(&'a self, about: &'a Object, note: &'a Note) -> Event<'a> {
+        Event {
+            about,
+            name: &self.known.name,
+            warning: note.warning,
+            reason: &note.reason,
+            message: &self.message,
+            component: note.component,
+            first: self.known.first,
+            last: self.seen,
+            count: self.known.count,
+        }
     }
 }
 
 /// What to write.
 pub(crate) enum Record {
-    New(Value),
+    New(Told),
     /// The event that is there already, seen again.
-    Again(Again),
+    Again(Told),
 }
 
 impl Recorder {
@@ -104,15 +113,15 @@ impl Recorder {
         let topic = (uid, note.reason.clone(), message);
         if let Some(known) = self.known.get_mut(&topic) {
             known.count += 1;
-            return Some(Record::Again(Again { known: known.clone(), message: topic.2, seen: now }));
+            return Some(Record::Again(Told { known: known.clone(), message: topic.2, seen: now }));
         }
         let name = format!("{}.{}", about.text("name"), hex(world, 8));
-        let known = Known { name, first: rfc3339(now), count: 1 };
-        let object = event(about, note, &topic.2, &known, now);
+        let known = Known { name, first: now, count: 1 };
+        let told = Told { known: known.clone(), message: topic.2.clone(), seen: now };
         let topic = Arc::new(topic);
         self.names.insert(known.name.clone(), Arc::clone(&topic));
         self.known.insert(topic, known);
-        Some(Record::New(object))
+        Some(Record::New(told))
     }
 
     /// An event left the store: it is not counted up again.
@@ -153,40 +162,6 @@ impl Recorder {
             self.alike.clear();
         }
     }
-}
-
-fn event(about: &Object, note: &Note, message: &str, known: &Known, now: Timestamp) -> Value {
-    let meta = about.metadata();
-    let namespace = meta["namespace"].as_str().unwrap_or("default");
-    let mut object = json!({
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": known.name, "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": about["apiVersion"],
-            "kind": about["kind"],
-            "name": meta["name"],
-            "uid": meta["uid"],
-            "resourceVersion": about.revision.map(|revision| revision.0.to_string()),
-        },
-        "type": if note.warning { "Warning" } else { "Normal" },
-        "reason": note.reason,
-        "message": message,
-        "source": {"component": note.component},
-        "reportingComponent": note.component,
-        "reportingInstance": "",
-        "firstTimestamp": known.first,
-        "lastTimestamp": rfc3339(now),
-        "eventTime": null,
-        "count": known.count,
-    });
-    if let Some(involved) = object["involvedObject"].as_object_mut() {
-        if meta["namespace"].is_string() {
-            involved.insert("namespace".to_owned(), meta["namespace"].clone());
-        }
-        involved.retain(|_, v| !v.is_null());
-    }
-    object
 }
 
 /// How long an event is kept (upstream's default).

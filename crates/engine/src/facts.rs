@@ -55,11 +55,14 @@ impl Runs {
             let facts = self.pods.entry(run.pod.clone()).or_default();
             facts.note_end(&run.container, run.attempt, *started_at, *finished_at);
         }
+        if let Event::Started { unlimited: Some(unlimited), .. } = &event {
+            self.edit(&run.pod).unlimited = Some((**unlimited).clone());
+        }
         let state = match event {
             Event::Started { pid, at, .. } => RunState::Running { pid, started_at: at },
             Event::Failed { failure, message, at, .. } => RunState::Failed { failure, message, at },
-            Event::Exited { ended, started_at, finished_at, cpu_us, peak_bytes, .. } => {
-                let used = Used { cpu_us, peak_bytes };
+            Event::Exited { ended, started_at, finished_at, cpu_us, peak_bytes, out_of_memory, .. } => {
+                let used = Used { cpu_us, peak_bytes, out_of_memory };
                 RunState::Ended { ended, started_at, finished_at, used, message }
             }
             Event::Lost { message, at, .. } => RunState::Lost { message, at },

@@ -18,6 +18,7 @@ mod events;
 mod exec;
 mod facts;
 mod garbage;
+mod gpus;
 mod home;
 mod identity;
 mod idle;
@@ -54,8 +55,22 @@ pub use world::System;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// The GPUs that a machine's directories below `root` tell of (`/` is this machine), by the resource that they are: what
+/// an engine that starts here offers to pods.
+#[must_use]
+pub fn gpus(root: &std::path::Path) -> std::collections::BTreeMap<String, Vec<String>> {
+    let ids = |gpus: Vec<gpus::Gpu>| gpus.into_iter().map(|gpu| gpu.id).collect();
+    gpus::find(root).into_iter().map(|(resource, found)| (resource.to_owned(), ids(found))).collect()
+}
+
 /// The shim's main function: the process that owns the containers' processes and outlives the engine.
 /// `args` are those after the program's (and a hidden command's) name.
 pub fn shim_main(args: impl Iterator<Item = OsString>) -> ExitCode {
     windlass_runner::shim::main(args)
+}
+
+/// Which limits of host processes an engine that is started by this process could not enforce, why, and the way out.
+#[must_use]
+pub fn limits_not_enforced() -> Option<String> {
+    windlass_runner::cgroup::look().map(|unlimited| unlimited.message)
 }

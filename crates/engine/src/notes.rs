@@ -5,7 +5,7 @@ use windlass_apiserver::registry::Object;
 use windlass_store::Key;
 
 use crate::draft::Draft;
-use crate::events::{Again, KEPT, Note, Record};
+use crate::events::{KEPT, Note, Record, Told};
 use crate::tick::Tick;
 use crate::world::rfc3339;
 
@@ -25,12 +25,9 @@ impl Tick {
         let Some(kind) = self.cache.kind_of("/events/") else { return };
         let world = self.world.clone();
         match self.recorder.record(about, note, &*world) {
-            Some(Record::New(object)) => match self.registry.prepare(kind, object) {
-                Ok(object) => {
-                    draft.insert(kind, object.into());
-                }
-                Err(cause) => tracing::warn!(%cause, "an event cannot be recorded"),
-            },
+            Some(Record::New(told)) => {
+                draft.write(self.registry.write_event(kind, &told.event(about, note)));
+            }
             Some(Record::Again(again)) => self.count_again(draft, kind, about, note, &again),
             None => {}
         }
@@ -43,7 +40,7 @@ impl Tick {
         kind: &'static Kind,
         about: &Object,
         note: &Note,
-        again: &Again,
+        again: &Told,
     ) {
         let namespace = about.metadata()["namespace"].as_str().unwrap_or("default");
         let key: Key = kind.key(Some(namespace), &again.known.name).into();
@@ -58,9 +55,9 @@ impl Tick {
             let mut after = before.clone();
             bring_up(&mut after);
             draft.replace(kind, &key, before, after);
-        } else if let Ok(event) = self.registry.prepare(kind, again.event(about, note)) {
+        } else {
             // It was to be written with a draft that was thrown away.
-            draft.insert(kind, event.into());
+            draft.write(self.registry.write_event(kind, &again.event(about, note)));
         }
     }
 

@@ -89,6 +89,9 @@ impl Tick {
         };
         let before = pod.clone();
         let (starts, furniture, blocked) = self.processes(pod, &plan.actions);
+        if let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
+            plan.events.push((EventType::Normal, "DevicesHidden", hidden));
+        }
         if !blocked.is_empty() {
             facts.blocked = blocked;
             plan = kubelet::plan(parts(pod), &facts, now);
@@ -206,6 +209,13 @@ impl Tick {
         let lookup = Objects { tick: self, namespace: pod.text("namespace"), pod: &whole };
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
+            let devices = match self.told_of_devices(pod, container) {
+                Ok(devices) => devices,
+                Err(gone) => {
+                    blocked.push((container.clone(), "CreateContainerConfigError", gone));
+                    continue;
+                }
+            };
             match process(&whole, container, &lookup, &self.host) {
                 Ok(process) => match self.volumes.space(uid, (container, *attempt), &process) {
                     Ok(space) => {
@@ -216,7 +226,7 @@ impl Tick {
                             all.messages.extend(needs.messages);
                             space
                         });
-                        starts.push(self.start_of(uid, container, *attempt, process, space));
+                        starts.push(self.start_of(uid, container, *attempt, process.told(devices), space));
                     }
                     Err((reason, message)) => blocked.push((container.clone(), reason, message)),
                 },
@@ -243,6 +253,7 @@ impl Tick {
             log: self.home.container_log(uid, container, attempt),
             log_limit: self.log_limit,
             stdio: process.stdio,
+            limits: process.limits,
         }
     }
 

@@ -9,6 +9,7 @@ use windlass_store::Key;
 
 use crate::draft::Draft;
 use crate::events::Note;
+use crate::gpus;
 use crate::pods::{is_deleting, is_ended};
 use crate::tick::Tick;
 use crate::world::rfc3339;
@@ -126,10 +127,12 @@ impl Tick {
     /// Writes what was decided for a pod.
     fn scheduled(&mut self, draft: &mut Draft, key: &Key, plan: Plan) {
         let about = self.about(draft, key);
-        let alike = &mut self.alike;
+        let (alike, room) = (&mut self.alike, &self.room);
         draft.edit(&self.cache, key, |pod| {
             if let Decision::Bind { node } = &plan.decision {
                 pod.bind(node);
+                let grant = room.granted(pod.text("uid")).map(ToString::to_string);
+                gpus::record(pod, grant);
             }
             alike.condition(pod, plan.condition);
         });
@@ -147,7 +150,8 @@ impl Tick {
     /// What the store says of a pod: one that is bound here and has not ended holds what it asks for.
     pub(crate) fn pod_holds(&mut self, pod: &Object) {
         let holds = pod["spec"]["nodeName"] == self.node.name.as_str() && !is_ended(pod);
-        self.room.observe(uid(pod), holds.then_some(|| Amounts::requested(&pod["spec"])));
+        let held = || (Amounts::requested(&pod["spec"]), gpus::recorded(pod));
+        self.room.observe(uid(pod), holds.then_some(held));
     }
 
     /// A pod that has ended, in a draft or for good, gives its room back.
@@ -164,7 +168,9 @@ impl Tick {
         let mut offered = node["status"]["capacity"].as_object().cloned().unwrap_or_default();
         offered.retain(|name, _| name.contains('/'));
         offered.extend(node["status"]["allocatable"].as_object().cloned().unwrap_or_default());
-        self.room.offer(Amounts::read(&Value::Object(offered)));
+        let offered = Value::Object(offered);
+        self.room.equip(gpus::devices(&offered, &self.gpus));
+        self.room.offer(Amounts::read(&offered));
     }
 }
 

@@ -162,7 +162,7 @@ impl Engine {
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry::new(store.clone(), config.world.clone());
         let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
-        let machine = Machine::read(config.home.root());
+        let machine = Machine::read(config.home.root(), &config.devices);
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
@@ -370,10 +370,12 @@ pub(crate) fn tick(
         },
         room: schedule::Room::default(),
         newcomers: Vec::new(),
+        gpus: machine.gpus.clone(),
         authority,
         host: Host {
             env: config.environment.clone(),
             allocatable: machine.allocatable(),
+            pids: config.pids,
             uid: nix::unistd::getuid().as_raw(),
             gid: nix::unistd::getgid().as_raw(),
             api: None,

@@ -28,6 +28,7 @@ use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
+use crate::gpus::Gpus;
 use crate::home::Home;
 use crate::jobs::Pattern;
 use crate::logs::Hub;
@@ -84,6 +85,8 @@ pub(crate) struct Tick {
     pub(crate) node: windlass_control::schedule::Node,
     /// Who holds the node's room, and who waits for some.
     pub(crate) room: windlass_control::schedule::Room,
+    /// The GPUs that the machine had when the engine started.
+    pub(crate) gpus: Gpus,
     /// Pods that came to wait for room in this draft.
     pub(crate) newcomers: Vec<Key>,
     /// The authority's certificate, which every namespace is given.
@@ -396,7 +399,9 @@ impl Tick {
     }
 
     fn done(&mut self, mut draft: Draft, committed: &Committed) {
-        for Outcome { key, revision, object, view, quiet } in draft.outcome(committed) {
+        let (written, edited) = draft.outcome(committed);
+        written.into_iter().for_each(|entry| self.cache.put_written(entry));
+        for Outcome { key, revision, object, view, quiet } in edited {
             let mut ripple = match object {
                 Some(object) => self.arrive(&key, revision, object, view),
                 None => self.depart(&key, revision),

@@ -27,7 +27,7 @@ pub(crate) fn note(pod: &mut Object, facts: &Facts) {
 }
 
 fn text(used: Used) -> String {
-    let Used { cpu_us, peak_bytes } = used;
+    let Used { cpu_us, peak_bytes, .. } = used;
     let (ms, bytes) = (cpu_us.div_ceil(1000), peak_bytes);
     let memory = match bytes {
         IN_MI.. => format!("{}Mi", bytes.div_ceil(1 << 20)),
@@ -47,7 +47,7 @@ mod tests {
             (1, 1, "cpu=0.001s,memory=1Ki"),
             (61_000_000, (100 << 20) + 1, "cpu=61.000s,memory=101Mi"),
         ] {
-            assert_eq!(text(Used { cpu_us, peak_bytes }), expected);
+            assert_eq!(text(Used { cpu_us, peak_bytes, out_of_memory: false }), expected);
         }
     }
 }

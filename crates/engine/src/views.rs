@@ -86,7 +86,7 @@ fn pod_status(object: &Object) -> PodStatus {
 }
 
 fn job_spec(object: &Object) -> JobSpec {
-    let spec: JobSpec = without(object.spec(), "template");
+    let spec: JobSpec = without(object, "template");
     JobSpec { template: Template::of(object.shared_spec(), "template"), ..spec }
 }
 
@@ -95,7 +95,7 @@ fn job_status(object: &Object) -> JobStatus {
 }
 
 fn cron_spec(object: &Object) -> CronJobSpec {
-    let spec: CronJobSpec = without(object.spec(), "jobTemplate");
+    let spec: CronJobSpec = without(object, "jobTemplate");
     CronJobSpec { job_template: Template::of(object.shared_spec(), "jobTemplate"), ..spec }
 }
 
@@ -104,8 +104,11 @@ fn cron_status(object: &Object) -> CronJobStatus {
 }
 
 /// Reads a spec but for its template, which the view shares with the object.
-fn without<'a, T: Default + Deserialize<'a>>(spec: &'a Value, template: &str) -> T {
-    let Value::Object(fields) = spec else { return T::default() };
+fn without<T: Default + for<'a> Deserialize<'a>>(object: &Object, template: &str) -> T {
+    if let Some(spec) = object.shared_spec().read_but(template) {
+        return T::deserialize(spec).unwrap_or_default();
+    }
+    let Value::Object(fields) = object.spec() else { return T::default() };
     let fields = fields.iter().filter(|(name, _)| *name != template);
     let fields = MapDeserializer::<_, serde_json::Error>::new(fields.map(|(name, value)| (&**name, value)));
     T::deserialize(fields).unwrap_or_default()

@@ -1,6 +1,7 @@
 //! Runs a pod's containers: the kubelet's decisions as a pure plan, the environment of a process,
 //! the shim that owns the processes and their logs, and a scripted runtime for tests.
 
+pub mod cgroup;
 mod exec;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

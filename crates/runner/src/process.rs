@@ -2,6 +2,7 @@
 //! and Secrets come through a trait, the host's facts as values. It starts nothing and knows no runtime.
 
 mod expand;
+mod limits;
 mod message;
 mod quantity;
 mod refuse;
@@ -22,7 +23,7 @@ pub(crate) use self::expand::expand;
 pub use self::refuse::ConfigError;
 pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};
-use crate::runtime::{Stdin, Stdio};
+use crate::runtime::{Limits, Stdin, Stdio};
 use crate::volumes::{Volume, VolumeMount};
 
 /// Where a container's configuration comes from.
@@ -47,6 +48,8 @@ pub struct Host {
     pub env: Vec<(String, String)>,
     /// The node's `status.allocatable`: what a limit that is not set counts as.
     pub allocatable: BTreeMap<String, String>,
+    /// How many processes and threads a container may have; none: as many as the host has room for.
+    pub pids: Option<u64>,
     /// The user that processes run as.
     pub uid: u32,
     /// The group that processes run as.
@@ -72,8 +75,23 @@ pub struct Process {
     pub volumes: Vec<Volume>,
     /// What of them this container mounts, and where.
     pub mounts: Vec<VolumeMount>,
+    /// What it may take at most.
+    pub limits: Option<Limits>,
     /// Where it is to find a file for its termination message.
     pub message: Option<PathBuf>,
+}
+
+impl Process {
+    /// The same with these variables, of which those that it has already stay as they are.
+    #[must_use]
+    pub fn told(mut self, variables: Vec<(&str, String)>) -> Process {
+        for (name, value) in variables {
+            if !self.env.iter().any(|(known, _)| known == name) {
+                self.env.push((name.to_owned(), value));
+            }
+        }
+        self
+    }
 }
 
 /// Makes the process of a container (an init container too).
@@ -121,7 +139,17 @@ pub fn process(
     let cwd = spec["workingDir"].as_str().filter(|path| !path.is_empty()).map(PathBuf::from);
     let wanted = volumes::Wanted { pod, spec, variables: &given.values };
     let (volumes, mounts) = volumes::of(&wanted, lookup, host)?;
-    Ok(Process { argv, env, cwd, stdio, skipped: given.skipped, volumes, mounts, message })
+    Ok(Process {
+        argv,
+        env,
+        cwd,
+        stdio,
+        skipped: given.skipped,
+        volumes,
+        mounts,
+        limits: limits::of(spec, host),
+        message,
+    })
 }
 
 /// `stdin`, `stdinOnce` and `tty` of a container.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub use crate::cgroup::{Limits, Unlimited};
 use crate::mounts::Space;
 
 use futures_core::future::BoxFuture;
@@ -44,6 +45,9 @@ pub struct Start {
     /// What its stdin is, and whether it has a terminal.
     #[serde(default)]
     pub stdio: Stdio,
+    /// What it may take at most; none: as much as there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
 }
 
 /// What a process reads from, and whether its streams are a terminal.
@@ -119,6 +123,9 @@ pub enum Event {
         pid: i32,
         /// When.
         at: Timestamp,
+        /// Its limits that are not enforced, if there are such.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unlimited: Option<Box<Unlimited>>,
     },
     /// It never began.
     Failed {
@@ -141,13 +148,17 @@ pub enum Event {
         started_at: Timestamp,
         /// When it ended.
         finished_at: Timestamp,
-        /// CPU time of it and its waited-for children, microseconds.
+        /// CPU time of it and its waited-for children (with limits: of all its descendants), microseconds.
         cpu_us: u64,
         /// Peak resident memory, bytes.
         peak_bytes: u64,
         /// What its log takes, before it is packed, bytes.
         #[serde(default)]
         log_bytes: u64,
+        /// Whether the kernel killed a process of it for lack of memory. Known of runs with a memory limit that is
+        /// enforced; of others never true.
+        #[serde(default)]
+        out_of_memory: bool,
     },
     /// What became of it cannot be known (its shim died, or the machine was restarted). Nothing of it runs any more.
     Lost {

@@ -187,7 +187,7 @@ impl Scripted {
 
     fn started(&self, state: &mut State, key: &Key) {
         let pid = state.runs.get(key).map_or(0, |run| run.pid);
-        self.tell(state, Event::Started { key: key.clone(), pid, at: (self.clock)() });
+        self.tell(state, Event::Started { key: key.clone(), pid, at: (self.clock)(), unlimited: None });
     }
 
     fn exited(&self, state: &mut State, key: &Key, ended: Ended) {
@@ -196,7 +196,16 @@ impl Scripted {
         let key = key.clone();
         self.tell(
             state,
-            Event::Exited { key, ended, started_at, finished_at, cpu_us: 0, peak_bytes: 0, log_bytes: 0 },
+            Event::Exited {
+                key,
+                ended,
+                started_at,
+                finished_at,
+                cpu_us: 0,
+                peak_bytes: 0,
+                log_bytes: 0,
+                out_of_memory: false,
+            },
         );
     }
 

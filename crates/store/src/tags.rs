@@ -6,6 +6,7 @@
 
 use std::borrow::Borrow;
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -27,19 +28,32 @@ pub struct Tags {
 impl Tags {
     /// Tags from pairs in any order.
     #[must_use]
-    pub fn new(mut pairs: Vec<(Box<str>, Box<str>)>) -> Tags {
-        pairs.sort();
+    pub fn new(pairs: Vec<(Box<str>, Box<str>)>) -> Tags {
+        let (names, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let mut pairs: Vec<_> = names.iter().map(|name| ["", &**name]).zip(values).collect();
+        Tags::of(&mut pairs)
+    }
+
+    /// The same from names that are given in two parts.
+    #[must_use]
+    pub fn of<V: AsRef<str>>(pairs: &mut [([&str; 2], V)]) -> Tags {
+        pairs.sort_unstable_by(|(name, value), (other_name, other)| {
+            by_name(name, other_name).then_with(|| value.as_ref().cmp(other.as_ref()))
+        });
         let (mut names, mut values) = (String::new(), String::new());
         let mut firsts = HashMap::new();
-        for (at, (name, value)) in pairs.iter().enumerate() {
-            put_number(&mut names, name.len());
-            names.push_str(name);
+        for (at, ([head, rest], value)) in pairs.iter().enumerate() {
+            put_number(&mut names, head.len() + rest.len());
+            names.extend([*head, *rest]);
+            let value = value.as_ref();
             // A reference that would be longer than the value is none.
             let first = match value.len() {
                 0 | 1 => at,
                 // Of few values each is sooner found by looking at all.
-                _ if pairs.len() <= FEW => pairs.iter().position(|(_, other)| other == value).unwrap_or(at),
-                _ => *firsts.entry(&**value).or_insert(at),
+                _ if pairs.len() <= FEW => {
+                    pairs.iter().position(|(_, other)| other.as_ref() == value).unwrap_or(at)
+                }
+                _ => *firsts.entry(value).or_insert(at),
             };
             match first {
                 earlier if earlier < at => put_number(&mut values, earlier * 2 + 1),
@@ -198,6 +212,14 @@ impl PartialEq for ByText {
 }
 
 impl Eq for ByText {}
+
+/// The order of names in two parts: that of their bytes.
+fn by_name([head, rest]: &[&str; 2], [other_head, other]: &[&str; 2]) -> Ordering {
+    if head == other_head {
+        return rest.cmp(other);
+    }
+    head.bytes().chain(rest.bytes()).cmp(other_head.bytes().chain(other.bytes()))
+}
 
 /// The shapes in use, and as many at most that are not.
 #[derive(Default)]

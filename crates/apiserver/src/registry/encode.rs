@@ -12,13 +12,15 @@ pub(crate) const LABEL: &str = "l/";
 /// Tags by which few of many objects are asked for: every client that follows a Job lists its pods by this label.
 pub(crate) const INDEXED: [&str; 1] = ["l/batch.kubernetes.io/controller-uid"];
 
+/// How the tag of a selectable field begins.
+pub(super) const FIELD: &str = "f/";
 /// The tag of each owner's uid.
 const OWNER: &str = "o";
 /// The tag of an object's uid.
 pub(super) const UID: &str = "u";
 /// The tag of an object that the engine may leave alone ([`Rest`]): until when, in seconds since the epoch, if not for
 /// ever.
-const REST: &str = "z";
+pub(super) const REST: &str = "z";
 /// Bytes that most objects have at most.
 const SIZE: usize = 3 << 10;
 
@@ -71,7 +73,8 @@ pub fn template_of(object: &Object) -> Template {
     out.metadata(Some(object.metadata()));
     let others = object.others().filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind"));
     let mut fields: Vec<&str> = others.map(|(key, _)| key.as_str()).collect();
-    fields.extend(["spec", "status"].into_iter().filter(|name| !object.field(name).is_null()));
+    let parts = ["spec", "status"].into_iter().zip(object.has());
+    fields.extend(parts.filter_map(|(name, is_there)| is_there.then_some(name)));
     fields.sort_unstable();
     for name in fields {
         out.key(name);
@@ -107,30 +110,34 @@ pub fn tags(kind: &Kind, object: &dyn Fields) -> Tags {
     let metadata = &object["metadata"];
     let labels = metadata["labels"].as_object();
     let fields = (kind.fields)(object);
-    let mut pairs: Vec<(Box<str>, Box<str>)> =
+    let until;
+    let mut pairs: Vec<([&str; 2], &str)> =
         Vec::with_capacity(labels.map_or(0, serde_json::Map::len) + fields.len() + 4);
     for (key, value) in labels.into_iter().flatten() {
-        pairs.push(([LABEL, key.as_str()].concat().into(), value.as_str().unwrap_or_default().into()));
+        pairs.push(([LABEL, key], value.as_str().unwrap_or_default()));
     }
     for owner in metadata["ownerReferences"].as_array().into_iter().flatten() {
         if let Some(uid) = owner["uid"].as_str() {
-            pairs.push((OWNER.into(), uid.into()));
+            pairs.push((["", OWNER], uid));
         }
     }
-    for (field, value) in fields {
+    for (field, value) in &fields {
         if !value.is_empty() {
-            pairs.push((["f/", field].concat().into(), value.into()));
+            pairs.push(([FIELD, field], value));
         }
     }
     if let Some(uid) = metadata["uid"].as_str() {
-        pairs.push((UID.into(), uid.into()));
+        pairs.push((["", UID], uid));
     }
     match (kind.rest)(object) {
         Rest::None => {}
-        Rest::Settled => pairs.push((REST.into(), "".into())),
-        Rest::Until(at) => pairs.push((REST.into(), at.as_second().to_string().into())),
+        Rest::Settled => pairs.push((["", REST], "")),
+        Rest::Until(at) => {
+            until = at.as_second().to_string();
+            pairs.push((["", REST], &until));
+        }
     }
-    Tags::new(pairs)
+    Tags::of(&mut pairs)
 }
 
 /// What the engine needs to know of an object that it leaves alone.
@@ -155,12 +162,35 @@ pub fn resting(tags: &Tags) -> Option<Resting<'_>> {
     Some(Resting { uid, owners: tags.all(OWNER).collect(), until })
 }
 
-struct Writer {
+/// An object as it is being written.
+pub(super) struct Writer {
     bytes: Vec<u8>,
     hole: Option<u32>,
 }
 
 impl Writer {
+    /// Writes an object: what `fields` writes, in braces.
+    pub(super) fn object(fields: impl FnOnce(&mut Writer)) -> Template {
+        let mut out = Writer { bytes: Vec::with_capacity(SIZE), hole: None };
+        out.braces(fields);
+        Template { bytes: out.bytes, revision_at: out.hole }
+    }
+    /// A field that is an object.
+    pub(super) fn map(&mut self, key: &str, fields: impl FnOnce(&mut Writer)) {
+        self.key(key);
+        self.braces(fields);
+    }
+    /// A field that is a text, a number or nothing.
+    pub(super) fn field(&mut self, key: &str, value: impl serde::Serialize) {
+        self.key(key);
+        // As in `value`.
+        let _ = serde_json::to_writer(&mut self.bytes, &value);
+    }
+    fn braces(&mut self, fields: impl FnOnce(&mut Writer)) {
+        self.bytes.push(b'{');
+        fields(self);
+        self.bytes.push(b'}');
+    }
     fn key(&mut self, key: &str) {
         if !matches!(self.bytes.last(), Some(b'{') | None) {
             self.bytes.push(b',');
@@ -173,6 +203,7 @@ impl Writer {
         // Writing a JSON value into memory cannot fail: its keys are text and a Vec takes all bytes.
         let _ = serde_json::to_writer(&mut self.bytes, value);
     }
+    /// `metadata` but for its key, which has been written.
     fn metadata(&mut self, metadata: Option<&Value>) {
         self.bytes.push(b'{');
         let mut pending = true;
@@ -191,7 +222,8 @@ impl Writer {
         }
         self.bytes.push(b'}');
     }
-    fn revision(&mut self) {
+    /// `resourceVersion`, with the hole.
+    pub(super) fn revision(&mut self) {
         self.key("resourceVersion");
         self.bytes.push(b'"');
         self.hole = u32::try_from(self.bytes.len()).ok();

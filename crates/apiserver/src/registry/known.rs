@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Map, Value};
 
 use super::create::{Created, agree_on_namespace};
+use super::spec::Spec;
 use super::{Object, Registry, meta};
 use crate::error::ApiError;
 use crate::kind::Kind;
@@ -41,8 +42,8 @@ const MARKS: [&str; 2] = ["<name \u{e000}>", "<uid \u{e000}>"];
 /// What was made of a spec.
 pub(crate) struct Known {
     text: Box<str>,
-    /// With the name and uid of the Job that it was made for.
-    value: Value,
+    /// The labels of its pods, which the Job gets that has none.
+    labels: Value,
     /// As JSON: what comes before each of the places, and whether the uid belongs there, else the name.
     heads: Vec<(Vec<u8>, bool)>,
     /// What comes after the last of them.
@@ -123,19 +124,17 @@ impl Known {
         // A text that has the marks itself would have more places.
         (heads.len() == LABELS.len() + 1).then(|| Known {
             text: text.into(),
-            value,
+            labels: value["template"]["metadata"]["labels"].take(),
             heads,
             tail: rest.as_bytes().to_vec(),
         })
     }
 
-    /// The spec of a Job of this name and uid, and the same as JSON; none if the name is one that has to be looked at.
-    pub(super) fn spec(&self, name: &str, uid: &str) -> Option<(Value, Vec<u8>)> {
+    /// The spec of a Job of this name and uid as JSON; none if the name is one that has to be looked at.
+    pub(super) fn spec(&self, name: &str, uid: &str) -> Option<Vec<u8>> {
         if !takes(name) {
             return None;
         }
-        let mut value = self.value.clone();
-        fill(&mut value, name, uid)?;
         let size: usize = self.heads.iter().map(|(head, _)| head.len() + uid.len().max(name.len())).sum();
         let mut json = Vec::with_capacity(size + self.tail.len());
         for (head, is_uid) in &self.heads {
@@ -143,7 +142,14 @@ impl Known {
             json.extend_from_slice(if *is_uid { uid } else { name }.as_bytes());
         }
         json.extend_from_slice(&self.tail);
-        Some((value, json))
+        Some(json)
+    }
+
+    /// The labels of the pods of such a Job.
+    fn labels(&self, name: &str, uid: &str) -> Option<Value> {
+        let mut labels = self.labels.clone();
+        fill_labels(&mut labels, name, uid)?;
+        Some(labels)
     }
 }
 
@@ -180,10 +186,12 @@ impl Registry {
         {
             return None;
         }
-        let (spec, json) = known.spec(meta::text(&object, "name"), meta::text(&object, "uid"))?;
+        let (name, uid) = (meta::text(&object, "name"), meta::text(&object, "uid"));
+        let spec = known.spec(name, uid)?;
         let has_labels = object["metadata"]["labels"].as_object().is_some_and(|labels| !labels.is_empty());
         if !has_labels {
-            meta::set(&mut object, "labels", spec["template"]["metadata"]["labels"].clone());
+            let labels = known.labels(name, uid)?;
+            meta::set(&mut object, "labels", labels);
         }
         // Where the spec belongs there is nothing to dress.
         object["spec"] = Value::Null;
@@ -192,7 +200,7 @@ impl Registry {
             return None;
         }
         schema::dress(kind.schema, &mut object);
-        Some(Object::from(object).with_spec(spec, json))
+        Some(Object::from(object).with_spec(Spec::of_json(spec)))
     }
 
     /// Stores what [`Registry::born_known`] made.
@@ -221,7 +229,10 @@ fn takes(name: &str) -> bool {
 /// Writes a name and a uid to the places where they are generated; none if one is not there.
 fn fill(spec: &mut Value, name: &str, uid: &str) -> Option<()> {
     *spec.get_mut("selector")?.get_mut("matchLabels")?.get_mut(SELECTED)? = uid.into();
-    let labels = spec.get_mut("template")?.get_mut("metadata")?.get_mut("labels")?;
+    fill_labels(spec.get_mut("template")?.get_mut("metadata")?.get_mut("labels")?, name, uid)
+}
+
+fn fill_labels(labels: &mut Value, name: &str, uid: &str) -> Option<()> {
     for (label, is_uid) in LABELS {
         *labels.get_mut(label)? = if is_uid { uid } else { name }.into();
     }

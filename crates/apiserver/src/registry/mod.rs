@@ -8,10 +8,12 @@ mod create;
 mod delete;
 mod disk;
 mod encode;
+mod event;
 mod fresh;
 mod known;
 pub mod meta;
 mod object;
+mod spec;
 mod transaction;
 mod update;
 
@@ -33,8 +35,10 @@ pub use disk::Disk;
 pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
+pub use event::{Event, Written};
 pub(crate) use known::Known;
-pub use object::{Object, Spec};
+pub use object::Object;
+pub use spec::Spec;
 pub use transaction::Transaction;
 pub use update::ends;
 

@@ -3,11 +3,12 @@
 //! The engine keeps objects so; what comes over HTTP is a JSON value and becomes one when it is needed here.
 
 use std::ops::{Index, IndexMut};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use windlass_store::Revision;
 
+use super::spec::Spec;
 use crate::kind::Fields;
 
 /// What a field that is not there reads as.
@@ -25,15 +26,6 @@ pub struct Object {
     rest: Arc<Map<String, Value>>,
 }
 
-/// A spec, with what is made of it once for all objects that have it.
-#[derive(Debug, Default)]
-pub struct Spec {
-    value: Arc<Value>,
-    weight: OnceLock<usize>,
-    json: OnceLock<Vec<u8>>,
-    bound: OnceLock<(String, Arc<Spec>)>,
-}
-
 impl Object {
     /// The same object, as it was read or written at a revision.
     #[must_use]
@@ -48,12 +40,12 @@ impl Object {
     /// The spec; null if there is none.
     #[must_use]
     pub fn spec(&self) -> &Value {
-        &self.spec.value
+        &self.spec
     }
     /// The spec, shared with whoever keeps it; null if there is none.
     #[must_use]
-    pub fn shared_spec(&self) -> Arc<Value> {
-        Arc::clone(&self.spec.value)
+    pub fn shared_spec(&self) -> Arc<Spec> {
+        Arc::clone(&self.spec)
     }
     /// The status; null if there is none.
     #[must_use]
@@ -65,10 +57,9 @@ impl Object {
     pub fn text(&self, field: &str) -> &str {
         self.metadata[field].as_str().unwrap_or_default()
     }
-    /// The same object with this spec, whose compact JSON is known.
+    /// The same object with this spec.
     #[must_use]
-    pub(super) fn with_spec(self, value: Value, json: Vec<u8>) -> Object {
-        let spec = Spec { value: Arc::new(value), json: json.into(), ..Spec::default() };
+    pub(super) fn with_spec(self, spec: Spec) -> Object {
         Object { spec: Arc::new(spec), ..self }
     }
     /// Replaces the status.
@@ -81,15 +72,9 @@ impl Object {
     }
     /// Sets `spec.nodeName`. Objects that shared a spec before share it after.
     pub fn bind(&mut self, node: &str) {
-        let (bound_to, bound) = self.spec.bound.get_or_init(|| {
-            let mut spec = (*self.spec.value).clone();
-            spec["nodeName"] = node.into();
-            (node.to_owned(), Arc::new(Spec { value: Arc::new(spec), ..Spec::default() }))
-        });
-        if bound_to == node {
-            self.spec = Arc::clone(bound);
-        } else {
-            self["spec"]["nodeName"] = node.into();
+        match self.spec.bound(node) {
+            Some(bound) => self.spec = bound,
+            None => self["spec"]["nodeName"] = node.into(),
         }
     }
     /// The same object with metadata of its own: another one of its kind.
@@ -114,7 +99,7 @@ impl Object {
         if let (Some(revision), Some(fields)) = (self.revision, metadata.as_object_mut()) {
             fields.insert("resourceVersion".to_owned(), revision.0.to_string().into());
         }
-        for (name, value) in [("metadata", metadata), ("spec", (*self.spec.value).clone())] {
+        for (name, value) in [("metadata", metadata), ("spec", self.spec().clone())] {
             if !value.is_null() {
                 map.insert(name.to_owned(), value);
             }
@@ -127,10 +112,7 @@ impl Object {
     /// About as many bytes as it has as JSON.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let spec = self.spec.weight.get_or_init(|| match self.spec.json.get() {
-            Some(json) => json.len(),
-            None => weight(&self.spec.value),
-        });
+        let spec = self.spec.weight(weight);
         let rest = self.rest.iter().map(|(name, value)| name.len() + weight(value));
         spec + weight(&self.metadata) + weight(&self.status) + rest.sum::<usize>()
     }
@@ -140,8 +122,11 @@ impl Object {
     }
     /// The spec as compact JSON.
     pub(super) fn spec_json(&self) -> &[u8] {
-        // Writing a JSON value into memory cannot fail: its keys are text.
-        self.spec.json.get_or_init(|| serde_json::to_vec(&*self.spec.value).unwrap_or_default())
+        self.spec.json()
+    }
+    /// Whether it has a spec, and whether a status.
+    pub(super) fn has(&self) -> [bool; 2] {
+        [!self.spec.is_none(), !self.status.is_null()]
     }
 }
 
@@ -157,7 +142,7 @@ impl From<Value> for Object {
         Object {
             revision: revision.map(|text| Revision(text.parse().unwrap_or(0))),
             metadata: Arc::new(metadata),
-            spec: Arc::new(Spec { value: Arc::new(spec), ..Spec::default() }),
+            spec: Arc::new(spec.into()),
             status: Arc::new(status),
             rest: Arc::new(rest),
         }
@@ -169,7 +154,7 @@ impl PartialEq for Object {
     fn eq(&self, other: &Object) -> bool {
         let [metadata, spec, status] = self.shares(other);
         (metadata || self.metadata == other.metadata)
-            && (spec || self.spec.value == other.spec.value)
+            && (spec || self.spec() == other.spec())
             && (status || self.status == other.status)
             && (Arc::ptr_eq(&self.rest, &other.rest) || self.rest == other.rest)
     }
@@ -179,7 +164,7 @@ impl Fields for Object {
     fn field(&self, name: &str) -> &Value {
         match name {
             "metadata" => &self.metadata,
-            "spec" => &self.spec.value,
+            "spec" => &self.spec,
             "status" => &self.status,
             other => self.rest.get(other).unwrap_or(&NOTHING),
         }
@@ -199,13 +184,10 @@ impl IndexMut<&str> for Object {
         match name {
             "metadata" => Arc::make_mut(&mut self.metadata),
             "spec" => {
-                let is_used = |spec: &mut Spec| {
-                    spec.json.get().is_some() || spec.bound.get().is_some() || spec.weight.get().is_some()
-                };
-                if Arc::get_mut(&mut self.spec).is_none_or(is_used) {
-                    self.spec = Arc::new((*self.spec).clone());
+                if Arc::get_mut(&mut self.spec).is_none_or(|spec| spec.is_used()) {
+                    self.spec = Arc::new(Spec::clone(&self.spec));
                 }
-                Arc::make_mut(&mut Arc::make_mut(&mut self.spec).value)
+                Arc::make_mut(&mut self.spec).value_mut()
             }
             "status" => Arc::make_mut(&mut self.status),
             other => Arc::make_mut(&mut self.rest).entry(other).or_insert(Value::Null),
@@ -219,13 +201,6 @@ fn weight(value: &Value) -> usize {
         Value::Array(list) => list.iter().map(weight).sum::<usize>() + 3,
         Value::Object(map) => map.iter().map(|(key, value)| key.len() + 4 + weight(value)).sum::<usize>() + 3,
         _ => 5,
-    }
-}
-
-impl Clone for Spec {
-    /// A copy to be changed: nothing is known of it yet.
-    fn clone(&self) -> Spec {
-        Spec { value: Arc::clone(&self.value), ..Spec::default() }
     }
 }
 

@@ -3,7 +3,7 @@
 use windlass_store::{CommitError, Committed, Expect, Key, Op, Write};
 
 use super::update::ends;
-use super::{Object, Registry, encode, meta, object_of};
+use super::{Object, Registry, Written, encode, meta, object_of};
 use crate::apply;
 use crate::kind::Kind;
 
@@ -25,6 +25,10 @@ impl Transaction {
     /// Adds a new object that [`Registry::prepare`] made; it must not be there yet.
     pub fn insert(&mut self, kind: &'static Kind, key: &Key, object: &Object) {
         self.writes.push(Write { key: key.clone(), expect: Expect::Absent, op: put(kind, object) });
+    }
+    /// Adds a new object that is written already; it must not be there yet.
+    pub fn insert_written(&mut self, object: &Written) {
+        self.writes.push(Write { key: object.key.clone(), expect: Expect::Absent, op: object.put() });
     }
     /// Adds a replacement of an object, expected at the revision that it carries (any, if it carries none).
     /// A deleting object that has no finalizer and no grace left is removed instead, as any update does.

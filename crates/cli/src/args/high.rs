@@ -1,5 +1,6 @@
 //! What is meant: plain values, with every default filled in and every word read.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -288,6 +289,8 @@ pub(crate) struct UpOptions {
     pub service: Option<Service>,
     /// Directories of this machine, by the claims that they are bound to. They may be relative.
     pub claims: Vec<(String, PathBuf)>,
+    /// How many devices the node is to offer, by resource.
+    pub resources: BTreeMap<String, u32>,
 }
 
 /// What becomes of the engine's service.

@@ -367,6 +367,10 @@ pub(crate) struct Up {
     /// namespace default; may be given again, also when the engine runs
     #[arg(long, value_name = "NAME=DIR", conflicts_with_all = ["foreground", "ephemeral", "install", "uninstall"])]
     pub claim: Vec<String>,
+    /// Offer N devices of a kind that the engine does not find by itself, like nvidia.com/gpu=2 or example.com/probe=1;
+    /// 0 gives pods none, also of GPUs that were found. May be given again, also when the engine runs, which keeps it
+    #[arg(long, value_name = "NAME=N", conflicts_with_all = ["foreground", "uninstall"])]
+    pub resource: Vec<String>,
     /// Make it a service of your systemd: it starts with your session, and again when it dies
     #[arg(long, conflicts_with_all = ["foreground", "idle_exit", "ephemeral"])]
     pub install: bool,

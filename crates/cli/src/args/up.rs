@@ -1,10 +1,11 @@
 //! What `up` means: which engine is started, where it listens, for how long.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use windlass_engine::Images;
-use windlass_model::Problems;
+use windlass_model::{Problems, label};
 
 use super::high::{Service, UpOptions, wrong};
 use super::low::{self, ImagePolicy};
@@ -22,6 +23,10 @@ pub(super) fn up(args: low::Up) -> Result<UpOptions, Usage> {
     if idle_exit.is_some_and(|after| after.is_zero()) {
         problems.add("--idle-exit", "is 0: such an engine would be gone before anybody asks it");
     }
+    let mut resources = BTreeMap::new();
+    for text in &args.resource {
+        resources.extend(resource(text, &mut problems));
+    }
     let claims = args.claim.iter().filter_map(|text| claim(text, &mut problems)).collect();
     problems.or(()).map_err(|problems| wrong("up", &problems))?;
     let ephemeral = args.ephemeral.then_some(args.command);
@@ -30,7 +35,16 @@ pub(super) fn up(args: low::Up) -> Result<UpOptions, Usage> {
         (_, true) => Some(Service::Uninstall),
         _ => None,
     };
-    Ok(UpOptions { images, listen, foreground: args.foreground, idle_exit, ephemeral, service, claims })
+    Ok(UpOptions {
+        images,
+        listen,
+        foreground: args.foreground,
+        idle_exit,
+        ephemeral,
+        service,
+        claims,
+        resources,
+    })
 }
 
 /// `NAME=DIR`.
@@ -44,6 +58,33 @@ fn claim(text: &str, problems: &mut Problems) -> Option<(String, PathBuf)> {
             None
         }
     }
+}
+
+/// The most devices of one kind.
+const DEVICES: u32 = 1000;
+
+/// `NAME=N`.
+fn resource(text: &str, problems: &mut Problems) -> Option<(String, u32)> {
+    const OPTION: &str = "--resource";
+    let like = "like --resource nvidia.com/gpu=2";
+    let Some((name, count)) = text.split_once('=') else {
+        problems.add(OPTION, format!("{text:?} is not NAME=N, {like}"));
+        return None;
+    };
+    let before = problems.iter().count();
+    label::check_key(OPTION, name, problems);
+    match name.split_once('/') {
+        None => problems.add(OPTION, format!("{name:?} has no domain; write it {like}")),
+        Some((domain, _)) if domain == "kubernetes.io" || domain.ends_with(".kubernetes.io") => {
+            problems.add(OPTION, format!("{name:?} is in a domain of Kubernetes' own; write it {like}"));
+        }
+        Some(_) => {}
+    }
+    let count = count.parse().ok().filter(|count| *count <= DEVICES);
+    if count.is_none() {
+        problems.add(OPTION, format!("the number in {text:?} is not one of 0 to {DEVICES}"));
+    }
+    count.filter(|_| problems.iter().count() == before).map(|count| (name.to_owned(), count))
 }
 
 /// An address of this machine to itself: the engine runs commands for whoever reaches it with its token.

@@ -34,7 +34,7 @@ const ANSWER_LIMIT: u64 = 64 << 10;
 /// The lock of starting, below a home.
 pub(super) const STARTING: &str = "start.lock";
 /// What an engine's process sees of the environment of whoever starts it.
-const INHERITED: [&str; 9] = [
+const INHERITED: [&str; 10] = [
     "PATH",
     "HOME",
     "USER",
@@ -44,6 +44,7 @@ const INHERITED: [&str; 9] = [
     "WINDLASS_LOG",
     limits::OF_AN_ATTEMPT,
     limits::OF_ALL,
+    limits::PIDS,
 ];
 
 /// The lock of starting: exclusive for a starter, shared for those who look.

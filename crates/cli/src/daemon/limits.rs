@@ -1,4 +1,5 @@
-//! How much of what containers write the engine keeps, as the environment of its process says. Knows no log.
+//! How much of what containers write the engine keeps, and how many processes they may have, as the environment of the
+//! engine's process says. Knows no log and no process.
 
 use windlass_engine::LogLimits;
 
@@ -8,6 +9,9 @@ use crate::env::Env;
 pub(crate) const OF_AN_ATTEMPT: &str = "WINDLASS_LOG_LIMIT";
 /// Of all containers that have ended: the logs that ended first go past it.
 pub(crate) const OF_ALL: &str = "WINDLASS_LOG_TOTAL";
+
+/// How many processes and threads a container may have.
+pub(crate) const PIDS: &str = "WINDLASS_PIDS_LIMIT";
 
 const UNITS: [(&str, u64); 4] = [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("Ti", 1 << 40)];
 
@@ -23,6 +27,17 @@ pub(super) fn of_logs(env: &Env) -> Result<LogLimits, String> {
     })
 }
 
+/// How many processes and threads a container may have, if that is limited.
+///
+/// # Errors
+/// The variable's value is no number, or 0.
+pub(super) fn of_pids(env: &Env) -> Result<Option<u64>, String> {
+    let Some(text) = env.get(PIDS) else { return Ok(None) };
+    let wrong =
+        || format!("{PIDS}: {text:?} is no number of processes; write one from 1 on, or leave it out");
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(wrong).map(Some)
+}
+
 fn size(env: &Env, name: &str) -> Result<Option<u64>, String> {
     let Some(text) = env.get(name) else { return Ok(None) };
     let unit = UNITS.into_iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)));
@@ -35,6 +50,15 @@ fn size(env: &Env, name: &str) -> Result<Option<u64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processes_are_counted_from_one() {
+        let env = |text: &str| Env { vars: [(PIDS.to_owned(), text.to_owned())].into(), ..Env::default() };
+        assert_eq!([of_pids(&env("")), of_pids(&env("4096"))], [Ok(None), Ok(Some(4096))]);
+        for text in ["0", "-1", "many", "1.5"] {
+            assert!(of_pids(&env(text)).unwrap_err().contains("WINDLASS_PIDS_LIMIT: "), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_bytes_or_have_a_unit() {

@@ -85,6 +85,11 @@ fn settings(call: Call<'_>) -> Outcome<Vec<Setting>> {
             origin: origin(limits::OF_ALL),
         },
         Setting {
+            name: "processes a container may have, in an engine that is started",
+            value: call.env.get(limits::PIDS).unwrap_or("no limit").to_owned(),
+            origin: origin(limits::PIDS),
+        },
+        Setting {
             name: "time zone of `cron next`",
             value: call.env.get("TZ").unwrap_or("the machine's").to_owned(),
             origin: origin("TZ"),

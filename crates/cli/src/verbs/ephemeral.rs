@@ -10,8 +10,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 
-use super::down;
 use super::forward::{Signals, give_back};
+use super::{down, resources};
 use crate::args::high::UpOptions;
 use crate::cluster::Call;
 use crate::daemon::ephemeral::{self, Owned};
@@ -32,12 +32,15 @@ pub(super) async fn run(options: &UpOptions, command: &[String], call: Call<'_>)
         images: options.images.unwrap_or_default(),
         idle_exit_s: None,
     };
-    let started = daemon::start(&home, call.env, &boot).await;
+    let started = match daemon::start(&home, call.env, &boot).await {
+        Ok(_) => resources::ensure(&options.resources, &home, call).await,
+        Err(failure) => Err(failure),
+    };
     let keeper = started.is_ok().then(|| daemon::keep(home.clone(), call.env.clone(), call.notes()));
     let result = match started {
         Err(failure) => Err(failure),
-        Ok(_) if command.is_empty() => stay(&owned, &mut signals, call).await,
-        Ok(_) => with_command(command, &owned, &mut signals, call).await,
+        Ok(()) if command.is_empty() => stay(&owned, &mut signals, call).await,
+        Ok(()) => with_command(command, &owned, &mut signals, call).await,
     };
     if let Some(keeper) = keeper {
         keeper.abort();

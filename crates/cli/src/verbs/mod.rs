@@ -44,6 +44,7 @@ mod log_files;
 mod object;
 mod output;
 mod pump;
+mod resources;
 mod result_file;
 mod tally;
 mod which;

@@ -1,5 +1,7 @@
 //! `windlass status`: whether the engine of this machine runs, and where.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Api, ListParams};
 use serde::Serialize;
@@ -7,6 +9,7 @@ use windlass::Source;
 use windlass_engine::{Home, Running};
 
 use super::down::running_pods;
+use super::resources::{self, Devices};
 use crate::args::low::{DataFormat, Status};
 use crate::cluster::Call;
 use crate::exit::Exit;
@@ -28,6 +31,9 @@ struct Report {
     jobs: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     running_pods: Option<u64>,
+    /// GPUs and other devices that pods can have, by resource.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    devices: BTreeMap<String, Devices>,
 }
 
 /// Prints it; 0 whether it runs or not: `-o json` says which.
@@ -43,10 +49,11 @@ pub(crate) async fn run(options: &Status, call: Call<'_>) -> Outcome {
 }
 
 async fn report(home: &Home, engine: Option<Running>) -> Outcome<Report> {
-    let (mut jobs, mut pods) = (None, None);
+    let (mut jobs, mut pods, mut devices) = (None, None, BTreeMap::new());
     if engine.is_some() {
         jobs = Some(count_jobs(home).await?);
         pods = Some(running_pods(home).await?.len() as u64);
+        devices = resources::devices(home).await?;
     }
     Ok(Report {
         running: engine.is_some(),
@@ -56,6 +63,7 @@ async fn report(home: &Home, engine: Option<Running>) -> Outcome<Report> {
         engine,
         jobs,
         running_pods: pods,
+        devices,
     })
 }
 
@@ -83,6 +91,7 @@ fn text(report: &Report) -> String {
             lines.push(("Started", format!("{}{ago}", engine.started)));
             lines.push(("Jobs", report.jobs.unwrap_or(0).to_string()));
             lines.push(("Pods", format!("{} running", report.running_pods.unwrap_or(0))));
+            lines.extend(resources::words(&report.devices).map(|words| ("Devices", words)));
         }
     }
     lines.iter().map(|(label, value)| format!("{:<12}{value}\n", format!("{label}:"))).collect()

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use windlass_engine::{Images, Running};
 
-use super::{claims, ephemeral, install};
+use super::{claims, ephemeral, install, resources};
 use crate::args::high::{Service, UpOptions};
 use crate::cluster::{self, Call};
 use crate::daemon::{self, Boot};
@@ -25,7 +25,11 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
         idle_exit_s: options.idle_exit.map(|after| after.as_secs()),
     };
     match options.service {
-        Some(Service::Install) => return install::install(&boot, &home, call).await,
+        Some(Service::Install) => {
+            let exit = install::install(&boot, &home, call).await?;
+            resources::ensure(&options.resources, &home, call).await?;
+            return Ok(exit);
+        }
         Some(Service::Uninstall) => return install::uninstall(&home, call).await,
         None => {}
     }
@@ -33,6 +37,7 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
         && cluster::serves(&home).await
     {
         already(options, &running, call)?;
+        resources::ensure(&options.resources, &home, call).await?;
         return claims::ensure(&options.claims, &home, call).await;
     }
     if options.foreground {
@@ -50,6 +55,7 @@ pub(crate) async fn run(options: &UpOptions, call: Call<'_>) -> Outcome {
         return already(options, &running, call);
     }
     call.notes().say(&ready_words(&running));
+    resources::ensure(&options.resources, &home, call).await?;
     claims::ensure(&options.claims, &home, call).await
 }
 
@@ -109,6 +115,7 @@ mod tests {
             ephemeral: None,
             service: None,
             claims: Vec::new(),
+            resources: Default::default(),
         };
         assert!(!differs(&asked(None, None), &running));
         assert!(!differs(&asked(Some(Images::Host), Some("127.0.0.1:6443")), &running));

@@ -10,6 +10,7 @@ mod bulk;
 mod completion;
 mod cron;
 mod definitions;
+mod devices;
 mod engine;
 mod ephemeral;
 mod files;

@@ -185,7 +185,7 @@ fn the_doctor_starts_no_engine_and_looks_at_one_that_runs() {
         "home directory: ",
         "proxy: none is set",
         "user namespaces: ",
-        "cgroups: ",
+        "limits of jobs: ",
         "open files: ",
         "does not run",
     ] {

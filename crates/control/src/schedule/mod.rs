@@ -11,10 +11,12 @@ use serde_json::{Value, json};
 pub use crate::job::Event;
 
 mod affinity;
+mod devices;
 mod host;
 mod request;
 mod room;
 
+pub use devices::{Devices, Grant};
 pub use request::Amounts;
 pub use room::{Lack, Room, Shortage};
 

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::devices::{Devices, Grant};
 use super::request::Amounts;
 
 /// What the node has, what is held of it, and what is waited for.
@@ -16,6 +17,9 @@ pub struct Room {
     slots: i64,
     held: Amounts,
     holders: HashMap<String, Amounts>,
+    /// The devices that pods can be given, and those that were, by the pod's uid.
+    devices: Devices,
+    granted: BTreeMap<String, Grant>,
     /// Those that wait, by what they ask for.
     waiting: BTreeMap<Amounts, BTreeSet<Place>>,
     places: HashMap<Arc<str>, (Amounts, Rank)>,
@@ -35,7 +39,7 @@ type Place = (Rank, Arc<str>);
 /// What a draft changed.
 #[derive(Debug)]
 enum Undo {
-    Held(String, Option<Amounts>),
+    Held(String, Option<(Amounts, Grant)>),
     Waits(Arc<str>, Option<(Amounts, Rank)>),
 }
 
@@ -140,10 +144,17 @@ impl Room {
         i64::try_from(self.holders.len()).unwrap_or(i64::MAX) >= self.slots
     }
 
-    /// A pod holds its request from now on.
+    /// The devices that pods can be given of what the node offers.
+    pub fn equip(&mut self, devices: Devices) {
+        self.devices = devices;
+    }
+
+    /// A pod holds its request from now on, and the devices that it is given here.
     pub fn take(&mut self, uid: &str, request: Amounts) {
         self.note_holder(uid);
-        self.hold(uid, Some(request));
+        self.hold(uid, None);
+        let grant = self.devices.grant(&request, self.granted.values());
+        self.hold(uid, Some((request, grant)));
     }
 
     /// A pod has ended: it holds nothing any more.
@@ -155,27 +166,58 @@ impl Room {
     }
 
     /// What the store says of a pod, which no draft takes back.
-    pub fn observe(&mut self, uid: &str, holds: Option<impl FnOnce() -> Amounts>) {
+    pub fn observe(&mut self, uid: &str, holds: Option<impl FnOnce() -> (Amounts, Grant)>) {
         match holds {
             // A pod's requests do not change while it holds them.
-            Some(request) if !self.holders.contains_key(uid) => self.hold(uid, Some(request())),
+            Some(held) if !self.holders.contains_key(uid) => self.hold(uid, Some(held())),
             Some(_) => {}
             None => self.hold(uid, None),
         }
     }
 
-    fn note_holder(&mut self, uid: &str) {
-        self.undo.push(Undo::Held(uid.to_owned(), self.holders.get(uid).cloned()));
+    /// The devices that a pod has.
+    #[must_use]
+    pub fn granted(&self, uid: &str) -> Option<&Grant> {
+        self.granted.get(uid)
     }
 
-    fn hold(&mut self, uid: &str, request: Option<Amounts>) {
+    /// Whether any pod has a device.
+    #[must_use]
+    pub fn has_granted(&self) -> bool {
+        !self.granted.is_empty()
+    }
+
+    /// The devices of a resource that no pod has.
+    pub fn unpromised<'a>(&'a self, resource: &'a str) -> impl Iterator<Item = &'a str> {
+        let taken: BTreeSet<&str> =
+            self.granted.values().flat_map(|grant| grant.of(resource)).map(String::as_str).collect();
+        self.devices.of(resource).iter().map(String::as_str).filter(move |id| !taken.contains(id))
+    }
+
+    /// The devices of a resource, in the node's order.
+    #[must_use]
+    pub fn devices(&self, resource: &str) -> &[String] {
+        self.devices.of(resource)
+    }
+
+    fn note_holder(&mut self, uid: &str) {
+        let held = self.holders.get(uid).cloned();
+        let held = held.map(|amounts| (amounts, self.granted.get(uid).cloned().unwrap_or_default()));
+        self.undo.push(Undo::Held(uid.to_owned(), held));
+    }
+
+    fn hold(&mut self, uid: &str, held: Option<(Amounts, Grant)>) {
         if let Some(old) = self.holders.remove(uid) {
+            self.granted.remove(uid);
             self.held.subtract(&old);
             self.stirred |= !self.places.is_empty();
         }
-        if let Some(request) = request {
+        if let Some((request, grant)) = held {
             self.held.add(&request);
             self.holders.insert(uid.to_owned(), request);
+            if !grant.is_nothing() {
+                self.granted.insert(uid.to_owned(), grant);
+            }
         }
     }
 
@@ -260,7 +302,7 @@ impl Room {
     pub fn take_back(&mut self) {
         while let Some(step) = self.undo.pop() {
             match step {
-                Undo::Held(uid, request) => self.hold(&uid, request),
+                Undo::Held(uid, held) => self.hold(&uid, held),
                 Undo::Waits(key, place) => self.stand(&key, place),
             }
         }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use cron::{CronJob, CronJobSpec, CronJobStatus, Reference};
 pub use shared::Shared;
-pub use template::Template;
+pub use template::{SharedSpec, Template};
 
 /// `metadata` of any object.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]

@@ -6,20 +6,27 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+/// Whoever has a spec as JSON, or makes it when it is read.
+pub type SharedSpec = Arc<dyn Deref<Target = Value> + Send + Sync>;
+
 /// A template. It reads as its JSON value, and is cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Template {
-    /// The template, or the whole spec that has it.
-    value: Arc<Value>,
-    /// Where in the spec it stands.
-    field: Option<&'static str>,
+#[derive(Clone)]
+pub struct Template(Place);
+
+/// Where a template is.
+#[derive(Clone)]
+enum Place {
+    /// It stands alone.
+    Alone(Arc<Value>),
+    /// In this field of a spec.
+    In(SharedSpec, &'static str),
 }
 
 impl Template {
     /// The template that a spec has in this field.
     #[must_use]
-    pub fn of(spec: Arc<Value>, field: &'static str) -> Template {
-        Template { value: spec, field: Some(field) }
+    pub fn of(spec: SharedSpec, field: &'static str) -> Template {
+        Template(Place::In(spec, field))
     }
 }
 
@@ -27,10 +34,22 @@ impl Deref for Template {
     type Target = Value;
 
     fn deref(&self) -> &Value {
-        match self.field {
-            Some(field) => &self.value[field],
-            None => &self.value,
+        match &self.0 {
+            Place::Alone(value) => value,
+            Place::In(spec, field) => &spec[*field],
         }
+    }
+}
+
+impl Default for Template {
+    fn default() -> Template {
+        Template(Place::Alone(Arc::default()))
+    }
+}
+
+impl std::fmt::Debug for Template {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", **self)
     }
 }
 
@@ -42,6 +61,6 @@ impl PartialEq for Template {
 
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Template, D::Error> {
-        Ok(Template { value: Arc::new(Value::deserialize(deserializer)?), field: None })
+        Value::deserialize(deserializer).map(|value| Template(Place::Alone(Arc::new(value))))
     }
 }

@@ -14,10 +14,10 @@ use super::wish::{Cause, Wishes};
 const ADDRESS: &str = "127.0.0.1";
 
 /// A condition's status, reason and message.
-struct Verdict {
-    holds: bool,
-    reason: &'static str,
-    message: String,
+pub(super) struct Verdict {
+    pub(super) holds: bool,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
 }
 
 /// The pod's new status.
@@ -124,7 +124,13 @@ fn conditions(
 }
 
 /// A condition; its time stays as long as its status does.
-fn condition(kind: &str, verdict: &Verdict, old: Option<&Value>, view: PodView<'_>, now: Timestamp) -> Value {
+pub(super) fn condition(
+    kind: &str,
+    verdict: &Verdict,
+    old: Option<&Value>,
+    view: PodView<'_>,
+    now: Timestamp,
+) -> Value {
     let status = if verdict.holds { "True" } else { "False" };
     let since = old
         .filter(|old| old["status"] == status)

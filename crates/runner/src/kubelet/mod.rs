@@ -10,6 +10,7 @@ mod backoff;
 mod conditions;
 mod handler;
 mod hook;
+mod limits;
 mod phase;
 mod probe;
 mod shown;
@@ -25,10 +26,11 @@ use serde_json::Value;
 
 pub use self::handler::{Handler, HttpGet, hook_handler, probe_handler};
 pub use self::hook::{Hook, Hooked};
+pub use self::limits::LIMITS_ENFORCED;
 use self::phase::Phase;
 pub use self::probe::{Answer, Probe, Probed};
 pub use self::view::PodView;
-use crate::runtime::{Ended, StartFailure};
+use crate::runtime::{Ended, StartFailure, Unlimited};
 
 /// What is known of one container's runs, newest last. The engine keeps it from runtime events; the plan reads it.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -45,6 +47,8 @@ pub struct Facts {
     pub probes: Vec<Probed>,
     /// What is known of the hooks of runs.
     pub hooks: Vec<Hooked>,
+    /// Limits of a run that are not enforced.
+    pub unlimited: Option<Unlimited>,
     /// Events of probes and hooks that no plan's were recorded with yet.
     pub news: Vec<(EventType, &'static str, String)>,
 }
@@ -152,6 +156,8 @@ pub struct Used {
     pub cpu_us: u64,
     /// The most resident memory of one process, bytes; not less than the shim's own few MiB. 0: not measured.
     pub peak_bytes: u64,
+    /// Whether the kernel killed a process of it for lack of memory.
+    pub out_of_memory: bool,
 }
 
 /// What to do for a pod now.
@@ -236,6 +242,7 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
     let mut events = shown::events(view, &wishes, &shown);
     events.extend(facts.news.iter().cloned());
     let mut status = conditions::status(view, &wishes, shown, phase, now);
+    limits::note(&mut status, view, facts, now, &mut events);
     if let Some(eviction) = facts.evicted.as_ref().filter(|_| wishes.is_evicted(phase)) {
         status["reason"] = "Evicted".into();
         status["message"] = eviction.message.as_str().into();

@@ -105,11 +105,16 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
     match &run.state {
         RunState::Starting => Standing::Asked { attempt },
         RunState::Running { started_at, .. } => Standing::Running { attempt, since: *started_at },
-        RunState::Ended { ended, started_at, finished_at, message, .. } => {
+        RunState::Ended { ended, started_at, finished_at, message, used } => {
             let exit_code = ended.exit_code();
             let mut terminated = json!({
                 "containerID": id, "exitCode": exit_code,
-                "reason": if exit_code == 0 { "Completed" } else { "Error" },
+                "reason": match (used.out_of_memory, exit_code) {
+                    // Whatever became of the first process (containerd: `oomExitReason` in internal/cri/server).
+                    (true, _) => "OOMKilled",
+                    (false, 0) => "Completed",
+                    (false, _) => "Error",
+                },
                 "startedAt": time(*started_at), "finishedAt": time(*finished_at),
             });
             if let crate::runtime::Ended::Signal(signal) = ended {

@@ -10,6 +10,7 @@ use super::*;
 mod evicted;
 mod hooks;
 mod laws;
+mod limits;
 mod probes;
 
 fn at(seconds: i64) -> Timestamp {

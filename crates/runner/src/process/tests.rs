@@ -56,7 +56,7 @@ fn pod(container: Value) -> Value {
 fn host() -> Host {
     let env = vec![("PATH".to_owned(), "/bin".to_owned()), ("HOME".to_owned(), "/home/me".to_owned())];
     let allocatable = BTreeMap::from([("cpu".to_owned(), "4".to_owned())]);
-    Host { env, allocatable, uid: 1000, gid: 1000, api: Some(([127, 0, 0, 1], 6443).into()) }
+    Host { env, allocatable, pids: None, uid: 1000, gid: 1000, api: Some(([127, 0, 0, 1], 6443).into()) }
 }
 
 fn made(container: Value) -> Process {
@@ -222,8 +222,8 @@ fn config_maps_and_secrets_become_files_with_their_modes() {
     let items = json!([{"key": "password", "path": "p", "mode": 0o755}]);
     assert_eq!(
         files(json!({"secret": {"secretName": "s", "items": items}})),
-        [file("p", "hunter2", 0o700)],
-        "a secret is for its owner only"
+        [file("p", "hunter2", 0o755)],
+        "as it was asked for: the pod's own directory is its owner's only"
     );
     assert_eq!(files(json!({"secret": {"secretName": "none", "optional": true}})), []);
 }
@@ -244,7 +244,7 @@ fn downward_and_projected_volumes_are_files() {
     ]);
     assert_eq!(
         files(json!({"projected": {"sources": sources, "defaultMode": 0o444}})),
-        [file("c", "1", 0o444), file("p", "hunter2", 0o400), file("name", "p", 0o444)]
+        [file("c", "1", 0o444), file("p", "hunter2", 0o444), file("name", "p", 0o444)]
     );
 }
 
@@ -408,4 +408,25 @@ fn termination_message_has_a_file_where_a_container_can_be_seen_to_use_it() {
     ] {
         assert_eq!(made(container).message.as_deref(), expected.map(Path::new));
     }
+}
+
+#[test]
+fn limits_of_a_container_are_those_that_are_more_than_nothing() {
+    let limits =
+        |limits: Value| made(json!({"resources": {"limits": limits, "requests": {"cpu": 1}}})).limits;
+    let of = |memory_bytes, cpu_millis| Some(Limits { memory_bytes, cpu_millis, pids: None });
+    for (given, expected) in [
+        (json!({}), None),
+        (json!({"memory": "32Mi"}), of(Some(32 << 20), None)),
+        (json!({"memory": "1500m", "cpu": "0.1"}), of(Some(2), Some(100))),
+        (json!({"memory": 1e6, "cpu": 2}), of(Some(1_000_000), Some(2000))),
+        (json!({"cpu": "100u"}), of(None, Some(1))),
+        (json!({"cpu": "0", "memory": 0, "example.com/gpu": "1"}), None),
+        (json!({"memory": "900E"}), of(Some(u64::MAX), None)),
+    ] {
+        assert_eq!(limits(given.clone()), expected, "{given}");
+    }
+    let host = Host { pids: Some(9), ..host() };
+    let process = process(&pod(json!({})), "main", &Objects, &host).unwrap();
+    assert_eq!(process.limits, Some(Limits { pids: Some(9), ..Limits::default() }));
 }

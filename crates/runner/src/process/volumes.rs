@@ -221,14 +221,13 @@ impl Sources<'_> {
             return if is_optional { Ok(Vec::new()) } else { Err(VolumeCause::Config(Box::new(missing))) };
         };
         let bytes = |key: &str| bytes(&object, is_secret, key);
-        let private = |mode: u32| if is_secret { mode & 0o700 } else { mode };
         let Some(items) = source["items"].as_array().filter(|items| !items.is_empty()) else {
             let lists = ["data", "binaryData"].into_iter();
             let keys =
                 lists.flat_map(|list| object[list].as_object().into_iter().flatten().map(|(key, _)| key));
             let file = |key: &String| {
                 let bytes = bytes(key)?.unwrap_or_default();
-                Ok(File { path: key.into(), bytes, mode: private(default_mode) })
+                Ok(File { path: key.into(), bytes, mode: default_mode })
             };
             return keys.map(file).collect();
         };
@@ -238,7 +237,7 @@ impl Sources<'_> {
             match bytes(key)? {
                 Some(bytes) => {
                     let path = item["path"].as_str().unwrap_or_default().into();
-                    files.push(File { path, bytes, mode: private(mode_of(item, default_mode)) });
+                    files.push(File { path, bytes, mode: mode_of(item, default_mode) });
                 }
                 None if is_optional => {}
                 None => return Err(VolumeCause::NoKey { kind, name: name.to_owned(), key: key.to_owned() }),

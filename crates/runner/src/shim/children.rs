@@ -18,7 +18,7 @@ use nix::sys::eventfd::EventFd;
 
 use super::procfs::Birth;
 use super::server::{BREATH, CROWD};
-use super::spawn::{self, Beside, Ready, Spawner, Surroundings};
+use super::spawn::{self, Beside, Means, Ready, Spawner, Surroundings};
 use super::stdio::Ends;
 use crate::runtime::{Ended, Start, StartFailure};
 use crate::world;
@@ -83,7 +83,8 @@ pub(crate) struct Children {
     made: [Arc<AtomicI32>; MOST_SPAWNERS],
     /// By spawner: whether what it makes stands beside a run.
     makes_beside: [AtomicBool; MOST_SPAWNERS],
-    open_files: Option<u64>,
+    /// What children are started with.
+    means: Means,
     wake: EventFd,
 }
 
@@ -132,13 +133,8 @@ struct Child {
 }
 
 impl Children {
-    /// Begins the threads. `wake` is written when there is news; at most `max_open` runs are open at once, each
-    /// of which may have `open_files` files open.
-    pub(crate) fn begin(
-        wake: EventFd,
-        max_open: usize,
-        open_files: Option<u64>,
-    ) -> io::Result<Arc<Children>> {
+    /// Begins the threads. `wake` is written when there is news; at most `max_open` runs are open at once.
+    pub(crate) fn begin(wake: EventFd, max_open: usize, means: &Means) -> io::Result<Arc<Children>> {
         let state = State { max_open, ..State::default() };
         let children = Arc::new(Children {
             state: Mutex::new(state),
@@ -146,7 +142,7 @@ impl Children {
             settled: Condvar::new(),
             made: Default::default(),
             makes_beside: Default::default(),
-            open_files,
+            means: means.clone(),
             wake,
         });
         for _ in 0..SPAWNERS {
@@ -176,7 +172,7 @@ impl Children {
         let children = Arc::clone(self);
         let (tell, told) = mpsc::channel();
         std::thread::Builder::new().stack_size(256 << 10).spawn(move || {
-            match Spawner::new(Arc::clone(&children.made[seat]), children.open_files) {
+            match Spawner::new(Arc::clone(&children.made[seat]), children.means.clone()) {
                 Ok(spawner) => {
                     drop(tell);
                     children.spawn_while_needed(spawner, seat);
@@ -444,13 +440,14 @@ fn spawn_one(spawner: &mut Spawner, task: Task) -> News {
     let (id, spawned) = match task {
         Task::Run(Job { id, start }) => match spawner.spawn(&start) {
             Ok(spawned) => {
+                let surroundings = Surroundings::of(*start, spawned.group, spawned.unlimited);
                 return News::Started {
                     id,
                     pid: spawned.pid,
                     birth: spawned.birth,
                     at: world::now(),
                     ends: Box::new(spawned.ends),
-                    surroundings: Arc::new(Surroundings::of(*start)),
+                    surroundings: Arc::new(surroundings),
                 };
             }
             failed => (id, failed),

@@ -317,7 +317,7 @@ mod tests {
         let key = Key { pod: "p".into(), container: "main".into(), attempt: 0 };
         shared.change(|outbox| outbox.signal(key.clone(), 15));
         assert!(unsaid(&shared).contains("15"));
-        shared.say_again(&[Event::Started { key: key.clone(), pid: 1, at: world::now() }]);
+        shared.say_again(&[Event::Started { key: key.clone(), pid: 1, at: world::now(), unlimited: None }]);
         assert!(unsaid(&shared).contains("15"));
         shared.say_again(&[Event::Lost { key, message: String::new(), at: world::now() }]);
         assert_eq!(unsaid(&shared), "");

@@ -20,6 +20,7 @@ pub(crate) struct Connection {
     sent: usize,
     is_greeted: bool,
     waits: bool,
+    peer: i32,
 }
 
 impl Connection {
@@ -38,9 +39,15 @@ impl Connection {
             sent: 0,
             is_greeted: false,
             waits: false,
+            peer: peer.pid(),
         };
         connection.say(&Reply::Hello { protocol: PROTOCOL, pid: std::process::id() });
         Ok(connection)
+    }
+
+    /// The client's process id.
+    pub(crate) fn peer(&self) -> i32 {
+        self.peer
     }
 
     /// Whether both said who they are.

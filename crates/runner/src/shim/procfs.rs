@@ -94,6 +94,13 @@ pub(crate) fn tree(root: i32) -> Vec<i32> {
     found
 }
 
+/// The file that a process executes, by device and number, if it may be looked at.
+pub(crate) fn program(pid: i32) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    let meta = std::fs::metadata(format!("/proc/{pid}/exe")).ok()?;
+    Some((meta.dev(), meta.ino()))
+}
+
 /// Every process there is.
 pub(crate) fn all() -> Vec<i32> {
     numbers("/proc")

@@ -13,6 +13,7 @@ use super::output::Output;
 use super::procfs::Birth;
 use super::spawn::Surroundings;
 use super::stdio::InputEnd;
+use crate::cgroup::RunGroup;
 use crate::runtime::{Event, Key};
 use crate::world;
 
@@ -76,7 +77,10 @@ impl Run {
     pub(crate) fn told(&self) -> Option<Event> {
         match &self.state {
             State::Queued { .. } => None,
-            State::Live(live) => Some(Event::Started { key: self.key.clone(), pid: live.pid, at: live.at }),
+            State::Live(live) => {
+                let unlimited = live.surroundings.unlimited.clone();
+                Some(Event::Started { key: self.key.clone(), pid: live.pid, at: live.at, unlimited })
+            }
             State::Over(event) => Some(event.clone()),
         }
     }
@@ -92,9 +96,11 @@ impl Live {
     pub(crate) fn is_done(&self, now: Instant) -> bool {
         let silent = self.pipes.iter().all(Option::is_none);
         let alone = self.beside.is_empty();
-        self.ending
-            .as_ref()
-            .is_some_and(|ending| silent && (alone && ending.leftovers.is_empty() || now >= ending.until))
+        // Of a run with limits the group knows exactly what is left.
+        let is_swept = || self.surroundings.group.as_ref().is_none_or(RunGroup::is_empty);
+        self.ending.as_ref().is_some_and(|ending| {
+            silent && (alone && ending.leftovers.is_empty() && is_swept() || now >= ending.until)
+        })
     }
 
     /// The end, once it is done.
@@ -102,6 +108,18 @@ impl Live {
         let log_bytes = self.output.close(world::now());
         let Exit { ended, at, cpu_us, peak_bytes } = self.ending.as_ref()?.exit;
         let (key, started_at) = (key.clone(), self.at);
-        Some(Event::Exited { key, ended, started_at, finished_at: at, cpu_us, peak_bytes, log_bytes })
+        let counted = self.surroundings.group.as_ref().map(RunGroup::counted).unwrap_or_default();
+        let (cpu_us, out_of_memory) = (counted.cpu_us.unwrap_or(cpu_us), counted.out_of_memory);
+        let finished_at = at;
+        Some(Event::Exited {
+            key,
+            ended,
+            started_at,
+            finished_at,
+            cpu_us,
+            peak_bytes,
+            log_bytes,
+            out_of_memory,
+        })
     }
 }

@@ -26,7 +26,9 @@ use super::door::Door;
 use super::ledger::{Ledger, Record};
 use super::packer::Packer;
 use super::run::{Run, State};
+use super::spawn::Means;
 use super::wire::Reply;
+use crate::cgroup::Groups;
 use crate::runtime::{Event, Key};
 use crate::world;
 
@@ -59,6 +61,7 @@ pub(crate) struct Server {
     client: Option<Connection>,
     door: Door,
     children: Arc<Children>,
+    groups: Arc<Groups>,
     ledger: Ledger,
     notes: File,
     /// Held as long as the shim lives.
@@ -101,10 +104,10 @@ impl Server {
         notes: File,
         lock: Flock<File>,
         max_open: usize,
-        open_files: Option<u64>,
+        means: Means,
     ) -> io::Result<Server> {
         let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
-        let children = Children::begin(EventFd::from_value_and_flags(0, flags)?, max_open, open_files)?;
+        let children = Children::begin(EventFd::from_value_and_flags(0, flags)?, max_open, &means)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         listener.set_nonblocking(true)?;
         epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
@@ -116,6 +119,7 @@ impl Server {
             client: None,
             door,
             children,
+            groups: means.groups,
             ledger,
             notes,
             _lock: lock,
@@ -170,6 +174,7 @@ impl Server {
             self.on_time();
             self.commit();
             if self.shall_leave() {
+                self.groups.close();
                 return;
             }
         }

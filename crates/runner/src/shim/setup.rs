@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg, OFlag, open};
 use nix::sys::resource::{Resource, getrlimit};
@@ -16,7 +17,9 @@ use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, setsid};
 use super::door::{Door, MAX_GUESTS};
 use super::ledger::{Ledger, Record};
 use super::server::Server;
+use super::spawn::Means;
 use super::{ledger, procfs, recover};
+use crate::cgroup::{self, Groups};
 
 /// Descriptors that are kept for the shim itself.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -40,6 +43,8 @@ pub(crate) fn prepare(directory: &Path, open_files: Option<u64>) -> io::Result<O
     let path = directory.join("ledger");
     let (entries, unreadable) = ledger::read(&path)?;
     let known = recover::recover(entries, &boot);
+    cgroup::clean_up(directory);
+    let groups = Arc::new(Groups::new(directory, &handle)?);
     let records = known.iter().cloned().map(Record::Over).collect();
     let ledger = Ledger::create(&path, &boot, records)?;
     let socket = socket_path(&handle);
@@ -51,7 +56,8 @@ pub(crate) fn prepare(directory: &Path, open_files: Option<u64>) -> io::Result<O
     let door = Door::open(&handle, max_guests)?;
     let listener = UnixListener::bind(&socket)?;
     std::fs::set_permissions(&socket, Permissions::from_mode(0o600))?;
-    let mut server = Server::new(listener, door, ledger, notes, lock, max_open, open_files)?;
+    let means = Means { open_files, groups };
+    let mut server = Server::new(listener, door, ledger, notes, lock, max_open, means)?;
     server.adopt(known);
     if unreadable > 0 {
         server.note(&format!("{unreadable} lines of the ledger could not be read"));

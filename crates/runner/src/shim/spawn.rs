@@ -20,7 +20,8 @@ use nix::unistd::{AccessFlags, access};
 use super::children::Exit;
 use super::procfs::{self, Birth};
 use super::stdio::{self, ChildEnds, Ends};
-use super::vfork::{Image, Launcher, Strings, Way};
+use super::vfork::{Image, Launched, Launcher, Strings, Way};
+use crate::cgroup::{Groups, RunGroup, Unlimited};
 use crate::exec::Exec;
 use crate::mounts::{Entrance, Failure, Join};
 use crate::runtime::{Ended, Key, Start, StartFailure};
@@ -37,6 +38,9 @@ pub(crate) struct Spawned {
     pub(crate) pid: i32,
     pub(crate) birth: Birth,
     pub(crate) ends: Ends,
+    /// Its control group, and which of its limits are not enforced.
+    pub(crate) group: Option<RunGroup>,
+    pub(crate) unlimited: Option<Unlimited>,
 }
 
 /// A thread's means to start children.
@@ -45,6 +49,16 @@ pub(crate) struct Spawner {
     nothing: File,
     nowhere: File,
     open_files: Option<libc::rlimit>,
+    groups: Arc<Groups>,
+}
+
+/// What all that the shim starts is started with.
+#[derive(Clone)]
+pub(crate) struct Means {
+    /// How many files a child may have open until it asks for more; none: as many as the shim.
+    pub(crate) open_files: Option<u64>,
+    /// Where runs with limits are put.
+    pub(crate) groups: Arc<Groups>,
 }
 
 /// Where a run's process was started, for whoever is to be started beside it.
@@ -53,6 +67,10 @@ pub(crate) struct Surroundings {
     pub(crate) cwd: PathBuf,
     /// Whether it has a file system of its own.
     pub(crate) has_space: bool,
+    /// Its control group.
+    pub(crate) group: Option<RunGroup>,
+    /// Its limits that are not enforced.
+    pub(crate) unlimited: Option<Box<Unlimited>>,
 }
 
 /// A program to start beside a run.
@@ -66,10 +84,11 @@ pub(crate) struct Beside {
 }
 
 impl Surroundings {
-    /// What a start was told.
-    pub(crate) fn of(start: Start) -> Surroundings {
+    /// What a start was told, and what came of its limits.
+    pub(crate) fn of(start: Start, group: Option<RunGroup>, unlimited: Option<Unlimited>) -> Surroundings {
         let cwd = start.cwd.unwrap_or_else(|| PathBuf::from("/"));
-        Surroundings { env: start.env, cwd, has_space: start.space.is_some() }
+        let unlimited = unlimited.map(Box::new);
+        Surroundings { env: start.env, cwd, has_space: start.space.is_some(), group, unlimited }
     }
 }
 
@@ -82,20 +101,21 @@ struct Child<'a> {
     way: Way<'a>,
     /// Whether its process group is also a session.
     session: bool,
+    group: Option<&'a RunGroup>,
     streams: &'a dyn Fn() -> io::Result<(Ends, ChildEnds)>,
 }
 
 impl Spawner {
-    /// To be made by the thread that uses it. Children may have `open_files` files open until they ask for more; none:
-    /// as many as the shim.
+    /// To be made by the thread that uses it.
     ///
     /// `made` holds the pid of a child from before its first step on. It is reset when its program cannot be executed;
     /// otherwise by whoever has written the child down.
-    pub(crate) fn new(made: Arc<AtomicI32>, open_files: Option<u64>) -> io::Result<Spawner> {
+    pub(crate) fn new(made: Arc<AtomicI32>, means: Means) -> io::Result<Spawner> {
+        let Means { open_files, groups } = means;
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let open_files = open_files.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard });
         let (nothing, nowhere) = (File::open("/dev/null")?, File::options().write(true).open("/dev/null")?);
-        Ok(Spawner { launcher: Launcher::new(made), nothing, nowhere, open_files })
+        Ok(Spawner { launcher: Launcher::new(made), nothing, nowhere, open_files, groups })
     }
 
     /// Starts a run's process in a process group of its own, marked, with pipes or a terminal for its streams.
@@ -105,15 +125,30 @@ impl Spawner {
         let space = start.space.as_deref().map(|space| Entrance::new(space, cwd)).transpose();
         let space = space.map_err(|cause| other(&cause))?;
         let host = c_string(cwd).map_err(|cause| other(&cause))?;
-        self.start(&Child {
+        let (group, unlimited) = start.limits.map_or((None, None), |limits| self.groups.make(&limits));
+        let started = self.start(&Child {
             argv: &start.argv,
             env: &start.env,
             key: &start.key,
             cwd,
             way: space.as_ref().map_or(Way::Host(&host), Way::Space),
             session: false,
+            group: group.as_ref(),
             streams: &|| stdio::make(start.stdio),
-        })
+        });
+        match (started, group) {
+            (Ok((spawned, outside)), group) => {
+                let outside = outside.zip(start.limits);
+                let outside = outside.and_then(|(error, limits)| self.groups.not_entered(&limits, &error));
+                Ok(Spawned { group, unlimited: outside.or(unlimited), ..spawned })
+            }
+            (Err(failure), group) => {
+                if let Some(group) = group {
+                    self.groups.give_back(&group);
+                }
+                Err(failure)
+            }
+        }
     }
 
     /// Starts a program beside a run, in a session of its own, with the run's mark.
@@ -127,18 +162,21 @@ impl Spawner {
             env.push(("TERM".to_owned(), "xterm".to_owned()));
         }
         let host = c_string(&surroundings.cwd).map_err(|cause| (StartFailure::Other, cause.to_string()))?;
-        self.start(&Child {
+        let started = self.start(&Child {
             argv: &exec.argv,
             env: &env,
             key: &exec.key,
             cwd: &surroundings.cwd,
             way: join.as_ref().map_or(Way::Host(&host), Way::Join),
             session: true,
+            group: surroundings.group.as_ref(),
             streams: &|| stdio::make_beside(exec),
-        })
+        });
+        Ok(started?.0)
     }
 
-    fn start(&mut self, child: &Child<'_>) -> Result<Spawned, (StartFailure, String)> {
+    /// Answers also why the child is not in its control group.
+    fn start(&mut self, child: &Child<'_>) -> Result<(Spawned, Option<io::Error>), (StartFailure, String)> {
         let name = child.argv.first().filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| (StartFailure::NotFound, "no command was given".to_owned()))?;
         let is_host = matches!(child.way, Way::Host(_));
@@ -186,13 +224,17 @@ impl Spawner {
         programs: &[PathBuf],
         before: &[Vec<u8>],
         child: &Child<'_>,
-    ) -> io::Result<Spawned> {
+    ) -> io::Result<(Spawned, Option<io::Error>)> {
         let arguments = child.argv.iter().skip(usize::from(!before.is_empty()));
         let arguments = arguments.map(|argument| argument.clone().into_bytes());
         let argv = Strings::new(before.iter().cloned().chain(arguments))?;
         let programs = Strings::new(programs.iter().map(|path| path.as_os_str().as_bytes().to_vec()))?;
         let env = environment(child.key, child.env)?;
         let (ends, child_ends) = (child.streams)()?;
+        let (doors, closed) = match child.group.map(RunGroup::doors) {
+            Some(Err(error)) => (Vec::new(), Some(error)),
+            doors => (doors.and_then(Result::ok).unwrap_or_default(), None),
+        };
         let image = Image {
             programs: &programs,
             argv: &argv,
@@ -202,11 +244,12 @@ impl Spawner {
             session: child.session,
             terminal: child_ends.is_terminal(),
             open_files: self.open_files,
+            doors: &doors,
         };
         let before = world::since_boot();
-        let pid = self.launcher.launch(&image)?;
+        let Launched { pid, outside } = self.launcher.launch(&image)?;
         let birth = Birth::between(before, world::since_boot());
-        Ok(Spawned { pid, birth, ends })
+        Ok((Spawned { pid, birth, ends, group: None, unlimited: None }, closed.or(outside)))
     }
 }
 
@@ -249,7 +292,7 @@ fn not_found(name: &str) -> (StartFailure, String) {
     (StartFailure::NotFound, format!("exec: \"{name}\": executable file not found in $PATH"))
 }
 
-fn is_exec_format(attempt: &io::Result<Spawned>) -> bool {
+fn is_exec_format<T>(attempt: &io::Result<T>) -> bool {
     attempt.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOEXEC))
 }
 

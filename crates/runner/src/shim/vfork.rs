@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -42,6 +42,15 @@ pub(crate) struct Image<'a> {
     pub(crate) terminal: bool,
     /// How many files it may have open (RLIMIT_NOFILE); none: as the shim.
     pub(crate) open_files: Option<libc::rlimit>,
+    /// The doors of the control groups it goes into.
+    pub(crate) doors: &'a [OwnedFd],
+}
+
+/// A program that was started.
+pub(crate) struct Launched {
+    pub(crate) pid: i32,
+    /// It is not in all of its control groups, and why.
+    pub(crate) outside: Option<io::Error>,
 }
 
 /// Where a program starts.
@@ -83,6 +92,10 @@ struct Errand {
     terminal: bool,
     /// Or null.
     open_files: *const libc::rlimit,
+    doors: *const OwnedFd,
+    door_count: usize,
+    /// Why it is not in a control group, or 0: it runs all the same.
+    outside: c_int,
     errno: c_int,
 }
 
@@ -94,9 +107,9 @@ impl Launcher {
         Launcher { stack: vec![0; STACK], made }
     }
 
-    /// Starts a program in a process group of its own, or with a terminal in a session of its own. Answers its pid; the error is that of the call that failed,
+    /// Starts a program in a process group of its own, or with a terminal in a session of its own. The error is that of the call that failed,
     /// in the child or before it. A child that could not execute its program is left to whoever reaps.
-    pub(crate) fn launch(&mut self, image: &Image<'_>) -> io::Result<i32> {
+    pub(crate) fn launch(&mut self, image: &Image<'_>) -> io::Result<Launched> {
         let mut errand = Errand {
             programs: image.programs.pointers.as_ptr(),
             argv: image.argv.pointers.as_ptr(),
@@ -106,6 +119,9 @@ impl Launcher {
             session: image.session || image.terminal,
             terminal: image.terminal,
             open_files: image.open_files.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+            doors: image.doors.as_ptr(),
+            door_count: image.doors.len(),
+            outside: 0,
             errno: 0,
         };
         let end = self.stack.as_mut_ptr_range().end;
@@ -120,7 +136,12 @@ impl Launcher {
         // SAFETY: the child, which is another process to the compiler, may have written it.
         let error = match unsafe { (&raw const errand.errno).read_volatile() } {
             _ if pid < 0 => io::Error::last_os_error(),
-            0 => return Ok(pid),
+            0 => {
+                // SAFETY: as above.
+                let outside = unsafe { (&raw const errand.outside).read_volatile() };
+                let outside = (outside != 0).then(|| io::Error::from_raw_os_error(outside));
+                return Ok(Launched { pid, outside });
+            }
             errno => io::Error::from_raw_os_error(errno),
         };
         self.made.store(0, Ordering::Release);
@@ -132,9 +153,26 @@ extern "C" fn child(errand: *mut c_void) -> c_int {
     let errand = errand.cast::<Errand>();
     // SAFETY: the parent sleeps, so the errand is this function's alone; it makes system calls only.
     unsafe {
+        enter_groups(errand);
         become_program(&*errand);
         (&raw mut (*errand).errno).write_volatile(*libc::__errno_location());
         libc::_exit(127)
+    }
+}
+
+/// Goes into the control groups before anything else, so that nothing of the program's is outside.
+///
+/// # Safety
+/// As `become_program`, and nobody else may have the errand meanwhile.
+unsafe fn enter_groups(errand: *mut Errand) {
+    // SAFETY: the doors are open descriptors in a list of that length.
+    unsafe {
+        for number in 0..(*errand).door_count {
+            let door = (*(*errand).doors.add(number)).as_raw_fd();
+            if libc::write(door, c"0".as_ptr().cast(), 1) != 1 {
+                (&raw mut (*errand).outside).write_volatile(*libc::__errno_location());
+            }
+        }
     }
 }
 

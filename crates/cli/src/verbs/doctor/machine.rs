@@ -19,8 +19,9 @@ pub(super) fn findings(call: Call<'_>) -> Vec<Finding> {
     let mut findings = home(call);
     findings.push(proxy(call.env));
     findings.push(user_namespaces(Path::new("/proc/sys"), geteuid().is_root()));
-    findings.push(cgroups(Path::new("/sys/fs/cgroup"), &read("/proc/self/cgroup")));
+    findings.push(limits(windlass_engine::limits_not_enforced()));
     findings.push(open_files());
+    findings.push(gpus(Path::new("/")));
     findings
 }
 
@@ -110,32 +111,29 @@ fn user_namespaces(settings: &Path, is_root: bool) -> Finding {
     Finding::new(Level::Ok, WHAT, "can be made")
 }
 
-/// Which version, and whether the user may make groups in its own.
-fn cgroups(root: &Path, own: &str) -> Finding {
-    const WHAT: &str = "cgroups";
-    if !root.join("cgroup.controllers").exists() {
-        return match root.exists() {
-            true => Finding::new(
-                Level::Warning,
-                WHAT,
-                "version 1: what a job takes cannot be limited; boot with systemd.unified_cgroup_hierarchy=1",
-            ),
-            false => {
-                Finding::new(Level::Warning, WHAT, "are not mounted: what a job takes cannot be limited")
-            }
-        };
+/// Whether an engine that is started here can hold what jobs take to their limits, as it would itself find out.
+fn limits(not_enforced: Option<String>) -> Finding {
+    const WHAT: &str = "limits of jobs";
+    match not_enforced {
+        None => Finding::new(Level::Ok, WHAT, "of memory, CPU and processes hold, in control groups"),
+        Some(why) => Finding::new(Level::Warning, WHAT, why),
     }
-    let path = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    let place = root.join(path);
-    let may = access(&place, AccessFlags::W_OK).is_ok()
-        && access(&place.join("cgroup.procs"), AccessFlags::W_OK).is_ok();
-    match may {
-        true => Finding::new(Level::Ok, WHAT, "version 2, and yours to divide"),
-        false => Finding::new(
-            Level::Warning,
+}
+
+/// The GPUs that an engine offers to jobs.
+fn gpus(root: &Path) -> Finding {
+    const WHAT: &str = "GPUs";
+    let found = windlass_engine::gpus(root);
+    let one =
+        |(resource, ids): (&String, &Vec<String>)| format!("{} {resource} ({})", ids.len(), ids.join(", "));
+    let found: Vec<String> = found.iter().map(one).collect();
+    match found.is_empty() {
+        true => Finding::new(
+            Level::Ok,
             WHAT,
-            "version 2, not delegated to you: what a job takes cannot be limited; a systemd service with Delegate=yes is",
+            "none is found; `windlass up --resource nvidia.com/gpu=N` says how many there are where the drivers do not",
         ),
+        false => Finding::new(Level::Ok, WHAT, found.join(", ")),
     }
 }
 
@@ -191,12 +189,20 @@ mod tests {
     }
 
     #[test]
-    fn cgroups_are_of_a_version_and_somebodys() {
-        assert!(cgroups(folder(&[("memory/x", "")]).path(), "").text.contains("version 1"));
-        assert!(cgroups(Path::new("/no/such/place"), "").text.contains("not mounted"));
-        let own = folder(&[("cgroup.controllers", ""), ("user/mine/cgroup.procs", "")]);
-        assert_eq!(cgroups(own.path(), "0::/user/mine\n").level, Level::Ok);
-        assert!(cgroups(own.path(), "0::/user/other\n").text.contains("Delegate=yes"));
+    fn limits_hold_or_the_reason_is_told() {
+        assert_eq!(limits(None).level, Level::Ok);
+        let why = limits(Some("the memory limit is not enforced: it is read-only".to_owned()));
+        assert_eq!(
+            (why.level, why.text.as_str()),
+            (Level::Warning, "the memory limit is not enforced: it is read-only")
+        );
+    }
+
+    #[test]
+    fn gpus_are_counted_by_kind() {
+        let folder = folder(&[("dev/nvidia0", ""), ("dev/nvidia1", "")]);
+        assert_eq!(gpus(folder.path()).text, "2 nvidia.com/gpu (nvidia0, nvidia1)");
+        assert!(gpus(Path::new("/no/such/place")).text.starts_with("none is found"));
     }
 
     #[test]

@@ -154,6 +154,27 @@ fn draft_that_is_thrown_away_leaves_nothing_behind() {
     assert!(!room.lacks(&cpu("1")).is_empty());
 }
 
+#[test]
+fn devices_come_with_the_room_and_go_back_with_it() {
+    let mut room = room("8");
+    room.offer(amounts(json!({"cpu": "8", "pods": "5", "nvidia.com/gpu": "2"})));
+    room.equip(Devices::new([("nvidia.com/gpu".to_owned(), vec!["0".to_owned(), "1".to_owned()])].into()));
+    let one = || amounts(json!({"nvidia.com/gpu": "1"}));
+    let of = |room: &Room, uid: &str| room.granted(uid).map(ToString::to_string);
+    room.observe("old", Some(|| (one(), Grant::read("nvidia.com/gpu=0"))));
+    room.take("a", one());
+    room.keep();
+    assert_eq!(of(&room, "a").as_deref(), Some("nvidia.com/gpu=1"), "what an earlier engine gave is given");
+    room.free("old");
+    room.take("b", one());
+    assert_eq!(of(&room, "b").as_deref(), Some("nvidia.com/gpu=0"));
+    assert_eq!(room.unpromised("nvidia.com/gpu").count(), 0);
+    room.take_back();
+    assert_eq!((of(&room, "old").as_deref(), of(&room, "b")), (Some("nvidia.com/gpu=0"), None));
+    room.free("a");
+    assert_eq!(room.unpromised("nvidia.com/gpu").collect::<Vec<_>>(), ["1"]);
+}
+
 proptest! {
     /// Whatever comes, waits and goes: never more is held than there is, and nobody who fits is left waiting.
     #[test]

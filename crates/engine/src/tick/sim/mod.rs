@@ -117,6 +117,7 @@ impl Sim {
             kernel: String::new(),
             os: String::new(),
             boot_id: String::new(),
+            gpus: Default::default(),
         };
         bootstrap::ensure(&registry, &config.node, &machine).await.expect("the engine's own objects");
         let (clock_of, outcomes) = (clock.clone(), Mutex::new(Rng::new(rng.next())));

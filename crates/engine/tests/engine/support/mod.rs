@@ -40,6 +40,8 @@ pub(crate) struct Cluster {
 pub(crate) fn config(home: &TempDir) -> Config {
     let mut config = Config::new(Home::at(home.path().join("home")), windlass_runner::testing::shim_argv());
     config.store = StoreKind::Memory;
+    // Not what the machine has that runs the tests.
+    config.devices = home.path().join("no-devices");
     config.environment = vec![
         ("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned()),
         ("HOME".to_owned(), home.path().display().to_string()),

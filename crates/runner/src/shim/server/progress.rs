@@ -113,8 +113,8 @@ impl Server {
         };
         run.state = State::Live(Box::new(live));
         self.ledger.put(&Record::started(key.clone(), pid, birth, at));
-        self.events.push(Event::Started { key: key.clone(), pid, at });
         let signalled = run.signalled;
+        self.events.extend(run.told());
         for signal in (1..=64).filter(|signal| signalled & (1 << (signal - 1)) != 0) {
             descend::signal_all(&self.children, pid, &key, signal);
         }
@@ -142,6 +142,9 @@ impl Server {
             let ending = Ending { exit, leftovers, pipes_until: now + PIPES, until: now + LEFTOVERS };
             live.ending = Some(ending);
             live.terminal = None;
+            if let Some(group) = &live.surroundings.group {
+                group.kill();
+            }
             self.ending.insert(id);
             for beside in live.beside.clone() {
                 self.end_beside(beside);
@@ -264,6 +267,9 @@ impl Server {
             return;
         }
         if let Some(event) = live.exited(key) {
+            if let Some(group) = &live.surroundings.group {
+                self.groups.give_back(group);
+            }
             self.over(id, event);
             self.children.closed();
         }

@@ -28,6 +28,7 @@ impl Server {
         if let Err(error) = self.epoll.add(&connection, interest) {
             return self.note(&format!("a connection cannot be waited for: {error}"));
         }
+        self.groups.engine_is(connection.peer());
         self.had_client = true;
         self.client = Some(connection);
     }
@@ -120,6 +121,9 @@ impl Server {
             && !is_repeated
         {
             descend::signal_all(&self.children, live.pid, key, signal);
+            if let Some(group) = live.surroundings.group.as_ref().filter(|_| signal == libc::SIGKILL) {
+                group.kill();
+            }
         }
     }
 

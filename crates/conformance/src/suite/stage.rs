@@ -1,0 +1,250 @@
+//! Where one case plays: a namespace of its own, and what every case does there.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context, Result, bail};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::case::Case;
+use super::subject::{Dress, Subject};
+use super::wait::{Look, Which};
+
+/// How often a write is tried again because another writer was quicker.
+const TRIES: usize = 50;
+
+/// A kind of object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Kind {
+    group: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+}
+
+const fn kind(group: &'static str, kind: &'static str, plural: &'static str) -> Kind {
+    Kind { group, kind, plural }
+}
+
+pub(super) const JOB: Kind = kind("batch", "Job", "jobs");
+pub(super) const CRON_JOB: Kind = kind("batch", "CronJob", "cronjobs");
+pub(super) const POD: Kind = kind("", "Pod", "pods");
+pub(super) const EVENT: Kind = kind("", "Event", "events");
+pub(super) const NODE: Kind = kind("", "Node", "nodes");
+pub(super) const CONFIG_MAP: Kind = kind("", "ConfigMap", "configmaps");
+const SECRET: Kind = kind("", "Secret", "secrets");
+const NAMESPACE: Kind = kind("", "Namespace", "namespaces");
+const SERVICE_ACCOUNT: Kind = kind("", "ServiceAccount", "serviceaccounts");
+const ALL: [Kind; 5] = [JOB, CRON_JOB, POD, CONFIG_MAP, SECRET];
+
+impl Kind {
+    fn resource(self) -> ApiResource {
+        let version = "v1".to_owned();
+        let api_version = if self.group.is_empty() { version.clone() } else { format!("{}/v1", self.group) };
+        ApiResource {
+            group: self.group.to_owned(),
+            version,
+            api_version,
+            kind: self.kind.to_owned(),
+            plural: self.plural.to_owned(),
+        }
+    }
+}
+
+/// A namespace of a case's own.
+pub(super) struct Stage {
+    client: Client,
+    pub(super) namespace: String,
+    dress: Dress,
+}
+
+impl Stage {
+    pub(super) async fn open(subject: &Subject, case: &Case) -> Result<Stage> {
+        Stage::in_new_namespace(subject, &case.id().to_lowercase().replace(' ', "-")).await
+    }
+
+    /// Ready when the namespace has its service account.
+    pub(super) async fn in_new_namespace(subject: &Subject, name: &str) -> Result<Stage> {
+        let client = subject.client.clone();
+        let all: Api<DynamicObject> = Api::all_with(client.clone(), &NAMESPACE.resource());
+        let wish = json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {
+                "generateName": format!("suite-{name}-"),
+                "labels": {"pod-security.kubernetes.io/enforce": "privileged"},
+            },
+        });
+        let made = all.create(&PostParams::default(), &serde_json::from_value(wish)?).await?;
+        let namespace = made.metadata.name.context("a namespace without a name")?;
+        let stage = Stage { client, namespace, dress: subject.dress.clone() };
+        let ready = stage.until(SERVICE_ACCOUNT, Which::Name("default"), |accounts| {
+            if accounts.is_empty() { Look::NotYet("no service account".to_owned()) } else { Look::Done(()) }
+        });
+        ready.await.context("the namespace's service account `default`")?;
+        Ok(stage)
+    }
+
+    /// The namespace goes, and what is in it; nobody waits for that.
+    pub(super) async fn close(&self) {
+        let all: Api<DynamicObject> = Api::all_with(self.client.clone(), &NAMESPACE.resource());
+        // What cannot be deleted now was deleted by somebody else, or the subject is gone: the case has ended anyway.
+        let _ = all.delete(&self.namespace, &DeleteParams::default()).await;
+    }
+
+    pub(super) fn api(&self, kind: Kind) -> Api<DynamicObject> {
+        match kind {
+            NODE | NAMESPACE => Api::all_with(self.client.clone(), &kind.resource()),
+            _ => Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource()),
+        }
+    }
+
+    /// Of all namespaces.
+    pub(super) fn everywhere(&self, kind: Kind) -> Api<DynamicObject> {
+        Api::all_with(self.client.clone(), &kind.resource())
+    }
+
+    /// Creates an object; its containers get what runs here.
+    pub(super) async fn create(&self, object: Value) -> Result<DynamicObject> {
+        let named = format!("creating {} {}", object["kind"], object["metadata"]["name"]);
+        self.try_create(object).await.context(named)
+    }
+
+    /// The same, for answers that may be errors.
+    pub(super) async fn try_create(&self, mut object: Value) -> Result<DynamicObject, kube::Error> {
+        if let Some(pod) = pod_spec(&mut object) {
+            self.dress(pod);
+        }
+        let kind = ALL.into_iter().find(|kind| object["kind"] == kind.kind).unwrap_or(POD);
+        let object = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
+        self.api(kind).create(&PostParams::default(), &object).await
+    }
+
+    fn dress(&self, pod: &mut Value) {
+        let image = match &self.dress {
+            Dress::Host(_) => {
+                pod["runtimeClassName"] = "windlass-host".into();
+                "host"
+            }
+            Dress::Image(image) => image,
+        };
+        for list in ["initContainers", "containers"] {
+            for container in pod[list].as_array_mut().into_iter().flatten() {
+                container["image"] = image.into();
+                container["imagePullPolicy"] = "IfNotPresent".into();
+            }
+        }
+    }
+
+    /// A volume that outlives its pods, of this case's own on the host.
+    pub(super) fn host_volume(&self) -> Value {
+        let folder = match &self.dress {
+            Dress::Host(folder) => folder.join(&self.namespace).display().to_string(),
+            Dress::Image(_) => format!("/tmp/windlass-conformance/{}", self.namespace),
+        };
+        json!({"name": "data", "hostPath": {"path": folder, "type": "DirectoryOrCreate"}})
+    }
+
+    /// Whether containers are made of an image: only those may ask for more than the host's user may.
+    pub(super) fn has_images(&self) -> bool {
+        matches!(self.dress, Dress::Image(_))
+    }
+
+    pub(super) async fn get(&self, kind: Kind, name: &str) -> Result<DynamicObject> {
+        let got = self.api(kind).get(name).await;
+        got.with_context(|| format!("getting {} {name}", kind.kind))
+    }
+
+    pub(super) async fn list(&self, kind: Kind, labels: &str) -> Result<Vec<DynamicObject>> {
+        let list = ListParams::default().labels(labels);
+        let got = self.api(kind).list(&list).await;
+        Ok(got.with_context(|| format!("listing {} by {labels:?}", kind.plural))?.items)
+    }
+
+    /// Get, edit, replace; again when another writer was quicker.
+    pub(super) async fn update(
+        &self,
+        kind: Kind,
+        name: &str,
+        edit: impl Fn(&mut DynamicObject),
+    ) -> Result<DynamicObject> {
+        for _ in 0..TRIES {
+            let mut object = self.get(kind, name).await?;
+            edit(&mut object);
+            match self.api(kind).replace(name, &PostParams::default(), &object).await {
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                other => return other.with_context(|| format!("replacing {} {name}", kind.kind)),
+            }
+        }
+        bail!("replacing {} {name}: a conflict {TRIES} times", kind.kind)
+    }
+
+    /// The same, of its status.
+    pub(super) async fn update_status(
+        &self,
+        kind: Kind,
+        name: &str,
+        edit: impl Fn(&mut DynamicObject),
+    ) -> Result<DynamicObject> {
+        for _ in 0..TRIES {
+            let mut object = self.get(kind, name).await?;
+            edit(&mut object);
+            match self.api(kind).replace_status(name, &PostParams::default(), &object).await {
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                other => return other.with_context(|| format!("replacing {} {name}'s status", kind.kind)),
+            }
+        }
+        bail!("replacing {} {name}'s status: a conflict {TRIES} times", kind.kind)
+    }
+
+    pub(super) async fn merge(&self, kind: Kind, name: &str, patch: Value) -> Result<DynamicObject> {
+        let patched = self.api(kind).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+        patched.with_context(|| format!("patching {} {name}", kind.kind))
+    }
+
+    /// Deletes in the background and waits until it is gone.
+    pub(super) async fn delete(&self, kind: Kind, name: &str) -> Result<()> {
+        let deleted = self.api(kind).delete(name, &DeleteParams::background()).await;
+        deleted.with_context(|| format!("deleting {} {name}", kind.kind))?;
+        self.gone(kind, name).await
+    }
+
+    /// What a container has said.
+    pub(super) async fn log(&self, pod: &str, container: &str) -> Result<String> {
+        let path = format!("/api/v1/namespaces/{}/pods/{pod}/log?container={container}", self.namespace);
+        let request = http::Request::get(path).body(Vec::new())?;
+        self.client.request_text(request).await.with_context(|| format!("the log of {pod}"))
+    }
+
+    /// What is in the namespace, for who reads of a failure.
+    pub(super) async fn scene(&self) -> String {
+        let mut text = String::new();
+        for kind in [CRON_JOB, JOB, POD] {
+            for object in self.list(kind, "").await.unwrap_or_default() {
+                let name = object.metadata.name.unwrap_or_default();
+                let deleted =
+                    if object.metadata.deletion_timestamp.is_some() { ", being deleted" } else { "" };
+                let _ = writeln!(text, "  {} {name}{deleted}: {}", kind.kind, object.data["status"]);
+            }
+        }
+        for event in self.list(EVENT, "").await.unwrap_or_default().iter().rev().take(30) {
+            let data = &event.data;
+            let _ = writeln!(
+                text,
+                "  event {} {}: {}",
+                data["involvedObject"]["name"], data["reason"], data["message"]
+            );
+        }
+        text
+    }
+}
+
+/// The pod's spec in a Pod, Job or CronJob.
+fn pod_spec(object: &mut Value) -> Option<&mut Value> {
+    let place = match object["kind"].as_str()? {
+        "Pod" => "/spec",
+        "Job" => "/spec/template/spec",
+        "CronJob" => "/spec/jobTemplate/spec/template/spec",
+        _ => return None,
+    };
+    object.pointer_mut(place)
+}
