@@ -2,6 +2,7 @@
 //!
 //! Knows no controller and no process: what it cannot do itself (logs, attach, exec) it asks of a trait that it owns.
 
+pub mod admission;
 mod apply;
 pub mod attach;
 pub mod error;

@@ -44,6 +44,7 @@ impl Tick {
         }
         let forgotten = if is_first { Vec::new() } else { self.cache.keys_but(&there) };
         for key in forgotten {
+            self.recount_for(&key, revision);
             let ripple = self.depart(&key, revision);
             self.take(ripple);
         }
@@ -108,6 +109,7 @@ impl Tick {
             match &change.after {
                 Some(entry) => self.take_entry(entry),
                 None => {
+                    self.recount_for(&change.key, change.revision);
                     let ripple = self.depart(&change.key, change.revision);
                     self.take(ripple);
                 }
@@ -121,6 +123,12 @@ impl Tick {
             return;
         }
         self.foreign += 1;
+        // A new object was charged when it was made; of others only pods and claims come to use less, or more.
+        let may_differ =
+            ["/pods/", "/persistentvolumeclaims/"].iter().any(|kind| entry.key.starts_with(kind));
+        if may_differ && entry.created != entry.modified {
+            self.recount_for(&entry.key, entry.modified);
+        }
         if let Some(object) = self.registry.just_made(entry).or_else(|| read(entry)) {
             let ripple = self.arrive(&entry.key, entry.modified, object, None);
             self.take(ripple);
@@ -143,7 +151,9 @@ impl Tick {
         self.met(key, object.text("uid"));
         self.claims_arrive(key, &object);
         let before = self.cron_before(key);
+        let quota = self.quota_before(key);
         let mut ripple = self.cache.put(key, revision, object, view);
+        self.limits_arrive(key, quota, &mut ripple);
         if let Some(before) = before {
             self.cron_changed(key, &before, &mut ripple);
         }
@@ -162,6 +172,7 @@ impl Tick {
         }
         self.timers.set(key, None);
         self.claims_depart(key);
+        self.limits_depart(key);
         let mut ripple = self.cache.remove(key, revision);
         for given in ["/serviceaccounts/", "/configmaps/"] {
             // What every namespace has is made again.
@@ -204,6 +215,7 @@ impl Tick {
         match self.registry.store.get(key)? {
             Some(entry) => self.take_entry(&entry),
             None => {
+                self.recount_for(key, self.registry.store.revision());
                 let ripple = self.depart(key, self.registry.store.revision());
                 self.take(ripple);
             }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use windlass_apiserver::registry::Registry;
+use windlass_apiserver::registry::{Registry, Turn};
 use windlass_apiserver::world::World;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
@@ -30,9 +30,12 @@ use crate::events::{Note, Recorder};
 use crate::facts::Runs;
 use crate::gpus::Gpus;
 use crate::home::Home;
+use crate::intake::JOBS;
 use crate::jobs::Pattern;
 use crate::logs::Hub;
 use crate::pace::Pace;
+use crate::quotas::{QUOTAS, Quotas};
+use crate::refusals::Refusals;
 use crate::sizes::Sizes;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
@@ -57,13 +60,14 @@ const KEPT_ATTEMPTS: u32 = 2;
 const RETRY: Duration = Duration::from_millis(100);
 /// How long it waits before it writes again when the disk is full.
 const RETRY_FULL: Duration = Duration::from_secs(1);
-/// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count, and those of Jobs
+/// The kinds that have a plan, in the order they are asked: quotas are counted before anything else changes, the ends of pods are what Jobs count, and those of Jobs
 /// what CronJobs list.
-const PLANNED: [(&str, Look); 6] = [
+const PLANNED: [(&str, Look); 7] = [
+    (QUOTAS, Tick::quota),
     ("/persistentvolumes/", Tick::volume),
     ("/persistentvolumeclaims/", Tick::claim),
     ("/pods/", Tick::pod),
-    ("/jobs.batch/", Tick::job),
+    (JOBS, Tick::job),
     (CRONS, Tick::cron),
     ("/namespaces/", Tick::namespace),
 ];
@@ -110,6 +114,10 @@ pub(crate) struct Tick {
     pub(crate) alike: Alike,
     /// What Jobs' pods have in common, by the Job's uid.
     pub(crate) patterns: HashMap<String, Pattern>,
+    /// The quotas, the turn to use some of them while a round lasts, and who was refused.
+    pub(crate) quotas: Quotas,
+    pub(crate) turn: Option<Turn>,
+    pub(crate) refusals: Refusals,
     /// Objects to look at.
     pub(crate) dirty: BTreeSet<Key>,
     /// Objects to ask garbage collection about.
@@ -245,6 +253,7 @@ impl Tick {
 
     /// One transaction: decided, committed, done.
     async fn step(&mut self, stop: &Stop) -> Result<(), TickError> {
+        self.take_quota_turn().await?;
         let mut draft = Draft::default();
         let asked = self.decide(&mut draft);
         if draft.is_empty() {
@@ -257,6 +266,7 @@ impl Tick {
     }
 
     fn nothing_to_write(&mut self, draft: Draft) {
+        self.turn = None;
         self.room.keep();
         self.garbage.extend(draft.again);
     }
@@ -311,6 +321,8 @@ impl Tick {
     async fn commit(&mut self, draft: &Draft, stop: &Stop) -> Result<Committed, CommitError> {
         loop {
             let outcome = draft.transaction(&self.registry).commit().await;
+            // Requests do not wait for room on the disk with it.
+            self.turn = None;
             let was_full = std::mem::replace(&mut self.full, matches!(outcome, Err(CommitError::Full(_))));
             // The node tells it before the log does: who has read the log finds it there.
             match &outcome {
@@ -347,6 +359,10 @@ impl Tick {
         let mut asked = Asked::default();
         let has_room = |draft: &Draft| draft.len() < limit && draft.bytes() < BATCH_BYTES;
         for (prefix, look) in PLANNED {
+            if prefix == JOBS {
+                // What pods have left is there for others.
+                self.account(draft, "/");
+            }
             while asked.len() < limit
                 && has_room(draft)
                 && let Some(key) = first_with(&self.dirty, prefix)
@@ -365,6 +381,7 @@ impl Tick {
             self.collect(draft, &key);
             asked.garbage.push(key);
         }
+        self.account(draft, "/");
         self.sweep_events(draft);
         asked
     }

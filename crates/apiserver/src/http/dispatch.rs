@@ -208,7 +208,7 @@ async fn on_object(method: &Method, call: Call) -> Answer {
 
 async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
-        return Err(absent(call.kind, part));
+        return Err(left_out(call.kind, part).unwrap_or_else(ApiError::no_such_resource));
     };
     authorize::check_talk(&call, discovery::part_name(part))?;
     match (part, method) {
@@ -226,14 +226,17 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     }
 }
 
-/// A part that is not served; where people ask for one that upstream has, the way out is said.
-fn absent(kind: &Kind, part: &str) -> ApiError {
-    match (kind.kind, part) {
-        ("Pod", "portforward") => ApiError::bad_request(
-            "port-forward is not served: a pod's processes run on this machine itself, so connect to their ports on it",
-        ),
-        _ => ApiError::no_such_resource(),
-    }
+/// Why a part that upstream has is not served here.
+fn left_out(kind: &Kind, part: &str) -> Option<ApiError> {
+    let is_forward = kind.group.is_empty() && kind.kind == "Pod" && part == "portforward";
+    is_forward.then(|| {
+        ApiError::new(
+            405,
+            "MethodNotAllowed",
+            "port-forward is not served: pods here are processes of this machine and listen on its own ports; \
+             connect to 127.0.0.1 and the port",
+        )
+    })
 }
 
 /// Kinds that are only listed answer writes with their sentence. An answer that cannot be given is refused

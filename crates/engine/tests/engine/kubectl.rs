@@ -104,6 +104,7 @@ async fn drive(name: &str) {
         executes(&kubectl);
         refusals(&kubectl);
         commands::all(&kubectl);
+        limits(&kubectl);
         deletes(&kubectl);
         drop(home);
     })
@@ -423,6 +424,34 @@ fn refusals(kubectl: &Kubectl) {
     assert!(said.contains("RFC 1123"), "{said}");
     assert!(kubectl.fails("get job nowhere").contains("jobs.batch \"nowhere\" not found"));
     assert!(kubectl.fails("create namespace three").contains("already exists"));
+}
+
+fn limits(kubectl: &Kubectl) {
+    kubectl.ok("create namespace limited");
+    kubectl.ok("create quota few -n limited --hard=count/jobs.batch=0,pods=3");
+    kubectl.ok("wait -n limited quota/few --for=jsonpath={.status.used.pods}=0 --timeout=180s");
+    let shown = kubectl.ok("get quota few -n limited");
+    assert!(shown.contains("count/jobs.batch: 0/0, pods: 0/3"), "{shown}");
+    let told = kubectl.ok("describe quota few -n limited");
+    assert!(told.contains("count/jobs.batch") && told.contains("Hard"), "{told}");
+    let refused = kubectl.fails("create job more -n limited --image=busybox -- true");
+    assert!(refused.contains("exceeded quota: few, requested: count/jobs.batch=1"), "{refused}");
+    let range = kubectl.file(
+        "range.yaml",
+        "apiVersion: v1\nkind: LimitRange\nmetadata: {name: limits}\nspec: {limits: [{type: Container, max: {cpu: '2'}}]}\n",
+    );
+    kubectl.ok(&format!("apply -n limited -f {range}"));
+    let told = kubectl.ok("describe limits limits -n limited");
+    assert!(told.contains("Container") && told.contains("cpu"), "{told}");
+    let lease = kubectl.file(
+        "lease.yaml",
+        "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: leader}\nspec: {holderIdentity: me}\n",
+    );
+    kubectl.ok(&format!("apply -n limited -f {lease}"));
+    assert!(kubectl.ok("get lease leader -n limited").contains("me"));
+    let newer = kubectl.ok("get events.v1.events.k8s.io");
+    assert!(newer.contains("Completed") && newer.contains("job/"), "{newer}");
+    kubectl.ok("delete namespace limited --timeout=180s");
 }
 
 fn deletes(kubectl: &Kubectl) {

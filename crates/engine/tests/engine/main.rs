@@ -15,6 +15,7 @@ mod limits;
 mod messages;
 mod pages;
 mod probes;
+mod quotas;
 mod rest;
 mod rights;
 mod room;

@@ -3,7 +3,7 @@
 mod container;
 pub(crate) mod default;
 mod prepare;
-mod qos;
+pub(crate) mod qos;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -46,3 +46,9 @@ pub(super) const KIND: Kind = Kind {
     cells: table::cells,
     ..PLAIN
 };
+
+/// A new pod's containers were given resources after it was prepared.
+pub(crate) fn limited(pod: &mut serde_json::Value) {
+    let class = qos::class(&pod["spec"]);
+    pod["status"]["qosClass"] = class.into();
+}

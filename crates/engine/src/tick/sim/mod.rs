@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use windlass_apiserver::kinds;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::rights::Accounts;
 use windlass_apiserver::world::World;
@@ -40,6 +41,8 @@ use crate::start::StopPods;
 const SEEDS: u64 = 100;
 /// Within how many seeds a planted mistake must show.
 const TO_FIND: u64 = 60;
+/// Each such seed's history has a quota of a few pods.
+const QUOTA_EVERY: u64 = 3;
 /// How many things happen in a history before fate ceases.
 const HAPPENINGS: usize = 120;
 /// Rounds in which everything must have come to rest.
@@ -125,6 +128,13 @@ impl Sim {
             move |start: &Start| outcome(start, &mut outcomes.lock().expect("nobody panics with it"));
         let runtime = Arc::new(Scripted::new(move || clock_of.now(), script));
         let (stop, stopping) = watch::channel(None);
+        if seed.is_multiple_of(QUOTA_EVERY) {
+            let kind = kinds::by_kind("v1", "ResourceQuota").expect("a kind that is served");
+            let pods = (1 + seed / QUOTA_EVERY % 4).to_string();
+            let hard = json!({"pods": pods, "count/pods": "1000"});
+            let quota = json!({"metadata": {"name": "quota"}, "spec": {"hard": hard}});
+            registry.create(kind, Some("default"), quota, false).await.expect("a quota");
+        }
         let mut tick = controllers(&config, &registry, &runtime, &machine);
         let changes = tick.resync().expect("a readable store");
         Sim {

@@ -186,7 +186,7 @@ fn refusals(kubectl: &Kubectl) {
     assert!(kubectl.fails("top pods").contains("Metrics API not available"));
     run_pod(kubectl, "closed", "stdin: false", "exec sleep 600");
     let said = kubectl.fails("port-forward pod/closed 0:80");
-    assert!(said.contains("port-forward is not served: a pod's processes run on this machine"), "{said}");
+    assert!(said.contains("port-forward is not served: pods here are processes of this machine"), "{said}");
     kubectl.ok("delete pod closed --now");
     let said = kubectl.fails("create service clusterip none --tcp=80:80");
     assert!(said.contains("services are listed only so that clients work"), "{said}");

@@ -8,7 +8,7 @@ mod containers;
 mod env;
 mod handlers;
 mod mounts;
-mod resources;
+pub(crate) mod resources;
 mod security;
 mod volumes;
 
