@@ -39,7 +39,7 @@ fn text(data: &[u8]) -> Option<&str> {
 }
 
 /// The kinds that objects are read as: those with the deepest schemas, and one that is nearly empty.
-const KINDS: [&str; 5] = ["Job", "CronJob", "Pod", "Secret", "Event"];
+const KINDS: [&str; 8] = ["Job", "CronJob", "Pod", "Secret", "Event", "ResourceQuota", "LimitRange", "Lease"];
 
 /// The kind that the first byte chooses, and the rest.
 fn kind(data: &[u8]) -> Option<(&'static crate::kind::Kind, &[u8])> {

@@ -55,7 +55,7 @@ pub fn job_files(data: &[u8]) {
 
 fn told(errors: &[ReadError], text: &str) {
     assert!(!errors.is_empty(), "refused without a word");
-    let lines = text.lines().count() as u64 + 1;
+    let lines = lines(text.as_bytes()) as u64;
     for error in errors {
         let words = error.to_string();
         assert!(words.starts_with(FILE), "{words}");
@@ -65,6 +65,11 @@ fn told(errors: &[ReadError], text: &str) {
             assert!(line <= lines, "{words}: there are {lines} lines");
         }
     }
+}
+
+/// Lines as YAML and tables count them: a carriage return ends one, too.
+fn lines(text: &[u8]) -> usize {
+    text.split(|&byte| matches!(byte, b'\n' | b'\r')).count()
 }
 
 /// Files of definitions, and templates: rendering ends, in a Job or in words; arguments add no keys.
@@ -107,7 +112,7 @@ fn keys(value: &Value) -> usize {
 
 /// Lists of numbers are written as they are read; tables have a value a column, and no more tasks than lines.
 pub fn tables(data: &[u8]) {
-    let lines = data.split(|&byte| byte == b'\n').count();
+    let lines = lines(data);
     for read in [Array::of_lines(data), Array::of_rows(data)] {
         let Ok(read) = read else { continue };
         assert!(!read.array.tasks.is_empty() && read.array.tasks.len() <= lines);

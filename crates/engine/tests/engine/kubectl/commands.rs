@@ -83,8 +83,13 @@ fn crons(kubectl: &Kubectl) {
 }
 
 fn tells(kubectl: &Kubectl) {
-    kubectl.ok_args(&["create", "job", "told", "--image=any", "--", "sh", "-c", "exit 3"]);
-    kubectl.ok("wait --for=jsonpath={.status.failed}=1 job/told --timeout=180s");
+    let job = kubectl.file(
+        "told.yaml",
+        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: told}\nspec:\n  backoffLimit: 0\n  template: {spec: \
+         {restartPolicy: Never, containers: [{name: c, image: i, command: [sh, -c, exit 3]}]}}\n",
+    );
+    kubectl.ok(&format!("create -f {job}"));
+    kubectl.ok("wait --for=condition=failed job/told --timeout=180s");
     let all = kubectl.ok("get all");
     assert!(all.contains("job.batch/told") && all.contains("pod/told-"), "{all}");
     assert!(kubectl.ok("get jobs -A").contains("default"));

@@ -27,13 +27,12 @@ async fn first_job_computes_and_its_pod_is_found_by_its_labels() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deadline_ends_a_job_whatever_its_back_off_limit() {
     let reader = Reader::start().await;
-    let job = reader.submit("timeout").await;
+    reader.submit("timeout").await;
     reader.wait("with-timeout", |status| status.ready == Some(1)).await;
-    reader.pass(101).await;
+    reader.pass(10_001).await;
     let (_, status) = reader.finish("with-timeout").await;
     assert_eq!(because(&status, "Failed").as_deref(), Some("DeadlineExceeded"));
     assert!(status.active.is_none() && status.succeeded.is_none(), "{status:?}");
-    drop(job);
     reader.cluster.stop().await;
 }
 
@@ -42,9 +41,9 @@ async fn finished_job_is_cleaned_up_when_its_time_has_passed_and_not_before() {
     let reader = Reader::start().await;
     let (job, _) = reader.run("ttl").await;
     let pod = reader.pod_of("with-ttl").await;
-    reader.pass(60).await;
+    reader.pass(5000).await;
     assert!(reader.cluster.jobs().get("with-ttl").await.is_ok());
-    reader.pass(60).await;
+    reader.pass(5001).await;
     reader.until_gone(&job).await;
     reader.until_pod_gone(&pod).await;
     // The page on its own: the field may be set on a Job that has finished, and zero is at once.
