@@ -5,6 +5,7 @@
 pub mod admission;
 mod apply;
 pub mod attach;
+pub mod clock;
 pub mod error;
 pub mod field;
 #[cfg(any(test, feature = "fuzzing"))]

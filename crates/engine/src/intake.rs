@@ -170,6 +170,9 @@ impl Tick {
         if key.starts_with("/pods/") {
             self.pod_left(key);
         }
+        if let Some(uid) = self.cache.uid_of(key) {
+            self.fates.disown(uid);
+        }
         self.timers.set(key, None);
         self.claims_depart(key);
         self.limits_depart(key);

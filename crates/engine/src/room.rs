@@ -21,6 +21,11 @@ impl Tick {
         match schedule::stand(pod, &self.node, self.world.now()) {
             Stand::Settled => self.room.leave(key),
             Stand::Refused(plan) => {
+                let now = self.world.now();
+                let until = schedule::unschedulable_until(pod).and_then(|(until, _)| until);
+                if let Some(until) = until.filter(|until| *until > now) {
+                    self.timers.set(key, Some(until));
+                }
                 self.room.leave(key);
                 if let Some(plan) = plan {
                     self.scheduled(draft, key, plan);

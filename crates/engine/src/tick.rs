@@ -11,19 +11,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use windlass_apiserver::registry::{Registry, Turn};
 use windlass_apiserver::world::World;
+use windlass_runner::fate::Fates;
 use windlass_runner::process::Host;
-use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
-use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
+use windlass_runner::runtime::{Key as RunKey, Runtime, RuntimeGone};
+use windlass_store::{CommitError, Committed, Key, ReadError, Watch, WatchError};
 
 use crate::alike::Alike;
 use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::claims::Claims;
+use crate::clock::Turning;
 use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
@@ -45,6 +46,7 @@ use crate::volumes::Volumes;
 use crate::world;
 
 mod drain;
+mod ready;
 #[cfg(test)]
 mod sim;
 
@@ -52,8 +54,6 @@ mod sim;
 const BATCH: usize = 256;
 /// About the bytes of objects that one transaction writes, unless one plan alone writes more.
 const BATCH_BYTES: usize = 16 << 20;
-/// Changes taken from the store at once.
-const CHANGES: usize = 1024;
 /// The present attempt of a container and the one before it, as a kubelet keeps them.
 const KEPT_ATTEMPTS: u32 = 2;
 /// How long the engine waits before it writes again when too much waits to be written.
@@ -80,7 +80,11 @@ type Look = fn(&mut Tick, &mut Draft, &Key);
 pub(crate) struct Tick {
     pub(crate) registry: Registry,
     pub(crate) runtime: Arc<dyn Runtime>,
+    /// What of it is played.
+    pub(crate) fates: Arc<Fates>,
     pub(crate) world: Arc<dyn World>,
+    /// What sets it forward, where that can be.
+    pub(crate) turning: Option<Turning>,
     pub(crate) home: Home,
     /// What is kept of the log of one attempt, bytes.
     pub(crate) log_limit: u64,
@@ -147,15 +151,6 @@ pub(crate) enum TickError {
     Runtime(#[from] RuntimeGone),
 }
 
-/// What a round found ready.
-#[derive(Default)]
-struct Ready {
-    changes: Vec<Change>,
-    events: Vec<Event>,
-    compacted: bool,
-    stop: Option<StopPods>,
-}
-
 /// What was asked for one draft, to be asked again if the draft is thrown away.
 #[derive(Default)]
 struct Asked {
@@ -190,65 +185,6 @@ impl Tick {
                 return Ok(());
             }
         }
-    }
-
-    /// Takes what is ready; waits for something only if there is nothing to do meanwhile.
-    async fn ready(&self, changes: &mut Watch, stop: &mut Stop) -> Result<Ready, TickError> {
-        let mut ready = Ready::default();
-        // While it drains nobody is let in, however much room there is.
-        let is_idle = self.dirty.is_empty() && self.garbage.is_empty();
-        if is_idle && (self.draining() || !self.room.is_stirred()) {
-            tokio::select! {
-                told = stop.changed(), if self.drain_until.is_none() => {
-                    // Whoever drops the engine without stopping it leaves its pods running.
-                    ready.stop = if told.is_ok() { *stop.borrow_and_update() } else { Some(StopPods::Leave) };
-                }
-                events = self.runtime.events() => ready.events = events?,
-                list = changes.next(CHANGES) => ready.take_changes(list)?,
-                () = self.sizes.look().done.notified() => {}
-                () = self.checks.some() => {}
-                () = world::sleep_until(&*self.world, self.next_time()) => {}
-            }
-        } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
-            ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
-        }
-        self.take_ready(&mut ready, changes)?;
-        Ok(ready)
-    }
-
-    /// Takes what is there without waiting.
-    fn take_ready(&self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
-        if let Some(events) = self.runtime.events().now_or_never() {
-            ready.events.extend(events?);
-        }
-        if !ready.compacted
-            && let Some(list) = changes.next(CHANGES).now_or_never()
-        {
-            ready.take_changes(list)?;
-        }
-        Ok(())
-    }
-
-    /// While much happens, waits a moment for more of it.
-    async fn gather(&mut self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
-        let now = world::instant();
-        self.pace.saw(ready.events.len() + self.foreign, now);
-        self.foreign = 0;
-        let wait = self.pace.wait(now);
-        if !wait.is_zero() && ready.stop.is_none() && !ready.compacted {
-            world::pause(wait).await;
-            let before = ready.events.len();
-            self.take_ready(ready, changes)?;
-            self.pace.saw(ready.events.len() - before, world::instant());
-        }
-        Ok(())
-    }
-
-    fn next_time(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.tokens.next(), self.sizes.next(), self.drain_until]
-            .into_iter()
-            .flatten()
-            .min()
     }
 
     /// One transaction: decided, committed, done.
@@ -470,17 +406,6 @@ impl Tick {
             self.unfurnish(uid);
         }
         self.absorb_events(unfurnished);
-    }
-}
-
-impl Ready {
-    fn take_changes(&mut self, list: Result<Vec<Change>, WatchError>) -> Result<(), TickError> {
-        match list {
-            Ok(list) => self.changes.extend(list),
-            Err(WatchError::Compacted { .. }) => self.compacted = true,
-            Err(cause) => return Err(cause.into()),
-        }
-        Ok(())
     }
 }
 

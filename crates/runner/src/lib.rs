@@ -3,6 +3,7 @@
 
 pub mod cgroup;
 mod exec;
+pub mod fate;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;

@@ -8,6 +8,7 @@ use crate::mounts::Space;
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use windlass_fate::Part;
 
 pub use crate::exec::{End, Exec, ExecError, MAX_ARGUMENTS, Output, Session};
 pub use crate::input::Input;
@@ -45,6 +46,9 @@ pub struct Start {
     /// What its stdin is, and whether it has a terminal.
     #[serde(default)]
     pub stdio: Stdio,
+    /// It is not run but played like this ([`crate::fate`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Box<Part>>,
     /// What it may take at most; none: as much as there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,

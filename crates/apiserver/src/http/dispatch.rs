@@ -19,8 +19,8 @@ use super::respond::{self, Answer};
 use super::room::Room;
 use super::route::{self, Route, Target};
 use super::{
-    App, attach, authorize, body, delete, discovery, get, info, list, patch, pod, review, table, token,
-    watch, write,
+    App, attach, authorize, body, clock, delete, discovery, get, info, list, patch, pod, review, table,
+    token, watch, write,
 };
 use crate::error::ApiError;
 use crate::kind::{Kind, Served, Subresource};
@@ -157,6 +157,9 @@ async fn dispatch(
             None => on_collection(&method, call).await,
         };
     }
+    if route == Route::Clock {
+        return clock::clock(&app, &user, &method, rest.body).await;
+    }
     if route != Route::Unknown && method != Method::GET {
         return Err(method_not_allowed());
     }
@@ -172,7 +175,7 @@ async fn dispatch(
         Route::OpenApiIndex => Ok(app.openapi.index()),
         Route::OpenApiDocument(path) => Ok(app.openapi.document(&path, &query)),
         Route::UnknownResource => Err(ApiError::no_such_resource()),
-        Route::Objects(_) | Route::Unknown => Ok(respond::unknown_path()),
+        Route::Objects(_) | Route::Clock | Route::Unknown => Ok(respond::unknown_path()),
     }
 }
 
@@ -253,7 +256,7 @@ fn writable(call: Call) -> Result<Call, ApiError> {
     }
 }
 
-fn method_not_allowed() -> ApiError {
+pub(super) fn method_not_allowed() -> ApiError {
     let mut error = ApiError::new(
         405,
         "MethodNotAllowed",

@@ -112,6 +112,9 @@ pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
     if bound && is_let_in && present.is_some_and(|condition| condition["status"] == "True") {
         return Stand::Settled;
     }
+    if !bound && let Some(why) = unschedulable(pod, now) {
+        return Stand::Refused(wait("Unschedulable", why, present, now));
+    }
     let obstacles = obstacles(pod, node);
     if !obstacles.is_empty() {
         return Stand::Refused(refuse(pod, &obstacles.join("; "), now));
@@ -190,7 +193,10 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
             .push(format!("1 node(s) were unschedulable: `kubectl uncordon {}` opens it again", node.name));
     }
     obstacles.extend(affinity::mismatch(spec, node));
-    obstacles.extend(host::refusals(spec, node.images));
+    // What is played needs nothing of the host.
+    if !windlass_fate::is_scripted(&pod["metadata"]) {
+        obstacles.extend(host::refusals(spec, node.images));
+    }
     obstacles
 }
 
@@ -205,6 +211,31 @@ fn tolerates_cordon(spec: &Value) -> bool {
     })
 }
 
+/// Why a pod whose fate it is finds no node yet.
+fn unschedulable(pod: &impl Fields, now: Timestamp) -> Option<String> {
+    let (until, message) = unschedulable_until(pod)?;
+    if until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    Some(message.unwrap_or_else(|| {
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are \
+         available: 1 No preemption victims found for incoming pod."
+            .to_owned()
+    }))
+}
+
+/// Until when a pod finds no node because that is its fate (no time: for ever), and what is said of it.
+#[must_use]
+pub fn unschedulable_until(pod: &impl Fields) -> Option<(Option<Timestamp>, Option<String>)> {
+    let metadata = &pod["metadata"];
+    if !windlass_fate::is_scripted(metadata) {
+        return None;
+    }
+    let created = metadata["creationTimestamp"].as_str()?.parse().ok()?;
+    // What could not be read was refused when it was written.
+    windlass_fate::Fate::read(metadata, &pod["spec"]).ok()?.unschedulable(created)
+}
+
 /// The pod is placed on the node.
 #[must_use]
 pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
@@ -217,7 +248,17 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         let message = format!("Successfully assigned {}/{} to {name}", text("namespace"), text("name"));
         events.push(Event { warning: false, reason: "Scheduled", message });
     }
-    events.extend(host::warning(&pod["spec"]));
+    match windlass_fate::is_scripted(metadata) {
+        true => events.push(Event {
+            warning: false,
+            reason: "FateScripted",
+            message: format!(
+                "Nothing of this pod is run: its annotations {}* say what becomes of it",
+                windlass_fate::PREFIX
+            ),
+        }),
+        false => events.extend(host::warning(&pod["spec"])),
+    }
     let condition = condition("True", None, scheduled(pod), now);
     Plan { decision: Decision::Bind { node: name }, condition, events }
 }

@@ -266,3 +266,40 @@ fn every_obstacle_is_named() {
         why(&pod(json!({"nodeSelector": {"gpu": "yes"}, "schedulerName": "mine"})), &node(Images::Wait));
     assert_eq!(message.matches("; ").count(), 2, "{message}");
 }
+
+fn played(fate: &str) -> Value {
+    let mut pod = pod(json!({"containers": [{"name": "c", "image": "i"}]}));
+    pod["metadata"]["annotations"] = json!({"fate.windlass.dev/pod": fate});
+    pod["metadata"]["creationTimestamp"] = json!(at(100));
+    pod
+}
+
+#[test]
+fn pod_that_is_played_needs_nothing_of_the_host_and_that_is_told() {
+    let plan = plan(&played("exit: 0"), &node(Images::Wait), at(100)).unwrap();
+    assert_eq!(plan.decision, Decision::Bind { node: "laptop".into() });
+    let reasons: Vec<&str> = plan.events.iter().map(|event| event.reason).collect();
+    assert_eq!(reasons, ["Scheduled", "FateScripted"]);
+    let elsewhere = json!({"kubernetes.io/hostname": "elsewhere"});
+    let mut picky = played("exit: 0");
+    picky["spec"]["nodeSelector"] = elsewhere;
+    assert!(!why(&picky, &node(Images::Wait)).is_empty(), "what is asked of nodes still counts");
+}
+
+#[test]
+fn pod_whose_fate_it_is_finds_no_node_until_its_time() {
+    let pod = played("unschedulable: {message: no room, for: 1m}");
+    assert_eq!(unschedulable_until(&pod), Some((Some(at(160)), Some("no room".to_owned()))));
+    let waits = plan(&pod, &node(Images::Wait), at(159)).unwrap();
+    assert_eq!(
+        (&waits.condition["reason"], &waits.condition["message"]),
+        (&json!("Unschedulable"), &json!("no room"))
+    );
+    assert_eq!(waits.events[0].reason, "FailedScheduling");
+    assert_eq!(why(&pod, &node(Images::Wait)), "no room");
+    assert!(matches!(stand(&pod, &node(Images::Wait), at(160)), Stand::Open(_)));
+    assert!(matches!(
+        stand(&played("unschedulable: true"), &node(Images::Wait), at(9_999_999)),
+        Stand::Refused(_)
+    ));
+}

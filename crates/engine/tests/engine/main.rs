@@ -3,9 +3,11 @@
 mod attach;
 mod claims;
 mod clients;
+mod clock;
 mod crons;
 mod devices;
 mod exec;
+mod fates;
 mod garbage;
 mod hard;
 mod jobs;

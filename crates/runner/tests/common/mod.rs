@@ -53,6 +53,7 @@ impl Home {
             log,
             log_limit: LOG_LIMIT,
             stdio: runtime::Stdio::default(),
+            fate: None,
             limits: None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod container;
 pub(crate) mod default;
+pub(crate) mod fate;
 mod prepare;
 pub(crate) mod qos;
 mod table;

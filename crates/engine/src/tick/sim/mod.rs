@@ -29,7 +29,8 @@ use windlass_store::{CommitError, Watch};
 
 use self::check::Seen;
 use self::rng::Rng;
-use super::{CHANGES, Draft, Ready, Stop, Tick};
+use super::ready::{CHANGES, Ready};
+use super::{Draft, Stop, Tick};
 use crate::bootstrap::{self, Machine};
 use crate::config::{Config, Images, StoreKind};
 use crate::home::Home;
@@ -251,7 +252,8 @@ impl Sim {
 
 fn controllers(config: &Config, registry: &Registry, runtime: &Arc<Scripted>, machine: &Machine) -> Tick {
     let accounts = Accounts::new(registry.clone(), &[7; 32]);
-    start::tick(config, registry, runtime.clone(), &Hub::default(), machine, String::new(), accounts)
+    let runtime = start::with_fates(runtime.clone(), config);
+    start::tick(config, registry, runtime, &Hub::default(), machine, String::new(), accounts)
 }
 
 /// What becomes of a process, if nobody says otherwise later.
