@@ -13,6 +13,8 @@ use crate::views::View;
 
 /// Where the Jobs' keys begin.
 pub(crate) const JOBS: &str = "/jobs.batch/";
+/// The keys of priority classes begin with this.
+const CLASSES: &str = "/priorityclasses.scheduling.k8s.io/";
 
 impl Tick {
     /// Takes in everything that is in the store, and forgets what is not; returns a watch that goes on from there.
@@ -68,6 +70,10 @@ impl Tick {
 
     /// What the arrival of an object means to others, whatever it says.
     fn met(&mut self, key: &Key, uid: &str) {
+        if key.starts_with(CLASSES) {
+            // Pods to come may have another priority.
+            self.patterns.clear();
+        }
         if ["/configmaps/", "/secrets/", "/serviceaccounts/"].iter().any(|kind| key.starts_with(kind)) {
             self.unblock(key);
         }
@@ -170,6 +176,9 @@ impl Tick {
         if key.starts_with("/pods/") {
             self.pod_left(key);
         }
+        if key.starts_with(CLASSES) {
+            self.patterns.clear();
+        }
         if let Some(uid) = self.cache.uid_of(key) {
             self.fates.disown(uid);
         }
@@ -231,9 +240,15 @@ impl Tick {
         self.node_offers(node);
         let unschedulable = node["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let labels = BTreeMap::deserialize(&node["metadata"]["labels"]).unwrap_or_default();
-        if (unschedulable, &labels) != (self.node.unschedulable, &self.node.labels) {
+        let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+        let known = (self.node.unschedulable, &self.node.labels, &self.node.taints);
+        if (unschedulable, &labels, &taints) != known {
+            if taints != self.node.taints {
+                self.tainted = self.world.now();
+            }
             self.node.unschedulable = unschedulable;
             self.node.labels = labels;
+            self.node.taints = taints;
             self.dirty.extend(self.cache.held_of("Pod").map(|(key, _)| key.clone()));
         }
     }

@@ -176,7 +176,8 @@ impl Tick {
         }
     }
 
-    /// What the server makes of a pod of this manifest, with what the namespace's limit ranges give it; or the name that
+    /// What the server makes of a pod of this manifest, with what its priority class and the namespace's limit ranges
+    /// give it; or the name that
     /// it would have (the given one, if one is), and why it may not be.
     pub(crate) fn pattern(
         &mut self,
@@ -197,7 +198,10 @@ impl Tick {
             wanted["metadata"]["name"] = name.into();
         }
         let mut pod = self.registry.prepare(kind, wanted).map_err(nameless)?;
-        let limited = self.registry.limit_pod(kind, &mut pod);
+        let limited = self
+            .registry
+            .give_priority(kind, &mut pod)
+            .and_then(|()| self.registry.limit_pod(kind, &mut pod));
         let pod = Object::from(pod);
         limited.map_err(|why| (pod.text("name").to_owned(), why))?;
         if self.patterns.len() >= PATTERNS {

@@ -42,6 +42,7 @@ mod shifted;
 mod sizes;
 mod start;
 mod sweeper;
+mod taints;
 mod tick;
 mod timers;
 mod tokens;

@@ -38,6 +38,9 @@ impl Tick {
     }
 
     pub(crate) fn look(&mut self, draft: &mut Draft, key: &Key) {
+        if self.drive_out(draft, key) {
+            return;
+        }
         self.place(draft, key);
         let Some(pod) = draft.current(&self.cache, key) else { return };
         // A pod that is not placed here is the kubelet's only when it goes.
@@ -116,7 +119,8 @@ impl Tick {
         if let Some(furniture) = furniture {
             draft.furniture.insert(uid.clone(), furniture);
         }
-        self.timers.set(key, plan.wake_at);
+        let wake = plan.wake_at.into_iter().chain(self.driven_out_at(&before)).min();
+        self.timers.set(key, wake);
         if !facts.news.is_empty() {
             draft.news.insert(uid.clone(), facts.news.len());
         }

@@ -150,7 +150,8 @@ impl Tick {
         keys.filter_map(|key| draft.current(&self.cache, key)).map(|quota| Quota::read(quota)).collect()
     }
 
-    /// A Job's plan as far as quotas and limit ranges allow it: with fewer pods than it wants where they do not.
+    /// A Job's plan as far as quotas, limit ranges and priority classes allow it: with fewer pods than it wants where they
+    /// do not.
     pub(crate) fn allowed(
         &mut self,
         draft: &mut Draft,
@@ -162,7 +163,8 @@ impl Tick {
         if creations(&plan).next().is_none() {
             return plan;
         }
-        if !self.quotas.limit(&job.metadata.namespace) {
+        if !self.quotas.limit(&job.metadata.namespace) && !creations(&plan).any(|pod| speaks_of_priority(pod))
+        {
             self.refusals.forget(key);
             return plan;
         }
@@ -305,4 +307,8 @@ fn forbidden(kind: &'static Kind, name: &str, why: &str) -> ApiError {
     let subject = kind.subject(name);
     let text = format!("{} {name:?} is forbidden: {why}", subject.qualified());
     ApiError::forbidden(&subject, text)
+}
+/// Whether a pod may be refused for its priority's sake.
+fn speaks_of_priority(pod: &serde_json::Value) -> bool {
+    ["priorityClassName", "priority", "preemptionPolicy"].iter().any(|field| !pod["spec"][field].is_null())
 }

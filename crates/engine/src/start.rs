@@ -406,6 +406,7 @@ pub(crate) fn tick(
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),
             unschedulable: false,
+            taints: Vec::new(),
             images: match config.images {
                 Images::Refuse => schedule::Images::Wait,
                 Images::Host => schedule::Images::Host,
@@ -414,6 +415,7 @@ pub(crate) fn tick(
         room: schedule::Room::default(),
         newcomers: Vec::new(),
         gpus: machine.gpus.clone(),
+        tainted: config.world.now(),
         authority,
         host: Host {
             env: config.environment.clone(),

@@ -93,6 +93,8 @@ pub(crate) struct Tick {
     pub(crate) node: windlass_control::schedule::Node,
     /// Who holds the node's room, and who waits for some.
     pub(crate) room: windlass_control::schedule::Room,
+    /// Since when the node has the taints that it has, as far as this engine knows.
+    pub(crate) tainted: Timestamp,
     /// The GPUs that the machine had when the engine started.
     pub(crate) gpus: Gpus,
     /// Pods that came to wait for room in this draft.

@@ -5,6 +5,7 @@
 pub(crate) mod cron_job;
 pub(crate) mod job;
 pub(crate) mod pod;
+pub mod priority_class;
 
 mod config_map;
 mod empty;
@@ -35,7 +36,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 30] = [
+static ALL: [Kind; 31] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -57,6 +58,7 @@ static ALL: [Kind; 30] = [
     empty::CLUSTER_ROLES,
     empty::CLUSTER_ROLE_BINDINGS,
     storage_class::KIND,
+    priority_class::KIND,
     runtime_class::KIND,
     lease::KIND,
     event_v1::KIND,

@@ -109,6 +109,7 @@ impl Registry {
             return Err(ApiError::invalid(&kind.home().subject(meta::text(born, "name")), &errors));
         }
         guards::within(&ranges, kind, born)?;
+        self.one_default(kind, born)?;
         schema::dress(kind.schema, born);
         Ok(())
     }

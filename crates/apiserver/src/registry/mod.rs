@@ -14,6 +14,7 @@ mod guards;
 mod known;
 pub mod meta;
 mod object;
+mod priority;
 mod spec;
 mod transaction;
 mod update;

@@ -31,6 +31,7 @@ impl Registry {
             let entry = self.entry(kind, namespace, name)?;
             let old = kind.show(object_of(&entry)?);
             let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
+            self.one_default(kind, &new)?;
             let claims_more = kind.kind == "PersistentVolumeClaim" && door == Door::Main && new != old;
             let charged =
                 if claims_more { self.charge_change(kind, namespace, &old, &new)? } else { Vec::new() };

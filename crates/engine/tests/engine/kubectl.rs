@@ -12,7 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::support::Cluster;
 
 /// One kubectl, pointed at one engine, with a home of its own for its caches.
-struct Kubectl {
+pub(crate) struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
     home: PathBuf,
@@ -33,7 +33,7 @@ impl Kubectl {
 
     /// Runs a command that must succeed; returns its stdout.
     #[track_caller]
-    fn ok(&self, line: &str) -> String {
+    pub(crate) fn ok(&self, line: &str) -> String {
         self.ok_args(&line.split_whitespace().collect::<Vec<_>>())
     }
 
@@ -47,7 +47,7 @@ impl Kubectl {
 
     /// Runs a command that must fail; returns its stderr.
     #[track_caller]
-    fn fails(&self, line: &str) -> String {
+    pub(crate) fn fails(&self, line: &str) -> String {
         let output = self.output(&line.split_whitespace().collect::<Vec<_>>());
         assert!(!output.status.success(), "kubectl {line} succeeded: {}", text(&output.stdout));
         text(&output.stderr)
@@ -69,6 +69,19 @@ impl Kubectl {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs these commands on a cluster by the kubectl at hand, if there is one.
+pub(crate) async fn by_kubectl(cluster: &Cluster, commands: impl FnOnce(&Kubectl) + Send + 'static) {
+    let Some(program) = find("kubectl") else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: kubectl is not installed");
+        return;
+    };
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let kubeconfig = cluster.home.path().join("home/kubeconfig");
+    let kubectl = Kubectl { program, kubeconfig, home: home.path().to_owned() };
+    let done = tokio::task::spawn_blocking(move || commands(&kubectl));
+    done.await.expect("every command did what it should");
 }
 
 /// Finds a kubectl by name in the search path and where its distributions put it.
