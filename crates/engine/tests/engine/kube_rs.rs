@@ -24,14 +24,14 @@ async fn client(cluster: &Cluster) -> Client {
     Client::try_from(config.expect("a configuration")).expect("a client")
 }
 
-fn map(name: &str, data: Value) -> ConfigMap {
+fn map(name: &str, data: &Value) -> ConfigMap {
     let object = json!({"metadata": {"name": name, "labels": {"part": "map"}}, "data": data});
     serde_json::from_value(object).expect("a ConfigMap")
 }
 
 async fn create_maps(maps: &Api<ConfigMap>, names: &[&str]) {
     for name in names {
-        maps.create(&PostParams::default(), &map(name, json!({"a": "1"}))).await.expect("it is made");
+        maps.create(&PostParams::default(), &map(name, &json!({"a": "1"}))).await.expect("it is made");
     }
 }
 
