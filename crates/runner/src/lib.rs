@@ -12,6 +12,7 @@ pub mod kubelet;
 pub mod log;
 pub mod mounts;
 pub mod process;
+pub mod rights;
 pub mod runtime;
 pub mod scripted;
 pub mod shim;

@@ -130,7 +130,7 @@ fn clock_of_an_engine_that_stays_is_told_and_not_moved() {
     assert!(told.stderr.contains("it is the machine's own time, and cannot be set forward"), "{told:?}");
     let refused = home.windlass(&["clock", "-q", "advance", "1h"]);
     assert_eq!(refused.code, Some(125), "{refused:?}");
-    let expected = "windlass: the engine of this machine has no clock that can be set forward; an engine that lives for \
+    let expected = "windlass: the engine of this machine has no clock that can be set forward\n  an engine that lives for \
                     one command has: windlass up --ephemeral -- COMMAND\n";
     assert_eq!(refused.stderr, expected);
 }
