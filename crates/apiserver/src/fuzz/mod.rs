@@ -15,8 +15,11 @@ pub use patches::{applies, json_patches, merge_patches, strategic_patches};
 pub use requests::{accepts, paths, queries, tokens};
 pub use values::{fields, indexes, labels, quantities};
 
+/// What takes an input and panics if it breaks a promise.
+pub type Target = fn(&[u8]);
+
 /// All of them by the names of their targets.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("accepts", accepts),
     ("applies", applies),
     ("bodies", bodies),

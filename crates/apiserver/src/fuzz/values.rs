@@ -1,7 +1,7 @@
 //! Small languages: selectors, quantities, lists of indexes.
 
 use super::text;
-use crate::field::Errors;
+use crate::field::FieldError;
 use crate::kinds::fuzz::{count_of_indexes, overlap_of_indexes};
 use crate::quantity::Quantity;
 use crate::schema::fuzz::canonical_quantity;
@@ -87,6 +87,6 @@ fn each(list: &str, completions: i64) -> Option<Vec<i64>> {
 }
 
 /// Problems are told, each by its path, and not without bound.
-pub(super) fn told(errors: &Errors) {
+pub(super) fn told(errors: &[FieldError]) {
     assert!(errors.iter().all(|error| error.to_string().contains(':')), "{errors:?}");
 }

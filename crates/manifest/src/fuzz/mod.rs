@@ -14,8 +14,11 @@ use crate::formats::definition::{self, Arguments, Definition, Source, Template};
 use crate::formats::{self, Format, Inputs, Payload};
 use crate::{Array, Numbers, ReadError, cron, make};
 
+/// What takes an input and panics if it breaks a promise.
+pub type Target = fn(&[u8]);
+
 /// All targets by their names.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
+pub const TARGETS: &[(&str, Target)] =
     &[("definitions", definitions), ("job_files", job_files), ("tables", tables)];
 
 const FILE: &str = "jobs.yaml";

@@ -17,8 +17,11 @@ use crate::log::{Output, ReadOptions};
 use crate::process::expand;
 use crate::shim::fuzz::{Frames, Reply, Request, put, read_ledger};
 
+/// What takes an input and panics if it breaks a promise.
+pub type Target = fn(&[u8]);
+
 /// All targets by their names.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
+pub const TARGETS: &[(&str, Target)] =
     &[("expansions", expansions), ("frames", frames), ("ledgers", ledgers), ("log_entries", log_entries)];
 
 /// The first byte says how long the pieces are in which the rest comes.

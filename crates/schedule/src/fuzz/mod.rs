@@ -7,8 +7,11 @@ mod tests;
 
 use super::Schedule;
 
+/// What takes an input and panics if it breaks a promise.
+pub type Target = fn(&[u8]);
+
 /// All targets by their names.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("schedules", schedules)];
+pub const TARGETS: &[(&str, Target)] = &[("schedules", schedules)];
 
 /// So long may a schedule not be due, in seconds: five years with their leap days, and a day for zones.
 const LONGEST: i64 = (5 * 366 + 1) * 86_400;
