@@ -32,6 +32,8 @@ pub struct Kind {
     pub subresources: &'static [Subresource],
     /// The schema's name, e.g. `io.k8s.api.batch.v1.Job`.
     pub schema: &'static str,
+    /// Where and how its objects are stored, if not as they are.
+    pub stored: Option<&'static Stored>,
     /// What `DELETE` does to dependents when the request does not say.
     pub default_propagation: Propagation,
     /// Fills absent fields as upstream does on every write.
@@ -60,6 +62,18 @@ pub struct Kind {
     pub columns: &'static [Column],
     /// One row of its Table: a cell per column, in order.
     pub cells: fn(&Value, now: Timestamp) -> Vec<Value>,
+}
+
+/// Another kind under whose keys and in whose form a kind's objects are stored: the same objects have two names.
+pub struct Stored {
+    /// The apiVersion of the other kind, which has the same name.
+    pub api_version: &'static str,
+    /// An object in the other kind's form.
+    pub write: fn(Value) -> Value,
+    /// An object in the other kind's form, in this one's.
+    pub read: fn(Value) -> Value,
+    /// The other kind's name of a field that can be selected.
+    pub field: fn(&str) -> String,
 }
 
 /// An object's top-level fields, however the object is kept. `object["spec"]` is null where there is none.
@@ -171,6 +185,20 @@ impl Kind {
             format!("{}/{}", self.group, self.version)
         }
     }
+    /// The kind as which its objects are stored: itself, nearly always.
+    #[must_use]
+    pub fn home(&'static self) -> &'static Kind {
+        let other = self.stored.and_then(|stored| crate::kinds::by_kind(stored.api_version, self.kind));
+        other.unwrap_or(self)
+    }
+    /// An object as this kind shows it.
+    #[must_use]
+    pub fn show(&self, object: Value) -> Value {
+        match self.stored {
+            Some(stored) => (stored.read)(object),
+            None => object,
+        }
+    }
     /// What an error about an object of this kind names.
     #[must_use]
     pub fn subject(&self, name: &str) -> Subject {
@@ -184,7 +212,9 @@ impl Kind {
     /// The prefix of the store's keys of all objects, or of those in a namespace. `/jobs.batch/default/`.
     #[must_use]
     pub fn prefix(&self, namespace: Option<&str>) -> String {
-        let group = if self.group.is_empty() { String::new() } else { format!(".{}", self.group) };
+        let stored_in_core = self.stored.is_some_and(|stored| !stored.api_version.contains('/'));
+        let in_core = self.group.is_empty() || stored_in_core;
+        let group = if in_core { String::new() } else { format!(".{}", self.group) };
         match namespace {
             Some(namespace) if self.namespaced => format!("/{}{group}/{namespace}/", self.plural),
             _ => format!("/{}{group}/", self.plural),

@@ -2,8 +2,10 @@
 //!
 //! Knows no controller and no process: what it cannot do itself (logs, attach, exec) it asks of a trait that it owns.
 
+pub mod admission;
 mod apply;
 pub mod attach;
+pub mod clock;
 pub mod error;
 pub mod field;
 pub mod http;

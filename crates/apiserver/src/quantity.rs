@@ -70,11 +70,37 @@ impl Quantity {
         self.nanos
     }
 
-    /// The sum, spelled as the first of the two; it stays within what a quantity can be.
+    /// So many.
+    #[must_use]
+    pub fn whole(number: u32) -> Quantity {
+        Quantity { nanos: i128::from(number) * NANO, family: Family::Decimal }
+    }
+
+    /// The sum, spelled as the first of the two, or as the second if the first is nothing; it stays within what a
+    /// quantity can be.
     #[must_use]
     pub fn plus(self, other: Quantity) -> Quantity {
         let sum = self.nanos.saturating_add(other.nanos).clamp(-LIMIT, LIMIT);
-        Quantity { nanos: sum, family: self.family }
+        Quantity { nanos: sum, family: if self.nanos == 0 { other.family } else { self.family } }
+    }
+
+    /// The difference, but not less than nothing; spelled as a sum is.
+    #[must_use]
+    pub fn minus(self, other: Quantity) -> Quantity {
+        let sum = self.plus(Quantity { nanos: -other.nanos, ..other });
+        Quantity { nanos: sum.nanos.max(0), ..sum }
+    }
+
+    /// Whether it is nothing.
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        self.nanos == 0
+    }
+
+    /// The same, rounded up to a whole number.
+    #[must_use]
+    pub fn rounded_up(self) -> Quantity {
+        Quantity { nanos: div_up(self.nanos, NANO) * NANO, family: self.family }
     }
 
     /// In thousandths, rounded up.

@@ -77,6 +77,7 @@ async fn perform(request: Request, env: &Env, fatal: &Fatal) -> Outcome {
         Act::Down(options) => verbs::down::run(&options, call).await,
         Act::Status(options) => verbs::status::run(&options, call).await,
         Act::Kubeconfig(options) => verbs::kubeconfig::run(&options, call).await,
+        Act::Clock(options) => verbs::clock::run(&options, call).await,
         Act::Config(options) => verbs::config::run(&options, call).await,
         Act::Completions(options) => verbs::completions::run(&options),
         Act::Man(options) => verbs::man::run(&options, call),

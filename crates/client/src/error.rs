@@ -65,6 +65,21 @@ pub enum Error {
         /// The cluster's name.
         context: String,
     },
+    /// The cluster has no clock that can be moved.
+    #[error(
+        "{context} has no clock that can be set forward; an engine that lives for one command has: windlass up --ephemeral \
+         -- COMMAND"
+    )]
+    NoClock {
+        /// The cluster's name.
+        context: String,
+    },
+    /// A clock was asked to go where it does not.
+    #[error("{message}")]
+    ClockRefused {
+        /// What the server said.
+        message: String,
+    },
     /// There is no such CronJob.
     #[error(
         "there is no CronJob {cron:?} in namespace {namespace:?}; `windlass cron list` shows those that are there"

@@ -9,6 +9,7 @@ mod attention;
 mod batch;
 mod bulk;
 mod cancel;
+mod clock;
 mod companion;
 pub mod connect;
 mod cron;
@@ -48,6 +49,7 @@ pub use attach::{AttachEvent, AttachInput, AttachOutput, AttachTo, Attachment, S
 pub use batch::{BatchEvent, BatchOptions, BatchRun, BatchTask, FoundTask};
 pub use bulk::{BulkJob, BulkRun};
 pub use cancel::CancelEffect;
+pub use clock::{ClockMove, ClusterClock};
 pub use connect::{ConnectError, Connection, Source, connect, needs_plugin};
 pub use cron::CronCreated;
 pub use delete::DeleteOptions;

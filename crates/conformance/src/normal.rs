@@ -58,6 +58,12 @@ fn learn_generated(value: &Value, names: &mut BTreeMap<String, String>) {
     if let Some((base, name)) = told.and_then(|name| Some((name.rsplit_once('-')?.0, name))) {
         names.entry(name.to_owned()).or_insert_with(|| format!("{base}-<suffix>"));
     }
+    // One that was refused is known by nothing else.
+    let refused = value["message"].as_str().and_then(|text| text.strip_prefix("Error creating: pods \""));
+    let refused = refused.and_then(|rest| rest.split('"').next());
+    if let Some((base, name)) = refused.and_then(|name| Some((name.rsplit_once('-')?.0, name))) {
+        names.entry(name.to_owned()).or_insert_with(|| format!("{base}-<suffix>"));
+    }
     children(value, |child| learn_generated(child, names));
 }
 

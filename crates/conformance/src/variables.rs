@@ -10,7 +10,7 @@ use serde_json::Value;
 pub(crate) struct Variables(BTreeMap<String, String>);
 
 /// Collections in the case's namespace that have a short placeholder.
-const COLLECTIONS: [(&str, &str); 9] = [
+const COLLECTIONS: [(&str, &str); 13] = [
     ("jobs", "/apis/batch/v1"),
     ("cronjobs", "/apis/batch/v1"),
     ("pods", "/api/v1"),
@@ -20,6 +20,10 @@ const COLLECTIONS: [(&str, &str); 9] = [
     ("events", "/api/v1"),
     ("services", "/api/v1"),
     ("replicasets", "/apis/apps/v1"),
+    ("persistentvolumeclaims", "/api/v1"),
+    ("resourcequotas", "/api/v1"),
+    ("limitranges", "/api/v1"),
+    ("leases", "/apis/coordination.k8s.io/v1"),
 ];
 
 impl Variables {
@@ -29,6 +33,8 @@ impl Variables {
         for (plural, group) in COLLECTIONS {
             values.insert(plural.to_owned(), format!("{group}/namespaces/{namespace}/{plural}"));
         }
+        // The newer group's events have the name of the older one's.
+        values.insert("news".to_owned(), format!("/apis/events.k8s.io/v1/namespaces/{namespace}/events"));
         Variables(values)
     }
 

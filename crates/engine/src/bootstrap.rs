@@ -93,6 +93,9 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     }
     let class = json!({"metadata": {"name": "windlass-host"}, "handler": "windlass-host"});
     create(registry, "node.k8s.io/v1", "RuntimeClass", class).await?;
+    for class in kinds::priority_class::system_classes() {
+        create(registry, "scheduling.k8s.io/v1", "PriorityClass", class).await?;
+    }
     create(registry, "storage.k8s.io/v1", "StorageClass", windlass_control::claims::default_class()).await?;
     let labels = labels(node);
     create(registry, "v1", "Node", json!({"metadata": {"name": node, "labels": labels}})).await?;

@@ -68,7 +68,8 @@ pub(crate) struct Ripple {
 
 impl Cache {
     pub(crate) fn new() -> Cache {
-        let kinds = kinds::all().iter().map(|k| (segment(&k.prefix(None)).to_owned(), k)).collect();
+        let stored = kinds::all().iter().filter(|kind| kind.stored.is_none());
+        let kinds = stored.map(|k| (segment(&k.prefix(None)).to_owned(), k)).collect();
         Cache {
             kinds,
             held: HashMap::new(),
@@ -433,7 +434,8 @@ pub(crate) fn controller_uid(meta: &Meta) -> &str {
 /// Kinds that the controllers read without being asked about one object. Jobs are held until they have finished and
 /// nothing is left to be done for them (`jobs.rs`); of all other kinds only what is being deleted is held.
 fn is_known_whole(kind: &Kind) -> bool {
-    matches!(kind.kind, "Namespace" | "Node" | "RuntimeClass") || is_of_claims(kind)
+    matches!(kind.kind, "Namespace" | "Node" | "RuntimeClass" | "ResourceQuota" | "LimitRange")
+        || is_of_claims(kind)
 }
 
 fn forget(index: &mut HashMap<String, BTreeSet<Key>>, name: &str, key: &Key) {

@@ -177,28 +177,36 @@ impl Tick {
                 What::Probe(probe) => facts.note_asked(container, *attempt, probe, now),
                 What::Hook(hook) => facts.note_hook(container, *attempt, hook),
             }
-            self.checks.begin(check);
+            match self.fates.knows(&check.run) {
+                true => self.answer(&check.run, check.what, &Answer::Success),
+                false => self.checks.begin(check),
+            }
         }
     }
 
     /// Takes in what came of those that are over.
     pub(crate) fn absorb_checks(&mut self) {
-        let now = self.world.now();
         for Outcome { run, what, answer } in self.checks.take() {
             tracing::debug!(?run, ?what, ?answer, "asked");
-            let Some(key) = self.cache.key_of(&run.pod).cloned() else { continue };
-            let Some(held) = self.cache.held(&key).filter(|_| self.runs.knows(&run)) else { continue };
-            let facts = self.runs.edit(&run.pod);
-            let (container, attempt) = (run.container.as_str(), run.attempt);
-            match what {
-                What::Probe(probe) => {
-                    let pod = crate::pods::parts(&held.object);
-                    facts.note_answer(pod, (container, attempt, probe), &answer, now);
-                }
-                What::Hook(hook) => facts.note_hook_end(container, attempt, hook, &answer, now),
-            }
-            self.look_at([Key::clone(&key)]);
+            self.answer(&run, what, &answer);
         }
+    }
+
+    /// Takes in an answer. What is played has always the one: it is as well as its script says.
+    fn answer(&mut self, run: &RunKey, what: What, answer: &Answer) {
+        let now = self.world.now();
+        let Some(key) = self.cache.key_of(&run.pod).cloned() else { return };
+        let Some(held) = self.cache.held(&key).filter(|_| self.runs.knows(run)) else { return };
+        let facts = self.runs.edit(&run.pod);
+        let (container, attempt) = (run.container.as_str(), run.attempt);
+        match what {
+            What::Probe(probe) => {
+                let pod = crate::pods::parts(&held.object);
+                facts.note_answer(pod, (container, attempt, probe), answer, now);
+            }
+            What::Hook(hook) => facts.note_hook_end(container, attempt, hook, answer, now),
+        }
+        self.look_at([Key::clone(&key)]);
     }
 }
 

@@ -65,6 +65,9 @@ pub struct Config {
     pub shim: Vec<OsString>,
     /// Time and randomness.
     pub world: Arc<dyn World>,
+    /// Whether its clock can be set forward by who administers it (`/windlass/clock`): for tests, on homes that nobody
+    /// needs afterwards.
+    pub movable_clock: bool,
     /// What host processes see of the engine's environment: PATH, HOME, USER, LANG, TMPDIR.
     pub environment: Vec<(String, String)>,
     /// How much of what containers write is kept.
@@ -92,6 +95,7 @@ impl Config {
             store: StoreKind::Durable,
             shim,
             world: Arc::new(System),
+            movable_clock: false,
             environment: Vec::new(),
             logs: LogLimits::default(),
             pids: None,

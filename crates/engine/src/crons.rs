@@ -37,12 +37,18 @@ impl Tick {
         for job in &plan.delete {
             self.delete_job(draft, &job_key(&cron, &job.name));
         }
+        if plan.create.is_some()
+            && let Some(until) = self.refusals.holds(key, self.world.now())
+        {
+            self.timers.set(key, plan.wake_at.into_iter().chain([until]).min());
+            return;
+        }
         let about = self.about(draft, key);
         let mut told = plan.events;
         let mut status = plan.status;
         if let Some(create) = plan.create.filter(|_| self.is_open(&cron.metadata.namespace)) {
             let created = status.get_or_insert_with(|| cron.status.clone());
-            told.extend(self.create_job(draft, &about, &create, created));
+            told.extend(self.create_job(draft, key, &about, &create, created));
         }
         for event in told {
             let reason = event.reason.to_owned();
@@ -60,20 +66,30 @@ impl Tick {
     fn create_job(
         &mut self,
         draft: &mut Draft,
+        key: &Key,
         about: &Object,
         create: &Create,
         status: &mut CronJobStatus,
     ) -> Option<cron::Event> {
         let kind = self.cache.kind_of(JOBS)?;
-        match self.registry.prepare_checked(kind, create.job.clone()) {
+        let prepared = self.registry.prepare_checked(kind, create.job.clone()).map(Object::from);
+        let allowed = prepared.and_then(|job| match self.refusal(draft, kind, &job) {
+            None => Ok(job),
+            Some(why) => Err(why),
+        });
+        match allowed {
             Ok(job) => {
-                create.record(status, job["metadata"]["uid"].as_str().unwrap_or_default());
-                draft.insert(kind, job.into());
+                self.refusals.forget(key);
+                create.record(status, job.text("uid"));
+                let made = draft.insert(kind, job);
+                self.account(draft, &made);
                 Some(create.event())
             }
             Err(cause) => {
                 let message = format!("Error creating job: {}", cause.message);
                 self.tell_of_cron(draft, about, true, "FailedCreate".to_owned(), message);
+                let until = self.refusals.refused(key, self.world.now());
+                self.timers.set(key, Some(until));
                 None
             }
         }

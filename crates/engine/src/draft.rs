@@ -39,6 +39,8 @@ pub(crate) struct Draft {
     pub(crate) settled: Vec<String>,
     /// Objects to ask garbage collection about again once this draft is committed.
     pub(crate) again: Vec<Key>,
+    /// Objects as quotas were last charged with them; nothing where they were charged with its absence.
+    charged: BTreeMap<Key, Option<Object>>,
     /// Objects whose plan is in the draft as a whole: asked again it would want nothing.
     pub(crate) quiet: BTreeSet<Key>,
 }
@@ -93,6 +95,20 @@ impl Draft {
     pub(crate) fn touched(&self, prefix: &str) -> impl Iterator<Item = &Key> {
         let from = (Bound::Included(prefix), Bound::Unbounded);
         self.edits.range::<str, _>(from).map(|(key, _)| key).take_while(move |key| key.starts_with(prefix))
+    }
+
+    /// What an object was when quotas were charged with it last, and what it is now, where that differs.
+    pub(crate) fn uncharged(&self, key: &Key) -> Option<(&'static Kind, Option<Object>, Option<Object>)> {
+        let edit = self.edits.get(key)?;
+        let before = self.charged.get(key).unwrap_or(&edit.before);
+        (*before != edit.after).then(|| (edit.kind, before.clone(), edit.after.clone()))
+    }
+
+    /// Quotas are charged with an object as it is now.
+    pub(crate) fn charged(&mut self, key: &Key) {
+        if let Some(edit) = self.edits.get(key) {
+            self.charged.insert(key.clone(), edit.after.clone());
+        }
     }
 
     /// Takes back what was to be started or signalled for a pod: it is looked at anew.

@@ -44,7 +44,8 @@ impl Attacher {
                 Err(ApiError::bad_request(format!("the command cannot be run: {error}")))
             }
             // Its shim may be older than this.
-            Err(error @ (ExecError::Unsupported | ExecError::Broken(_))) => Err(ApiError::internal(error)),
+            Err(error @ ExecError::Unsupported) => Err(ApiError::bad_request(error.to_string())),
+            Err(error @ ExecError::Broken(_)) => Err(ApiError::internal(error)),
         }
     }
 }

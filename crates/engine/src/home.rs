@@ -132,6 +132,14 @@ impl Home {
     pub(crate) fn pod_of_log(file: &Path) -> Option<&str> {
         Some(file.file_name()?.to_str()?.split_once('_')?.0)
     }
+    /// How far a clock that can be moved is ahead.
+    pub(crate) fn clock(&self) -> PathBuf {
+        self.root.join("clock")
+    }
+    /// What is known of the runs that are played.
+    pub(crate) fn fates(&self) -> PathBuf {
+        self.root.join("fates")
+    }
     /// The directories of the claims of the local class.
     pub(crate) fn volumes(&self) -> PathBuf {
         self.root.join("volumes")

@@ -13,6 +13,8 @@ use crate::views::View;
 
 /// Where the Jobs' keys begin.
 pub(crate) const JOBS: &str = "/jobs.batch/";
+/// The keys of priority classes begin with this.
+const CLASSES: &str = "/priorityclasses.scheduling.k8s.io/";
 
 impl Tick {
     /// Takes in everything that is in the store, and forgets what is not; returns a watch that goes on from there.
@@ -44,6 +46,7 @@ impl Tick {
         }
         let forgotten = if is_first { Vec::new() } else { self.cache.keys_but(&there) };
         for key in forgotten {
+            self.recount_for(&key, revision);
             let ripple = self.depart(&key, revision);
             self.take(ripple);
         }
@@ -67,6 +70,10 @@ impl Tick {
 
     /// What the arrival of an object means to others, whatever it says.
     fn met(&mut self, key: &Key, uid: &str) {
+        if key.starts_with(CLASSES) {
+            // Pods to come may have another priority.
+            self.patterns.clear();
+        }
         if ["/configmaps/", "/secrets/", "/serviceaccounts/"].iter().any(|kind| key.starts_with(kind)) {
             self.unblock(key);
         }
@@ -108,6 +115,7 @@ impl Tick {
             match &change.after {
                 Some(entry) => self.take_entry(entry),
                 None => {
+                    self.recount_for(&change.key, change.revision);
                     let ripple = self.depart(&change.key, change.revision);
                     self.take(ripple);
                 }
@@ -121,6 +129,12 @@ impl Tick {
             return;
         }
         self.foreign += 1;
+        // A new object was charged when it was made; of others only pods and claims come to use less, or more.
+        let may_differ =
+            ["/pods/", "/persistentvolumeclaims/"].iter().any(|kind| entry.key.starts_with(kind));
+        if may_differ && entry.created != entry.modified {
+            self.recount_for(&entry.key, entry.modified);
+        }
         if let Some(object) = self.registry.just_made(entry).or_else(|| read(entry)) {
             let ripple = self.arrive(&entry.key, entry.modified, object, None);
             self.take(ripple);
@@ -143,7 +157,9 @@ impl Tick {
         self.met(key, object.text("uid"));
         self.claims_arrive(key, &object);
         let before = self.cron_before(key);
+        let quota = self.quota_before(key);
         let mut ripple = self.cache.put(key, revision, object, view);
+        self.limits_arrive(key, quota, &mut ripple);
         if let Some(before) = before {
             self.cron_changed(key, &before, &mut ripple);
         }
@@ -160,8 +176,15 @@ impl Tick {
         if key.starts_with("/pods/") {
             self.pod_left(key);
         }
+        if key.starts_with(CLASSES) {
+            self.patterns.clear();
+        }
+        if let Some(uid) = self.cache.uid_of(key) {
+            self.fates.disown(uid);
+        }
         self.timers.set(key, None);
         self.claims_depart(key);
+        self.limits_depart(key);
         let mut ripple = self.cache.remove(key, revision);
         for given in ["/serviceaccounts/", "/configmaps/"] {
             // What every namespace has is made again.
@@ -204,6 +227,7 @@ impl Tick {
         match self.registry.store.get(key)? {
             Some(entry) => self.take_entry(&entry),
             None => {
+                self.recount_for(key, self.registry.store.revision());
                 let ripple = self.depart(key, self.registry.store.revision());
                 self.take(ripple);
             }
@@ -216,9 +240,15 @@ impl Tick {
         self.node_offers(node);
         let unschedulable = node["spec"]["unschedulable"].as_bool().unwrap_or(false);
         let labels = BTreeMap::deserialize(&node["metadata"]["labels"]).unwrap_or_default();
-        if (unschedulable, &labels) != (self.node.unschedulable, &self.node.labels) {
+        let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+        let known = (self.node.unschedulable, &self.node.labels, &self.node.taints);
+        if (unschedulable, &labels, &taints) != known {
+            if taints != self.node.taints {
+                self.tainted = self.world.now();
+            }
             self.node.unschedulable = unschedulable;
             self.node.labels = labels;
+            self.node.taints = taints;
             self.dirty.extend(self.cache.held_of("Pod").map(|(key, _)| key.clone()));
         }
     }

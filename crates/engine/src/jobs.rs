@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use windlass_apiserver::error::ApiError;
 use windlass_apiserver::registry::Object;
 use windlass_control::job::{self, Action};
 use windlass_control::retention::{self, Expiry};
@@ -16,7 +17,7 @@ use crate::intake::JOBS;
 use crate::tick::Tick;
 use crate::views::{View, view};
 
-const CONTROLLER: &str = "job-controller";
+pub(crate) const CONTROLLER: &str = "job-controller";
 /// Jobs whose pods' pattern is remembered.
 const PATTERNS: usize = 256;
 
@@ -35,6 +36,7 @@ impl Tick {
         let pods = self.pods_of_job(draft, &job);
         self.forget_pods(draft, &job, &pods);
         let plan = job::plan(&job, &pods, now);
+        let plan = self.allowed(draft, key, &job, &pods, plan);
         let mut wake = plan.wake_at;
         let is_quiet = plan.actions.is_empty() && plan.status.is_none();
         if is_quiet {
@@ -58,6 +60,9 @@ impl Tick {
             draft.show(key, View::Job(Arc::new(Job { status, ..(*job).clone() })));
         }
         let created = self.act(draft, &job, plan.actions);
+        if !created.is_empty() {
+            self.account(draft, &format!("/pods/{}/", job.metadata.namespace));
+        }
         let mut created = created.iter();
         for event in plan.events {
             let message = match (event.reason, event.message.is_empty()) {
@@ -80,6 +85,7 @@ impl Tick {
     /// A finished Job with nothing to be done is not held: what has to be known of it later is read then.
     fn rest(&mut self, key: &Key, job: &Job) {
         self.patterns.remove(&job.metadata.uid);
+        self.refusals.forget(key);
         if job.metadata.deletion_timestamp.is_none() {
             self.cache.let_go(key);
         }
@@ -161,31 +167,48 @@ impl Tick {
 
     /// Creates a pod after the pattern that all pods of this manifest have; returns its name.
     fn create(&mut self, draft: &mut Draft, job: &Job, manifest: &Arc<Value>) -> Option<String> {
-        let uid = &job.metadata.uid;
-        let known = self
-            .patterns
-            .get(uid)
-            .filter(|pattern| Arc::ptr_eq(&pattern.manifest, manifest) || pattern.manifest == *manifest);
-        let pod = match known {
-            Some(pattern) => pattern.pod.clone(),
-            None => {
-                let kind = self.cache.kind_of("/pods/")?;
-                let pod = match self.registry.prepare(kind, (**manifest).clone()) {
-                    Ok(pod) => Object::from(pod),
-                    Err(cause) => {
-                        tracing::error!(%cause, "a pod cannot be made from its template");
-                        return None;
-                    }
-                };
-                if self.patterns.len() >= PATTERNS {
-                    self.patterns.clear();
-                }
-                let pattern = Pattern { manifest: manifest.clone(), pod: pod.clone() };
-                self.patterns.insert(uid.clone(), pattern);
-                pod
+        match self.pattern(job, manifest, None) {
+            Ok(pod) => self.create_pod(draft, &pod),
+            Err((_, cause)) => {
+                tracing::error!(%cause, "a pod cannot be made from its template");
+                None
             }
-        };
-        self.create_pod(draft, &pod)
+        }
+    }
+
+    /// What the server makes of a pod of this manifest, with what its priority class and the namespace's limit ranges
+    /// give it; or the name that
+    /// it would have (the given one, if one is), and why it may not be.
+    pub(crate) fn pattern(
+        &mut self,
+        job: &Job,
+        manifest: &Arc<Value>,
+        name: Option<&str>,
+    ) -> Result<Object, (String, ApiError)> {
+        let uid = &job.metadata.uid;
+        let is_it =
+            |pattern: &&Pattern| Arc::ptr_eq(&pattern.manifest, manifest) || pattern.manifest == *manifest;
+        if let Some(pattern) = self.patterns.get(uid).filter(is_it) {
+            return Ok(pattern.pod.clone());
+        }
+        let nameless = |why| (String::new(), why);
+        let kind = self.cache.kind_of("/pods/").ok_or_else(|| nameless(ApiError::no_such_resource()))?;
+        let mut wanted = (**manifest).clone();
+        if let Some(name) = name {
+            wanted["metadata"]["name"] = name.into();
+        }
+        let mut pod = self.registry.prepare(kind, wanted).map_err(nameless)?;
+        let limited = self
+            .registry
+            .give_priority(kind, &mut pod)
+            .and_then(|()| self.registry.limit_pod(kind, &mut pod));
+        let pod = Object::from(pod);
+        limited.map_err(|why| (pod.text("name").to_owned(), why))?;
+        if self.patterns.len() >= PATTERNS {
+            self.patterns.clear();
+        }
+        self.patterns.insert(uid.clone(), Pattern { manifest: manifest.clone(), pod: pod.clone() });
+        Ok(pod)
     }
 
     /// Takes the finalizer off a pod that is counted. One that has ended and stays needs nothing more.

@@ -50,6 +50,10 @@ impl Tick {
     /// What a run that ended has left to say. Costs a look at two tables for a run that succeeds and has no such file.
     pub(crate) fn last_words(&self, key: &Key, event: &Event) -> String {
         let Event::Exited { key: run, ended, .. } = event else { return String::new() };
+        if let Some(told) = self.fates.message(run).filter(|told| !told.is_empty()) {
+            let containers = self.cache.held(key).map_or(1, |held| container(held.object.spec(), "").1);
+            return bounded(told.as_bytes(), message_limit(containers));
+        }
         let failed = ended.exit_code() != 0;
         let has_directory = self.volumes.has(&run.pod);
         if !failed && !has_directory {

@@ -62,8 +62,8 @@ impl Tick {
     /// Deletes what is in the namespace; when nothing is left, lets it go.
     fn empty(&mut self, draft: &mut Draft, key: &Key, name: &str) {
         let Some(held) = self.cache.held(key).cloned() else { return };
-        let left: Vec<Left> =
-            kinds::all().iter().filter(|k| k.namespaced).map(|kind| self.remaining(kind, name)).collect();
+        let own = kinds::all().iter().filter(|kind| kind.namespaced && kind.stored.is_none());
+        let left: Vec<Left> = own.map(|kind| self.remaining(kind, name)).collect();
         let remaining: Vec<Remaining> = left.iter().map(|(remaining, _, _)| remaining.clone()).collect();
         let plan = namespace::plan(held.view.meta(), &held.object.whole(), &remaining, self.world.now());
         for (remaining, kind, objects) in left {

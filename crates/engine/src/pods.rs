@@ -15,6 +15,7 @@ use windlass_store::Key;
 use crate::checks::{Check, What};
 use crate::draft::Draft;
 use crate::events::Note;
+use crate::fates;
 use crate::tick::Tick;
 use crate::volumes::{Furniture, Prepared};
 
@@ -37,6 +38,9 @@ impl Tick {
     }
 
     pub(crate) fn look(&mut self, draft: &mut Draft, key: &Key) {
+        if self.drive_out(draft, key) {
+            return;
+        }
         self.place(draft, key);
         let Some(pod) = draft.current(&self.cache, key) else { return };
         // A pod that is not placed here is the kubelet's only when it goes.
@@ -78,18 +82,30 @@ impl Tick {
     /// Asks the kubelet about a bound pod and carries out its plan.
     pub(crate) fn kubelet(&mut self, draft: &mut Draft, key: &Key) {
         let Some(pod) = draft.current(&self.cache, key) else { return };
+        let is_scripted = fates::is_scripted(pod);
+        if is_scripted && self.lose_node(draft, key) {
+            return;
+        }
+        let Some(pod) = draft.current(&self.cache, key) else { return };
         let uid = pod.text("uid").to_owned();
         let now = self.world.now();
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
+        if is_scripted {
+            self.befallen(&uid, &mut facts);
+        }
         let known = self.alike.plan(pod, &facts, now);
         let (mut plan, alike) = match known {
             Some((plan, alike)) => (plan, Some(alike)),
             None => (kubelet::plan(parts(pod), &facts, now), None),
         };
         let before = pod.clone();
-        let (starts, furniture, blocked) = self.processes(pod, &plan.actions);
-        if let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
+        let ((starts, furniture, blocked), again) = match is_scripted {
+            true => self.scripted(pod, &plan.actions, now),
+            // What is missing may be a path of the host, of which nobody tells.
+            false => (self.processes(pod, &plan.actions), now.checked_add(LOOK_AGAIN).ok()),
+        };
+        if !is_scripted && let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
             plan.events.push((EventType::Normal, "DevicesHidden", hidden));
         }
         if !blocked.is_empty() {
@@ -97,15 +113,14 @@ impl Tick {
             plan = kubelet::plan(parts(pod), &facts, now);
             let namespace = pod.text("namespace").to_owned();
             self.blocked.entry(namespace).or_default().insert(key.clone());
-            // What is missing may be a path of the host, of which nobody tells.
-            let again = now.checked_add(LOOK_AGAIN).ok();
             plan.wake_at = plan.wake_at.into_iter().chain(again).min();
         }
         draft.reconsider(&uid);
         if let Some(furniture) = furniture {
             draft.furniture.insert(uid.clone(), furniture);
         }
-        self.timers.set(key, plan.wake_at);
+        let wake = plan.wake_at.into_iter().chain(self.driven_out_at(&before)).min();
+        self.timers.set(key, wake);
         if !facts.news.is_empty() {
             draft.news.insert(uid.clone(), facts.news.len());
         }
@@ -253,15 +268,22 @@ impl Tick {
             log: self.home.container_log(uid, container, attempt),
             log_limit: self.log_limit,
             stdio: process.stdio,
+            rights: process.rights,
+            fate: None,
             limits: process.limits,
         }
     }
 
     /// Deletes a pod by the API's rules.
     pub(crate) fn delete_pod(&mut self, draft: &mut Draft, key: &Key) {
+        self.delete_pod_with(draft, key, &DeleteOptions::default());
+    }
+
+    /// The same, with options.
+    pub(crate) fn delete_pod_with(&mut self, draft: &mut Draft, key: &Key, options: &DeleteOptions) {
         let Some(pod) = draft.current(&self.cache, key) else { return };
         let Some(kind) = self.cache.kind_of("/pods/") else { return };
-        match mark(kind, &pod.whole(), &DeleteOptions::default(), self.world.now()) {
+        match mark(kind, &pod.whole(), options, self.world.now()) {
             Mark::Gone => draft.remove(&self.cache, key),
             Mark::Stays(marked) => draft.edit(&self.cache, key, |pod| *pod = (*marked).into()),
         }

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use windlass_apiserver::registry::Object;
-use windlass_control::schedule::{self, Amounts, Decision, Plan, Shortage, Stand};
+use windlass_control::schedule::{self, Amounts, Decision, Held, Plan, Shortage, Stand};
 use windlass_store::Key;
 
 use crate::draft::Draft;
@@ -21,6 +21,11 @@ impl Tick {
         match schedule::stand(pod, &self.node, self.world.now()) {
             Stand::Settled => self.room.leave(key),
             Stand::Refused(plan) => {
+                let now = self.world.now();
+                let until = schedule::unschedulable_until(pod).and_then(|(until, _)| until);
+                if let Some(until) = until.filter(|until| *until > now) {
+                    self.timers.set(key, Some(until));
+                }
                 self.room.leave(key);
                 if let Some(plan) = plan {
                     self.scheduled(draft, key, plan);
@@ -34,7 +39,7 @@ impl Tick {
                 if let Some(shortage) = self.room.shortage(&request) {
                     return self.turn_away(draft, key, &shortage);
                 }
-                self.room.take(uid(pod), request);
+                self.room.take(uid(pod), request, priority(pod));
                 self.scheduled(draft, key, plan);
             }
             Stand::Open(request) => self.enter(draft, key, request),
@@ -75,14 +80,13 @@ impl Tick {
         }
         let Some(pod) = draft.current(&self.cache, key) else { return };
         if request.is_nothing() && self.room.is_open() {
-            self.room.take(uid(pod), request);
+            self.room.take(uid(pod), request, priority(pod));
             let plan = schedule::bind(pod, &self.node, self.world.now());
             self.scheduled(draft, key, plan);
             return;
         }
-        let priority = pod["spec"]["priority"].as_i64().unwrap_or(0);
         let created = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
-        self.room.wait(key, request, priority, created);
+        self.room.wait(key, request, priority(pod), created);
         self.newcomers.push(key.clone());
     }
 
@@ -104,19 +108,19 @@ impl Tick {
                 continue;
             }
             let Some(pod) = draft.current(&self.cache, &key) else { continue };
-            self.room.take(uid(pod), request);
+            self.room.take(uid(pod), request, priority(pod));
             let plan = schedule::bind(pod, &self.node, self.world.now());
             self.scheduled(draft, &key, plan);
             self.kubelet(draft, &key);
             placed.push(key);
         }
         for key in std::mem::take(&mut self.newcomers) {
-            let Some(lacks) = self.room.waits_for(&key).map(|request| self.room.lacks(request)) else {
-                continue;
-            };
+            let Some(request) = self.room.waits_for(&key) else { continue };
+            let lacks = self.room.lacks(request);
             if let Some(pod) = draft.current(&self.cache, &key)
                 && !lacks.is_empty()
-                && let Some(plan) = schedule::short(pod, &lacks, self.world.now())
+                && let has_victims = self.room.would_fit_alone(request, priority(pod))
+                && let Some(plan) = schedule::short(pod, &lacks, has_victims, self.world.now())
             {
                 self.scheduled(draft, &key, plan);
             }
@@ -150,7 +154,11 @@ impl Tick {
     /// What the store says of a pod: one that is bound here and has not ended holds what it asks for.
     pub(crate) fn pod_holds(&mut self, pod: &Object) {
         let holds = pod["spec"]["nodeName"] == self.node.name.as_str() && !is_ended(pod);
-        let held = || (Amounts::requested(&pod["spec"]), gpus::recorded(pod));
+        let held = || Held {
+            request: Amounts::requested(&pod["spec"]),
+            priority: priority(pod),
+            grant: gpus::recorded(pod),
+        };
         self.room.observe(uid(pod), holds.then_some(held));
     }
 
@@ -172,6 +180,10 @@ impl Tick {
         self.room.equip(gpus::devices(&offered, &self.gpus));
         self.room.offer(Amounts::read(&offered));
     }
+}
+
+fn priority(pod: &Object) -> i64 {
+    pod["spec"]["priority"].as_i64().unwrap_or(0)
 }
 
 fn uid(pod: &Object) -> &str {

@@ -94,7 +94,7 @@ impl Tick {
         let now = self.world.now();
         if let Some(found) = found {
             for (uid, message) in found {
-                self.evict(&uid, Eviction { message, at: now });
+                self.evict(&uid, Eviction { message, at: now, is_disruption: false });
             }
             let goes_on = !self.sizes.limited.is_empty();
             self.sizes.next = now.checked_add(PAUSE).ok().filter(|_| goes_on);

@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use windlass_apiserver::clock::ClockSource;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::http::{self, Limits, Server};
 use windlass_apiserver::registry::{Registry, indexed_tags};
 use windlass_apiserver::rights::Accounts;
 use windlass_control::schedule;
+use windlass_runner::fate::{Fates, WithFates};
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Event, Runtime};
 use windlass_runner::shim::{ConnectError, OPEN_FILES, ShimRuntime};
@@ -23,6 +25,7 @@ use crate::bootstrap::{self, Machine};
 use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::claims::Claims;
+use crate::clock::{self, Movable};
 use crate::config::{Config, Images, StoreKind};
 use crate::descriptors;
 use crate::events::Recorder;
@@ -32,6 +35,7 @@ use crate::identity::{Identity, IdentityError};
 use crate::idle::Idle;
 use crate::logs::{Hub, Logs};
 use crate::pace::Pace;
+use crate::shifted::Shifted;
 use crate::sizes::Sizes;
 use crate::sweeper::Sweeper;
 use crate::tick::Tick;
@@ -150,13 +154,20 @@ impl Engine {
     }
 
     async fn assemble(
-        config: Config,
+        mut config: Config,
         lock: File,
         runtime: Arc<dyn Runtime>,
         known: Vec<Event>,
     ) -> Result<Engine, StartError> {
         let mut identity = Identity::load_or_make(&config.home, &*config.world)?;
         let store = open(&config).await?;
+        // Certificates and the age of what the store remembers go by the machine's clock: a leap ends neither.
+        let clock = config.movable_clock.then(|| Arc::new(Movable::of(&config.home, config.world.clone())));
+        if let Some(clock) = &clock {
+            config.world = clock.clone();
+        }
+        let (hand, turning) = clock.as_ref().map(clock::hands).unzip();
+        let (runtime, known) = in_time_of(clock, runtime, known);
         // After the store: an engine that was killed lets go of its port before that.
         let listener = listen(config.listen, identity.port)?;
         let address = listener.local_addr().map_err(StartError::Serve)?;
@@ -166,10 +177,20 @@ impl Engine {
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
+        let (runtime, fates) = with_fates(runtime, &config);
+        let known = known.into_iter().chain(fates.known()).collect();
         let attachable = Arc::downgrade(&runtime);
-        let mut tick =
-            tick(&config, &registry, runtime, &hub, &machine, identity.authority(), accounts.clone());
+        let mut tick = tick(
+            &config,
+            &registry,
+            (runtime, fates),
+            &hub,
+            &machine,
+            identity.authority(),
+            accounts.clone(),
+        );
         tick.host.api = Some(address);
+        tick.turning = turning;
         let busy = Arc::clone(&tick.busy);
         let changes = tick.resync().map_err(|cause| StartError::Load(cause.to_string()))?;
         tick.adopt(known);
@@ -182,6 +203,7 @@ impl Engine {
                 admin_token: identity.token.clone(),
                 accounts,
                 images_on_host: config.images == Images::Host,
+                clock: hand.map(|hand| Arc::new(hand) as Arc<dyn ClockSource>),
                 attacher: Arc::new(Attacher {
                     home: config.home.clone(),
                     hub: hub.clone(),
@@ -340,11 +362,30 @@ fn listen(asked: Option<SocketAddr>, last: Option<u16>) -> Result<TcpListener, S
     TcpListener::bind(at(0)).map_err(|cause| StartError::Listen { address: at(0), cause })
 }
 
+/// A runtime and what it knows, told by the clock, if it is not the machine's.
+fn in_time_of(
+    clock: Option<Arc<Movable>>,
+    runtime: Arc<dyn Runtime>,
+    known: Vec<Event>,
+) -> (Arc<dyn Runtime>, Vec<Event>) {
+    let Some(clock) = clock else { return (runtime, known) };
+    let shifted = Shifted::new(runtime, clock);
+    let known = shifted.shifted(known);
+    (Arc::new(shifted), known)
+}
+
+/// A runtime that also plays what has a fate, by the engine's clock.
+pub(crate) fn with_fates(runtime: Arc<dyn Runtime>, config: &Config) -> (Arc<dyn Runtime>, Arc<Fates>) {
+    let world = config.world.clone();
+    let fates = Arc::new(Fates::open(config.home.fates(), move || world.now()));
+    (Arc::new(WithFates::new(runtime, Arc::clone(&fates))), fates)
+}
+
 /// The controllers of an engine, which know nothing yet.
 pub(crate) fn tick(
     config: &Config,
     registry: &Registry,
-    runtime: Arc<dyn Runtime>,
+    (runtime, fates): (Arc<dyn Runtime>, Arc<Fates>),
     hub: &Hub,
     machine: &Machine,
     authority: String,
@@ -354,7 +395,9 @@ pub(crate) fn tick(
     Tick {
         registry: registry.clone(),
         runtime,
+        fates,
         world: config.world.clone(),
+        turning: None,
         home: config.home.clone(),
         log_limit: config.logs.attempt_bytes,
         hub: hub.clone(),
@@ -363,6 +406,7 @@ pub(crate) fn tick(
             name: config.node.clone(),
             labels: bootstrap::labels(&config.node),
             unschedulable: false,
+            taints: Vec::new(),
             images: match config.images {
                 Images::Refuse => schedule::Images::Wait,
                 Images::Host => schedule::Images::Host,
@@ -371,6 +415,7 @@ pub(crate) fn tick(
         room: schedule::Room::default(),
         newcomers: Vec::new(),
         gpus: machine.gpus.clone(),
+        tainted: config.world.now(),
         authority,
         host: Host {
             env: config.environment.clone(),
@@ -378,6 +423,11 @@ pub(crate) fn tick(
             pids: config.pids,
             uid: nix::unistd::getuid().as_raw(),
             gid: nix::unistd::getgid().as_raw(),
+            groups: nix::unistd::getgroups()
+                .unwrap_or_default()
+                .into_iter()
+                .map(nix::unistd::Gid::as_raw)
+                .collect(),
             api: None,
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
@@ -393,6 +443,9 @@ pub(crate) fn tick(
         pace: Pace::new(world::instant()),
         alike: Default::default(),
         patterns: Default::default(),
+        quotas: Default::default(),
+        turn: None,
+        refusals: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),
         blocked: Default::default(),

@@ -11,28 +11,32 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use windlass_apiserver::registry::Registry;
+use windlass_apiserver::registry::{Registry, Turn};
 use windlass_apiserver::world::World;
+use windlass_runner::fate::Fates;
 use windlass_runner::process::Host;
-use windlass_runner::runtime::{Event, Key as RunKey, Runtime, RuntimeGone};
-use windlass_store::{Change, CommitError, Committed, Key, ReadError, Watch, WatchError};
+use windlass_runner::runtime::{Key as RunKey, Runtime, RuntimeGone};
+use windlass_store::{CommitError, Committed, Key, ReadError, Watch, WatchError};
 
 use crate::alike::Alike;
 use crate::cache::Cache;
 use crate::checks::Checks;
 use crate::claims::Claims;
+use crate::clock::Turning;
 use crate::crons::CRONS;
 use crate::draft::{Draft, Outcome};
 use crate::events::{Note, Recorder};
 use crate::facts::Runs;
 use crate::gpus::Gpus;
 use crate::home::Home;
+use crate::intake::JOBS;
 use crate::jobs::Pattern;
 use crate::logs::Hub;
 use crate::pace::Pace;
+use crate::quotas::{QUOTAS, Quotas};
+use crate::refusals::Refusals;
 use crate::sizes::Sizes;
 use crate::start::StopPods;
 use crate::sweeper::Sweeper;
@@ -42,6 +46,7 @@ use crate::volumes::Volumes;
 use crate::world;
 
 mod drain;
+mod ready;
 #[cfg(test)]
 mod sim;
 
@@ -49,21 +54,20 @@ mod sim;
 const BATCH: usize = 256;
 /// About the bytes of objects that one transaction writes, unless one plan alone writes more.
 const BATCH_BYTES: usize = 16 << 20;
-/// Changes taken from the store at once.
-const CHANGES: usize = 1024;
 /// The present attempt of a container and the one before it, as a kubelet keeps them.
 const KEPT_ATTEMPTS: u32 = 2;
 /// How long the engine waits before it writes again when too much waits to be written.
 const RETRY: Duration = Duration::from_millis(100);
 /// How long it waits before it writes again when the disk is full.
 const RETRY_FULL: Duration = Duration::from_secs(1);
-/// The kinds that have a plan, in the order they are asked: the ends of pods are what Jobs count, and those of Jobs
+/// The kinds that have a plan, in the order they are asked: quotas are counted before anything else changes, the ends of pods are what Jobs count, and those of Jobs
 /// what CronJobs list.
-const PLANNED: [(&str, Look); 6] = [
+const PLANNED: [(&str, Look); 7] = [
+    (QUOTAS, Tick::quota),
     ("/persistentvolumes/", Tick::volume),
     ("/persistentvolumeclaims/", Tick::claim),
     ("/pods/", Tick::pod),
-    ("/jobs.batch/", Tick::job),
+    (JOBS, Tick::job),
     (CRONS, Tick::cron),
     ("/namespaces/", Tick::namespace),
 ];
@@ -76,7 +80,11 @@ type Look = fn(&mut Tick, &mut Draft, &Key);
 pub(crate) struct Tick {
     pub(crate) registry: Registry,
     pub(crate) runtime: Arc<dyn Runtime>,
+    /// What of it is played.
+    pub(crate) fates: Arc<Fates>,
     pub(crate) world: Arc<dyn World>,
+    /// What sets it forward, where that can be.
+    pub(crate) turning: Option<Turning>,
     pub(crate) home: Home,
     /// What is kept of the log of one attempt, bytes.
     pub(crate) log_limit: u64,
@@ -85,6 +93,8 @@ pub(crate) struct Tick {
     pub(crate) node: windlass_control::schedule::Node,
     /// Who holds the node's room, and who waits for some.
     pub(crate) room: windlass_control::schedule::Room,
+    /// Since when the node has the taints that it has, as far as this engine knows.
+    pub(crate) tainted: Timestamp,
     /// The GPUs that the machine had when the engine started.
     pub(crate) gpus: Gpus,
     /// Pods that came to wait for room in this draft.
@@ -110,6 +120,10 @@ pub(crate) struct Tick {
     pub(crate) alike: Alike,
     /// What Jobs' pods have in common, by the Job's uid.
     pub(crate) patterns: HashMap<String, Pattern>,
+    /// The quotas, the turn to use some of them while a round lasts, and who was refused.
+    pub(crate) quotas: Quotas,
+    pub(crate) turn: Option<Turn>,
+    pub(crate) refusals: Refusals,
     /// Objects to look at.
     pub(crate) dirty: BTreeSet<Key>,
     /// Objects to ask garbage collection about.
@@ -137,15 +151,6 @@ pub(crate) enum TickError {
     Commit(CommitError),
     #[error(transparent)]
     Runtime(#[from] RuntimeGone),
-}
-
-/// What a round found ready.
-#[derive(Default)]
-struct Ready {
-    changes: Vec<Change>,
-    events: Vec<Event>,
-    compacted: bool,
-    stop: Option<StopPods>,
 }
 
 /// What was asked for one draft, to be asked again if the draft is thrown away.
@@ -184,67 +189,9 @@ impl Tick {
         }
     }
 
-    /// Takes what is ready; waits for something only if there is nothing to do meanwhile.
-    async fn ready(&self, changes: &mut Watch, stop: &mut Stop) -> Result<Ready, TickError> {
-        let mut ready = Ready::default();
-        // While it drains nobody is let in, however much room there is.
-        let is_idle = self.dirty.is_empty() && self.garbage.is_empty();
-        if is_idle && (self.draining() || !self.room.is_stirred()) {
-            tokio::select! {
-                told = stop.changed(), if self.drain_until.is_none() => {
-                    // Whoever drops the engine without stopping it leaves its pods running.
-                    ready.stop = if told.is_ok() { *stop.borrow_and_update() } else { Some(StopPods::Leave) };
-                }
-                events = self.runtime.events() => ready.events = events?,
-                list = changes.next(CHANGES) => ready.take_changes(list)?,
-                () = self.sizes.look().done.notified() => {}
-                () = self.checks.some() => {}
-                () = world::sleep_until(&*self.world, self.next_time()) => {}
-            }
-        } else if self.drain_until.is_none() && stop.has_changed().unwrap_or(true) {
-            ready.stop = stop.borrow_and_update().or(Some(StopPods::Leave));
-        }
-        self.take_ready(&mut ready, changes)?;
-        Ok(ready)
-    }
-
-    /// Takes what is there without waiting.
-    fn take_ready(&self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
-        if let Some(events) = self.runtime.events().now_or_never() {
-            ready.events.extend(events?);
-        }
-        if !ready.compacted
-            && let Some(list) = changes.next(CHANGES).now_or_never()
-        {
-            ready.take_changes(list)?;
-        }
-        Ok(())
-    }
-
-    /// While much happens, waits a moment for more of it.
-    async fn gather(&mut self, ready: &mut Ready, changes: &mut Watch) -> Result<(), TickError> {
-        let now = world::instant();
-        self.pace.saw(ready.events.len() + self.foreign, now);
-        self.foreign = 0;
-        let wait = self.pace.wait(now);
-        if !wait.is_zero() && ready.stop.is_none() && !ready.compacted {
-            world::pause(wait).await;
-            let before = ready.events.len();
-            self.take_ready(ready, changes)?;
-            self.pace.saw(ready.events.len() - before, world::instant());
-        }
-        Ok(())
-    }
-
-    fn next_time(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.tokens.next(), self.sizes.next(), self.drain_until]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
     /// One transaction: decided, committed, done.
     async fn step(&mut self, stop: &Stop) -> Result<(), TickError> {
+        self.take_quota_turn().await?;
         let mut draft = Draft::default();
         let asked = self.decide(&mut draft);
         if draft.is_empty() {
@@ -257,6 +204,7 @@ impl Tick {
     }
 
     fn nothing_to_write(&mut self, draft: Draft) {
+        self.turn = None;
         self.room.keep();
         self.garbage.extend(draft.again);
     }
@@ -311,6 +259,8 @@ impl Tick {
     async fn commit(&mut self, draft: &Draft, stop: &Stop) -> Result<Committed, CommitError> {
         loop {
             let outcome = draft.transaction(&self.registry).commit().await;
+            // Requests do not wait for room on the disk with it.
+            self.turn = None;
             let was_full = std::mem::replace(&mut self.full, matches!(outcome, Err(CommitError::Full(_))));
             // The node tells it before the log does: who has read the log finds it there.
             match &outcome {
@@ -347,6 +297,10 @@ impl Tick {
         let mut asked = Asked::default();
         let has_room = |draft: &Draft| draft.len() < limit && draft.bytes() < BATCH_BYTES;
         for (prefix, look) in PLANNED {
+            if prefix == JOBS {
+                // What pods have left is there for others.
+                self.account(draft, "/");
+            }
             while asked.len() < limit
                 && has_room(draft)
                 && let Some(key) = first_with(&self.dirty, prefix)
@@ -365,6 +319,7 @@ impl Tick {
             self.collect(draft, &key);
             asked.garbage.push(key);
         }
+        self.account(draft, "/");
         self.sweep_events(draft);
         asked
     }
@@ -453,17 +408,6 @@ impl Tick {
             self.unfurnish(uid);
         }
         self.absorb_events(unfurnished);
-    }
-}
-
-impl Ready {
-    fn take_changes(&mut self, list: Result<Vec<Change>, WatchError>) -> Result<(), TickError> {
-        match list {
-            Ok(list) => self.changes.extend(list),
-            Err(WatchError::Compacted { .. }) => self.compacted = true,
-            Err(cause) => return Err(cause.into()),
-        }
-        Ok(())
     }
 }
 

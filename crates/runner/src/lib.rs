@@ -3,11 +3,13 @@
 
 pub mod cgroup;
 mod exec;
+pub mod fate;
 mod input;
 pub mod kubelet;
 pub mod log;
 pub mod mounts;
 pub mod process;
+pub mod rights;
 pub mod runtime;
 pub mod scripted;
 pub mod shim;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 pub use crate::cgroup::{Limits, Unlimited};
 use crate::mounts::Space;
+use crate::rights::Rights;
 
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use windlass_fate::Part;
 
 pub use crate::exec::{End, Exec, ExecError, MAX_ARGUMENTS, Output, Session};
 pub use crate::input::Input;
@@ -45,6 +47,12 @@ pub struct Start {
     /// What its stdin is, and whether it has a terminal.
     #[serde(default)]
     pub stdio: Stdio,
+    /// What it may do less than its user; none: nothing less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<Box<Rights>>,
+    /// It is not run but played like this ([`crate::fate`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fate: Option<Box<Part>>,
     /// What it may take at most; none: as much as there is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,

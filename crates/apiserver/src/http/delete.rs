@@ -21,8 +21,8 @@ const AT_ONCE: usize = 32;
 const PAGE: usize = 500;
 
 /// Kinds whose objects are shown once more when they go at once (`ReturnDeletedObject` of their storage upstream).
-const SHOWN: [&str; 5] =
-    ["Pod", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim", "StorageClass"];
+const SHOWN: [&str; 6] =
+    ["Pod", "ServiceAccount", "PersistentVolume", "PersistentVolumeClaim", "ResourceQuota", "StorageClass"];
 
 /// Upstream's warning for `DELETE` of a batch/v1 Job that says nothing of its pods (pkg/registry/batch/job/storage).
 const CHILDREN_STAY: &str = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to \
@@ -53,7 +53,8 @@ pub(super) async fn delete_collection(mut call: Call) -> Answer {
     let mut items = Vec::new();
     let revision = loop {
         let found = pages.next()?;
-        let objects = found.entries.iter().map(object_of).collect::<Result<Vec<_>, _>>()?;
+        let shown = |entry| object_of(entry).map(|object| call.kind.show(object));
+        let objects = found.entries.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
         for object in delete_each(&call, &options, objects).await? {
             items.push(object);
         }

@@ -150,14 +150,16 @@ fn verbs(kind: &Kind) -> &'static [&'static str] {
 }
 
 /// The order in which upstream lists groups (its priorities in kube-aggregator); unknown ones come last.
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 11] = [
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",
     "authorization.k8s.io",
     "batch",
     "policy",
+    "rbac.authorization.k8s.io",
     "storage.k8s.io",
+    "scheduling.k8s.io",
     "coordination.k8s.io",
     "node.k8s.io",
 ];

@@ -19,8 +19,8 @@ use super::respond::{self, Answer};
 use super::room::Room;
 use super::route::{self, Route, Target};
 use super::{
-    App, attach, authorize, body, delete, discovery, get, info, list, patch, pod, review, table, token,
-    watch, write,
+    App, attach, authorize, body, clock, delete, discovery, get, info, list, patch, pod, review, table,
+    token, watch, write,
 };
 use crate::error::ApiError;
 use crate::kind::{Kind, Served, Subresource};
@@ -157,6 +157,9 @@ async fn dispatch(
             None => on_collection(&method, call).await,
         };
     }
+    if route == Route::Clock {
+        return clock::clock(&app, &user, &method, rest.body).await;
+    }
     if route != Route::Unknown && method != Method::GET {
         return Err(method_not_allowed());
     }
@@ -172,7 +175,7 @@ async fn dispatch(
         Route::OpenApiIndex => Ok(app.openapi.index()),
         Route::OpenApiDocument(path) => Ok(app.openapi.document(&path, &query)),
         Route::UnknownResource => Err(ApiError::no_such_resource()),
-        Route::Objects(_) | Route::Unknown => Ok(respond::unknown_path()),
+        Route::Objects(_) | Route::Clock | Route::Unknown => Ok(respond::unknown_path()),
     }
 }
 
@@ -208,7 +211,7 @@ async fn on_object(method: &Method, call: Call) -> Answer {
 
 async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
-        return Err(ApiError::no_such_resource());
+        return Err(left_out(call.kind, part).unwrap_or_else(ApiError::no_such_resource));
     };
     authorize::check_talk(&call, discovery::part_name(part))?;
     match (part, method) {
@@ -226,6 +229,19 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
     }
 }
 
+/// Why a part that upstream has is not served here.
+fn left_out(kind: &Kind, part: &str) -> Option<ApiError> {
+    let is_forward = kind.group.is_empty() && kind.kind == "Pod" && part == "portforward";
+    is_forward.then(|| {
+        ApiError::new(
+            405,
+            "MethodNotAllowed",
+            "port-forward is not served: pods here are processes of this machine and listen on its own ports; \
+             connect to 127.0.0.1 and the port",
+        )
+    })
+}
+
 /// Kinds that are only listed answer writes with their sentence. An answer that cannot be given is refused
 /// before anything is written.
 fn writable(call: Call) -> Result<Call, ApiError> {
@@ -240,7 +256,7 @@ fn writable(call: Call) -> Result<Call, ApiError> {
     }
 }
 
-fn method_not_allowed() -> ApiError {
+pub(super) fn method_not_allowed() -> ApiError {
     let mut error = ApiError::new(
         405,
         "MethodNotAllowed",

@@ -21,8 +21,8 @@ pub(super) fn get(call: &Call) -> Answer {
         show_pressure(&pressure, &mut entry);
     }
     match call.shape()? {
-        Shape::Object => Ok(as_stored(entry.value.bytes().clone())),
-        _ => call.answer(StatusCode::OK, object_of(&entry)?),
+        Shape::Object if call.kind.stored.is_none() => Ok(as_stored(entry.value.bytes().clone())),
+        _ => call.answer(StatusCode::OK, call.kind.show(object_of(&entry)?)),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn list(call: &Call) -> Answer {
     let settings = call.table()?;
     let mut pages = Pages::read(call)?;
     let pressure = call.app.registry.disk.pressure(call.kind);
-    if shape == Shape::Object && pages.unlimited() && pressure.is_none() {
+    if shape == Shape::Object && pages.unlimited() && pressure.is_none() && call.kind.stored.is_none() {
         return whole(call.kind, pages);
     }
     let mut page = pages.next()?;
@@ -31,19 +31,30 @@ pub(super) fn list(call: &Call) -> Answer {
         page.entries.iter_mut().for_each(|entry| show_pressure(pressure, entry));
     }
     let metadata = page.metadata(call)?;
+    let shown = |entry: &Entry| object_of(entry).map(|object| call.kind.show(object));
     match shape {
+        Shape::Object if call.kind.stored.is_some() => {
+            let items = page.entries.iter().map(|entry| shown(entry).map(without_type_of));
+            let list = json!({
+                "kind": format!("{}List", call.kind.kind),
+                "apiVersion": call.kind.api_version(),
+                "metadata": metadata,
+                "items": items.collect::<Result<Vec<_>, _>>()?,
+            });
+            Ok(respond::json(StatusCode::OK, &list))
+        }
         Shape::Object => Ok(respond::bytes(
             StatusCode::OK,
             "application/json",
             as_stored(call.kind, &metadata, &page.entries),
         )),
         Shape::Table(version) => {
-            let objects = page.entries.iter().map(object_of).collect::<Result<Vec<_>, _>>()?;
+            let objects = page.entries.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
             let table = table::table(call.kind, version, &metadata, objects, &settings);
             Ok(respond::json(StatusCode::OK, &table))
         }
         Shape::Metadata(version) => {
-            let item = |entry| object_of(entry).map(|object| table::partial(&object, version));
+            let item = |entry| shown(entry).map(|object| table::partial(&object, version));
             let items = page.entries.iter().map(item).collect::<Result<Vec<_>, _>>()?;
             let list = json!({
                 "kind": "PartialObjectMetadataList",
@@ -54,6 +65,15 @@ pub(super) fn list(call: &Call) -> Answer {
             Ok(respond::json(StatusCode::OK, &list))
         }
     }
+}
+
+/// An object as a list has it.
+fn without_type_of(mut object: Value) -> Value {
+    if let Some(map) = object.as_object_mut() {
+        map.remove("apiVersion");
+        map.remove("kind");
+    }
+    object
 }
 
 fn as_stored(kind: &'static Kind, metadata: &Value, entries: &[Entry]) -> Vec<u8> {

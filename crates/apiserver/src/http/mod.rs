@@ -7,6 +7,7 @@ mod auth;
 mod author;
 mod authorize;
 mod body;
+mod clock;
 mod delete;
 mod discovery;
 mod dispatch;
@@ -39,6 +40,7 @@ use tokio::sync::{Semaphore, watch as signal};
 
 use self::auth::Gate;
 use crate::attach::AttachSource;
+use crate::clock::ClockSource;
 use crate::logs::LogSource;
 use crate::registry::Registry;
 use crate::rights::Accounts;
@@ -56,6 +58,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// Whether pods that name an image are processes of the host, too: then the administrator alone starts any.
     pub images_on_host: bool,
+    /// The clock, if it can be moved.
+    pub clock: Option<Arc<dyn ClockSource>>,
     /// Where logs come from.
     pub logs: Arc<dyn LogSource>,
     /// Who attaches to containers, and runs programs beside them.
@@ -174,6 +178,7 @@ impl Server {
 /// What every handler sees.
 struct App {
     registry: Registry,
+    clock: Option<Arc<dyn ClockSource>>,
     logs: Arc<dyn LogSource>,
     attacher: Arc<dyn AttachSource>,
     git_version: String,
@@ -196,14 +201,15 @@ struct App {
 
 /// Starts serving. Needs a tokio runtime around it.
 pub fn start(registry: Registry, config: Config) -> std::io::Result<Server> {
-    let Config { listener, tls, admin_token, accounts, images_on_host, logs, attacher, git_version, limits } =
-        config;
+    let Config { listener, tls, admin_token, accounts, images_on_host, clock, .. } = config;
+    let Config { logs, attacher, git_version, limits, .. } = config;
     let gate = Arc::new(Gate::new(admin_token, accounts));
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (stop, stopped) = signal::channel(false);
     let app = Arc::new(App {
         registry,
+        clock,
         logs,
         attacher,
         git_version,

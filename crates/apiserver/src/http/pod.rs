@@ -149,9 +149,7 @@ pub(super) async fn evict(mut call: Call) -> Answer {
     let mut options = delete::read_options(&sent, &call.query)?;
     options.dry_run |= call.query.dry_run("CreateOptions")?;
     let registry = &call.app.registry;
-    let pod = registry.get(call.kind, call.namespace(), &call.name)?;
-    let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
-    if !ended && !options.dry_run {
+    if !options.dry_run {
         let now = meta::time(registry.world.now());
         let (kind, name, wanted) = (call.kind, call.name.clone(), options.clone());
         let mark: ChangeFn = Arc::new(move |old| {

@@ -30,6 +30,8 @@ pub(crate) enum Route {
     OpenApiIndex,
     /// `/openapi/v3/PATH`
     OpenApiDocument(String),
+    /// `/windlass/clock`
+    Clock,
     /// Nothing that a served group has.
     UnknownResource,
     /// Nothing here.
@@ -81,6 +83,7 @@ pub(crate) fn parse(path: &str) -> Route {
         ["openapi", "v2"] => Route::OpenApiV2,
         ["openapi", "v3"] => Route::OpenApiIndex,
         ["openapi", "v3", rest @ ..] => Route::OpenApiDocument(rest.join("/")),
+        ["windlass", "clock"] => Route::Clock,
         ["api"] => Route::CoreVersions,
         ["apis"] => Route::Groups,
         ["apis", group] => Route::Group((*group).to_owned()),

@@ -17,7 +17,10 @@ use crate::field::FieldError;
 use crate::registry::{ChangeFn, Created, Door, meta};
 
 /// Kinds that a `PUT` replaces only in a version that it names (`AllowUnconditionalUpdate` upstream).
-const CONDITIONAL: [&str; 1] = ["RuntimeClass"];
+const CONDITIONAL: [&str; 2] = ["Lease", "RuntimeClass"];
+
+/// Kinds that a `PUT` creates where they are not there (`AllowCreateOnUpdate` upstream).
+const CREATED_BY_PUT: [&str; 2] = ["Event", "Lease"];
 
 /// `POST` of a new object.
 pub(super) async fn create(mut call: Call) -> Answer {
@@ -54,7 +57,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
 fn created_answer(call: &Call, created: &Created, warnings: &[String]) -> Answer {
     // The stored bytes, where they are what is wanted.
     match (&created.entry, call.shape()?) {
-        (Some(entry), Shape::Object) => {
+        (Some(entry), Shape::Object) if call.kind.stored.is_none() => {
             let bytes = entry.value.bytes().clone();
             let mut response = respond::bytes(StatusCode::CREATED, "application/json", bytes);
             respond::warn(response.headers_mut(), warnings);
@@ -78,6 +81,11 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
             call.name
         )));
     }
+    let registry = &call.app.registry;
+    let creates = door == Door::Main && CREATED_BY_PUT.contains(&call.kind.kind);
+    if creates && registry.entry(call.kind, call.namespace(), &call.name).is_err_and(|e| e.code == 404) {
+        return create_by_put(&call, object, dry_run, warnings).await;
+    }
     if CONDITIONAL.contains(&call.kind.kind) && meta::text(&object, "resourceVersion").is_empty() {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
         let subject = Subject { kind: call.kind.plural, ..call.kind.subject(&call.name) };
@@ -90,12 +98,21 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
         author.track(old, &mut new);
         Ok(new)
     });
-    let stored =
-        call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
+    let stored = registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
     if door == Door::Main {
         warnings.extend((call.kind.warnings)(&stored));
     }
     answer(&call, StatusCode::OK, stored, &warnings)
+}
+
+/// `PUT` of an object that is not there.
+async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, mut warnings: Vec<String>) -> Answer {
+    Guard::of(call).check(&object)?;
+    meta::set(&mut object, "name", call.name.as_str().into());
+    meta::set(&mut object, "resourceVersion", Value::Null);
+    let created = call.app.registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
+    warnings.extend_from_slice(&created.warnings);
+    created_answer(call, &created, &warnings)
 }
 
 /// Takes owners that stand twice out of the metadata, and says so (upstream's dedupOwnerReferencesAndAddWarning).

@@ -21,6 +21,7 @@ pub(super) const PLAIN: Kind = Kind {
     served: Served::Full,
     subresources: &[],
     schema: "",
+    stored: None,
     default_propagation: Propagation::Background,
     default: fill_metadata,
     prepare_create: no_preparation,

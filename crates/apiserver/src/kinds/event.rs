@@ -70,6 +70,11 @@ fn fill_defaults(event: &mut Value) {
 /// Every problem of an event: an old one must live where its object does, a new one (with eventTime) must say who, what and
 /// why. Source: upstream pkg/apis/core/validation/events.go.
 fn validate(event: &Value) -> Errors {
+    problems(event, "reportingComponent")
+}
+
+/// The same, with the reporter's field called so.
+pub(super) fn problems(event: &Value, reporter_name: &'static str) -> Errors {
     let mut errors = Errors::new();
     let namespace = text(&event["metadata"], "namespace");
     let about = text(&event["involvedObject"], "namespace");
@@ -85,12 +90,12 @@ fn validate(event: &Value) -> Errors {
         errors.push(FieldError::invalid("involvedObject.namespace", about, detail));
     }
     if new {
-        reporter(&mut errors, event);
+        reporter(&mut errors, event, reporter_name);
     }
     errors
 }
 
-fn reporter(errors: &mut Errors, event: &Value) {
+fn reporter(errors: &mut Errors, event: &Value, reporter_name: &str) {
     let component = text(event, "reportingComponent");
     for (key, limit) in [
         ("reportingComponent", None),
@@ -100,10 +105,11 @@ fn reporter(errors: &mut Errors, event: &Value) {
         ("message", Some(1024)),
     ] {
         let value = text(event, key);
+        let key = if key == "reportingComponent" { reporter_name } else { key };
         if value.is_empty() && key != "message" {
             errors.push(FieldError::required(key, ""));
         }
-        if key == "reportingComponent" {
+        if key == reporter_name {
             wrong(errors, key, component, names::qualified_name(component));
         }
         if let Some(limit) = limit.filter(|l| value.len() > *l) {
@@ -144,7 +150,7 @@ fn last_seen(event: &dyn Fields) -> Rest {
     Rest::Until(times.max().unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
-fn cells(event: &Value, now: Timestamp) -> Vec<Value> {
+pub(super) fn cells(event: &Value, now: Timestamp) -> Vec<Value> {
     let (about, series) = (&event["involvedObject"], &event["series"]);
     let first = table::time(event, "firstTimestamp").or_else(|| table::time(event, "eventTime"));
     let mut last = table::time(event, "lastTimestamp").or(first);

@@ -5,14 +5,19 @@
 pub(crate) mod cron_job;
 pub(crate) mod job;
 pub(crate) mod pod;
+pub mod priority_class;
 
 mod config_map;
 mod empty;
 mod event;
+mod event_v1;
+mod lease;
+mod limit_range;
 mod namespace;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
+mod resource_quota;
 mod review;
 mod runtime_class;
 mod secret;
@@ -31,7 +36,7 @@ mod volume;
 
 use crate::kind::Kind;
 
-static ALL: [Kind; 21] = [
+static ALL: [Kind; 31] = [
     namespace::KIND,
     pod::KIND,
     event::KIND,
@@ -41,12 +46,22 @@ static ALL: [Kind; 21] = [
     node::KIND,
     persistent_volume::KIND,
     persistent_volume_claim::KIND,
+    limit_range::KIND,
+    resource_quota::KIND,
     empty::SERVICES,
     job::KIND,
     cron_job::KIND,
     empty::REPLICA_SETS,
+    empty::DISRUPTION_BUDGETS,
+    empty::ROLES,
+    empty::ROLE_BINDINGS,
+    empty::CLUSTER_ROLES,
+    empty::CLUSTER_ROLE_BINDINGS,
     storage_class::KIND,
+    priority_class::KIND,
     runtime_class::KIND,
+    lease::KIND,
+    event_v1::KIND,
     review::SELF_SUBJECT,
     review::TOKEN,
     review::SELF_ACCESS,

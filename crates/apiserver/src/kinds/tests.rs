@@ -178,7 +178,7 @@ fn a_suspended_job_whose_template_is_no_object_is_compared_all_the_same() {
 
 #[test]
 fn kinds_listed_only_for_clients_say_what_runs_here() {
-    for kind in ["Service", "ReplicaSet"] {
+    for kind in ["Service", "ReplicaSet", "PodDisruptionBudget", "Role", "ClusterRoleBinding"] {
         let Served::Empty(sentence) = row(kind).served else { panic!("{kind} is served") };
         assert!(sentence.starts_with("this server runs Jobs and Pods"));
     }

@@ -1,7 +1,7 @@
 //! What a cluster's admission asks of a new pod beyond the pod itself: that what it names is there. And the class of a
 //! claim that names none.
 //!
-//! Source: upstream's plugins ServiceAccount, RuntimeClass, Priority and DefaultStorageClass. Pods that the engine makes for Jobs do not come
+//! Source: upstream's plugins ServiceAccount, RuntimeClass and DefaultStorageClass. Pods that the engine makes for Jobs do not come
 //! this way: they wait, and say why.
 
 use serde_json::Value;
@@ -10,10 +10,6 @@ use super::{Registry, meta};
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::kinds;
-
-/// The priority classes that every cluster has.
-const PRIORITIES: [(&str, i64); 2] =
-    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 /// Storage classes that are looked at for the default: nobody has more.
 const CLASSES: usize = 1000;
@@ -82,28 +78,6 @@ impl Registry {
         {
             return forbidden(format!("pod rejected: RuntimeClass {class:?} not found"));
         }
-        let mut priority = 0;
-        if let Some(class) = named("priorityClassName") {
-            let Some((_, value)) = PRIORITIES.iter().find(|(name, _)| *name == class) else {
-                return forbidden(format!("no PriorityClass with name {class} was found"));
-            };
-            priority = *value;
-        }
-        let computed = "must not be provided in pod spec; priority admission controller computed";
-        // What was not given is 0 by now.
-        let given = pod["spec"]["priority"].as_i64().unwrap_or(priority);
-        if given != 0 && given != priority {
-            return forbidden(format!(
-                "the integer value of priority ({given}) {computed} {priority} from the given PriorityClass name"
-            ));
-        }
-        pod["spec"]["priority"] = priority.into();
-        let (policy, usual) = (pod["spec"]["preemptionPolicy"].as_str(), "PreemptLowerPriority");
-        if let Some(policy) = policy.filter(|policy| *policy != usual) {
-            return forbidden(format!(
-                "the string value of PreemptionPolicy ({policy}) {computed} {usual} from the given PriorityClass name"
-            ));
-        }
-        Ok(())
+        self.give_priority(kind, pod)
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use windlass_store::{CommitError, Entry, Expect, Op, Revision, Write};
 
-use super::{ATTEMPTS, Object, Registry, commit_error, encode, meta, object_of, read_error};
+use super::{ATTEMPTS, Object, Registry, commit_error, encode, guards, meta, object_of, read_error};
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::{names, schema, world};
@@ -101,11 +101,15 @@ impl Registry {
     /// Refuses a new object that may not be; one that may gets what the server shows of its kind.
     fn check(&self, kind: &'static Kind, born: &mut Value) -> Result<(), ApiError> {
         self.admit(kind, born)?;
+        let ranges = self.limit_ranges(kind, meta::text(born, "namespace"))?;
+        guards::fill(&ranges, kind, born);
         let mut errors = names::metadata(born, kind.name_rule, kind.namespaced);
         errors.extend((kind.validate)(born));
         if !errors.is_empty() {
-            return Err(ApiError::invalid(&kind.subject(meta::text(born, "name")), &errors));
+            return Err(ApiError::invalid(&kind.home().subject(meta::text(born, "name")), &errors));
         }
+        guards::within(&ranges, kind, born)?;
+        self.one_default(kind, born)?;
         schema::dress(kind.schema, born);
         Ok(())
     }
@@ -169,19 +173,30 @@ impl Registry {
     ) -> Result<(Object, Option<Entry>), ApiError> {
         let name = object.text("name").to_owned();
         let key = kind.key(namespace, &name);
+        self.guards.expect(kind);
+        let turn = self.turn_in(kind, namespace).await;
+        let stored = kind.stored.map(|stored| Object::from((stored.write)(object.whole())));
         for _ in 0..ATTEMPTS {
             let mut writes = Vec::with_capacity(2);
+            let charged = match namespace.filter(|_| turn.is_some()) {
+                Some(namespace) => self.charge(kind, namespace, None, &object)?,
+                None => Vec::new(),
+            };
             let op = if dry_run {
                 Op::Check
             } else {
-                let value = encode::template_of(&object);
-                self.fresh.keep(&object, value.bytes.len());
-                Op::Put { value, tags: encode::tags(kind, &object) }
+                let (home, kept) = (kind.home(), stored.as_ref().unwrap_or(&object));
+                let value = encode::template_of(kept);
+                self.fresh.keep(kept, value.bytes.len());
+                Op::Put { value, tags: encode::tags(home, kept) }
             };
             writes.push(Write { key: key.as_str().into(), expect: Expect::Absent, op });
             if let Some(namespace) = namespace.filter(|_| kind.namespaced) {
                 let (key, revision) = self.open_namespace(kind, namespace, &name)?;
                 writes.push(Write { key: key.into(), expect: Expect::At(revision), op: Op::Check });
+            }
+            if !dry_run {
+                writes.extend(charged);
             }
             let outcome = self.store.commit(writes).await;
             if outcome.is_err() {
@@ -192,7 +207,7 @@ impl Registry {
                 Err(CommitError::Conflict { index: 0, .. }) => {
                     return Err(self.in_the_way(kind, namespace, &name));
                 }
-                // The namespace changed under us: look again whether it is still open.
+                // The namespace or a quota changed under us: look again whether there is still a place.
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(commit_error(&error)),
             }

@@ -30,7 +30,7 @@ impl Registry {
         }
         for _ in 0..ATTEMPTS {
             let entry = self.entry(kind, namespace, name)?;
-            let old = object_of(&entry)?;
+            let old = kind.show(object_of(&entry)?);
             check_preconditions(kind, name, options, &old)?;
             let marked = remains(kind, &old, options, self.world.now());
             let gone = match &marked {

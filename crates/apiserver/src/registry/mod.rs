@@ -10,9 +10,11 @@ mod disk;
 mod encode;
 mod event;
 mod fresh;
+mod guards;
 mod known;
 pub mod meta;
 mod object;
+mod priority;
 mod spec;
 mod transaction;
 mod update;
@@ -23,6 +25,7 @@ use serde_json::Value;
 use windlass_store::{CommitError, Entry, ReadError, Store};
 
 use self::fresh::Fresh;
+use self::guards::Guards;
 use self::known::Specs;
 use crate::error::ApiError;
 use crate::kind::{Kind, Propagation};
@@ -36,6 +39,7 @@ pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
 pub use event::{Event, Written};
+pub use guards::Turn;
 pub(crate) use known::Known;
 pub use object::Object;
 pub use spec::Spec;
@@ -58,6 +62,8 @@ pub struct Registry {
     fresh: Arc<Fresh>,
     /// Specs that requests have sent before.
     specs: Arc<Specs>,
+    /// Quotas and limit ranges.
+    guards: Arc<Guards>,
 }
 
 /// What an update does to the newest version of an object.
@@ -119,7 +125,8 @@ impl Registry {
     /// A registry over a store.
     #[must_use]
     pub fn new(store: Store, world: SharedWorld) -> Registry {
-        Registry { store, world, disk: Disk::default(), fresh: Arc::default(), specs: Arc::default() }
+        let guards = Arc::new(Guards::of(&store));
+        Registry { store, world, disk: Disk::default(), fresh: Arc::default(), specs: Arc::default(), guards }
     }
 
     /// The object of an entry that a request has just made, as it was made. It is handed over once, and only for a
@@ -131,7 +138,7 @@ impl Registry {
 
     /// The object, or 404.
     pub fn get(&self, kind: &'static Kind, namespace: Option<&str>, name: &str) -> Result<Value, ApiError> {
-        object_of(&self.entry(kind, namespace, name)?)
+        object_of(&self.entry(kind, namespace, name)?).map(|object| kind.show(object))
     }
 
     /// The object as it is stored, or 404.

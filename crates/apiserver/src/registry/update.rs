@@ -29,12 +29,18 @@ impl Registry {
     ) -> Result<Value, ApiError> {
         for _ in 0..ATTEMPTS {
             let entry = self.entry(kind, namespace, name)?;
-            let old = object_of(&entry)?;
+            let old = kind.show(object_of(&entry)?);
             let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
+            self.one_default(kind, &new)?;
+            let claims_more = kind.kind == "PersistentVolumeClaim" && door == Door::Main && new != old;
+            let charged =
+                if claims_more { self.charge_change(kind, namespace, &old, &new)? } else { Vec::new() };
             if dry_run || new == old || (door != Door::Engine && new == dressed(kind, &old)) {
                 return Ok(new);
             }
-            match self.store.commit(vec![write(kind, &entry, &new)]).await {
+            let mut writes = vec![write(kind, &entry, &new)];
+            writes.extend(charged);
+            match self.store.commit(writes).await {
                 Ok(done) => return Ok(at_revision(new, done.entries.first().and_then(Option::as_ref))),
                 Err(CommitError::Conflict { .. }) => {}
                 Err(error) => return Err(commit_error(&error)),
@@ -45,11 +51,14 @@ impl Registry {
 }
 
 /// The write that stores a new version, or removes the object if that was all it waited for.
-pub(super) fn write(kind: &Kind, entry: &Entry, new: &Value) -> Write {
-    let op = if ends(new) {
-        Op::Delete
-    } else {
-        Op::Put { value: encode::template(new), tags: encode::tags(kind, new) }
+pub(super) fn write(kind: &'static Kind, entry: &Entry, new: &Value) -> Write {
+    let op = match kind.stored {
+        _ if ends(new) => Op::Delete,
+        Some(stored) => {
+            let new = (stored.write)(new.clone());
+            Op::Put { value: encode::template(&new), tags: encode::tags(kind.home(), &new) }
+        }
+        None => Op::Put { value: encode::template(new), tags: encode::tags(kind, new) },
     };
     Write { key: entry.key.clone(), expect: Expect::At(entry.modified), op }
 }
@@ -107,7 +116,7 @@ fn revise(
     let mut errors = names::metadata_update(&new, &plain);
     errors.extend((kind.validate_update)(&new, &plain, door == Door::Status));
     if !errors.is_empty() {
-        return Err(ApiError::invalid(&kind.subject(name), &errors));
+        return Err(ApiError::invalid(&kind.home().subject(name), &errors));
     }
     let new = dressed(kind, &new);
     Ok(if apply::differs_in_times(old, &new) { old.clone() } else { new })

@@ -83,6 +83,10 @@ pub(super) const ROWS: &[Row] = &[
     row("coordination.k8s.io", "leases", LOOK, NONE),
     row("policy", "poddisruptionbudgets", LOOK, NONE),
     row("policy", "poddisruptionbudgets/status", GET, NONE),
+    row("rbac.authorization.k8s.io", "roles", NONE, NONE),
+    row("rbac.authorization.k8s.io", "rolebindings", NONE, NONE),
+    row("rbac.authorization.k8s.io", "clusterroles", NONE, NONE),
+    row("rbac.authorization.k8s.io", "clusterrolebindings", NONE, NONE),
     // Who one is: everybody's own matter. Who others are, and their tokens: the administrator's.
     row("", "serviceaccounts", LOOK, NONE),
     row("", "serviceaccounts/token", NONE, NONE),

@@ -17,7 +17,26 @@ pub(super) fn time(text: &str, micro: bool) -> Result<Value, DecodeError> {
     let time = parsed.ok_or_else(|| {
         DecodeError(format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
     })?;
+    if let Some(rest) = text.get(SECONDS..).filter(|_| micro).and_then(not_micro) {
+        let (rest, part) = rest;
+        return Err(DecodeError(format!(
+            "parsing time \"{text}\" as \"{layout}\": cannot parse \"{rest}\" as \"{part}\""
+        )));
+    }
     Ok(format_time(time, micro))
+}
+
+/// Bytes of a time up to its fraction.
+const SECONDS: usize = "2006-01-02T15:04:05".len();
+
+/// What of a time's end Go cannot read, and as what, where six digits are wanted and neither fewer nor more.
+fn not_micro(rest: &str) -> Option<(&str, &'static str)> {
+    let digits = rest.strip_prefix('.').map_or(0, |rest| rest.bytes().take_while(u8::is_ascii_digit).count());
+    match digits {
+        6 => None,
+        0..6 => Some((rest, ".000000")),
+        _ => Some((&rest[7..], "Z07:00")),
+    }
 }
 
 /// Whether a text has RFC 3339's form; the parser alone would also take ISO 8601's other forms and time zones by name.

@@ -69,7 +69,10 @@ impl Selector {
         for term in parse::fields(fields).map_err(ApiError::bad_request)? {
             match term.field.as_str() {
                 "metadata.name" | "metadata.namespace" => selector.identity.push(term),
-                field if kind.field_names.contains(&field) => selector.fields.push(term),
+                field if kind.field_names.contains(&field) => selector.fields.push(match kind.stored {
+                    Some(stored) => FieldTerm { field: (stored.field)(field), ..term },
+                    None => term,
+                }),
                 field => return Err(ApiError::bad_request(unknown_field(kind, field))),
             }
         }

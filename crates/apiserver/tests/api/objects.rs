@@ -127,6 +127,9 @@ async fn a_pod_that_names_what_is_not_there_is_turned_away() {
         assert_eq!(refused.code, 403, "{field}");
         assert_eq!(refused.message(), format!("pods \"p\" is forbidden: {message}"));
     }
+    // An engine has it from its start.
+    let class = json!({"metadata": {"name": "system-cluster-critical"}, "value": 2_000_000_000});
+    api.make("/apis/scheduling.k8s.io/v1/priorityclasses", class).await;
     let mut urgent = pod("p");
     urgent["spec"]["priorityClassName"] = json!("system-cluster-critical");
     assert_eq!(api.make(PODS, urgent).await["spec"]["priority"], 2_000_000_000);

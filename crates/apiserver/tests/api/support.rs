@@ -124,6 +124,7 @@ impl Api {
             admin_token: TOKEN.to_owned(),
             accounts: Accounts::new(registry.clone(), &[7; 32]),
             images_on_host: false,
+            clock: None,
             logs: Arc::new(Echo),
             attacher: Arc::new(crate::attach::Cat),
             git_version: "v1.36.0+windlass-0.1.0".to_owned(),

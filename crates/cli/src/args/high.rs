@@ -88,6 +88,8 @@ pub(crate) enum Act {
     Status(low::Status),
     /// `kubeconfig`
     Kubeconfig(low::Kubeconfig),
+    /// `clock`
+    Clock(low::Clock),
     /// `config`
     Config(low::Config),
     /// `completions`
@@ -337,6 +339,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
         Verb::Kubeconfig(args) => Act::Kubeconfig(args),
+        Verb::Clock(args) => Act::Clock(args),
         Verb::Config(args) => Act::Config(args),
         Verb::Completions(args) => Act::Completions(args),
         Verb::Man(args) => Act::Man(args),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(crate) use super::clock::{Clock, ClockVerb};
 pub(crate) use super::cron::Cron;
 pub(crate) use super::definition::{Clean, Definitions};
 pub(crate) use super::low_job::{JobArgs, Pull};
@@ -98,6 +99,8 @@ pub(crate) enum Verb {
     Status(Status),
     /// Print the engine's kubeconfig, for any Kubernetes client
     Kubeconfig(Kubeconfig),
+    /// Print the time of an engine, or set its clock forward (only of `up --ephemeral`)
+    Clock(Clock),
     /// Print the settings that hold here, each with its origin
     Config(Config),
     /// Print what a shell reads at its start to complete commands and names of jobs

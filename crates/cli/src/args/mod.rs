@@ -4,6 +4,7 @@
 
 pub(crate) mod array;
 pub(crate) mod batch;
+mod clock;
 pub(crate) mod cron;
 pub(crate) mod definition;
 mod helper;

@@ -60,6 +60,11 @@ fn owner_file(root: &Path) -> PathBuf {
     root.join("owner")
 }
 
+/// Whether a home is one that ends with its owner: nobody needs it afterwards.
+pub(super) fn is_owned(home: &Home) -> bool {
+    owner_file(home.root()).exists()
+}
+
 /// Whether the home of a command's environment has ended with its engine's owner.
 pub(crate) fn has_ended(home: &Home, env: &Env) -> bool {
     is_below(home, env)

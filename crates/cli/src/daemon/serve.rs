@@ -184,6 +184,7 @@ fn config(boot: &Boot, env: &Env) -> Result<Config, String> {
     let mut config = Config::new(Home::at(&boot.home), vec![program.into_os_string(), SHIM.into()]);
     config.listen = boot.listen;
     config.images = boot.images;
+    config.movable_clock = ephemeral::is_owned(&config.home);
     config.logs = limits::of_logs(env)?;
     config.pids = limits::of_pids(env)?;
     let service = env.get(service::VARIABLE).map(|name| (service::VARIABLE.to_owned(), name.to_owned()));

@@ -3,6 +3,7 @@
 pub(crate) mod batch;
 pub(crate) mod cancel;
 pub(crate) mod clean;
+pub(crate) mod clock;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod cron;

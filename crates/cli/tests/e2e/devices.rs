@@ -22,7 +22,7 @@ fn declared_gpus_are_given_one_by_one_and_kept_by_the_next_engine() {
     assert_eq!(home.ok(&["run", "-q", "--gpu", "1", "--", "sh", "-c", asks]), "0\n");
     let ended = home.windlass(&["run", "--gpu", "2", "--give-up-after", "1s", "--", "true"]);
     assert_eq!(ended.code, Some(125), "{ended:?}");
-    let words = "no node has room for nvidia.com/gpu 2, even empty";
+    let words = "nvidia.com/gpu 2, even empty";
     assert!(ended.stderr.contains(words), "{ended:?}");
 }
 

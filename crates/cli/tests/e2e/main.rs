@@ -36,6 +36,7 @@ mod stdin;
 mod storm;
 mod tasks;
 mod terminal;
+mod testing;
 mod truth;
 mod tty;
 mod versions;

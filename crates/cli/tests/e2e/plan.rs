@@ -226,3 +226,30 @@ fn the_doctor_tells_what_is_wrong_with_the_way_out() {
     let ended = finish(command);
     assert!(ended.code == Some(1) && ended.stdout.contains("/nowhere/config"), "{ended:?}");
 }
+
+#[test]
+fn quota_that_leaves_no_room_is_told_before_and_after_the_job_is_sent() {
+    let home = Home::new();
+    home.ok(&["up"]);
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
+        "spec": {"hard": {"pods": "0"}}});
+    kubectl_like(&home, &quota);
+    let counted = r#"
+        config=$("$windlass" kubeconfig --path)
+        kubectl --kubeconfig "$config" wait quota/few --for=jsonpath='{.status.used.pods}'=0 --timeout=180s"#;
+    assert_eq!(home.script(counted).code, Some(0));
+    let planned = home.windlass(&["plan", "--", "true"]);
+    assert_eq!(planned.code, Some(1), "{planned:?}");
+    assert!(planned.stderr.contains("quota few: pods: 0 of 0 are used"), "{}", planned.stderr);
+    home.ok(&["submit", "--name", "waits", "--", "true"]);
+    // The refusal is told a moment after the job has come.
+    let told = home
+        .script(r#"until "$windlass" why last 2>&1 | grep 'by quota' >told; do sleep 0.2; done; cat told"#);
+    let why =
+        "blocked by quota \"few\", which will never have room: a pod asks for pods 1, the whole quota is 0";
+    assert!(told.stdout.contains(why), "{told:?}");
+    let more = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"},
+        "spec": {"hard": {"pods": "1"}}});
+    kubectl_like(&home, &more);
+    assert_eq!(home.windlass(&["wait", "last", "--timeout", "180s"]).code, Some(0));
+}

@@ -35,8 +35,14 @@ pub(super) fn end_all<'a>(job: &Job, tally: &Tally<'a>) -> Managed<'a> {
     Managed { delete: tally.active.iter().copied().take(most).collect(), ..Managed::default() }
 }
 
-/// Brings the number of active pods to what is wanted.
-pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Timestamp) -> Managed<'a> {
+/// Brings the number of active pods to what is wanted; creates `most` at most.
+pub(super) fn manage<'a>(
+    job: &Job,
+    tally: &Tally<'a>,
+    own: &[&'a Pod],
+    now: Timestamp,
+    most: usize,
+) -> Managed<'a> {
     if is_suspended(job) {
         if is_planted(Bug::LetsSuspendedRun) {
             return Managed::default();
@@ -50,7 +56,7 @@ pub(super) fn manage<'a>(job: &Job, tally: &Tally<'a>, own: &[&'a Pod], now: Tim
         return Managed { delete, ..Managed::default() };
     }
     let held_back = if replaces_only_failed(job) { tally.terminating.len() } else { 0 };
-    let missing = at_once(job, wanted.saturating_sub(held_back + active));
+    let missing = at_once(job, wanted.saturating_sub(held_back + active)).min(most);
     if missing == 0 {
         return Managed::default();
     }

@@ -6,8 +6,8 @@
 //! Because a pod's finalizer and the Job's counters change in that one transaction, a finished pod is counted and
 //! released by the same plan: `status.uncountedTerminatedPods` stays `{}`. Pods that another controller left there
 //! are still counted, once. For the same reason there is no slow start of creations: upstream starts with one pod and
-//! doubles so that a refusal (a quota) is met by few requests; here creations are writes of one transaction, and a
-//! refusal refuses them all.
+//! doubles so that a refusal (a quota) is met by few requests; here creations are writes of one transaction, and the
+//! executor knows before it how many would be refused ([`plan_within`]).
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -161,11 +161,17 @@ impl Event {
 /// Source: upstream `syncJob` in `pkg/controller/job/job_controller.go`.
 #[must_use]
 pub fn plan(job: &Job, pods: &[impl Borrow<Pod>], now: Timestamp) -> Plan {
-    let pods: Vec<&Pod> = pods.iter().map(Borrow::borrow).collect();
-    decide(job, &pods, now)
+    plan_within(job, pods, now, usize::MAX)
 }
 
-fn decide(job: &Job, pods: &[&Pod], now: Timestamp) -> Plan {
+/// The same where no more than so many pods may be created now: the rest is left to a later plan.
+#[must_use]
+pub fn plan_within(job: &Job, pods: &[impl Borrow<Pod>], now: Timestamp, most: usize) -> Plan {
+    let pods: Vec<&Pod> = pods.iter().map(Borrow::borrow).collect();
+    decide(job, &pods, now, most)
+}
+
+fn decide(job: &Job, pods: &[&Pod], now: Timestamp, most: usize) -> Plan {
     if managed_elsewhere(job) || finish::is_finished(&job.status) {
         return Plan::default();
     }
@@ -187,7 +193,7 @@ fn decide(job: &Job, pods: &[&Pod], now: Timestamp) -> Plan {
     let managed = match &verdict {
         Some(_) if !is_planted(Bug::GoesOnAfterTheEnd) => manage::end_all(job, &tally),
         _ if job.metadata.deletion_timestamp.is_some() => manage::Managed::default(),
-        _ => manage::manage(job, &tally, &own, now),
+        _ => manage::manage(job, &tally, &own, now, most),
     };
     draft.wake(managed.wake_at);
     let verdict = verdict.or_else(|| finish::completed(job, &tally, &managed));

@@ -1,15 +1,46 @@
-//! Which nodes a pod accepts: nodeSelector and required node affinity. Preferences do not matter where there is one node.
+//! Which nodes a pod accepts: nodeSelector, required node affinity, spreading. Preferences do not matter where there is one
+//! node. What a pod wants of the pods beside it is not looked at, and it is told so.
 //!
 //! Source: `NodeSelectorTerm` in `core/v1/types.go`; upstream `component-helpers/scheduling/corev1/nodeaffinity`.
 
 use serde_json::Value;
 
-use super::Node;
+use super::{Event, Node};
 
 /// Why the pod does not accept the node, if it does not.
 pub(super) fn mismatch(spec: &Value, node: &Node) -> Option<String> {
     let wanted = selector(spec, node).or_else(|| affinity(spec, node))?;
     Some(format!("1 node(s) didn't match Pod's node affinity/selector: {wanted}"))
+}
+
+/// Why the pod cannot be spread over nodes like this one, if it insists: on one node nothing is uneven, but the node must
+/// have the label that it is spread by.
+///
+/// Source: upstream `scheduler/framework/plugins/podtopologyspread`.
+pub(super) fn unspread(spec: &Value, node: &Node) -> Option<String> {
+    let mut constraints = spec["topologySpreadConstraints"].as_array()?.iter();
+    let insists = |constraint: &Value| constraint["whenUnsatisfiable"] == "DoNotSchedule";
+    let is_label =
+        |constraint: &Value| node.labels.contains_key(constraint["topologyKey"].as_str().unwrap_or_default());
+    constraints
+        .any(|constraint| insists(constraint) && !is_label(constraint))
+        .then(|| "1 node(s) didn't match pod topology spread constraints (missing required label)".to_owned())
+}
+
+/// What is said of a pod that insists on others beside it, or on none.
+pub(super) fn warning(spec: &Value) -> Option<Event> {
+    let insists = |field: &&str| {
+        let list = &spec["affinity"][*field]["requiredDuringSchedulingIgnoredDuringExecution"];
+        list.as_array().is_some_and(|list| !list.is_empty())
+    };
+    let field = ["podAffinity", "podAntiAffinity"].into_iter().find(insists)?;
+    Some(Event {
+        warning: true,
+        reason: "AffinityIgnored",
+        message: format!(
+            "spec.affinity.{field} is not looked at: there is one node, whatever else runs on it"
+        ),
+    })
 }
 
 fn selector(spec: &Value, node: &Node) -> Option<String> {

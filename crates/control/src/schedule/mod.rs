@@ -15,10 +15,12 @@ mod devices;
 mod host;
 mod request;
 mod room;
+mod taints;
 
 pub use devices::{Devices, Grant};
 pub use request::Amounts;
-pub use room::{Lack, Room, Shortage};
+pub use room::{Held, Lack, Room, Shortage};
+pub use taints::{Leave, leave};
 
 /// The runtime class whose pods are processes of the host.
 pub const HOST_CLASS: &str = "windlass-host";
@@ -32,6 +34,8 @@ pub struct Node {
     pub labels: BTreeMap<String, String>,
     /// Whether it takes no new pods (`kubectl cordon`).
     pub unschedulable: bool,
+    /// Its taints (`spec.taints`).
+    pub taints: Vec<Value>,
     /// What becomes of pods that are meant as containers.
     pub images: Images,
 }
@@ -112,6 +116,9 @@ pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
     if bound && is_let_in && present.is_some_and(|condition| condition["status"] == "True") {
         return Stand::Settled;
     }
+    if !bound && let Some(why) = unschedulable(pod, now) {
+        return Stand::Refused(wait("Unschedulable", why, present, now));
+    }
     let obstacles = obstacles(pod, node);
     if !obstacles.is_empty() {
         return Stand::Refused(refuse(pod, &obstacles.join("; "), now));
@@ -147,10 +154,11 @@ pub fn excluded(pod: &impl Fields, now: Timestamp) -> Option<Plan> {
 
 /// A pod waits until others give room back. None if its condition says so already.
 ///
-/// The words are upstream's: what is short, and that nobody is ended for its sake (there are no priority classes here).
+/// The words are upstream's: what is short, and that nobody is ended for its sake. Where upstream would end pods of lower
+/// priority (`has_victims`), it says that this engine does not: what runs here runs to its end.
 /// Source: `noderesources/fit.go`, `framework/types.go` (`FitError`), `preemption/preemption.go`.
 #[must_use]
-pub fn short(pod: &impl Fields, lacks: &[Lack], now: Timestamp) -> Option<Plan> {
+pub fn short(pod: &impl Fields, lacks: &[Lack], has_victims: bool, now: Timestamp) -> Option<Plan> {
     let mut reasons: Vec<String> = lacks
         .iter()
         .map(|lack| match lack.resource.as_str() {
@@ -159,15 +167,16 @@ pub fn short(pod: &impl Fields, lacks: &[Lack], now: Timestamp) -> Option<Plan> 
         })
         .collect();
     reasons.sort();
-    let preemption = if lacks.iter().any(|lack| lack.is_hopeless) {
-        "Preemption is not helpful for scheduling"
-    } else {
-        "No preemption victims found for incoming pod"
+    let never = pod["spec"]["preemptionPolicy"] == "Never";
+    let preemption = match has_victims {
+        _ if never => "not eligible due to preemptionPolicy=Never",
+        _ if lacks.iter().any(|lack| lack.is_hopeless) => {
+            "0/1 nodes are available: 1 Preemption is not helpful for scheduling"
+        }
+        true => "pods of lower priority hold what it asks for, and this engine ends none for another's sake",
+        false => "0/1 nodes are available: 1 No preemption victims found for incoming pod",
     };
-    let why = format!(
-        "{}. no new claims to deallocate, preemption: 0/1 nodes are available: 1 {preemption}",
-        reasons.join(", ")
-    );
+    let why = format!("{}. no new claims to deallocate, preemption: {preemption}", reasons.join(", "));
     refuse(pod, &why, now)
 }
 
@@ -189,20 +198,47 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
         obstacles
             .push(format!("1 node(s) were unschedulable: `kubectl uncordon {}` opens it again", node.name));
     }
+    if preset.is_empty() {
+        obstacles.extend(taints::refusal(spec, &node.taints));
+    }
     obstacles.extend(affinity::mismatch(spec, node));
-    obstacles.extend(host::refusals(spec, node.images));
+    obstacles.extend(affinity::unspread(spec, node));
+    // What is played needs nothing of the host.
+    if !windlass_fate::is_scripted(&pod["metadata"]) {
+        obstacles.extend(host::refusals(spec, node.images));
+    }
     obstacles
 }
 
+/// What upstream's cordon is, as a taint.
 fn tolerates_cordon(spec: &Value) -> bool {
-    spec["tolerations"].as_array().into_iter().flatten().any(|toleration| {
-        let field = |name: &str| toleration[name].as_str().unwrap_or_default();
-        let key = match field("key") {
-            "" => field("operator") == "Exists",
-            key => key == "node.kubernetes.io/unschedulable" && field("value").is_empty(),
-        };
-        key && matches!(field("effect"), "" | "NoSchedule")
-    })
+    let taint = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
+    spec["tolerations"].as_array().into_iter().flatten().any(|one| taints::tolerates(one, &taint))
+}
+
+/// Why a pod whose fate it is finds no node yet.
+fn unschedulable(pod: &impl Fields, now: Timestamp) -> Option<String> {
+    let (until, message) = unschedulable_until(pod)?;
+    if until.is_some_and(|until| until <= now) {
+        return None;
+    }
+    Some(message.unwrap_or_else(|| {
+        "0/1 nodes are available: 1 Insufficient cpu. no new claims to deallocate, preemption: 0/1 nodes are \
+         available: 1 No preemption victims found for incoming pod."
+            .to_owned()
+    }))
+}
+
+/// Until when a pod finds no node because that is its fate (no time: for ever), and what is said of it.
+#[must_use]
+pub fn unschedulable_until(pod: &impl Fields) -> Option<(Option<Timestamp>, Option<String>)> {
+    let metadata = &pod["metadata"];
+    if !windlass_fate::is_scripted(metadata) {
+        return None;
+    }
+    let created = metadata["creationTimestamp"].as_str()?.parse().ok()?;
+    // What could not be read was refused when it was written.
+    windlass_fate::Fate::read(metadata, &pod["spec"]).ok()?.unschedulable(created)
 }
 
 /// The pod is placed on the node.
@@ -217,7 +253,18 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         let message = format!("Successfully assigned {}/{} to {name}", text("namespace"), text("name"));
         events.push(Event { warning: false, reason: "Scheduled", message });
     }
-    events.extend(host::warning(&pod["spec"]));
+    events.extend(affinity::warning(&pod["spec"]));
+    match windlass_fate::is_scripted(metadata) {
+        true => events.push(Event {
+            warning: false,
+            reason: "FateScripted",
+            message: format!(
+                "Nothing of this pod is run: its annotations {}* say what becomes of it",
+                windlass_fate::PREFIX
+            ),
+        }),
+        false => events.extend(host::warning(&pod["spec"])),
+    }
     let condition = condition("True", None, scheduled(pod), now);
     Plan { decision: Decision::Bind { node: name }, condition, events }
 }

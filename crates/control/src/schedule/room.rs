@@ -16,7 +16,9 @@ pub struct Room {
     total: Amounts,
     slots: i64,
     held: Amounts,
-    holders: HashMap<String, Amounts>,
+    holders: HashMap<String, (Amounts, i64)>,
+    /// How many pods of each priority hold how much.
+    levels: BTreeMap<i64, (i64, Amounts)>,
     /// The devices that pods can be given, and those that were, by the pod's uid.
     devices: Devices,
     granted: BTreeMap<String, Grant>,
@@ -39,8 +41,19 @@ type Place = (Rank, Arc<str>);
 /// What a draft changed.
 #[derive(Debug)]
 enum Undo {
-    Held(String, Option<(Amounts, Grant)>),
+    Held(String, Option<Held>),
     Waits(Arc<str>, Option<(Amounts, Rank)>),
+}
+
+/// What a pod holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// What it asks for.
+    pub request: Amounts,
+    /// Its priority.
+    pub priority: i64,
+    /// The devices that it was given.
+    pub grant: Grant,
 }
 
 /// A resource of which there is not enough.
@@ -149,12 +162,12 @@ impl Room {
         self.devices = devices;
     }
 
-    /// A pod holds its request from now on, and the devices that it is given here.
-    pub fn take(&mut self, uid: &str, request: Amounts) {
+    /// A pod of this priority holds its request from now on, and the devices that it is given here.
+    pub fn take(&mut self, uid: &str, request: Amounts, priority: i64) {
         self.note_holder(uid);
         self.hold(uid, None);
         let grant = self.devices.grant(&request, self.granted.values());
-        self.hold(uid, Some((request, grant)));
+        self.hold(uid, Some(Held { request, priority, grant }));
     }
 
     /// A pod has ended: it holds nothing any more.
@@ -166,7 +179,7 @@ impl Room {
     }
 
     /// What the store says of a pod, which no draft takes back.
-    pub fn observe(&mut self, uid: &str, holds: Option<impl FnOnce() -> (Amounts, Grant)>) {
+    pub fn observe(&mut self, uid: &str, holds: Option<impl FnOnce() -> Held>) {
         match holds {
             // A pod's requests do not change while it holds them.
             Some(held) if !self.holders.contains_key(uid) => self.hold(uid, Some(held())),
@@ -201,24 +214,52 @@ impl Room {
     }
 
     fn note_holder(&mut self, uid: &str) {
-        let held = self.holders.get(uid).cloned();
-        let held = held.map(|amounts| (amounts, self.granted.get(uid).cloned().unwrap_or_default()));
+        let held = self.holders.get(uid).cloned().map(|(request, priority)| Held {
+            request,
+            priority,
+            grant: self.granted.get(uid).cloned().unwrap_or_default(),
+        });
         self.undo.push(Undo::Held(uid.to_owned(), held));
     }
 
-    fn hold(&mut self, uid: &str, held: Option<(Amounts, Grant)>) {
-        if let Some(old) = self.holders.remove(uid) {
+    fn hold(&mut self, uid: &str, held: Option<Held>) {
+        if let Some((old, priority)) = self.holders.remove(uid) {
+            self.level(priority, -1, |level| level.subtract(&old));
             self.granted.remove(uid);
             self.held.subtract(&old);
             self.stirred |= !self.places.is_empty();
         }
-        if let Some((request, grant)) = held {
+        if let Some(Held { request, priority, grant }) = held {
             self.held.add(&request);
-            self.holders.insert(uid.to_owned(), request);
+            self.level(priority, 1, |level| level.add(&request));
+            self.holders.insert(uid.to_owned(), (request, priority));
             if !grant.is_nothing() {
                 self.granted.insert(uid.to_owned(), grant);
             }
         }
+    }
+
+    fn level(&mut self, priority: i64, more: i64, change: impl FnOnce(&mut Amounts)) {
+        let (pods, amounts) = self.levels.entry(priority).or_default();
+        *pods += more;
+        change(amounts);
+        if *pods == 0 {
+            self.levels.remove(&priority);
+        }
+    }
+
+    /// Whether a pod of this priority would fit if those of lower priority were not there: where upstream would end some
+    /// of them for its sake.
+    #[must_use]
+    pub fn would_fit_alone(&self, request: &Amounts, priority: i64) -> bool {
+        let (mut pods, mut left) = (0, self.held.clone());
+        for (_, (count, amounts)) in self.levels.range(..priority) {
+            pods += count;
+            left.subtract(amounts);
+        }
+        let held = i64::try_from(self.holders.len()).unwrap_or(i64::MAX) - pods;
+        let fits = |(name, amount): (&str, i64)| amount <= self.total.of(name).saturating_sub(left.of(name));
+        pods > 0 && held < self.slots && request.iter().all(fits)
     }
 
     /// A pod waits for room; one that does already keeps its place, unless it asks for something else now.

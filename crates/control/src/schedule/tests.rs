@@ -246,7 +246,7 @@ fn pod_without_room_waits_in_upstreams_words_and_says_so_once() {
     let mut pod = host(json!({}));
     let lack = |resource: &str, is_hopeless| Lack { resource: resource.to_owned(), is_hopeless };
     let lacks = [lack("nvidia.com/gpu", false), lack("cpu", false), lack("pods", false)];
-    let waits = short(&pod, &lacks, at(1)).unwrap();
+    let waits = short(&pod, &lacks, false, at(1)).unwrap();
     assert_eq!(
         waits.condition["message"],
         "0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient nvidia.com/gpu, 1 Too many pods. no new claims to \
@@ -254,10 +254,57 @@ fn pod_without_room_waits_in_upstreams_words_and_says_so_once() {
     );
     assert_eq!(waits.events[0].reason, "FailedScheduling");
     pod["status"]["conditions"] = json!([waits.condition]);
-    assert_eq!(short(&pod, &lacks, at(2)), None);
-    let hopeless = short(&pod, &[lack("cpu", true)], at(3)).unwrap();
+    assert_eq!(short(&pod, &lacks, false, at(2)), None);
+    let hopeless = short(&pod, &[lack("cpu", true)], false, at(3)).unwrap();
     let message = hopeless.condition["message"].as_str().unwrap();
     assert!(message.ends_with("1 Preemption is not helpful for scheduling."), "{message}");
+    let ends = |pod: &Value, has_victims| {
+        let told = short(pod, &lacks, has_victims, at(4)).unwrap().condition["message"].clone();
+        told.as_str().unwrap().rsplit_once("preemption: ").unwrap().1.to_owned()
+    };
+    assert_eq!(
+        ends(&pod, true),
+        "pods of lower priority hold what it asks for, and this engine ends none for another's sake."
+    );
+    pod["spec"]["preemptionPolicy"] = "Never".into();
+    assert_eq!(ends(&pod, true), "not eligible due to preemptionPolicy=Never.");
+}
+
+#[test]
+fn pod_that_insists_on_other_pods_is_told_that_nobody_looks() {
+    let term = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {}}]);
+    let apart = |rule: &str| host(json!({"affinity": {"podAntiAffinity": {rule: term}}}));
+    let told = |pod: &Value| bind(pod, &node(Images::Wait), at(1)).events.len();
+    let insists = apart("requiredDuringSchedulingIgnoredDuringExecution");
+    assert_eq!((told(&insists), told(&apart("preferredDuringSchedulingIgnoredDuringExecution"))), (2, 1));
+    let events = bind(&insists, &node(Images::Wait), at(1)).events;
+    assert!(events[1].message.starts_with("spec.affinity.podAntiAffinity is not looked at"), "{events:?}");
+}
+
+#[test]
+fn pods_can_be_spread_by_labels_that_the_node_has() {
+    let spread = |key: &str, how: &str| {
+        host(
+            json!({"topologySpreadConstraints": [{"topologyKey": key, "whenUnsatisfiable": how, "maxSkew": 1}]}),
+        )
+    };
+    assert_eq!(why(&spread("cores", "DoNotSchedule"), &node(Images::Wait)), "");
+    assert_eq!(why(&spread("zone", "ScheduleAnyway"), &node(Images::Wait)), "");
+    assert_eq!(
+        why(&spread("zone", "DoNotSchedule"), &node(Images::Wait)),
+        "0/1 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label)."
+    );
+}
+
+#[test]
+fn taint_keeps_out_whoever_does_not_tolerate_it_or_names_the_node() {
+    let mut node = node(Images::Wait);
+    node.taints = vec![json!({"key": "gpu", "value": "only", "effect": "NoSchedule"})];
+    assert_eq!(why(&host(json!({})), &node), "0/1 nodes are available: 1 node(s) had untolerated taint(s).");
+    let tolerates = host(json!({"tolerations": [{"key": "gpu", "operator": "Exists"}]}));
+    assert!(matches!(stand(&tolerates, &node, at(1)), Stand::Open(_)));
+    let named = host(json!({"nodeName": node.name}));
+    assert!(matches!(stand(&named, &node, at(1)), Stand::Placed(_)));
 }
 
 #[test]
@@ -265,4 +312,41 @@ fn every_obstacle_is_named() {
     let message =
         why(&pod(json!({"nodeSelector": {"gpu": "yes"}, "schedulerName": "mine"})), &node(Images::Wait));
     assert_eq!(message.matches("; ").count(), 2, "{message}");
+}
+
+fn played(fate: &str) -> Value {
+    let mut pod = pod(json!({"containers": [{"name": "c", "image": "i"}]}));
+    pod["metadata"]["annotations"] = json!({"fate.windlass.dev/pod": fate});
+    pod["metadata"]["creationTimestamp"] = json!(at(100));
+    pod
+}
+
+#[test]
+fn pod_that_is_played_needs_nothing_of_the_host_and_that_is_told() {
+    let plan = plan(&played("exit: 0"), &node(Images::Wait), at(100)).unwrap();
+    assert_eq!(plan.decision, Decision::Bind { node: "laptop".into() });
+    let reasons: Vec<&str> = plan.events.iter().map(|event| event.reason).collect();
+    assert_eq!(reasons, ["Scheduled", "FateScripted"]);
+    let elsewhere = json!({"kubernetes.io/hostname": "elsewhere"});
+    let mut picky = played("exit: 0");
+    picky["spec"]["nodeSelector"] = elsewhere;
+    assert!(!why(&picky, &node(Images::Wait)).is_empty(), "what is asked of nodes still counts");
+}
+
+#[test]
+fn pod_whose_fate_it_is_finds_no_node_until_its_time() {
+    let pod = played("unschedulable: {message: no room, for: 1m}");
+    assert_eq!(unschedulable_until(&pod), Some((Some(at(160)), Some("no room".to_owned()))));
+    let waits = plan(&pod, &node(Images::Wait), at(159)).unwrap();
+    assert_eq!(
+        (&waits.condition["reason"], &waits.condition["message"]),
+        (&json!("Unschedulable"), &json!("no room"))
+    );
+    assert_eq!(waits.events[0].reason, "FailedScheduling");
+    assert_eq!(why(&pod, &node(Images::Wait)), "no room");
+    assert!(matches!(stand(&pod, &node(Images::Wait), at(160)), Stand::Open(_)));
+    assert!(matches!(
+        stand(&played("unschedulable: true"), &node(Images::Wait), at(9_999_999)),
+        Stand::Refused(_)
+    ));
 }

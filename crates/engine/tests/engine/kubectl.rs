@@ -10,7 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use crate::support::Cluster;
 
 /// One kubectl, pointed at one engine, with a home of its own for its caches.
-struct Kubectl {
+pub(crate) struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
     home: PathBuf,
@@ -31,7 +31,7 @@ impl Kubectl {
 
     /// Runs a command that must succeed; returns its stdout.
     #[track_caller]
-    fn ok(&self, line: &str) -> String {
+    pub(crate) fn ok(&self, line: &str) -> String {
         self.ok_args(&line.split_whitespace().collect::<Vec<_>>())
     }
 
@@ -45,7 +45,7 @@ impl Kubectl {
 
     /// Runs a command that must fail; returns its stderr.
     #[track_caller]
-    fn fails(&self, line: &str) -> String {
+    pub(crate) fn fails(&self, line: &str) -> String {
         let output = self.output(&line.split_whitespace().collect::<Vec<_>>());
         assert!(!output.status.success(), "kubectl {line} succeeded: {}", text(&output.stdout));
         text(&output.stderr)
@@ -67,6 +67,19 @@ impl Kubectl {
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs these commands on a cluster by the kubectl at hand, if there is one.
+pub(crate) async fn by_kubectl(cluster: &Cluster, commands: impl FnOnce(&Kubectl) + Send + 'static) {
+    let Some(program) = find("kubectl") else {
+        let _ = writeln!(std::io::stderr(), "SKIPPED: kubectl is not installed");
+        return;
+    };
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let kubeconfig = cluster.home.path().join("home/kubeconfig");
+    let kubectl = Kubectl { program, kubeconfig, home: home.path().to_owned() };
+    let done = tokio::task::spawn_blocking(move || commands(&kubectl));
+    done.await.expect("every command did what it should");
 }
 
 /// Finds a kubectl by name in the search path and where its distributions put it.
@@ -101,6 +114,7 @@ async fn drive(name: &str) {
         attaches(&kubectl);
         executes(&kubectl);
         refusals(&kubectl);
+        limits(&kubectl);
         deletes(&kubectl);
         drop(home);
     })
@@ -420,6 +434,34 @@ fn refusals(kubectl: &Kubectl) {
     assert!(said.contains("RFC 1123"), "{said}");
     assert!(kubectl.fails("get job nowhere").contains("jobs.batch \"nowhere\" not found"));
     assert!(kubectl.fails("create namespace three").contains("already exists"));
+}
+
+fn limits(kubectl: &Kubectl) {
+    kubectl.ok("create namespace limited");
+    kubectl.ok("create quota few -n limited --hard=count/jobs.batch=0,pods=3");
+    kubectl.ok("wait -n limited quota/few --for=jsonpath={.status.used.pods}=0 --timeout=180s");
+    let shown = kubectl.ok("get quota few -n limited");
+    assert!(shown.contains("count/jobs.batch: 0/0, pods: 0/3"), "{shown}");
+    let told = kubectl.ok("describe quota few -n limited");
+    assert!(told.contains("count/jobs.batch") && told.contains("Hard"), "{told}");
+    let refused = kubectl.fails("create job more -n limited --image=busybox -- true");
+    assert!(refused.contains("exceeded quota: few, requested: count/jobs.batch=1"), "{refused}");
+    let range = kubectl.file(
+        "range.yaml",
+        "apiVersion: v1\nkind: LimitRange\nmetadata: {name: limits}\nspec: {limits: [{type: Container, max: {cpu: '2'}}]}\n",
+    );
+    kubectl.ok(&format!("apply -n limited -f {range}"));
+    let told = kubectl.ok("describe limits limits -n limited");
+    assert!(told.contains("Container") && told.contains("cpu"), "{told}");
+    let lease = kubectl.file(
+        "lease.yaml",
+        "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: leader}\nspec: {holderIdentity: me}\n",
+    );
+    kubectl.ok(&format!("apply -n limited -f {lease}"));
+    assert!(kubectl.ok("get lease leader -n limited").contains("me"));
+    let newer = kubectl.ok("get events.v1.events.k8s.io");
+    assert!(newer.contains("Completed") && newer.contains("job/"), "{newer}");
+    kubectl.ok("delete namespace limited --timeout=180s");
 }
 
 fn deletes(kubectl: &Kubectl) {

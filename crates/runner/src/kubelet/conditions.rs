@@ -152,6 +152,29 @@ pub(super) fn condition(
     condition.into()
 }
 
+/// Says in a pod's status that it was ended for its node's sake: reason and message. What was said before stays.
+///
+/// Source: upstream pkg/kubelet/eviction (`TerminationByKubelet`) and pkg/controller/podgc (`DeletionByPodGC`).
+pub fn disrupt(
+    status: &mut Value,
+    generation: Option<&Value>,
+    (reason, message): (&str, &str),
+    now: Timestamp,
+) {
+    const KIND: &str = "DisruptionTarget";
+    let mut condition = json!({
+        "lastTransitionTime": time(now), "message": message, "reason": reason, "status": "True", "type": KIND,
+    });
+    if let Some(generation) = generation {
+        condition["observedGeneration"] = generation.clone();
+    }
+    match &mut status["conditions"] {
+        Value::Array(list) if list.iter().any(|known| known["type"] == KIND) => {}
+        Value::Array(list) => list.push(condition),
+        other => *other = Value::Array(vec![condition]),
+    }
+}
+
 /// Why the containers are not ready, if they are not.
 fn ready(wishes: &Wishes<'_>, shown: &[Shown], phase: Phase) -> Option<(&'static str, String)> {
     match phase {

@@ -10,6 +10,7 @@ mod backoff;
 mod conditions;
 mod handler;
 mod hook;
+mod image;
 mod limits;
 mod phase;
 mod probe;
@@ -24,6 +25,7 @@ mod tests;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::conditions::disrupt;
 pub use self::handler::{Handler, HttpGet, hook_handler, probe_handler};
 pub use self::hook::{Hook, Hooked};
 pub use self::limits::LIMITS_ENFORCED;
@@ -43,6 +45,8 @@ pub struct Facts {
     pub steady: Vec<(String, u32)>,
     /// It is to go, because it uses more than it may. Set only while something of it runs.
     pub evicted: Option<Eviction>,
+    /// Containers that run and are not to count as ready yet, whatever their probes say.
+    pub unready: Vec<String>,
     /// What is known of the probes of runs.
     pub probes: Vec<Probed>,
     /// What is known of the hooks of runs.
@@ -60,6 +64,8 @@ pub struct Eviction {
     pub message: String,
     /// When it was decided.
     pub at: Timestamp,
+    /// Whether the node was short of something: told by the condition `DisruptionTarget`.
+    pub is_disruption: bool,
 }
 
 impl Facts {
@@ -246,6 +252,14 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
     if let Some(eviction) = facts.evicted.as_ref().filter(|_| wishes.is_evicted(phase)) {
         status["reason"] = "Evicted".into();
         status["message"] = eviction.message.as_str().into();
+        if eviction.is_disruption {
+            disrupt(
+                &mut status,
+                view.at("/metadata/generation"),
+                ("TerminationByKubelet", &eviction.message),
+                now,
+            );
+        }
         events.push((EventType::Warning, "Evicted", eviction.message.clone()));
     }
     let mut actions = wishes.actions(facts);

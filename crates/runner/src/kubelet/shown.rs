@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::image;
 use super::standing::{Standing, attempt_of, container_id, time};
 use super::view::{Kind, PodView};
 use super::wish::{Wish, Wished, Wishes};
@@ -183,6 +184,10 @@ pub(super) fn events(
                 if let Some(message) = new["message"].as_str() {
                     events.push((EventType::Warning, "FailedMount", message.to_owned()));
                 }
+            }
+            Some(reason) if image::is_about(reason) => {
+                let image = wished.container.spec["image"].as_str().unwrap_or_default();
+                events.extend(image::events(reason, image, new["message"].as_str().unwrap_or_default()));
             }
             Some(_) => {
                 let message = new["message"].as_str().unwrap_or_default();

@@ -74,7 +74,8 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
         .into_iter()
         .map(|container| {
             let (standing, earlier) = standing::of(&container, view.uid(), facts, now);
-            let health = probe::health(&container, &standing, facts);
+            let mut health = probe::health(&container, &standing, facts);
+            health.is_ready &= !facts.unready.iter().any(|name| name == container.name);
             Wished { container, standing, earlier, health, wish: Wish::Leave, probes: Vec::new() }
         })
         .collect();

@@ -16,6 +16,7 @@ mod ledger;
 mod link;
 mod output;
 mod packer;
+mod privileges;
 pub(crate) mod procfs;
 mod record;
 mod recover;

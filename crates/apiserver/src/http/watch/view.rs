@@ -66,11 +66,11 @@ impl View {
 
     /// An object's event.
     pub(super) fn line(&self, kind: &str, object: &[u8]) -> Bytes {
-        if self.shape == Shape::Object {
+        if self.shape == Shape::Object && self.kind.stored.is_none() {
             return event(kind, object);
         }
         let object: Value = match serde_json::from_slice(object) {
-            Ok(object) => object,
+            Ok(object) => self.kind.show(object),
             Err(cause) => return event("ERROR", ApiError::internal(cause).status().to_string().as_bytes()),
         };
         event(kind, self.shaped(object).to_string().as_bytes())

@@ -234,3 +234,19 @@ fn row_shows_when_it_was_due_and_what_runs() {
     assert_eq!(cells[..9], expect);
     assert_eq!(cells[9], "<none>");
 }
+
+#[test]
+fn fate_belongs_to_the_pods_template_alone() {
+    let fate = json!({"fate.windlass.dev/pod": "exit: 1"});
+    for place in ["/metadata", "/spec/jobTemplate/metadata"] {
+        let mut cron = cron(json!({}));
+        cron.pointer_mut(place).unwrap()["annotations"] = fate.clone();
+        let told = shown((KIND.validate)(&cron));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].ends_with("write it under spec.jobTemplate.spec.template.metadata.annotations"),
+            "{told:?}"
+        );
+        assert_eq!(shown((KIND.validate_update)(&cron, &cron, false)), told);
+    }
+}

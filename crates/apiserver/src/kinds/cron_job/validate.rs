@@ -6,15 +6,19 @@ use windlass_schedule::{Schedule, is_zone_part, split_zone};
 use crate::field::{Errors, FieldError};
 use crate::kinds::job::validate as job;
 use crate::kinds::json::{flag, is_set, text};
+use crate::kinds::pod::fate;
 use crate::kinds::rules::{at, choice, not_negative, required};
 use crate::zones;
 
 /// Its jobs' names are eleven characters longer, and have to be labels.
 const NAME_MAX: usize = 52;
+/// Where its pods are described.
+const TEMPLATE: &str = "spec.jobTemplate.spec.template";
 
 /// Every problem of a new CronJob.
 pub(super) fn validate(cron: &Value) -> Errors {
     let mut errors = Errors::new();
+    fate::misplaced(&mut errors, cron, "", TEMPLATE);
     spec(&mut errors, &cron["spec"], None);
     let name = text(&cron["metadata"], "name");
     if name.len() > NAME_MAX {
@@ -27,6 +31,7 @@ pub(super) fn validate(cron: &Value) -> Errors {
 pub(super) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Errors {
     let mut errors = Errors::new();
     if !of_status {
+        fate::misplaced(&mut errors, new, "", TEMPLATE);
         spec(&mut errors, &new["spec"], Some(&old["spec"]));
     }
     errors
@@ -60,6 +65,7 @@ fn spec(errors: &mut Errors, spec: &Value, old: Option<&Value>) {
         time_zone(errors, text(spec, "timeZone"));
     }
     choice(errors, spec, path, "concurrencyPolicy", &["Allow", "Forbid", "Replace"]);
+    fate::misplaced(errors, &spec["jobTemplate"], "spec.jobTemplate", TEMPLATE);
     job_spec(errors, &spec["jobTemplate"]["spec"]);
     not_negative(errors, spec, path, &["successfulJobsHistoryLimit", "failedJobsHistoryLimit"]);
 }

@@ -6,7 +6,7 @@ use super::default::{CONTROLLER_UID, JOB_NAME, LEGACY_CONTROLLER_UID, LEGACY_JOB
 use super::policy;
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{flag, int, is_set, text};
-use crate::kinds::pod::validate as pod;
+use crate::kinds::pod::{fate, validate as pod};
 use crate::kinds::rules::{at, entry, not_negative, optional_choice};
 use crate::kinds::selector;
 use crate::names;
@@ -28,6 +28,7 @@ pub(crate) fn validate(job: &Value) -> Errors {
 pub(super) fn checked(job: &Value, prefixed: bool) -> Errors {
     let mut errors = Errors::new();
     generated_selector(&mut errors, job, prefixed);
+    fate::misplaced(&mut errors, job, "", "spec.template");
     spec(&mut errors, &job["spec"], "spec");
     hostname(&mut errors, job);
     errors
@@ -167,6 +168,9 @@ pub(crate) fn unselected(errors: &mut Errors, spec: &Value, path: &str) {
     }
     policy::validate(errors, spec, path);
     pod::template(errors, &spec["template"], &at(path, "template"));
+    if text(spec, "completionMode") != "Indexed" {
+        fate::unindexed(errors, &spec["template"], &at(path, "template"));
+    }
     restart_policy(errors, spec, path);
 }
 

@@ -2,8 +2,9 @@
 
 mod container;
 pub(crate) mod default;
+pub(crate) mod fate;
 mod prepare;
-mod qos;
+pub(crate) mod qos;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -46,3 +47,9 @@ pub(super) const KIND: Kind = Kind {
     cells: table::cells,
     ..PLAIN
 };
+
+/// A new pod's containers were given resources after it was prepared.
+pub(crate) fn limited(pod: &mut serde_json::Value) {
+    let class = qos::class(&pod["spec"]);
+    pod["status"]["qosClass"] = class.into();
+}

@@ -1,7 +1,7 @@
 //! What the server makes of a new pod and of an update.
 //!
 //! Sources: upstream pkg/registry/core/pod/strategy.go, and what a cluster's default admission adds
-//! (ServiceAccount, DefaultTolerationSeconds, Priority).
+//! (ServiceAccount, DefaultTolerationSeconds; Priority is the registry's, which knows the classes).
 
 use serde_json::{Value, json};
 
@@ -39,8 +39,6 @@ fn admit(spec: &mut Value) {
     fill_text(spec, "serviceAccountName", "default");
     let account = spec["serviceAccountName"].clone();
     set(spec, "serviceAccount", account);
-    fill(spec, "priority", 0);
-    fill(spec, "preemptionPolicy", "PreemptLowerPriority");
     tolerate(spec, "node.kubernetes.io/not-ready");
     tolerate(spec, "node.kubernetes.io/unreachable");
 }

@@ -9,7 +9,7 @@ use crate::quantity::Quantity;
 
 /// `Guaranteed` if every container limits cpu and memory and requests as much, `BestEffort` if none asks for either,
 /// `Burstable` otherwise. Resources of the whole pod, where given, decide alone.
-pub(super) fn class(spec: &Value) -> &'static str {
+pub(crate) fn class(spec: &Value) -> &'static str {
     let whole = &spec["resources"];
     if ["requests", "limits"].iter().any(|k| entries(whole, k).next().is_some()) {
         return class_of(&[whole]);

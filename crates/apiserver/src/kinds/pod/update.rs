@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::validate;
+use super::{fate, validate};
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{entries, int, is_set, items, items_mut, object, put, same, text};
 use crate::kinds::rules::immutable;
@@ -14,9 +14,12 @@ const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].imag
 /// Every problem of a change of a pod, through its own door or through `/status`.
 pub(crate) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Errors {
     if of_status {
-        return status(new, old);
+        let mut errors = status(new, old);
+        fate::unchanged(&mut errors, new, old);
+        return errors;
     }
     let mut errors = validate::of_any_pod(new);
+    fate::unchanged(&mut errors, new, old);
     let (new, old) = (&new["spec"], &old["spec"]);
     for list in ["containers", "initContainers"] {
         if items(new, list).len() != items(old, list).len() {

@@ -25,7 +25,7 @@ fn fill(room: &mut Room) -> Vec<String> {
     let mut placed = Vec::new();
     while let Some((key, request)) = room.next_fit() {
         room.leave(&key);
-        room.take(&key, request);
+        room.take(&key, request, 0);
         placed.push(key.to_string());
     }
     placed
@@ -62,7 +62,7 @@ fn requests_are_summed_as_upstream_does() {
 #[test]
 fn one_that_does_not_fit_is_passed_by_and_comes_in_when_there_is_room() {
     let mut room = room("2");
-    room.take("a", cpu("1"));
+    room.take("a", cpu("1"), 0);
     room.wait(&"big".into(), cpu("2"), 0, "1");
     room.wait(&"small".into(), cpu("1"), 0, "2");
     assert_eq!(fill(&mut room), ["small"]);
@@ -77,7 +77,7 @@ fn one_that_does_not_fit_is_passed_by_and_comes_in_when_there_is_room() {
 #[test]
 fn pod_that_nobody_scheduled_is_told_the_first_thing_that_is_short() {
     let mut room = room("2");
-    room.take("a", cpu("500m"));
+    room.take("a", cpu("500m"), 0);
     let reason = |room: &Room, list: Value| room.shortage(&amounts(list)).map(|short| short.reason());
     assert_eq!(reason(&room, json!({"cpu": "1500m", "memory": "1Gi"})), None);
     assert_eq!(reason(&room, json!({"cpu": "1501m", "memory": "2Gi"})).as_deref(), Some("OutOfcpu"));
@@ -91,7 +91,7 @@ fn pod_that_nobody_scheduled_is_told_the_first_thing_that_is_short() {
         Some("Node didn't have enough resource: cpu, requested: 2000, used: 500, capacity: 2000")
     );
     for uid in ["b", "c", "d", "e"] {
-        room.take(uid, Amounts::default());
+        room.take(uid, Amounts::default(), 0);
     }
     assert_eq!(reason(&room, json!({})).as_deref(), Some("OutOfpods"));
 }
@@ -117,7 +117,7 @@ fn node_has_slots_for_so_many_pods_whatever_they_ask_for() {
     let mut room = room("8");
     for uid in ["a", "b", "c", "d", "e"] {
         assert!(room.is_open());
-        room.take(uid, Amounts::default());
+        room.take(uid, Amounts::default(), 0);
     }
     assert!(room.is_full() && !room.is_open());
     assert_eq!(room.lacks(&Amounts::default())[0].resource, "pods");
@@ -155,18 +155,34 @@ fn draft_that_is_thrown_away_leaves_nothing_behind() {
 }
 
 #[test]
+fn pod_that_others_of_lower_priority_keep_out_is_told_apart_from_one_that_never_fits() {
+    let mut room = room("4");
+    room.take("low", cpu("2"), -1);
+    room.take("same", cpu("2"), 5);
+    assert!(room.would_fit_alone(&cpu("2"), 5));
+    assert!(!room.would_fit_alone(&cpu("3"), 5), "the equal one stays");
+    assert!(room.would_fit_alone(&cpu("4"), 6));
+    assert!(!room.would_fit_alone(&cpu("5"), 6) && !room.would_fit_alone(&cpu("1"), -1));
+    room.free("low");
+    assert!(!room.would_fit_alone(&cpu("2"), 5), "nobody lower is there");
+    room.take_back();
+    assert!(room.levels.is_empty() && !room.would_fit_alone(&Amounts::default(), 9));
+}
+
+#[test]
 fn devices_come_with_the_room_and_go_back_with_it() {
     let mut room = room("8");
     room.offer(amounts(json!({"cpu": "8", "pods": "5", "nvidia.com/gpu": "2"})));
     room.equip(Devices::new([("nvidia.com/gpu".to_owned(), vec!["0".to_owned(), "1".to_owned()])].into()));
     let one = || amounts(json!({"nvidia.com/gpu": "1"}));
     let of = |room: &Room, uid: &str| room.granted(uid).map(ToString::to_string);
-    room.observe("old", Some(|| (one(), Grant::read("nvidia.com/gpu=0"))));
-    room.take("a", one());
+    let grant = Grant::read("nvidia.com/gpu=0");
+    room.observe("old", Some(|| Held { request: one(), priority: 0, grant }));
+    room.take("a", one(), 0);
     room.keep();
     assert_eq!(of(&room, "a").as_deref(), Some("nvidia.com/gpu=1"), "what an earlier engine gave is given");
     room.free("old");
-    room.take("b", one());
+    room.take("b", one(), 0);
     assert_eq!(of(&room, "b").as_deref(), Some("nvidia.com/gpu=0"));
     assert_eq!(room.unpromised("nvidia.com/gpu").count(), 0);
     room.take_back();
@@ -190,7 +206,7 @@ proptest! {
             }
             fill(&mut room);
             prop_assert!(room.held.of("cpu") <= 4000 && room.holders.len() <= 5);
-            prop_assert_eq!(room.held.of("cpu"), room.holders.values().map(|held| held.of("cpu")).sum::<i64>());
+            prop_assert_eq!(room.held.of("cpu"), room.holders.values().map(|(held, _)| held.of("cpu")).sum::<i64>());
             prop_assert!(room.waiting.keys().all(|request| !room.lacks(request).is_empty()));
         }
     }

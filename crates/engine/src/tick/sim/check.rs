@@ -79,7 +79,20 @@ impl Sim {
             self.check_job(job, &pods)?;
         }
         self.check_crons(&jobs)?;
+        self.check_quota(&pods)?;
         self.check_runs()
+    }
+
+    /// No more pods than the quota allows, those apart that go.
+    fn check_quota(&self, pods: &[Value]) -> Result<(), String> {
+        let live = pods.iter().filter(|pod| !is_terminal(pod) && !is_going(pod)).count();
+        for quota in self.stored("/resourcequotas/") {
+            let most: usize = amount(&quota["spec"]["hard"]["pods"]);
+            if live > most {
+                return Err(format!("{live} pods at once, and the quota allows {most}"));
+            }
+        }
+        Ok(())
     }
 
     fn check_pod(&mut self, pod: &Value) -> Result<(), String> {
@@ -259,6 +272,12 @@ impl Sim {
         for job in &jobs {
             self.check_job_at_rest(job, &pods)?;
         }
+        for quota in self.stored("/resourcequotas/") {
+            let used = &quota["status"]["used"];
+            if (amount(&used["pods"]), amount(&used["count/pods"])) != (0, pods.len()) {
+                return Err(format!("of {} pods none runs, and the quota counts {used}", pods.len()));
+            }
+        }
         Ok(())
     }
 
@@ -299,6 +318,10 @@ impl Sim {
         let left = pods.iter().find(|pod| owner(pod) == Some(text(job, "uid")) && !is_terminal(pod));
         left.map_or(Ok(()), |pod| Err(format!("{name} has ended, and its pod {} not", text(pod, "name"))))
     }
+}
+
+fn amount(quantity: &Value) -> usize {
+    quantity.as_str().and_then(|text| text.parse().ok()).expect("a number")
 }
 
 fn owner(object: &Value) -> Option<&str> {

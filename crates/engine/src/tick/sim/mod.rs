@@ -16,9 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use windlass_apiserver::kinds;
 use windlass_apiserver::registry::Registry;
 use windlass_apiserver::rights::Accounts;
 use windlass_apiserver::world::World;
@@ -28,7 +29,8 @@ use windlass_store::{CommitError, Watch};
 
 use self::check::Seen;
 use self::rng::Rng;
-use super::{CHANGES, Draft, Ready, Stop, Tick};
+use super::ready::{CHANGES, Ready};
+use super::{Draft, Stop, Tick};
 use crate::bootstrap::{self, Machine};
 use crate::config::{Config, Images, StoreKind};
 use crate::home::Home;
@@ -40,6 +42,8 @@ use crate::start::StopPods;
 const SEEDS: u64 = 100;
 /// Within how many seeds a planted mistake must show.
 const TO_FIND: u64 = 60;
+/// Each such seed's history has a quota of a few pods.
+const QUOTA_EVERY: u64 = 3;
 /// How many things happen in a history before fate ceases.
 const HAPPENINGS: usize = 120;
 /// Rounds in which everything must have come to rest.
@@ -125,6 +129,13 @@ impl Sim {
             move |start: &Start| outcome(start, &mut outcomes.lock().expect("nobody panics with it"));
         let runtime = Arc::new(Scripted::new(move || clock_of.now(), script));
         let (stop, stopping) = watch::channel(None);
+        if seed.is_multiple_of(QUOTA_EVERY) {
+            let kind = kinds::by_kind("v1", "ResourceQuota").expect("a kind that is served");
+            let pods = (1 + seed / QUOTA_EVERY % 4).to_string();
+            let hard = json!({"pods": pods, "count/pods": "1000"});
+            let quota = json!({"metadata": {"name": "quota"}, "spec": {"hard": hard}});
+            registry.create(kind, Some("default"), quota, false).await.expect("a quota");
+        }
         let mut tick = controllers(&config, &registry, &runtime, &machine);
         let changes = tick.resync().expect("a readable store");
         Sim {
@@ -241,7 +252,8 @@ impl Sim {
 
 fn controllers(config: &Config, registry: &Registry, runtime: &Arc<Scripted>, machine: &Machine) -> Tick {
     let accounts = Accounts::new(registry.clone(), &[7; 32]);
-    start::tick(config, registry, runtime.clone(), &Hub::default(), machine, String::new(), accounts)
+    let runtime = start::with_fates(runtime.clone(), config);
+    start::tick(config, registry, runtime, &Hub::default(), machine, String::new(), accounts)
 }
 
 /// What becomes of a process, if nobody says otherwise later.

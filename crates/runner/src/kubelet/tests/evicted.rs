@@ -3,7 +3,7 @@
 use super::*;
 
 fn evicted(runs: Vec<Run>, since: i64) -> Facts {
-    let eviction = Eviction { message: "too much".to_owned(), at: at(since) };
+    let eviction = Eviction { message: "too much".to_owned(), at: at(since), is_disruption: false };
     Facts { runs, evicted: Some(eviction), ..Facts::default() }
 }
 
@@ -20,4 +20,16 @@ fn evicted_pod_has_a_second_to_end_and_fails_however_it_ends() {
     assert!(made.events.contains(&event), "{:?}", made.events);
     assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&json!("Failed"), &json!("Evicted")));
     assert_eq!(pod["status"]["message"], "too much");
+}
+
+#[test]
+fn pod_that_is_evicted_because_its_node_is_short_says_so_in_a_condition() {
+    let mut pod = pod(json!({"restartPolicy": "Never"}));
+    step(&mut pod, &facts(vec![running("main", 0, 0)]), 0);
+    let mut facts = evicted(vec![ended("main", 0, 143, 0, 11)], 10);
+    facts.evicted.as_mut().unwrap().is_disruption = true;
+    step(&mut pod, &facts, 11);
+    let told = condition(&pod, "DisruptionTarget");
+    assert_eq!((&told["status"], &told["reason"]), (&json!("True"), &json!("TerminationByKubelet")));
+    assert_eq!((&told["message"], &pod["status"]["reason"]), (&json!("too much"), &json!("Evicted")));
 }

@@ -231,7 +231,7 @@ proptest! {
                 if is_told || run.container != "s" {
                     let (ended, finished_at, used) = (Ended::Code(0), at(now), Used::default());
                     run.state =
-                        RunState::Ended { ended, started_at, finished_at, used, message: String::new() };
+                        RunState::Ended { ended, started_at, finished_at, used,  message: String::new() };
                 }
             }
             now += 400;

@@ -309,3 +309,30 @@ fn names_that_are_no_labels_only_warn() {
         ]
     );
 }
+
+#[test]
+fn fate_belongs_to_the_template_and_is_looked_at_there() {
+    let mut misplaced = job(json!({}));
+    misplaced["metadata"]["annotations"] = json!({"fate.windlass.dev/pod": "exit: 1"});
+    assert_eq!(
+        shown(&(KIND.validate)(&misplaced)),
+        [
+            "metadata.annotations[fate.windlass.dev/pod]: Forbidden: it is read where the pod is described: write it under spec.template.metadata.annotations"
+        ]
+    );
+    let mut mistaken = job(json!({}));
+    mistaken["spec"]["template"]["metadata"]["annotations"] = json!({"fate.windlass.dev/pod": "run: soon"});
+    assert_eq!(
+        shown(&(KIND.validate)(&mistaken)),
+        [
+            "spec.template.metadata.annotations[fate.windlass.dev/pod]: Invalid value: \"run: soon\": run: \"soon\" is no time: write it like 500ms, 90s, 5m, 1h30m or 2d, or forever"
+        ]
+    );
+    let indexed = json!({"fate.windlass.dev/pod": "index: {0: {exit: 1}}"});
+    mistaken["spec"]["template"]["metadata"]["annotations"] = indexed.clone();
+    let told = shown(&(KIND.validate)(&mistaken));
+    assert!(told[0].contains("the Job's pods have no index: set completionMode: Indexed"), "{told:?}");
+    let mut sound = job(json!({"completionMode": "Indexed", "completions": 2}));
+    sound["spec"]["template"]["metadata"]["annotations"] = indexed;
+    assert_eq!(shown(&(KIND.validate)(&sound)), [""; 0]);
+}

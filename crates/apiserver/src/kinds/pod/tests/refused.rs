@@ -312,3 +312,21 @@ fn a_new_pod_is_not_placed_behind_closed_gates() {
         ],
     );
 }
+
+#[test]
+fn fate_with_a_mistake_is_refused_by_its_annotation() {
+    let with = |name: &str, value: &str| {
+        let mut pod = pod(json!({}));
+        pod["metadata"]["annotations"] = json!({name: value});
+        texts(&(KIND.validate)(&pod))
+    };
+    assert_eq!(with("fate.windlass.dev/pod", "{exit: 1, run: 5s}"), [""; 0]);
+    assert_eq!(
+        with("fate.windlass.dev/pod", "exit: 300"),
+        [
+            "metadata.annotations[fate.windlass.dev/pod]: Invalid value: \"exit: 300\": exit: 300 is no end: an exit code (0 to 255), a signal (SIGKILL), OOMKilled, Evicted or NodeLost"
+        ]
+    );
+    let told = with("fate.windlass.dev/nobody", "");
+    assert!(told[0].contains("the pod has no container \"nobody\""), "{told:?}");
+}

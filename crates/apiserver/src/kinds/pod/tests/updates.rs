@@ -94,3 +94,27 @@ fn the_status_door_keeps_spec_owners_and_quality_of_service() {
     assert_eq!(new["spec"], old["spec"]);
     assert_eq!(new["status"], json!({"phase": "Running", "qosClass": "BestEffort"}));
 }
+
+#[test]
+fn fate_of_a_pod_stays_as_it_was_made() {
+    let fate = |value: Value| json!({"fate.windlass.dev/pod": value, "other": "x"});
+    let mut old = pod(json!({}));
+    let refused = |told: Vec<String>| {
+        assert_eq!(
+            told,
+            [
+                "metadata.annotations[fate.windlass.dev/pod]: Forbidden: a pod keeps the fate that it was made with: delete the pod and make another"
+            ]
+        );
+    };
+    refused(update(&old, "/metadata/annotations", fate(json!("exit: 1"))));
+    old["metadata"]["annotations"] = fate(json!("exit: 1"));
+    refused(update(&old, "/metadata/annotations", json!({"other": "x"})));
+    refused(update(&old, "/metadata/annotations", fate(json!("exit: 2"))));
+    let mut by_status = old.clone();
+    by_status["metadata"]["annotations"] = json!({});
+    refused(texts(&(KIND.validate_update)(&by_status, &old, true)));
+    let mut other = old["metadata"]["annotations"].clone();
+    other["other"] = json!("y");
+    assert_eq!(update(&old, "/metadata/annotations", other), [""; 0]);
+}

@@ -8,7 +8,7 @@ mod containers;
 mod env;
 mod handlers;
 mod mounts;
-mod resources;
+pub(crate) mod resources;
 mod security;
 mod volumes;
 
@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::fate;
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{flag, int, is_set, items, text};
 use crate::kinds::rules::{at, choice, entry, item, optional_choice, wrong};
@@ -36,6 +37,7 @@ pub(super) struct Context<'a> {
 /// Every problem of a new pod.
 pub(crate) fn pod(pod: &Value) -> Errors {
     let mut errors = of_any_pod(pod);
+    fate::check(&mut errors, pod, "");
     let of_spec = &pod["spec"];
     if !items(of_spec, "ephemeralContainers").is_empty() {
         errors.push(FieldError::forbidden("spec.ephemeralContainers", "cannot be set on create"));
@@ -70,6 +72,7 @@ pub(super) fn of_any_pod(pod: &Value) -> Errors {
 pub(crate) fn template(errors: &mut Errors, template: &Value, path: &str) {
     errors.extend(names::labels(&template["metadata"]["labels"], &at(path, "labels")));
     errors.extend(names::annotations(&template["metadata"]["annotations"], &at(path, "annotations")));
+    fate::check(errors, template, path);
     spec(errors, &template["spec"], &at(path, "spec"), false);
     if !items(&template["spec"], "ephemeralContainers").is_empty() {
         let path = at(path, "spec.ephemeralContainers");

@@ -35,18 +35,60 @@ fn is_huge(name: &str) -> bool {
     name.starts_with("hugepages-")
 }
 
+/// Whether a resource's limit may be above its request.
+pub(crate) fn is_overcommit_allowed(name: &str) -> bool {
+    is_native(name) && !is_huge(name)
+}
+
 /// Whether a resource is Kubernetes' own; others may not be asked for beyond their limit.
 fn is_native(name: &str) -> bool {
     !name.contains('/') || name.contains("kubernetes.io/")
 }
 
-fn is_extended(name: &str) -> bool {
+/// Whether a resource is one that somebody else brings, e.g. `example.com/gpu`.
+pub(crate) fn is_extended(name: &str) -> bool {
     !is_native(name)
         && !name.starts_with("requests.")
         && names::qualified_name(&format!("requests.{name}")).is_empty()
 }
 
-fn name_of(errors: &mut Errors, name: &str, path: &str) {
+/// Resources whose name needs no domain.
+const KNOWN: &[&str] = &[
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "requests.storage",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
+/// The problems of a resource's name anywhere.
+pub(crate) fn standard_name(errors: &mut Errors, name: &str, path: &str) {
+    let bad = names::qualified_name(name);
+    let is_known = KNOWN.contains(&name) || is_huge(name) || name.starts_with("requests.hugepages-");
+    if !bad.is_empty() {
+        crate::kinds::rules::wrong(errors, path, name, bad);
+    } else if !name.contains('/') && !is_known {
+        errors.push(FieldError::invalid(path, name, "must be a standard resource type or fully qualified"));
+    }
+}
+
+/// The problems of a resource's name in a container.
+pub(crate) fn name_of(errors: &mut Errors, name: &str, path: &str) {
     let bad = names::qualified_name(name);
     let detail = if !bad.is_empty() {
         crate::kinds::rules::wrong(errors, path, name, bad);
@@ -84,7 +126,7 @@ fn amount(errors: &mut Errors, name: &str, value: &Value, path: &str) -> Option<
 }
 
 fn within_limit(errors: &mut Errors, name: &str, request: Quantity, resources: &Value, path: &str) {
-    let overcommit = is_native(name) && !is_huge(name);
+    let overcommit = is_overcommit_allowed(name);
     let requests = at(path, "requests");
     match Quantity::of(&resources["limits"][name]) {
         Ok(limit) if !overcommit && request != limit => {

@@ -1,0 +1,112 @@
+//! What is done to the node: cordoned, drained, tainted, as kubectl does it.
+
+use crate::kubectl::by_kubectl;
+use crate::support::{Cluster, finished, job, pod_phase};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::PostParams;
+use serde_json::{Value, json};
+
+#[expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
+fn pod(name: &str, tolerations: Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {
+            "runtimeClassName": "windlass-host", "restartPolicy": "Never", "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": "host", "command": ["sleep", "1000"]}], "tolerations": tolerations,
+        },
+    })
+}
+
+async fn make(cluster: &Cluster, pod: Value) {
+    let pod = serde_json::from_value(pod).expect("a Pod");
+    cluster.pods().create(&PostParams::default(), &pod).await.expect("the pod is created");
+}
+
+/// A pod is there that says why it waits.
+fn waits(why: &'static str) -> impl Fn(Option<&Pod>) -> bool {
+    move |pod: Option<&Pod>| {
+        let conditions = pod.and_then(|pod| pod.status.as_ref()?.conditions.as_ref());
+        let scheduled = conditions.into_iter().flatten().find(|one| one.type_ == "PodScheduled");
+        scheduled.and_then(|one| one.message.as_deref()).is_some_and(|message| message.contains(why))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn drained_node_has_no_pods_until_it_is_opened_again() {
+    let cluster = Cluster::start().await;
+    let go = cluster.home.path().join("go");
+    let script = format!("test -e {} || exec sleep 1000", go.display());
+    let mut wanted = job("work", &["sh", "-c", &script]);
+    wanted["spec"]["backoffLimit"] = json!(5);
+    wanted["spec"]["podFailurePolicy"] = json!({"rules": [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+    ]});
+    wanted["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = json!(0);
+    cluster.create(wanted).await;
+    make(&cluster, pod("bare", json!([]))).await;
+    cluster.wait_pod("bare", pod_phase("Running")).await;
+    cluster
+        .wait_job("work", |job: Option<&k8s_openapi::api::batch::v1::Job>| {
+            job.and_then(|job| job.status.as_ref()?.ready).is_some_and(|ready| ready == 1)
+        })
+        .await;
+    by_kubectl(&cluster, move |kubectl| {
+        let refused = kubectl.fails("drain windlass --timeout=120s");
+        assert!(refused.contains("declare no controller") && refused.contains("default/bare"), "{refused}");
+        let said = kubectl.ok("drain windlass --force --timeout=180s");
+        assert!(said.contains("pod/bare evicted") && said.contains("node/windlass drained"), "{said}");
+        let nodes = kubectl.ok("get nodes");
+        assert!(nodes.contains("Ready,SchedulingDisabled"), "{nodes}");
+        std::fs::write(&go, "").expect("written");
+        assert!(kubectl.ok("uncordon windlass").contains("node/windlass uncordoned"));
+    })
+    .await;
+    let done = cluster.wait_job("work", finished()).await;
+    let status = done.status.expect("a status");
+    assert_eq!((status.succeeded, status.failed), (Some(1), None), "an eviction is no failure to this Job");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cordoned_node_takes_none_but_those_that_tolerate_it() {
+    let cluster = Cluster::start().await;
+    by_kubectl(&cluster, |kubectl| drop(kubectl.ok("cordon windlass"))).await;
+    make(&cluster, pod("waits", json!([]))).await;
+    cluster.wait_pod("waits", waits("1 node(s) were unschedulable")).await;
+    let tolerates = json!([{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}]);
+    make(&cluster, pod("comes", tolerates)).await;
+    cluster.wait_pod("comes", pod_phase("Running")).await;
+    by_kubectl(&cluster, |kubectl| drop(kubectl.ok("uncordon windlass"))).await;
+    cluster.wait_pod("waits", pod_phase("Running")).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn taints_keep_pods_out_and_drive_them_out() {
+    let cluster = Cluster::start().await;
+    by_kubectl(&cluster, |kubectl| drop(kubectl.ok("taint nodes windlass gpu=only:NoSchedule"))).await;
+    make(&cluster, pod("waits", json!([]))).await;
+    cluster.wait_pod("waits", waits("1 node(s) had untolerated taint(s)")).await;
+    make(&cluster, pod("comes", json!([{"key": "gpu", "value": "only"}]))).await;
+    cluster.wait_pod("comes", pod_phase("Running")).await;
+    by_kubectl(&cluster, |kubectl| drop(kubectl.ok("taint nodes windlass gpu-"))).await;
+    cluster.wait_pod("waits", pod_phase("Running")).await;
+    make(&cluster, pod("stays", json!([{"operator": "Exists"}]))).await;
+    let brief =
+        json!([{"key": "broken", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 1}]);
+    make(&cluster, pod("leaves-soon", brief)).await;
+    for name in ["stays", "leaves-soon"] {
+        cluster.wait_pod(name, pod_phase("Running")).await;
+    }
+    by_kubectl(&cluster, |kubectl| drop(kubectl.ok("taint nodes windlass broken:NoExecute"))).await;
+    for name in ["waits", "comes", "leaves-soon"] {
+        cluster.wait_pod(name, |pod: Option<&Pod>| pod.is_none()).await;
+    }
+    let events = cluster.events_about("waits").await;
+    let told =
+        |event: &k8s_openapi::api::core::v1::Event| event.reason.as_deref() == Some("TaintManagerEviction");
+    assert!(events.iter().any(told), "{events:#?}");
+    let stays = cluster.pods().get("stays").await.expect("the pod");
+    assert_eq!(stays.status.and_then(|status| status.phase).as_deref(), Some("Running"));
+    cluster.stop().await;
+}
