@@ -69,6 +69,7 @@ impl Tick {
             log: self.home.container_log(uid, container, attempt),
             log_limit: self.log_limit,
             stdio: Stdio::default(),
+            rights: None,
             limits: None,
             fate: Some(Box::new(part)),
         }

@@ -268,6 +268,7 @@ impl Tick {
             log: self.home.container_log(uid, container, attempt),
             log_limit: self.log_limit,
             stdio: process.stdio,
+            rights: process.rights,
             fate: None,
             limits: process.limits,
         }

@@ -423,6 +423,11 @@ pub(crate) fn tick(
             pids: config.pids,
             uid: nix::unistd::getuid().as_raw(),
             gid: nix::unistd::getgid().as_raw(),
+            groups: nix::unistd::getgroups()
+                .unwrap_or_default()
+                .into_iter()
+                .map(nix::unistd::Gid::as_raw)
+                .collect(),
             api: None,
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),

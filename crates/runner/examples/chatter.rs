@@ -25,6 +25,7 @@ fn start(folder: &std::path::Path, name: &str, argv: &[&str]) -> Start {
         log: folder.join(format!("logs/{name}/0.log")),
         log_limit: runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
+        rights: None,
         fate: None,
         limits: None,
     }

@@ -53,6 +53,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
         log: folder.join(format!("logs/{:02x}/{round}-{n}_main-0.log", n % 256)),
         log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: runtime::Stdio::default(),
+        rights: None,
         fate: None,
         limits: None,
     };

@@ -4,11 +4,15 @@
 pub mod cgroup;
 mod exec;
 pub mod fate;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod input;
 pub mod kubelet;
 pub mod log;
 pub mod mounts;
 pub mod process;
+pub mod rights;
 pub mod runtime;
 pub mod scripted;
 pub mod shim;

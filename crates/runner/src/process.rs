@@ -6,6 +6,7 @@ mod limits;
 mod message;
 mod quantity;
 mod refuse;
+mod rights;
 mod source;
 mod token;
 mod volumes;
@@ -23,6 +24,7 @@ pub(crate) use self::expand::expand;
 pub use self::refuse::ConfigError;
 pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};
+use crate::rights::Rights;
 use crate::runtime::{Limits, Stdin, Stdio};
 use crate::volumes::{Volume, VolumeMount};
 
@@ -54,6 +56,8 @@ pub struct Host {
     pub uid: u32,
     /// The group that processes run as.
     pub gid: u32,
+    /// The supplementary groups that processes have.
+    pub groups: Vec<u32>,
     /// Where the API is: told to containers that mount a service account's token, and to no other.
     pub api: Option<SocketAddr>,
 }
@@ -75,6 +79,8 @@ pub struct Process {
     pub volumes: Vec<Volume>,
     /// What of them this container mounts, and where.
     pub mounts: Vec<VolumeMount>,
+    /// What it may do less than the user.
+    pub rights: Option<Box<Rights>>,
     /// What it may take at most.
     pub limits: Option<Limits>,
     /// Where it is to find a file for its termination message.
@@ -116,6 +122,7 @@ pub fn process(
         .find(|spec| spec["name"] == container)
         .ok_or_else(|| ConfigError::NoContainer(container.to_owned()))?;
     refuse::check(pod, spec, host)?;
+    let rights = rights::of(pod, spec, host)?;
     let given = source::environment(pod, spec, lookup, host)?;
     let text = |name: &str| given.values.get(name).map(String::as_str);
     let words = ["command", "args"].into_iter().filter_map(|list| spec[list].as_array()).flatten();
@@ -147,6 +154,7 @@ pub fn process(
         skipped: given.skipped,
         volumes,
         mounts,
+        rights,
         limits: limits::of(spec, host),
         message,
     })

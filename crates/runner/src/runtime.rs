@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 pub use crate::cgroup::{Limits, Unlimited};
 use crate::mounts::Space;
+use crate::rights::Rights;
 
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
@@ -46,6 +47,9 @@ pub struct Start {
     /// What its stdin is, and whether it has a terminal.
     #[serde(default)]
     pub stdio: Stdio,
+    /// What it may do less than its user; none: nothing less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rights: Option<Box<Rights>>,
     /// It is not run but played like this ([`crate::fate`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fate: Option<Box<Part>>,

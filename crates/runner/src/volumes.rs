@@ -17,6 +17,8 @@ pub struct Volume {
     pub name: String,
     /// What is in it.
     pub content: Content,
+    /// The group that what is made of it belongs to (`fsGroup`), if not simply the user's.
+    pub group: Option<u32>,
 }
 
 /// What a volume holds.
@@ -184,6 +186,11 @@ pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(
             Content::Host { kind: HostKind::FileOrCreate, .. } => file(&place),
             Content::Host { .. } => Ok(()),
         };
+        let made = made.and_then(|()| match (volume.group, &volume.content) {
+            (None, _) | (_, Content::Host { .. }) => Ok(()),
+            (Some(group), Content::Files(_)) => hand_over(&place, group, 0o440),
+            (Some(group), Content::Empty | Content::Memory) => hand_over(&place, group, 0o660),
+        });
         let io = |cause| FaultCause::Io { path: place.clone(), cause };
         made.map_err(|cause| VolumeFault { volume: volume.name.clone(), cause: io(cause) })?;
     }
@@ -308,6 +315,37 @@ fn sub_path(volume: &Volume, base: &Path, part: &Path) -> Result<(PathBuf, bool)
         }
         (Err(_), _) => Ok((whole, false)),
     }
+}
+
+/// Gives a directory that was made for a pod, with all that is in it, to a group: files get these bits, directories also
+/// those to go through them and to hand the group on (upstream: pkg/volume/volume_linux.go). Once: one that belongs to
+/// the group already stays as it is.
+fn hand_over(place: &Path, group: u32, bits: u32) -> io::Result<()> {
+    let is_done = |meta: &fs::Metadata| meta.gid() == group && meta.mode() & 0o2000 != 0;
+    if is_done(&fs::metadata(place)?) {
+        return Ok(());
+    }
+    // The topmost last, because it says that all is done.
+    let mut open = vec![place.to_owned()];
+    let mut found = Vec::new();
+    while let Some(path) = open.pop() {
+        let kind = fs::symlink_metadata(&path)?.file_type();
+        if kind.is_dir() {
+            open.extend(
+                fs::read_dir(&path)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|entry| entry.path()),
+            );
+        }
+        found.push(path);
+    }
+    for path in found.into_iter().rev() {
+        std::os::unix::fs::lchown(&path, None, Some(group))?;
+        let meta = fs::symlink_metadata(&path)?;
+        let more = if meta.is_dir() { bits | 0o2110 } else { bits };
+        if !meta.is_symlink() {
+            fs::set_permissions(&path, Permissions::from_mode(meta.mode() & 0o7777 | more))?;
+        }
+    }
+    Ok(())
 }
 
 /// A directory that is there afterwards; a new one has this mode, whatever the umask, and new ones above it the other.

@@ -119,6 +119,60 @@ async fn child_that_was_killed_for_memory_is_told_whatever_its_parent_makes_of_i
 }
 
 #[tokio::test]
+async fn limit_that_is_too_small_for_any_program_ends_it_and_never_the_shim() {
+    let home = Home::new();
+    let Some(shim) = enforcing(&home, MEMORY).await else { return };
+    let before = shim.pid();
+    for bytes in [1, 4 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10] {
+        let least = Limits { memory_bytes: Some(bytes), ..Limits::default() };
+        let (_, over) =
+            through(&shim, limited(home.start(&format!("small-{bytes}"), &["true"]), least)).await;
+        let is_told = is_out_of_memory(&over)
+            || matches!(
+                &over,
+                Event::Failed { .. } | Event::Exited { ended: Ended::Code(0) | Ended::Signal(_), .. }
+            );
+        assert!(is_told, "{over:?}");
+        assert_eq!(shim.pid(), before, "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn programs_beside_a_run_that_is_out_of_memory_never_take_the_shim_with_them() {
+    let home = Home::new();
+    let Some(shim) = enforcing(&home, MEMORY).await else { return };
+    let before = shim.pid();
+    for round in 0..5 {
+        let start = limited(home.start(&format!("hog-{round}"), &["tail", "/dev/zero"]), MEMORY);
+        let key = start.key.clone();
+        shim.start(vec![start]);
+        let beside = async {
+            // Until the run has ended, which the last of them is told.
+            loop {
+                let argv = vec!["true".to_owned()];
+                let exec =
+                    Exec { key: key.clone(), argv, stdin: false, stdout: false, stderr: false, tty: false };
+                match shim.exec(exec).await {
+                    Ok(mut session) => drop(session.end.wait().await),
+                    Err(_) if shim.pid() != before => return,
+                    Err(_) => tokio::task::yield_now().await,
+                }
+            }
+        };
+        let over = async {
+            loop {
+                let events = next_event(&shim).await;
+                if events.iter().any(|event| *event.key() == key && !matches!(event, Event::Started { .. })) {
+                    return;
+                }
+            }
+        };
+        tokio::select! { () = beside => {}, () = over => {} }
+        assert_eq!(shim.pid(), before, "in round {round}");
+    }
+}
+
+#[tokio::test]
 async fn program_that_kills_itself_was_not_out_of_memory() {
     let home = Home::new();
     let Some(shim) = enforcing(&home, MEMORY).await else { return };

@@ -16,6 +16,7 @@ fn start(container: &str) -> Start {
         log: "/dev/null".into(),
         log_limit: windlass_runner::runtime::LOG_LIMIT,
         stdio: Stdio::default(),
+        rights: None,
         fate: None,
         limits: None,
     }

@@ -1,6 +1,7 @@
 //! Quotas and limit ranges in situations; upstream's words are held to what is recorded of it in the conformance script.
 
 use jiff::Timestamp;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Counting, Quota, charge, limit_range, usage};
@@ -152,6 +153,64 @@ fn count_starts_at_nothing_and_keeps_what_nobody_here_counts() {
         counted.status()["used"],
         json!({"pods": "2", "count/jobs.batch": "3", "services.nodeports": "1", "requests.cpu": "2"})
     );
+}
+
+/// What happens to the pods of a namespace.
+#[derive(Clone, Debug)]
+enum Happening {
+    /// One comes that asks for so many thousandths of a CPU.
+    Comes(u32),
+    /// One of those that are there ends.
+    Ends(usize),
+    /// One of those that are there goes.
+    Goes(usize),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        3 => (0u32..900).prop_map(Happening::Comes),
+        1 => (0usize..8).prop_map(Happening::Ends),
+        1 => (0usize..8).prop_map(Happening::Goes),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_charged_and_given_back_is_what_a_count_finds(history in prop::collection::vec(happening(), 0..40)) {
+        let hard = json!({"pods": "4", "count/pods": "6", "requests.cpu": "1500m"});
+        let nothing = json!({"pods": "0", "count/pods": "0", "requests.cpu": "0"});
+        let mut quotas = [quota(hard, nothing)];
+        let mut pods: Vec<Value> = Vec::new();
+        let of_pods = kind("Pod");
+        for happening in history {
+            match happening {
+                Happening::Comes(cpu) => {
+                    let new = pod(json!([asks("a", json!({"cpu": format!("{cpu}m")}), json!({}))]));
+                    if charge(&mut quotas, of_pods, None, &new, now()).is_ok() {
+                        pods.push(new);
+                    }
+                }
+                Happening::Ends(at) if at < pods.len() => {
+                    let before = pods[at].clone();
+                    pods[at]["status"]["phase"] = json!("Succeeded");
+                    quotas[0].account(of_pods, Some(&before), Some(&pods[at]), now());
+                }
+                Happening::Goes(at) if at < pods.len() => {
+                    let before = pods.remove(at);
+                    quotas[0].account(of_pods, Some(&before), None, now());
+                }
+                Happening::Ends(_) | Happening::Goes(_) => {}
+            }
+            let status = quotas[0].status();
+            let object = json!({"metadata": {"name": "q"}, "spec": {"hard": status["hard"]}, "status": status});
+            let mut counted = Quota::renewed(&object);
+            pods.iter().for_each(|pod| counted.count_object(of_pods, pod, now()));
+            counted.counted(&quotas[0], kinds::all());
+            prop_assert_eq!(&counted.status(), &status);
+            let living = pods.iter().filter(|pod| pod["status"]["phase"] == "Pending").count();
+            prop_assert!(living <= 4 && pods.len() <= 6, "{} of {}", living, pods.len());
+        }
+    }
 }
 
 #[test]

@@ -53,6 +53,7 @@ impl Stage {
             log: self.folder.path().join("logs").join(name),
             log_limit: LOG_LIMIT,
             stdio: Stdio::default(),
+            rights: None,
             limits: None,
             fate: fate.map(Box::new),
         }

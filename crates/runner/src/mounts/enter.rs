@@ -77,6 +77,16 @@ impl Entrance {
         }
     }
 
+    /// What [`Entrance::failure`] goes by, for a child whose memory is not its parent's.
+    pub(crate) fn mark(&self) -> usize {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What such a child told.
+    pub(crate) fn set_mark(&self, mark: usize) {
+        self.failed.store(mark, Ordering::Relaxed);
+    }
+
     /// What was being done when `enter` failed, if it failed there.
     pub(crate) fn failure(&self) -> Option<Failure<'_>> {
         match self.failed.load(Ordering::Relaxed) {

@@ -41,6 +41,16 @@ impl Join {
         Ok(Join { namespaces, cwd, at: AtomicU8::new(ARRIVED) })
     }
 
+    /// What [`Join::failure`] goes by, for a child whose memory is not its parent's.
+    pub(crate) fn mark(&self) -> usize {
+        self.at.load(Ordering::Relaxed).into()
+    }
+
+    /// What such a child told.
+    pub(crate) fn set_mark(&self, mark: usize) {
+        self.at.store(u8::try_from(mark).unwrap_or(JOINING), Ordering::Relaxed);
+    }
+
     /// Where the way ended, if it did.
     pub(crate) fn failure(&self) -> Option<Failure<'_>> {
         match self.at.load(Ordering::Relaxed) {

@@ -56,7 +56,15 @@ fn pod(container: Value) -> Value {
 fn host() -> Host {
     let env = vec![("PATH".to_owned(), "/bin".to_owned()), ("HOME".to_owned(), "/home/me".to_owned())];
     let allocatable = BTreeMap::from([("cpu".to_owned(), "4".to_owned())]);
-    Host { env, allocatable, pids: None, uid: 1000, gid: 1000, api: Some(([127, 0, 0, 1], 6443).into()) }
+    Host {
+        env,
+        allocatable,
+        pids: None,
+        uid: 1000,
+        gid: 1000,
+        groups: vec![1000, 27],
+        api: Some(([127, 0, 0, 1], 6443).into()),
+    }
 }
 
 fn made(container: Value) -> Process {

@@ -81,6 +81,8 @@ pub(super) fn of(
     if used.is_empty() {
         return Ok((Vec::new(), Vec::new()));
     }
+    let group = wanted.pod["spec"]["securityContext"]["fsGroup"].as_u64();
+    let group = group.and_then(|group| u32::try_from(group).ok());
     let sources = Sources { pod: wanted.pod, lookup, host };
     let mut volumes = Vec::new();
     for spec in wanted.pod["spec"]["volumes"].as_array().into_iter().flatten() {
@@ -88,7 +90,7 @@ pub(super) fn of(
         if used.contains(name) {
             let content = sources.content(spec);
             let content = content.map_err(|cause| VolumeError { volume: name.to_owned(), cause })?;
-            volumes.push(Volume { name: name.to_owned(), content });
+            volumes.push(Volume { name: name.to_owned(), content, group });
         }
     }
     Ok((volumes, mounts(wanted)?))

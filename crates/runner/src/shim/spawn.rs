@@ -18,12 +18,14 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::unistd::{AccessFlags, access};
 
 use super::children::Exit;
+use super::privileges::Privileges;
 use super::procfs::{self, Birth};
 use super::stdio::{self, ChildEnds, Ends};
 use super::vfork::{Image, Launched, Launcher, Strings, Way};
 use crate::cgroup::{Groups, RunGroup, Unlimited};
 use crate::exec::Exec;
 use crate::mounts::{Entrance, Failure, Join};
+use crate::rights::Rights;
 use crate::runtime::{Ended, Key, Start, StartFailure};
 use crate::world;
 
@@ -67,6 +69,8 @@ pub(crate) struct Surroundings {
     pub(crate) cwd: PathBuf,
     /// Whether it has a file system of its own.
     pub(crate) has_space: bool,
+    /// What it is without.
+    pub(crate) rights: Option<Box<Rights>>,
     /// Its control group.
     pub(crate) group: Option<RunGroup>,
     /// Its limits that are not enforced.
@@ -88,7 +92,14 @@ impl Surroundings {
     pub(crate) fn of(start: Start, group: Option<RunGroup>, unlimited: Option<Unlimited>) -> Surroundings {
         let cwd = start.cwd.unwrap_or_else(|| PathBuf::from("/"));
         let unlimited = unlimited.map(Box::new);
-        Surroundings { env: start.env, cwd, has_space: start.space.is_some(), group, unlimited }
+        Surroundings {
+            env: start.env,
+            cwd,
+            has_space: start.space.is_some(),
+            rights: start.rights,
+            group,
+            unlimited,
+        }
     }
 }
 
@@ -101,6 +112,7 @@ struct Child<'a> {
     way: Way<'a>,
     /// Whether its process group is also a session.
     session: bool,
+    rights: Option<&'a Rights>,
     group: Option<&'a RunGroup>,
     streams: &'a dyn Fn() -> io::Result<(Ends, ChildEnds)>,
 }
@@ -115,7 +127,7 @@ impl Spawner {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
         let open_files = open_files.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard });
         let (nothing, nowhere) = (File::open("/dev/null")?, File::options().write(true).open("/dev/null")?);
-        Ok(Spawner { launcher: Launcher::new(made), nothing, nowhere, open_files, groups })
+        Ok(Spawner { launcher: Launcher::new(made)?, nothing, nowhere, open_files, groups })
     }
 
     /// Starts a run's process in a process group of its own, marked, with pipes or a terminal for its streams.
@@ -133,6 +145,7 @@ impl Spawner {
             cwd,
             way: space.as_ref().map_or(Way::Host(&host), Way::Space),
             session: false,
+            rights: start.rights.as_deref(),
             group: group.as_ref(),
             streams: &|| stdio::make(start.stdio),
         });
@@ -169,6 +182,7 @@ impl Spawner {
             cwd: &surroundings.cwd,
             way: join.as_ref().map_or(Way::Host(&host), Way::Join),
             session: true,
+            rights: surroundings.rights.as_deref(),
             group: surroundings.group.as_ref(),
             streams: &|| stdio::make_beside(exec),
         });
@@ -231,6 +245,7 @@ impl Spawner {
         let programs = Strings::new(programs.iter().map(|path| path.as_os_str().as_bytes().to_vec()))?;
         let env = environment(child.key, child.env)?;
         let (ends, child_ends) = (child.streams)()?;
+        let privileges = child.rights.map(Privileges::of);
         let (doors, closed) = match child.group.map(RunGroup::doors) {
             Some(Err(error)) => (Vec::new(), Some(error)),
             doors => (doors.and_then(Result::ok).unwrap_or_default(), None),
@@ -244,6 +259,7 @@ impl Spawner {
             session: child.session,
             terminal: child_ends.is_terminal(),
             open_files: self.open_files,
+            privileges: privileges.as_ref(),
             doors: &doors,
         };
         let before = world::since_boot();

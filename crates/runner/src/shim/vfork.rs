@@ -3,6 +3,9 @@
 //!
 //! The child shares the shim's memory until it executes the program, and the thread that started it sleeps until
 //! then. So the child calls nothing but system calls, on values that were made before.
+//!
+//! One that goes into a control group has a copy of the memory instead: a group that is short of memory may be killed
+//! whole while the child is in it, and with a process the kernel kills whoever shares its memory.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
@@ -12,6 +15,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
+use super::privileges::Privileges;
 use crate::mounts::{Entrance, Join};
 
 /// The child makes a dozen system calls; a signal's frame with all vector registers takes some 4 KiB.
@@ -23,6 +27,7 @@ const DEFAULTED: [c_int; 7] =
 /// A thread's means to start programs. All signals stay blocked in the thread that made it.
 pub(crate) struct Launcher {
     stack: Vec<u8>,
+    report: Shared,
     /// Where the kernel writes a child's pid before the child runs.
     made: Arc<AtomicI32>,
 }
@@ -42,6 +47,8 @@ pub(crate) struct Image<'a> {
     pub(crate) terminal: bool,
     /// How many files it may have open (RLIMIT_NOFILE); none: as the shim.
     pub(crate) open_files: Option<libc::rlimit>,
+    /// What it is to be without.
+    pub(crate) privileges: Option<&'a Privileges>,
     /// The doors of the control groups it goes into.
     pub(crate) doors: &'a [OwnedFd],
 }
@@ -62,6 +69,26 @@ pub(crate) enum Way<'a> {
     Space(&'a Entrance),
     /// In that of another process, in a directory there.
     Join(&'a Join),
+}
+
+impl Way<'_> {
+    /// How far a child came on it, as a number.
+    fn mark(&self) -> usize {
+        match self {
+            Way::Host(_) => 0,
+            Way::Space(space) => space.mark(),
+            Way::Join(join) => join.mark(),
+        }
+    }
+
+    /// The same, of a child that has told it.
+    fn set_mark(&self, mark: usize) {
+        match self {
+            Way::Host(_) => {}
+            Way::Space(space) => space.set_mark(mark),
+            Way::Join(join) => join.set_mark(mark),
+        }
+    }
 }
 
 /// A list of strings as execve(2) wants it.
@@ -92,19 +119,48 @@ struct Errand {
     terminal: bool,
     /// Or null.
     open_files: *const libc::rlimit,
+    /// Or null.
+    privileges: *const Privileges,
     doors: *const OwnedFd,
     door_count: usize,
+    report: *mut Report,
+}
+
+/// What the child says, in memory that it shares with the shim in either case.
+struct Report {
+    /// Why it failed, or 0.
+    errno: c_int,
     /// Why it is not in a control group, or 0: it runs all the same.
     outside: c_int,
-    errno: c_int,
+    /// How far it came on its way.
+    mark: usize,
+}
+
+/// A page with a report.
+struct Shared(*mut Report);
+
+impl Shared {
+    fn new() -> io::Result<Shared> {
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping, at no address of anybody's.
+        let page = unsafe { libc::mmap(std::ptr::null_mut(), size_of::<Report>(), access, kind, -1, 0) };
+        if page == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(Shared(page.cast())) }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: it is our mapping, and nobody has its address any more.
+        unsafe { libc::munmap(self.0.cast(), size_of::<Report>()) };
+    }
 }
 
 impl Launcher {
     /// Makes the stack, and blocks all signals in this thread: a child begins with what its parent blocks, and none
     /// shall be caught on the shim's behalf.
-    pub(crate) fn new(made: Arc<AtomicI32>) -> Launcher {
+    pub(crate) fn new(made: Arc<AtomicI32>) -> io::Result<Launcher> {
         let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None);
-        Launcher { stack: vec![0; STACK], made }
+        Ok(Launcher { stack: vec![0; STACK], report: Shared::new()?, made })
     }
 
     /// Starts a program in a process group of its own, or with a terminal in a session of its own. The error is that of the call that failed,
@@ -119,30 +175,35 @@ impl Launcher {
             session: image.session || image.terminal,
             terminal: image.terminal,
             open_files: image.open_files.as_ref().map_or(std::ptr::null(), std::ptr::from_ref),
+            privileges: image.privileges.map_or(std::ptr::null(), std::ptr::from_ref),
             doors: image.doors.as_ptr(),
             door_count: image.doors.len(),
-            outside: 0,
-            errno: 0,
+            report: self.report.0,
         };
         let end = self.stack.as_mut_ptr_range().end;
         // Stacks grow down, from an address that the ABI wants aligned.
         let top = end.wrapping_sub(end.addr() % 16);
-        let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+        let shares = if image.doors.is_empty() { libc::CLONE_VM } else { 0 };
+        let flags = shares | libc::CLONE_VFORK | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+        // SAFETY: the page is ours, and no child has it now.
+        unsafe { self.report.0.write_volatile(Report { errno: 0, outside: 0, mark: 0 }) };
         let made = self.made.as_ptr();
         // SAFETY: `top` is the end of memory that is ours alone while this call lasts, and the call lasts until the
-        // child has left the memory (CLONE_VFORK). `errand` and all it points at live as long, and so does `made`, an
+        // child has left the memory (CLONE_VFORK), or it has a copy. `errand` and all it points at live as long, and so does `made`, an
         // atomic that the kernel writes whole.
         let pid = unsafe { libc::clone(child, top.cast(), flags, (&raw mut errand).cast(), made) };
         // SAFETY: the child, which is another process to the compiler, may have written it.
-        let error = match unsafe { (&raw const errand.errno).read_volatile() } {
+        let Report { errno, outside, mark } = unsafe { self.report.0.read_volatile() };
+        let error = match errno {
             _ if pid < 0 => io::Error::last_os_error(),
             0 => {
-                // SAFETY: as above.
-                let outside = unsafe { (&raw const errand.outside).read_volatile() };
                 let outside = (outside != 0).then(|| io::Error::from_raw_os_error(outside));
                 return Ok(Launched { pid, outside });
             }
-            errno => io::Error::from_raw_os_error(errno),
+            errno => {
+                image.way.set_mark(mark);
+                io::Error::from_raw_os_error(errno)
+            }
         };
         self.made.store(0, Ordering::Release);
         Err(error)
@@ -155,7 +216,9 @@ extern "C" fn child(errand: *mut c_void) -> c_int {
     unsafe {
         enter_groups(errand);
         become_program(&*errand);
-        (&raw mut (*errand).errno).write_volatile(*libc::__errno_location());
+        let report = (*errand).report;
+        (&raw mut (*report).errno).write_volatile(*libc::__errno_location());
+        (&raw mut (*report).mark).write_volatile((*(*errand).way).mark());
         libc::_exit(127)
     }
 }
@@ -170,7 +233,7 @@ unsafe fn enter_groups(errand: *mut Errand) {
         for number in 0..(*errand).door_count {
             let door = (*(*errand).doors.add(number)).as_raw_fd();
             if libc::write(door, c"0".as_ptr().cast(), 1) != 1 {
-                (&raw mut (*errand).outside).write_volatile(*libc::__errno_location());
+                (&raw mut (*(*errand).report).outside).write_volatile(*libc::__errno_location());
             }
         }
     }
@@ -204,6 +267,9 @@ unsafe fn become_program(errand: &Errand) {
             return;
         }
         if !errand.open_files.is_null() && libc::setrlimit(libc::RLIMIT_NOFILE, errand.open_files) < 0 {
+            return;
+        }
+        if !errand.privileges.is_null() && !(*errand.privileges).take() {
             return;
         }
         let mut default: libc::sigaction = std::mem::zeroed();

@@ -53,6 +53,7 @@ impl Home {
             log,
             log_limit: LOG_LIMIT,
             stdio: runtime::Stdio::default(),
+            rights: None,
             fate: None,
             limits: None,
         }
