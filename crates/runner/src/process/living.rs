@@ -100,7 +100,7 @@ mod tests {
         }
     }
 
-    fn pod(volumes: Value) -> Value {
+    fn pod(volumes: &Value) -> Value {
         let names = volumes.as_array().into_iter().flatten().map(|volume| volume["name"].clone());
         let mounts: Vec<Value> =
             names.filter(|name| name != "idle").map(|name| json!({"name": name})).collect();
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn sources_of_mounted_volumes_are_named_once_each() {
-        let pod = pod(json!([
+        let pod = pod(&json!([
             {"name": "map", "configMap": {"name": "m"}},
             {"name": "secret", "secret": {"secretName": "s"}},
             {"name": "idle", "configMap": {"name": "idle"}},
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn volume_whose_source_is_gone_stays_as_it_is_unless_it_is_optional() {
-        let pod = pod(json!([
+        let pod = pod(&json!([
             {"name": "here", "configMap": {"name": "here"}},
             {"name": "gone", "configMap": {"name": "gone"}},
             {"name": "optional", "configMap": {"name": "gone", "optional": true}},
