@@ -8,6 +8,9 @@ pub mod attach;
 pub mod clock;
 pub mod error;
 pub mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 pub mod kind;
 pub mod kinds;

@@ -199,8 +199,10 @@ fn magnitude(whole: &str, fraction: &str, base: i128, power: i32) -> i128 {
     let mut exponent = 9 - i64::try_from(fraction.len()).unwrap_or(i64::MAX);
     let mut value: i128 = 0;
     let (mut dropped, mut seen) = (0i64, false);
+    // As many digits as leave room for the unit.
+    let room = 10i128.pow(if base == 10 { 30 } else { 35 - 3 * power.unsigned_abs() });
     for digit in digits.bytes().map(|b| i128::from(b - b'0')) {
-        match value.checked_mul(10).filter(|v| *v < 10i128.pow(30)) {
+        match value.checked_mul(10).filter(|v| *v < room) {
             Some(next) if dropped == 0 => value = next + digit,
             _ => {
                 dropped += 1;
@@ -276,6 +278,9 @@ mod tests {
             ("1500k", "1500k"),
             ("1000k", "1M"),
             ("0.0000000001", "1n"),
+            // More digits than can be counted: those behind count only by being there.
+            ("50.00300000100003703720365482036548775808", "50003000002n"),
+            ("1.0000000000000000000000000000000000000001Gi", "1073741824000000001n"),
             ("99999999999999999999E", "9223372036854775807"),
         ] {
             check(input, canonical);

@@ -256,3 +256,62 @@ impl Draft {
         (written.iter().flatten().collect(), edited)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+    use windlass_apiserver::kinds;
+    use windlass_apiserver::registry::Event;
+
+    use super::*;
+    use crate::config::{Config, StoreKind};
+    use crate::home::Home;
+    use crate::start;
+
+    #[tokio::test]
+    async fn an_event_that_happens_again_before_it_is_stored_is_stored_once_and_counted() {
+        let home = tempfile::tempdir().unwrap();
+        let mut config = Config::new(Home::at(home.path().join("home")), Vec::new());
+        config.store = StoreKind::Memory;
+        let registry = Registry::new(start::try_open(&config).unwrap(), Arc::clone(&config.world));
+        let cache = Cache::new();
+        let about = Object::from(json!({"apiVersion": "batch/v1", "kind": "Job",
+            "metadata": {"name": "j", "namespace": "n", "uid": "u"}}));
+        let event = |name| Event {
+            about: &about,
+            name,
+            warning: true,
+            reason: "BackOff",
+            message: "again \"and\" again",
+            component: "kubelet",
+            first: Timestamp::UNIX_EPOCH,
+            last: Timestamp::UNIX_EPOCH,
+            count: 1,
+        };
+        let kind = kinds::by_kind("v1", "Event").unwrap();
+        let mut draft = Draft::default();
+        for name in ["j.1", "j.2"] {
+            draft.write(registry.write_event(kind, &event(name)));
+        }
+        let keys: [Key; 2] = ["/events/n/j.1".into(), "/events/n/j.2".into()];
+        assert!(keys.iter().all(|key| draft.touches(key)) && !draft.is_empty());
+        draft.edit(&cache, &keys[1], |event| event["count"] = 2.into());
+        assert_eq!(draft.len(), 2);
+
+        let committed = draft.transaction(&registry).commit().await.unwrap();
+        let (written, edited) = draft.outcome(&committed);
+        assert_eq!(written.iter().map(|entry| &entry.key).collect::<Vec<_>>(), [&keys[0]]);
+        assert_eq!(edited.iter().map(|outcome| &outcome.key).collect::<Vec<_>>(), [&keys[1]]);
+        let stored = |key: &Key| -> Value {
+            serde_json::from_slice(registry.store.get(key).unwrap().unwrap().value.bytes()).unwrap()
+        };
+        let [first, second] = [stored(&keys[0]), stored(&keys[1])];
+        assert_eq!((&first["count"], &second["count"]), (&json!(1), &json!(2)));
+        assert_eq!(second["metadata"]["name"], "j.2");
+        let told = |event: &Value| [event["message"].clone(), event["involvedObject"].clone()];
+        assert_eq!(told(&first), told(&second));
+    }
+}

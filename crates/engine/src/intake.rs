@@ -155,6 +155,7 @@ impl Tick {
             self.pod_holds(&object);
         }
         self.met(key, object.text("uid"));
+        self.living.changed(key);
         self.claims_arrive(key, &object);
         let before = self.cron_before(key);
         let quota = self.quota_before(key);
@@ -183,6 +184,7 @@ impl Tick {
             self.fates.disown(uid);
         }
         self.timers.set(key, None);
+        self.living.changed(key);
         self.claims_depart(key);
         self.limits_depart(key);
         let mut ripple = self.cache.remove(key, revision);

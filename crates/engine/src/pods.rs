@@ -336,6 +336,13 @@ impl Tick {
             self.dirty.extend(pods);
         }
     }
+
+    /// The files in a pod's volumes as they are to be now, by volume.
+    pub(crate) fn files_of(&self, pod: &Value) -> Vec<(String, Vec<windlass_runner::volumes::File>)> {
+        let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+        let lookup = Objects { tick: self, namespace, pod };
+        windlass_runner::process::files(pod, &lookup, &self.host)
+    }
 }
 
 /// What a pod's environment and volumes name, as it is now.

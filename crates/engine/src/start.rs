@@ -432,6 +432,7 @@ pub(crate) fn tick(
         },
         volumes: Volumes::new(config.home.clone(), config.shim.clone()),
         tokens: Tokens::new(accounts),
+        living: crate::living::Living::default(),
         sizes: Sizes::default(),
         claims: Claims::default(),
         checks,

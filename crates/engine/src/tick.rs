@@ -33,6 +33,7 @@ use crate::gpus::Gpus;
 use crate::home::Home;
 use crate::intake::JOBS;
 use crate::jobs::Pattern;
+use crate::living::Living;
 use crate::logs::Hub;
 use crate::pace::Pace;
 use crate::quotas::{QUOTAS, Quotas};
@@ -104,6 +105,7 @@ pub(crate) struct Tick {
     pub(crate) host: Host,
     pub(crate) volumes: Volumes,
     pub(crate) tokens: Tokens,
+    pub(crate) living: Living,
     pub(crate) sizes: Sizes,
     pub(crate) claims: Claims,
     /// Probes and hooks that go on.
@@ -180,6 +182,7 @@ impl Tick {
             let due = self.timers.due(self.world.now());
             self.look_at(due);
             self.renew_tokens();
+            self.refresh_volumes();
             self.see_sizes();
             self.step(&stop).await?;
             self.busy.store(self.cache.busy(), Ordering::Release);

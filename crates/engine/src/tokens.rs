@@ -110,7 +110,7 @@ impl Tick {
     }
 
     /// A pod that may still need something, whole.
-    fn pod_by(&self, uid: &str) -> Option<Value> {
+    pub(crate) fn pod_by(&self, uid: &str) -> Option<Value> {
         Some(self.cache.held(self.cache.key_of(uid)?)?.object.whole())
     }
 }

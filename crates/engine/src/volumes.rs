@@ -186,6 +186,7 @@ impl Tick {
             match self.volumes.furnish(&uid, &furniture) {
                 Ok(()) => {
                     self.tokens_made(&uid);
+                    self.living_begins(&uid);
                     self.sizes_begin(&uid);
                 }
                 Err(message) => drop(failed.insert(uid, message)),
@@ -212,6 +213,7 @@ impl Tick {
     /// A pod has ended: its volumes go.
     pub(crate) fn unfurnish(&mut self, uid: &str) {
         self.tokens_gone(uid);
+        self.living_ends(uid);
         self.sizes_end(uid);
         for place in self.volumes.leave(uid) {
             self.sweeper.remove_directory(place);
@@ -228,7 +230,9 @@ impl Tick {
         }
         for uid in kept {
             self.tokens_found(&uid);
+            self.living_found(&uid);
             self.sizes_begin(&uid);
         }
+        self.refresh_volumes();
     }
 }

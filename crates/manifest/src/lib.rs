@@ -17,6 +17,9 @@ mod fields;
 pub mod files;
 pub mod formats;
 pub mod forms;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod generate;
 mod lint;
 pub mod make;

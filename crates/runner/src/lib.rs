@@ -4,6 +4,9 @@
 pub mod cgroup;
 mod exec;
 pub mod fate;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod input;
 pub mod kubelet;
 pub mod log;

@@ -3,6 +3,7 @@
 
 mod expand;
 mod limits;
+mod living;
 mod message;
 mod quantity;
 mod refuse;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub(crate) use self::expand::expand;
+pub use self::living::{Source, files, sources};
 pub use self::refuse::ConfigError;
 pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};

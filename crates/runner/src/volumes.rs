@@ -2,6 +2,7 @@
 //!
 //! What is made for a pod lies in one directory of its own (0700) and goes with it; what is the host's stays.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -9,6 +10,9 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt,
 use std::path::{Path, PathBuf};
 
 use crate::mounts::Mount;
+
+#[cfg(test)]
+mod tests;
 
 /// A volume, ready to be made or found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -180,7 +184,9 @@ pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(
     for volume in volumes {
         let place = place(volume, folders);
         let made = match &volume.content {
-            Content::Empty | Content::Memory => directory(&place, 0o777, 0o700),
+            Content::Empty => directory(&place, 0o777, 0o700),
+            // What a file system in memory has, which it is elsewhere.
+            Content::Memory => directory(&place, 0o1777, 0o700),
             Content::Files(files) => write_all(&place, files),
             Content::Host { kind: HostKind::DirectoryOrCreate, .. } => directory(&place, 0o755, 0o755),
             Content::Host { kind: HostKind::FileOrCreate, .. } => file(&place),
@@ -376,6 +382,7 @@ fn file(path: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system said. The volume is as it was.
 pub fn renew(volume: &Path, file: &File) -> io::Result<()> {
+    let file = &for_its_group(volume, file)?;
     let place = volume.join(&file.path);
     let name = place.file_name().unwrap_or_default().to_string_lossy();
     // No file of a volume has a name that begins like this: the API refuses it.
@@ -387,6 +394,53 @@ pub fn renew(volume: &Path, file: &File) -> io::Result<()> {
         let _ = fs::remove_file(&draft);
     }
     written
+}
+
+/// Makes a volume of files that is there hold what it is to hold now: each file that differs is put in place of its
+/// older self, and what is no more is removed. Files in `kept` are somebody else's.
+///
+/// # Errors
+/// What the system said. Some files may be new and others old; the next call goes on.
+pub fn update(volume: &Path, files: &[File], kept: &BTreeSet<PathBuf>) -> io::Result<()> {
+    // Sources that name the same path: the last counts.
+    let wanted = files.iter().map(|file| Ok((file.path.as_path(), for_its_group(volume, file)?)));
+    let wanted = wanted.collect::<io::Result<BTreeMap<&Path, File>>>()?;
+    for file in wanted.values() {
+        let place = volume.join(&file.path);
+        if !is_as(&place, file) {
+            if let Some(parent) = place.parent() {
+                DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+            }
+            renew(volume, file)?;
+        }
+    }
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(volume.join(&folder))? {
+            let entry = entry?;
+            let path = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                folders.push(path);
+            } else if !wanted.contains_key(path.as_path()) && !kept.contains(&path) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file as it is in a volume that was handed over to a group: new files inherit the group, which is to read them.
+fn for_its_group(volume: &Path, file: &File) -> io::Result<File> {
+    let more = if fs::metadata(volume)?.mode() & 0o2000 == 0 { 0 } else { 0o440 };
+    Ok(File { mode: file.mode | more, ..file.clone() })
+}
+
+fn is_as(place: &Path, file: &File) -> bool {
+    let meta = fs::symlink_metadata(place);
+    let is_alike = meta.is_ok_and(|meta| {
+        meta.is_file() && meta.mode() & 0o7777 == file.mode && meta.len() == file.bytes.len() as u64
+    });
+    is_alike && fs::read(place).is_ok_and(|bytes| bytes == file.bytes)
 }
 
 /// All files of a volume or none: they are written beside it, and then moved to their place.

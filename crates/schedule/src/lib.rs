@@ -9,6 +9,9 @@
 mod every;
 mod fault;
 mod field;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod next;
 mod plain;
 

@@ -32,7 +32,12 @@ pub(crate) fn next(calendar: &Calendar, after: i64, zone: &impl Zone) -> Option<
             return None;
         }
         if walk.month(calendar) && walk.day(calendar) && walk.hour(calendar) && walk.minute(calendar) {
-            return Some(walk.at);
+            if walk.at > after {
+                return Some(walk.at);
+            }
+            // The begin of an hour that is shown twice was read as the first one, and a time before the moment fits.
+            // On such a day robfig/cron answers with a time that has passed.
+            walk.at += 60;
         }
     }
 }

@@ -73,6 +73,18 @@ fn a_day_that_was_left_out_is_passed_over() {
 }
 
 #[test]
+fn what_is_next_is_later_though_clocks_are_set_back_by_two_hours() {
+    // At three they show one again.
+    let change = 20_000 * 86_400 + 5 * 3600;
+    let zone = |unix: i64| if unix < change { -2 * 3600 } else { -4 * 3600 };
+    let schedule = Schedule::read("30 2 * * *").unwrap();
+    let next = |after: i64| schedule.next(after, after, &zone);
+    assert_eq!(next(change - 3600), Some(change - 30 * 60));
+    // Twenty to two for the second time: half past two is still to come once.
+    assert_eq!(next(change + 40 * 60), Some(change + 90 * 60));
+}
+
+#[test]
 fn every_counts_from_the_anchor() {
     let every = Schedule::parse("@every 1h30m").unwrap();
     assert_eq!(every, Schedule::Every(5400));

@@ -5,7 +5,7 @@ import threading
 
 from kubernetes import client, watch
 
-from common import PATIENCE, batch, core, job, refused
+from common import PATIENCE, batch, condition, core, job, refused
 
 
 def config_map(name, **data):
@@ -78,38 +78,47 @@ def informer_follows(namespace):
 
     # It closes its connection to stop, and takes the end of its own watch for an error.
     logging.getLogger("kubernetes.informer").setLevel(logging.CRITICAL)
-    events, done = [], threading.Event()
+    events, listed, done = [], threading.Event(), threading.Event()
 
     def note(kind):
         def handler(found):
             events.append((kind, found.metadata.name))
             if kind == "DELETED":
                 done.set()
+            elif found.metadata.name == "before":
+                listed.set()
 
         return handler
 
     def ready(found):
-        conditions = found.status.conditions or []
-        if any(c.type == "Complete" for c in conditions) and not found.metadata.deletion_timestamp:
-            batch().delete_namespaced_job(found.metadata.name, namespace, propagation_policy="Background")
+        if found.metadata.name == "told" and complete(found) and not found.metadata.deletion_timestamp:
+            batch().delete_namespaced_job("told", namespace, propagation_policy="Background")
 
+    def labelled(name, **spec):
+        made = job(name, **spec)
+        made["metadata"]["labels"]["told"] = "yes"
+        batch().create_namespaced_job(namespace, made)
+
+    complete = condition("Complete")
     informer = SharedInformer(
         list_func=client.BatchV1Api().list_namespaced_job, namespace=namespace, label_selector="told=yes"
     )
     for kind in ("ADDED", "MODIFIED", "DELETED"):
         informer.add_event_handler(kind, note(kind))
     informer.add_event_handler("MODIFIED", ready)
+    labelled("before", suspend=True)
     informer.start()
-    told = job("told")
-    told["metadata"]["labels"]["told"] = "yes"
-    batch().create_namespaced_job(namespace, told)
     try:
+        # What is made after its list comes as changes, however long its thread stands still.
+        assert listed.wait(PATIENCE), events
+        labelled("told")
         assert done.wait(PATIENCE), events
     finally:
         informer.stop()
-    kinds = [kind for kind, _ in events]
+    kinds = [kind for kind, name in events if name == "told"]
     assert kinds[0] == "ADDED" and "MODIFIED" in kinds and kinds[-1] == "DELETED", kinds
-    assert informer.cache.list() == []
+    assert [kept.metadata.name for kept in informer.cache.list()] == ["before"]
+    batch().delete_namespaced_job("before", namespace, propagation_policy="Background")
 
 
 SITUATIONS = [

@@ -33,6 +33,15 @@ mod write;
 #[cfg(test)]
 pub(crate) use discovery::served_verbs;
 
+/// What the fuzz targets ask of requests.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::pages::continued;
+    pub(crate) use super::patch::{Form, patched};
+    pub(crate) use super::request::{Query, accepted, wants_yaml};
+    pub(crate) use super::route::{Route, Target, parse as route};
+}
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

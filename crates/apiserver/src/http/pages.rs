@@ -191,6 +191,16 @@ impl Token {
     }
 }
 
+/// Reads a continue token; one that is taken is one that would be written, for the list it was made for.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn continued(text: &str) {
+    const LIST: &str = "/jobs.batch/default/";
+    let Ok(token) = Token::read(text, LIST) else { return };
+    let written = token.write().expect("a token is written as JSON");
+    let again = Token::read(&written, LIST).expect("what was written is read");
+    assert!((again.rv, &again.after) == (token.rv, &token.after) && token.after.starts_with(LIST));
+}
+
 /// The resource version a query names; 0 if none.
 pub(super) fn revision(query: &Query) -> Result<Revision, ApiError> {
     let Some(text) = query.get("resourceVersion") else { return Ok(Revision(0)) };

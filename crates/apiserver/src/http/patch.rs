@@ -159,6 +159,27 @@ impl Patch {
     }
 }
 
+/// The forms of patches that are no apply.
+#[cfg(any(test, feature = "fuzzing"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    Json,
+    Merge,
+    Strategic,
+}
+
+/// What a patch makes of an object, before it is fitted.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn patched(kind: &Kind, form: Form, old: &Value, body: &[u8]) -> Result<Value, ApiError> {
+    let media = match form {
+        Form::Json => JSON_PATCH,
+        Form::Merge => MERGE_PATCH,
+        Form::Strategic => STRATEGIC,
+    };
+    let (patch, _) = Patch::read(kind, media, &Bytes::copy_from_slice(body), FieldValidation::Warn)?;
+    patch.apply(kind, old)
+}
+
 /// 422: a JSON Patch whose operations cannot be carried out.
 fn rejected(cause: &str) -> ApiError {
     let text = "the server rejected our request due to an error in our request";

@@ -22,6 +22,12 @@ impl Query {
         Query(pairs.collect())
     }
 
+    /// All of them.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// The first value of a parameter; empty ones count as absent.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())

@@ -90,3 +90,14 @@ pub fn by_resource(group: &str, version: &str, plural: &str) -> Option<&'static 
 pub fn by_kind(api_version: &str, kind: &str) -> Option<&'static Kind> {
     all().iter().find(|k| k.kind == kind && k.api_version() == api_version)
 }
+
+/// What the fuzz targets ask of kinds.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::job::indexes::overlap as overlap_of_indexes;
+
+    /// How many indexes a well-formed list names.
+    pub(crate) fn count_of_indexes(list: &str, completions: i64) -> Option<i64> {
+        super::job::indexes::count(list, completions).ok()
+    }
+}

@@ -21,6 +21,12 @@ mod table;
 mod tests;
 mod wire;
 
+/// What the fuzz targets ask of quantities.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::quantity::canonical as canonical_quantity;
+}
+
 use serde_json::Value;
 
 pub(crate) use parse::{DEPTH, read_stored};

@@ -21,7 +21,7 @@ enum Family {
 }
 
 /// A quantity's canonical form; refuses what is none.
-pub(super) fn canonical(text: &str) -> Result<String, DecodeError> {
+pub(crate) fn canonical(text: &str) -> Result<String, DecodeError> {
     let text = text.trim();
     let (nanos, family) = read(text)?;
     // Amounts beyond all that is countable stay as they are written.
@@ -51,10 +51,15 @@ fn read(text: &str) -> Result<(Option<i128>, Family), DecodeError> {
     let (power, factor, family) = unit(suffix)?;
     let digits = [whole, fraction].concat();
     let digits = digits.trim_start_matches('0');
+    // Of a fraction with more digits than can be counted, those behind count only by being there.
+    let most = 36 - factor.ilog10() as usize;
+    let kept = digits.len().min(most.max(digits.len().saturating_sub(fraction.len())));
+    let (digits, behind) = digits.split_at(kept);
+    let more = i128::from(behind.bytes().any(|digit| digit != b'0'));
     let value = if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
-    let places = i32::try_from(fraction.len()).unwrap_or(i32::MAX);
+    let places = i32::try_from(fraction.len() - behind.len()).unwrap_or(i32::MAX);
     let exponent = power.saturating_sub(places).saturating_sub(NANO);
-    let nanos = value.and_then(|value| scale(value.checked_mul(factor)?, exponent));
+    let nanos = value.and_then(|value| scale(value.checked_add(more)?.checked_mul(factor)?, exponent));
     Ok((nanos.map(|nanos| if text.starts_with('-') { -nanos } else { nanos }), family))
 }
 

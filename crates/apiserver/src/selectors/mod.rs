@@ -6,6 +6,12 @@ mod parse;
 #[cfg(test)]
 mod tests;
 
+/// What the fuzz targets ask of selectors.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::parse::{fields as read_fields, labels as read_labels};
+}
+
 use std::sync::Arc;
 
 use windlass_store::{TagFilter, Tags};

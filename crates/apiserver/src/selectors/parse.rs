@@ -22,7 +22,7 @@ impl<'a> Token<'a> {
 }
 
 /// Reads a label selector; the empty text selects everything.
-pub(super) fn labels(text: &str) -> Result<Vec<LabelTerm>, String> {
+pub(crate) fn labels(text: &str) -> Result<Vec<LabelTerm>, String> {
     let mut reader = Reader { tokens: tokens(text), at: 0 };
     let mut terms = Vec::new();
     loop {
@@ -170,7 +170,7 @@ fn check_value(key: &str, value: &str) -> Result<String, String> {
 }
 
 /// Reads a field selector; the empty text selects everything.
-pub(super) fn fields(text: &str) -> Result<Vec<FieldTerm>, String> {
+pub(crate) fn fields(text: &str) -> Result<Vec<FieldTerm>, String> {
     split(text, ',').into_iter().filter(|part| !part.is_empty()).map(|part| field(text, part)).collect()
 }
 

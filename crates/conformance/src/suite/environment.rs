@@ -1,11 +1,12 @@
 //! Where the variables of a container come from: `test/e2e/common/node/{expansion,configmap,secrets,downwardapi}.go`.
 
 use anyhow::{Context, Result, ensure};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use serde_json::{Value, json};
 
 use super::case::{Case, Need};
 use super::pods::pod;
-use super::stage::{POD, Stage};
+use super::stage::{CONFIG_MAP, Kind, POD, SECRET, Stage};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -72,6 +73,13 @@ pub(super) const CASES: &[Case] = &[
         run: |stage| Box::pin(empty_key(stage, "ConfigMap")),
     },
     Case {
+        group: "ConfigMap",
+        number: 4,
+        name: "should run through a ConfigMap lifecycle",
+        needs: &[],
+        run: |stage| Box::pin(lifecycle(stage, CONFIG_MAP)),
+    },
+    Case {
         group: "Secrets",
         number: 1,
         name: "should be consumable from pods in env vars",
@@ -91,6 +99,13 @@ pub(super) const CASES: &[Case] = &[
         name: "should fail to create secret due to empty secret key",
         needs: &[],
         run: |stage| Box::pin(empty_key(stage, "Secret")),
+    },
+    Case {
+        group: "Secrets",
+        number: 4,
+        name: "should patch a secret",
+        needs: &[],
+        run: |stage| Box::pin(lifecycle(stage, SECRET)),
     },
     Case {
         group: "Downward API",
@@ -247,6 +262,40 @@ async fn empty_key(stage: &Stage, kind: &str) -> Result<()> {
         }
         other => anyhow::bail!("an empty key was taken: {other:?}"),
     }
+}
+
+/// Created, patched, listed of all namespaces, and deleted by its label; a watch tells each.
+async fn lifecycle(stage: &Stage, kind: Kind) -> Result<()> {
+    let is_secret = kind == SECRET;
+    let (label, value) =
+        (format!("suite={}", stage.namespace), if is_secret { "dmFsdWUx" } else { "value1" });
+    let list = ListParams::default().labels(&label);
+    let start = stage.api(kind).list(&list).await?.metadata.resource_version.unwrap_or_default();
+    stage
+        .create(json!({
+            "apiVersion": "v1", "kind": if is_secret { "Secret" } else { "ConfigMap" },
+            "metadata": {"name": "life", "labels": {"suite": stage.namespace}}, "data": {"key": "dmFsdWU="},
+        }))
+        .await?;
+    let patch = json!({"metadata": {"labels": {"patched": "true"}}, "data": {"key": value}});
+    let patched = stage.merge(kind, "life", patch).await?;
+    ensure!(patched.data["data"]["key"] == value, "the data is {}", patched.data["data"]);
+    let is_patched = |what: &str, object: &DynamicObject| {
+        what == "MODIFIED" && object.metadata.labels.iter().flatten().any(|(key, _)| key == "patched")
+    };
+    stage.event_from(kind, &label, start, is_patched).await.context("the patch's event")?;
+    let everywhere =
+        stage.everywhere(kind).list(&list.clone().labels(&format!("{label},patched=true"))).await?;
+    ensure!(everywhere.items.len() == 1, "{} of all namespaces are listed", everywhere.items.len());
+    stage.api(kind).delete_collection(&DeleteParams::default(), &list).await?;
+    let since = patched.metadata.resource_version.unwrap_or_default();
+    stage
+        .event_from(kind, &label, since, |what, _| what == "DELETED")
+        .await
+        .context("the deletion's event")?;
+    let left = stage.list(kind, &label).await?;
+    ensure!(left.is_empty(), "{} are listed after they were deleted", left.len());
+    Ok(())
 }
 
 fn field(name: &str, path: &str) -> Value {

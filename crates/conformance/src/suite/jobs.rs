@@ -7,7 +7,7 @@ use serde_json::json;
 use super::case::{Case, Need};
 use super::stage::{JOB, NODE, POD, Stage};
 use super::template::{self, Does, job, on_node, scripted, with_volume};
-use super::wait::{Look, count, of_job};
+use super::wait::{Look, Which, count, of_job};
 
 const GROUP: &str = "Job";
 
@@ -155,30 +155,31 @@ async fn suspended_later(stage: &Stage) -> Result<()> {
 }
 
 async fn replaced_after_failure(stage: &Stage) -> Result<()> {
-    let script = "end() { sleep 5; exit 143; }; trap end TERM; while true; do sleep 1; done";
+    // Long enough to be seen by a controller that stands still for a while, and within its grace.
+    let script = "end() { sleep 15; exit 143; }; trap end TERM; while true; do sleep 1; done";
     let mut wish = scripted("replaced", script, 1, 1);
     wish["spec"]["backoffLimit"] = 1.into();
     wish["spec"]["podReplacementPolicy"] = "Failed".into();
     stage.create(wish).await?;
     stage.pods_in_phase("replaced", "Running", 1).await?;
-    for pod in stage.list(POD, "job=replaced").await? {
-        let name = pod.metadata.name.unwrap_or_default();
-        stage.api(POD).delete(&name, &DeleteParams::default().grace_period(30)).await?;
-    }
-    counters(stage, [0, 0, 1]).await?;
-    counters(stage, [1, 1, 0]).await
-}
-
-/// Waits for `active`, `failed` and `terminating`.
-async fn counters(stage: &Stage, wanted: [i64; 3]) -> Result<()> {
-    let look = |job: &DynamicObject| {
-        let found = ["active", "failed", "terminating"].map(|counter| count(job, counter));
-        if found == wanted {
-            return Look::Done(());
+    let delete = async {
+        for pod in stage.list(POD, "job=replaced").await? {
+            let name = pod.metadata.name.unwrap_or_default();
+            stage.api(POD).delete(&name, &DeleteParams::default().grace_period(30)).await?;
         }
-        Look::NotYet(format!("active, failed and terminating are {found:?}, not {wanted:?}"))
+        Ok(())
     };
-    stage.object_until(JOB, "replaced", look).await
+    let mut states = [[0, 0, 1], [1, 1, 0]].into_iter().peekable();
+    let seen = stage.until_after(JOB, Which::Name("replaced"), delete, |jobs| {
+        let Some(job) = jobs.first() else { return Look::Never("it is gone".to_owned()) };
+        let found = ["active", "failed", "terminating"].map(|counter| count(job, counter));
+        states.next_if_eq(&found);
+        match states.peek() {
+            None => Look::Done(()),
+            Some(next) => Look::NotYet(format!("active, failed and terminating are {found:?}, not {next:?}")),
+        }
+    });
+    seen.await
 }
 
 async fn pods_go_with_the_job(stage: &Stage) -> Result<()> {
@@ -245,9 +246,9 @@ async fn more_than_the_node_holds(stage: &Stage) -> Result<()> {
     let pod = &mut wish["spec"]["template"]["spec"];
     pod["nodeSelector"] = json!({"kubernetes.io/hostname": node});
     pod["containers"][0]["resources"] = json!({"requests": {"cpu": format!("{}m", millicores / 5)}});
-    stage.create(wish).await?;
     // At some time pods that do not fit have waited, and none has failed for it.
-    let waited = stage.until(POD, of_job("crowd"), |pods| {
+    let create = async { stage.create(wish).await.map(drop) };
+    let waited = stage.until_after(POD, of_job("crowd"), create, |pods| {
         let unschedulable = |pod: &&&DynamicObject| {
             let conditions = pod.data["status"]["conditions"].as_array();
             conditions.into_iter().flatten().any(|one| one["reason"] == "Unschedulable")

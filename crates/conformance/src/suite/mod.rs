@@ -61,10 +61,7 @@ pub const LEFT_OUT: &[(&str, &str, &str)] = &[
 
 /// Cases that the engine cannot pass yet, and why: they count as failed there without being run, because what does not
 /// come is waited for long.
-const NOT_YET: &[(&str, &str)] = &[
-    ("Volumes 3", "a ConfigMap is written once and not updated in running pods"),
-    ("Volumes 9", "labels are written once and not updated in running pods"),
-];
+const NOT_YET: &[(&str, &str)] = &[];
 
 /// Every case, those that wait longest first.
 #[must_use]

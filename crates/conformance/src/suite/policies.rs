@@ -75,7 +75,7 @@ async fn ignores_an_eviction(stage: &Stage) -> Result<()> {
     pod["terminationGracePeriodSeconds"] = 1.into();
     // Ready says that the mark is made: only then the next pod of the index ends by itself.
     pod["containers"][0]["readinessProbe"] = json!({
-        "periodSeconds": 1,
+        "periodSeconds": 1, "timeoutSeconds": 60,
         "exec": {"command": ["/bin/sh", "-c", "cat /data/done-$JOB_COMPLETION_INDEX"]},
     });
     stage.create(wish).await?;

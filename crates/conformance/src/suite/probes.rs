@@ -1,7 +1,7 @@
 //! Probes and hooks: `test/e2e/common/node/{container_probe,lifecycle_hook}.go`.
 
 use anyhow::{Result, ensure};
-use kube::api::DynamicObject;
+use kube::api::{DeleteParams, DynamicObject};
 use serde_json::{Value, json};
 
 use super::case::{Case, Need};
@@ -65,6 +65,20 @@ pub(super) const CASES: &[Case] = &[
         run: |stage| Box::pin(ready_once_started(stage)),
     },
     Case {
+        group: PROBING,
+        number: 8,
+        name: "should override timeoutGracePeriodSeconds when LivenessProbe field is set",
+        needs: &[],
+        run: |stage| Box::pin(grace_of_the_probe(stage, "livenessProbe")),
+    },
+    Case {
+        group: PROBING,
+        number: 9,
+        name: "should override timeoutGracePeriodSeconds when StartupProbe field is set",
+        needs: &[],
+        run: |stage| Box::pin(grace_of_the_probe(stage, "startupProbe")),
+    },
+    Case {
         group: HOOK,
         number: 1,
         name: "should execute poststart exec hook properly",
@@ -78,11 +92,21 @@ pub(super) const CASES: &[Case] = &[
         needs: &[Need::Node, Need::HostPath, Need::Volumes],
         run: |stage| Box::pin(before_the_stop(stage)),
     },
+    Case {
+        group: HOOK,
+        number: 3,
+        name: "prestop hook using sleep action with zero duration",
+        needs: &[],
+        run: |stage| Box::pin(sleeps_not_at_all(stage)),
+    },
 ];
 
-/// A probe that runs a script each second.
+/// A probe that runs a script each second; a machine may stand still for a while, which is no failure.
 fn probe(script: &str, failures: i64) -> Value {
-    json!({"exec": {"command": ["/bin/sh", "-c", script]}, "periodSeconds": 1, "failureThreshold": failures})
+    json!({
+        "exec": {"command": ["/bin/sh", "-c", script]}, "periodSeconds": 1, "timeoutSeconds": 60,
+        "failureThreshold": failures,
+    })
 }
 
 /// A pod that is restarted and runs a script, with these of a container's fields.
@@ -201,4 +225,25 @@ async fn before_the_stop(stage: &Stage) -> Result<()> {
     stage.create(on_host(pod("looks", "test -e /data/hook"))).await?;
     stage.ends("looks", "Succeeded").await?;
     Ok(())
+}
+
+/// The container hears no SIGTERM, and its pod's grace is longer than anybody waits.
+async fn grace_of_the_probe(stage: &Stage, which: &str) -> Result<()> {
+    let mut probe = probe("false", 1);
+    probe["terminationGracePeriodSeconds"] = 1.into();
+    let script = "trap '' TERM; while true; do sleep 1; done";
+    let mut wish = probed("probed", script, &json!({which: probe}));
+    wish["spec"]["terminationGracePeriodSeconds"] = 100_000.into();
+    stage.create(wish).await?;
+    restarted(stage, "probed").await?;
+    stage.api(POD).delete("probed", &DeleteParams::default().grace_period(1)).await?;
+    stage.gone(POD, "probed").await
+}
+
+async fn sleeps_not_at_all(stage: &Stage) -> Result<()> {
+    let mut hooked = pod("hooked", STAY);
+    hooked["spec"]["containers"][0]["lifecycle"] = json!({"preStop": {"sleep": {"seconds": 0}}});
+    stage.create(hooked).await?;
+    stage.pod_until("hooked", "it runs", |pod| phase(pod) == "Running").await?;
+    stage.delete(POD, "hooked").await
 }

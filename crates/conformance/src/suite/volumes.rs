@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::case::{Case, Need};
 use super::pods::{container, phase, pod, with_empty_dir};
-use super::stage::{CONFIG_MAP, POD, Stage};
+use super::stage::{CONFIG_MAP, POD, SECRET, Stage};
 
 const GROUP: &str = "Volumes";
 const NEEDS: &[Need] = &[Need::Volumes];
@@ -73,7 +73,7 @@ pub(super) const CASES: &[Case] = &[
         number: 9,
         name: "Downward API volume should update labels on modification",
         needs: NEEDS,
-        run: |stage| Box::pin(labels(stage)),
+        run: |stage| Box::pin(own_fields(stage, "labels")),
     },
     Case {
         group: GROUP,
@@ -88,6 +88,41 @@ pub(super) const CASES: &[Case] = &[
         name: "EmptyDir pod should support shared volumes between containers",
         needs: NEEDS,
         run: |stage| Box::pin(shared(stage)),
+    },
+    Case {
+        group: GROUP,
+        number: 12,
+        name: "ConfigMap optional updates should be reflected in volume",
+        needs: NEEDS,
+        run: |stage| Box::pin(optional_updates(stage, "ConfigMap")),
+    },
+    Case {
+        group: GROUP,
+        number: 13,
+        name: "Secrets optional updates should be reflected in volume",
+        needs: NEEDS,
+        run: |stage| Box::pin(optional_updates(stage, "Secret")),
+    },
+    Case {
+        group: GROUP,
+        number: 14,
+        name: "Downward API volume should update annotations on modification",
+        needs: NEEDS,
+        run: |stage| Box::pin(own_fields(stage, "annotations")),
+    },
+    Case {
+        group: GROUP,
+        number: 15,
+        name: "EmptyDir volume on default medium should have the correct mode",
+        needs: NEEDS,
+        run: |stage| Box::pin(empty_mode(stage, "", "777")),
+    },
+    Case {
+        group: GROUP,
+        number: 16,
+        name: "EmptyDir volume on tmpfs should have the correct mode",
+        needs: NEEDS,
+        run: |stage| Box::pin(empty_mode(stage, "Memory", "1777")),
     },
 ];
 
@@ -164,14 +199,15 @@ async fn cpu_limit(stage: &Stage) -> Result<()> {
     stage.says(pod, &["2"]).await
 }
 
-async fn labels(stage: &Stage) -> Result<()> {
-    let items = json!([{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]);
-    let script = "until grep -qx 'key3=\"value3\"' /data/labels; do sleep 1; done";
+/// Labels or annotations of the pod, as it has them later.
+async fn own_fields(stage: &Stage, which: &str) -> Result<()> {
+    let items = json!([{"path": "file", "fieldRef": {"fieldPath": format!("metadata.{which}")}}]);
+    let script = "until grep -qx 'key3=\"value3\"' /data/file; do sleep 1; done";
     let mut pod = reader(script, json!({"downwardAPI": {"items": items}}));
-    pod["metadata"]["labels"] = json!({"key1": "value1"});
+    pod["metadata"][which] = json!({"key1": "value1"});
     stage.create(pod).await?;
     stage.pod_until("reads", "it runs", |pod| phase(pod) == "Running").await?;
-    stage.merge(POD, "reads", json!({"metadata": {"labels": {"key3": "value3"}}})).await?;
+    stage.merge(POD, "reads", json!({"metadata": {which: {"key3": "value3"}}})).await?;
     stage.ends("reads", "Succeeded").await?;
     Ok(())
 }
@@ -196,4 +232,34 @@ async fn shared(stage: &Stage) -> Result<()> {
         container("writes", "echo hello > /data/file; touch /data/whole"),
     ]);
     stage.says(with_empty_dir(pod), &["hello"]).await
+}
+
+/// One source goes, one changes, and one comes while the pod runs.
+async fn optional_updates(stage: &Stage, kind: &str) -> Result<()> {
+    let field = if kind == "Secret" { "stringData" } else { "data" };
+    let made = |name: &str, data: Value| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, field: data});
+    stage.create(made("goes", json!({"data-1": "value-1"}))).await?;
+    stage.create(made("changes", json!({"data-1": "value-1"}))).await?;
+    let script = "until [ ! -e /goes/data-1 ] && [ ! -e /changes/data-1 ] &&
+        [ \"$(cat /changes/data-3)\" = value-3 ] && [ \"$(cat /comes/data-1)\" = value-1 ]; do sleep 1; done";
+    let mut pod = pod("reads", script);
+    let (source, named) = if kind == "Secret" { ("secret", "secretName") } else { ("configMap", "name") };
+    let names = ["goes", "changes", "comes"];
+    let volumes = names.map(|name| json!({"name": name, source: {named: name, "optional": true}}));
+    let mounts = names.map(|name| json!({"name": name, "mountPath": format!("/{name}")}));
+    pod["spec"]["volumes"] = json!(volumes);
+    pod["spec"]["containers"][0]["volumeMounts"] = json!(mounts);
+    stage.create(pod).await?;
+    stage.pod_until("reads", "it runs", |pod| phase(pod) == "Running").await?;
+    let objects = if kind == "Secret" { SECRET } else { CONFIG_MAP };
+    stage.delete(objects, "goes").await?;
+    let change = json!({"data": {"data-1": null}, field: {"data-1": null, "data-3": "value-3"}});
+    stage.merge(objects, "changes", change).await?;
+    stage.create(made("comes", json!({"data-1": "value-1"}))).await?;
+    stage.ends("reads", "Succeeded").await?;
+    Ok(())
+}
+
+async fn empty_mode(stage: &Stage, medium: &str, mode: &str) -> Result<()> {
+    stage.says(reader("stat -c %a /data", json!({"emptyDir": {"medium": medium}})), &[mode]).await
 }

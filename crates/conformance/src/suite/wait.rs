@@ -93,6 +93,32 @@ impl Stage {
         }
     }
 
+    /// The same, with something to do once the watch is open: what that brings about is seen from its first moment on,
+    /// however slow this process is.
+    pub(super) async fn until_after<T>(
+        &self,
+        kind: Kind,
+        which: Which<'_>,
+        act: impl Future<Output = Result<()>>,
+        mut look: impl FnMut(&[&DynamicObject]) -> Look<T>,
+    ) -> Result<T> {
+        let (open, opened) = tokio::sync::oneshot::channel();
+        let mut open = Some(open);
+        let watching = self.until(kind, which, |objects| {
+            if let Some(open) = open.take() {
+                // Nobody waits for it any more only if acting has failed, which is told.
+                let _ = open.send(());
+            }
+            look(objects)
+        });
+        let acting = async {
+            opened.await.context("the watch has ended")?;
+            act.await
+        };
+        let (found, ()) = futures::try_join!(watching, acting)?;
+        Ok(found)
+    }
+
     /// The first event of a watch from a revision that is looked for.
     pub(super) async fn event_from(
         &self,

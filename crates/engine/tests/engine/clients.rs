@@ -4,20 +4,23 @@
 //! aloud. kube-rs, the third, is what the other tests here speak through.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::process::Stdio;
 use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Command;
 use windlass_engine::{Engine, StopPods, StoreKind};
 
-use crate::support::{Ahead, Cluster, config};
+use crate::support::{Ahead, Cluster, PATIENCE, config};
 
 #[expect(clippy::disallowed_methods, reason = "a test's one look at its environment")]
 fn named(variable: &str) -> Option<OsString> {
@@ -35,17 +38,18 @@ fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
     program
 }
 
-/// A client's program, pointed at an engine, with a home of its own.
+/// A client's program, pointed at an engine by a kubeconfig, with a home of its own. It goes with the test.
 fn client(program: &Path, cluster: &Cluster, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null());
     command.env("HOME", cluster.home.path()).env("KUBECONFIG", cluster.home.path().join("home/kubeconfig"));
+    command.kill_on_drop(true);
     command
 }
 
 /// Runs a client whose output says `ok` of each situation and how many there were.
 async fn passes(mut command: Command, situations: usize) {
-    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it is waited for");
+    let output = tokio::time::timeout(4 * PATIENCE, command.output()).await.expect("it ends in time");
     let output = output.expect("the client starts");
     let (said, wrong) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{said}\n{wrong}", output.status);
@@ -78,35 +82,90 @@ async fn go_client_makes_every_call() {
 async fn informers_find_out_what_changed_while_the_engine_was_away() {
     let Some(program) = prepared("WINDLASS_TEST_GO", "program of tests/clients/go") else { return };
     let mut cluster = Cluster::with(|config| config.store = StoreKind::Durable).await;
+    let door = Door::open().await;
+    let kubeconfig = door.kubeconfig(&cluster);
+    door.lead_to(&cluster);
     let mut command = client(&program, &cluster, &["outage"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let child = child.as_mut().expect("the client starts");
+    let wrong = cluster.home.path().join("stderr");
+    command.env("KUBECONFIG", kubeconfig).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command.stderr(std::fs::File::create(&wrong).expect("a file"));
+    let mut child = command.spawn().expect("the client starts");
     let mut said = BufReader::new(child.stdout.take().expect("a pipe"));
     let mut stdin = child.stdin.take().expect("a pipe");
-    let mut line = String::new();
-    said.read_line(&mut line).expect("it speaks");
-    assert_eq!(line, "outage\n");
-    let address = cluster.engine.as_ref().expect("an engine").address();
-    // Elsewhere, where the informer does not look, and an hour later, so that nobody can tell what was missed.
-    restart(&mut cluster, SocketAddr::from(([127, 0, 0, 1], 0)), 0).await;
-    change(&cluster).await;
-    restart(&mut cluster, address, 3600).await;
-    stdin.write_all(b"back\n").expect("it waits");
-    let (mut rest, mut wrong) = (String::new(), String::new());
-    said.read_to_string(&mut rest).expect("it speaks");
-    let mut stderr = child.stderr.take().expect("a pipe");
-    stderr.read_to_string(&mut wrong).expect("it speaks");
-    assert!(child.wait().expect("it ends").success(), "{rest}\n{wrong}");
+    let story = async {
+        let mut line = String::new();
+        said.read_line(&mut line).await.expect("it speaks");
+        assert_eq!(line, "outage\n");
+        door.close();
+        restart(&mut cluster, 0).await;
+        change(&cluster).await;
+        // An hour later nobody can tell what was missed.
+        restart(&mut cluster, 3600).await;
+        door.lead_to(&cluster);
+        stdin.write_all(b"back\n").await.expect("it waits");
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).await.expect("it speaks");
+        (rest, child.wait().await.expect("it ends"))
+    };
+    let (rest, status) = tokio::time::timeout(4 * PATIENCE, story).await.expect("it ends in time");
+    let wrong = std::fs::read_to_string(wrong).expect("a file");
+    assert!(status.success(), "{rest}\n{wrong}");
     assert_eq!(rest, "ok outage\n1 situations\n", "{wrong}");
     cluster.stop().await;
 }
 
+/// An address that stays while engines come and go behind it.
+struct Door {
+    address: SocketAddr,
+    behind: Arc<Mutex<Option<SocketAddr>>>,
+}
+
+impl Door {
+    async fn open() -> Door {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let behind = Arc::new(Mutex::new(None::<SocketAddr>));
+        let asked = Arc::clone(&behind);
+        tokio::spawn(async move {
+            while let Ok((mut outside, _)) = listener.accept().await {
+                let to = *asked.lock().expect("nobody panics with it");
+                // Where nobody is behind it, whoever came is sent away.
+                let Some(to) = to else { continue };
+                tokio::spawn(async move {
+                    let mut inside = TcpStream::connect(to).await?;
+                    tokio::io::copy_bidirectional(&mut outside, &mut inside).await
+                });
+            }
+        });
+        Door { address, behind }
+    }
+
+    fn lead_to(&self, cluster: &Cluster) {
+        let engine = cluster.engine.as_ref().expect("an engine");
+        *self.behind.lock().expect("nobody panics with it") = Some(engine.address());
+    }
+
+    fn close(&self) {
+        *self.behind.lock().expect("nobody panics with it") = None;
+    }
+
+    /// The engine's kubeconfig, but for this address.
+    fn kubeconfig(&self, cluster: &Cluster) -> PathBuf {
+        let text =
+            std::fs::read_to_string(cluster.home.path().join("home/kubeconfig")).expect("a kubeconfig");
+        let engine = cluster.engine.as_ref().expect("an engine").address().to_string();
+        assert!(text.contains(&engine), "{text}");
+        let path = cluster.home.path().join("door.kubeconfig");
+        std::fs::write(&path, text.replace(&engine, &self.address.to_string())).expect("a file");
+        path
+    }
+}
+
 /// Stops the engine and starts another on its home.
-async fn restart(cluster: &mut Cluster, listen: SocketAddr, later_s: i64) {
+async fn restart(cluster: &mut Cluster, later_s: i64) {
     cluster.engine.take().expect("an engine").stop(StopPods::Leave).await;
     let mut config = config(&cluster.home);
     config.store = StoreKind::Durable;
-    config.listen = Some(listen);
     config.world = Arc::new(Ahead(AtomicI64::new(later_s)));
     let engine = Engine::start(config).await.expect("the engine starts again");
     cluster.client = engine.client();

@@ -2,6 +2,8 @@
 //!
 //! A version that is not installed is skipped aloud.
 
+mod commands;
+
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -114,6 +116,7 @@ async fn drive(name: &str) {
         attaches(&kubectl);
         executes(&kubectl);
         refusals(&kubectl);
+        commands::all(&kubectl);
         limits(&kubectl);
         deletes(&kubectl);
         drop(home);

@@ -13,7 +13,7 @@ use kube::api::PostParams;
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
 
-fn pod(name: &str, volumes: Value, containers: Value) -> Value {
+pub(crate) fn pod(name: &str, volumes: Value, containers: Value) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "v"}},
         "spec": {
@@ -23,11 +23,11 @@ fn pod(name: &str, volumes: Value, containers: Value) -> Value {
     })
 }
 
-fn container(name: &str, script: &str, mounts: Value) -> Value {
+pub(crate) fn container(name: &str, script: &str, mounts: Value) -> Value {
     json!({"name": name, "image": "host", "command": ["sh", "-c", script], "volumeMounts": mounts})
 }
 
-async fn make(cluster: &Cluster, pod: Value) -> Pod {
+pub(crate) async fn make(cluster: &Cluster, pod: Value) -> Pod {
     let pod = serde_json::from_value(pod).expect("a Pod");
     cluster.pods().create(&PostParams::default(), &pod).await.expect("the pod is created")
 }
@@ -55,7 +55,7 @@ fn is_told() -> impl Condition<Pod> {
 }
 
 /// The machine may not let this user mount; then the pod says so, and the test goes no further.
-async fn runs(cluster: &Cluster, name: &str) -> bool {
+pub(crate) async fn runs(cluster: &Cluster, name: &str) -> bool {
     let over = pod_phase("Succeeded").or(pod_phase("Failed")).or(is_told());
     let pod = cluster.wait_pod(name, over).await;
     match waiting(pod.as_ref()) {
@@ -117,7 +117,7 @@ async fn containers_share_a_pods_volumes_at_their_mount_paths() {
     if runs(&cluster, "all").await {
         assert_eq!(
             cluster.log("all").await,
-            "shared\nin memory\nfrom the map\nbhunter2\napp=\"v\"part\n\n600\nread-only\ntmpfs\n"
+            "shared\nin memory\nfrom the map\nbhunter2\napp=\"v\"part\n\n644\nread-only\ntmpfs\n"
         );
         assert_eq!(std::fs::read_to_string(host.join("result")).expect("the host has it"), "result\n");
     }

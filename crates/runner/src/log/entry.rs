@@ -44,14 +44,16 @@ impl Count {
     pub(crate) fn add(&mut self, entry: &Entry<'_>) {
         let ends = u64::from(entry.tag == Tag::Full);
         if ends == 1 || entry.tag == Tag::Partial {
-            self.bytes += entry.content.len() as u64 + ends;
-            self.lines += ends;
+            // A damaged log may have counted up to the end.
+            self.bytes = self.bytes.saturating_add(entry.content.len() as u64 + ends);
+            self.lines = self.lines.saturating_add(ends);
         }
     }
 
     /// Both together.
     pub(crate) fn plus(self, other: Count) -> Count {
-        Count { bytes: self.bytes + other.bytes, lines: self.lines + other.lines }
+        let bytes = self.bytes.saturating_add(other.bytes);
+        Count { bytes, lines: self.lines.saturating_add(other.lines) }
     }
 
     /// What is more here than there.

@@ -204,3 +204,12 @@ fn end_of_a_long_line_is_read_without_its_begin() {
     let end = last(&log.path(), 80, 2048).unwrap();
     assert_eq!((end.len(), &end[2040..]), (2048, &b"xxxxend\n"[..]));
 }
+
+#[tokio::test]
+async fn counts_of_a_damaged_log_end_at_the_end_of_the_scale() {
+    let gap = format!("2026-11-20T23:41:06Z stdout G {} 3 why\n", u64::MAX);
+    let log = Log::new(format!("{gap}{gap}2026-11-20T23:41:07Z stdout F on\n").as_bytes());
+    let shown = log.read(ReadOptions::default()).await;
+    assert_eq!(shown.matches("18446744073709551615 bytes (3 lines)").count(), 2, "{shown}");
+    assert!(shown.ends_with("\non\n"), "{shown}");
+}

@@ -165,14 +165,15 @@ fn mounts(wanted: &Wanted<'_>) -> Result<Vec<VolumeMount>, ConfigError> {
     Ok(mounts)
 }
 
-struct Sources<'a> {
-    pod: &'a Value,
-    lookup: &'a dyn Lookup,
-    host: &'a Host,
+/// Where what is in volumes comes from.
+pub(super) struct Sources<'a> {
+    pub(super) pod: &'a Value,
+    pub(super) lookup: &'a dyn Lookup,
+    pub(super) host: &'a Host,
 }
 
 impl Sources<'_> {
-    fn content(&self, volume: &Value) -> Result<Content, VolumeCause> {
+    pub(super) fn content(&self, volume: &Value) -> Result<Content, VolumeCause> {
         let source = |name: &str| volume.get(name).filter(|source| source.is_object());
         if let Some(empty) = source("emptyDir") {
             return match empty["medium"].as_str().unwrap_or_default() {

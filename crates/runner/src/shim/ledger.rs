@@ -81,15 +81,20 @@ pub(crate) fn read(path: &Path) -> io::Result<(BTreeMap<Key, Entry>, usize)> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
+    understand(&bytes).map_err(|version| {
+        let words = format!("{} has format {version}; this shim reads {VERSION}", path.display());
+        io::Error::new(io::ErrorKind::Unsupported, words)
+    })
+}
+
+/// What a ledger's bytes say; its version if that is another one.
+pub(crate) fn understand(bytes: &[u8]) -> Result<(BTreeMap<Key, Entry>, usize), u32> {
     let mut entries = BTreeMap::new();
     let mut boot = String::new();
     let mut unreadable = 0;
     for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {
-            Ok(Record::Session { version, .. }) if version != VERSION => {
-                let words = format!("{} has format {version}; this shim reads {VERSION}", path.display());
-                return Err(io::Error::new(io::ErrorKind::Unsupported, words));
-            }
+            Ok(Record::Session { version, .. }) if version != VERSION => return Err(version),
             Ok(Record::Session { boot: id, .. }) => boot = id,
             Ok(record) => apply(&mut entries, &boot, record),
             Err(_) => unreadable += 1,

@@ -31,6 +31,18 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
+/// What the fuzz targets ask of the shim.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::wire::{Frames, Reply, Request, put};
+
+    /// Of how many runs a ledger tells, and how many of its lines cannot be read; none if it is of another format.
+    pub(crate) fn read_ledger(bytes: &[u8]) -> Option<(usize, usize)> {
+        let (entries, unreadable) = super::ledger::understand(bytes).ok()?;
+        Some((entries.len(), unreadable))
+    }
+}
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 /// Why a list of indexes is malformed.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub(super) enum IndexesError {
+pub(crate) enum IndexesError {
     /// `1-2-3`.
     #[error(
         "the fragment {0:?} violates the requirement that an index interval can have at most two parts separated by '-'"
@@ -20,7 +20,7 @@ pub(super) enum IndexesError {
 }
 
 /// How many indexes a list names, all of them below `completions`.
-pub(super) fn count(list: &str, completions: i64) -> Result<i64, IndexesError> {
+pub(crate) fn count(list: &str, completions: i64) -> Result<i64, IndexesError> {
     let (mut total, mut last) = (0, None);
     for part in list.split(',').filter(|_| !list.is_empty()) {
         let (first, end) = interval(part, completions)?;
@@ -34,7 +34,7 @@ pub(super) fn count(list: &str, completions: i64) -> Result<i64, IndexesError> {
 }
 
 /// The lowest index of the first overlap of two lists; malformed parts are passed over.
-pub(super) fn overlap(completed: &str, failed: &str, completions: i64) -> Option<i64> {
+pub(crate) fn overlap(completed: &str, failed: &str, completions: i64) -> Option<i64> {
     let read = |list: &str| -> Vec<(i64, i64)> {
         list.split(',').filter_map(|part| interval(part, completions).ok()).collect()
     };

@@ -1,7 +1,7 @@
 //! batch/v1 Jobs.
 
 pub(super) mod default;
-mod indexes;
+pub(super) mod indexes;
 mod policy;
 mod status;
 mod table;

@@ -10,6 +10,9 @@ use crate::kind::{Fields, Rest};
 use crate::kinds::common;
 use crate::kinds::json::{fill, fill_text, items, object, put, set, text};
 
+/// The annotation that says which devices a bound pod has: whoever binds it writes it, and nobody else.
+const DEVICES: &str = "devices.windlass.dev/assigned";
+
 /// A new pod: Pending, with its quality of service; admission's defaults are in its spec.
 pub(crate) fn prepare_create(pod: &mut Value) {
     let uid = text(&pod["metadata"], "uid").to_owned();
@@ -64,6 +67,7 @@ fn tolerate(spec: &mut Value, taint: &str) {
 /// An update of the pod itself: the status stays; a changed spec counts the generation up.
 pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
     common::keep_status(new, old);
+    keep_devices(new, old);
     if let Some(spec) = object(new, "spec") {
         // Admission again: what it gave on creation comes back where a writer left it out.
         for key in ["priority", "preemptionPolicy"] {
@@ -80,11 +84,23 @@ pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
 /// An update of the status: the spec stays, and the owner too.
 pub(crate) fn prepare_status(new: &mut Value, old: &Value) {
     common::keep_all_but_status(new, old);
+    keep_devices(new, old);
     if let Some(metadata) = object(new, "metadata") {
         put(metadata, "ownerReferences", old["metadata"]["ownerReferences"].clone());
     }
     if let Some(status) = object(new, "status") {
         fill_text(status, "qosClass", text(&old["status"], "qosClass"));
+    }
+}
+
+/// What a pod has been given stays with it, also where a writer leaves it out: nobody else may be given the same.
+fn keep_devices(new: &mut Value, old: &Value) {
+    let given = &old["metadata"]["annotations"][DEVICES];
+    if new["metadata"]["annotations"][DEVICES] == *given {
+        return;
+    }
+    if let Some(annotations) = object(new, "metadata").and_then(|metadata| object(metadata, "annotations")) {
+        put(annotations, DEVICES, given.clone());
     }
 }
 

@@ -118,3 +118,29 @@ fn fate_of_a_pod_stays_as_it_was_made() {
     other["other"] = json!("y");
     assert_eq!(update(&old, "/metadata/annotations", other), [""; 0]);
 }
+
+#[test]
+fn devices_that_a_pod_was_given_stay_with_it_whatever_a_writer_says() {
+    const DEVICES: &str = "devices.windlass.dev/assigned";
+    let with = |devices: Option<&str>| {
+        let mut pod = pod(json!({}));
+        pod["metadata"]["annotations"] = json!({"other": "x"});
+        if let Some(devices) = devices {
+            pod["metadata"]["annotations"][DEVICES] = devices.into();
+        }
+        pod
+    };
+    for prepare in [KIND.prepare_update, KIND.prepare_status] {
+        for old in [None, Some("nvidia.com/gpu=0")] {
+            for wanted in [None, Some("nvidia.com/gpu=1")] {
+                let mut new = with(wanted);
+                prepare(&mut new, &with(old));
+                assert_eq!(new["metadata"]["annotations"], with(old)["metadata"]["annotations"]);
+            }
+        }
+        let mut bare = with(None);
+        bare["metadata"]["annotations"] = Value::Null;
+        prepare(&mut bare, &with(Some("nvidia.com/gpu=0")));
+        assert_eq!(bare["metadata"]["annotations"], json!({DEVICES: "nvidia.com/gpu=0"}));
+    }
+}
