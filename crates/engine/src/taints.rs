@@ -54,6 +54,9 @@ impl Tick {
         if self.node.taints.is_empty() || !is_here || is_deleting(pod) || is_ended(pod) {
             return Leave::Never;
         }
-        schedule::leave(pod.spec(), &self.node.taints, self.tainted)
+        // Of a pod that came later its patience counts from then (upstream: the time at which it is handled first).
+        let came = pod["status"]["startTime"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
+        let met = came.map_or(self.tainted, |came| came.max(self.tainted));
+        schedule::leave(pod.spec(), &self.node.taints, met)
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::kubectl::by_kubectl;
 use crate::support::{Cluster, finished, job, pod_phase};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::PostParams;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 #[expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
@@ -108,5 +109,24 @@ async fn taints_keep_pods_out_and_drive_them_out() {
     assert!(events.iter().any(told), "{events:#?}");
     let stays = cluster.pods().get("stays").await.expect("the pod");
     assert_eq!(stays.status.and_then(|status| status.phase).as_deref(), Some("Running"));
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patience_with_a_taint_begins_when_the_pod_comes() {
+    let cluster = crate::clock::start().await;
+    let nodes: Api<Node> = Api::all(cluster.client.clone());
+    let taint = Patch::Merge(json!({"spec": {"taints": [{"key": "maint", "effect": "NoExecute"}]}}));
+    nodes.patch("windlass", &PatchParams::default(), &taint).await.expect("tainted");
+    crate::clock::advance(&cluster, "2h").await;
+    let hour =
+        json!([{"key": "maint", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}]);
+    make(&cluster, pod("comes-late", hour)).await;
+    cluster.wait_pod("comes-late", pod_phase("Running")).await;
+    crate::clock::advance(&cluster, "30m").await;
+    let there = cluster.pods().get("comes-late").await.expect("the pod");
+    assert!(there.metadata.deletion_timestamp.is_none(), "{there:?}");
+    crate::clock::advance(&cluster, "31m").await;
+    cluster.wait_pod("comes-late", |pod: Option<&Pod>| pod.is_none()).await;
     cluster.stop().await;
 }
