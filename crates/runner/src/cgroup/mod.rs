@@ -82,8 +82,11 @@ impl Reason {
             Reason::NotDelegated | Reason::Shared | Reason::NoController if is_root => {
                 "start the engine by systemd-run --scope -p Delegate=yes windlass up"
             }
-            Reason::NotDelegated | Reason::Shared | Reason::NoController => {
+            Reason::NotDelegated | Reason::Shared => {
                 "start the engine by systemd-run --user --scope -p Delegate=yes windlass up"
+            }
+            Reason::NoController => {
+                "have systemd give users' services the controller (Delegate=cpu memory pids for user@.service)"
             }
             Reason::Refused => "see the kernel's log (dmesg)",
         }
