@@ -325,6 +325,7 @@ fn forbidden(kind: &'static Kind, name: &str, why: &str) -> ApiError {
     let text = format!("{} {name:?} is forbidden: {why}", subject.qualified());
     ApiError::forbidden(&subject, text)
 }
+
 /// Whether a pod may be refused for its priority's sake.
 fn speaks_of_priority(pod: &serde_json::Value) -> bool {
     ["priorityClassName", "priority", "preemptionPolicy"].iter().any(|field| !pod["spec"][field].is_null())

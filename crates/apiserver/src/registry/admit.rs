@@ -22,18 +22,8 @@ impl Registry {
             return;
         }
         let Some(kind) = kinds::by_kind("storage.k8s.io/v1", "StorageClass") else { return };
-        let prefix = kind.prefix(None);
-        let request = windlass_store::ListRequest {
-            prefix: &prefix,
-            after_key: None,
-            limit: Some(CLASSES),
-            at: None,
-            tagged: None,
-            filter: None,
-        };
-        let Ok(page) = self.store.list(&request) else { return };
-        let classes =
-            page.entries.iter().filter_map(|entry| crate::schema::read_stored(entry.value.bytes()).ok());
+        let Ok(classes) = self.first(&kind.prefix(None), CLASSES) else { return };
+        let classes = classes.into_iter().map(|(_, class)| class);
         let defaults = classes.filter(kinds::storage_class::is_default);
         let made = |class: &Value| {
             let text = |field: &str| class["metadata"][field].as_str().unwrap_or_default().to_owned();

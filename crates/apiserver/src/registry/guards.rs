@@ -73,7 +73,7 @@ impl Registry {
         after: &dyn Fields,
     ) -> Result<Vec<Write>, ApiError> {
         let Some(quota_kind) = kinds::by_kind("v1", "ResourceQuota") else { return Ok(Vec::new()) };
-        let mut entries = self.page(&quota_kind.prefix(Some(namespace)), None)?;
+        let mut entries = self.first(&quota_kind.prefix(Some(namespace)), PAGE)?;
         let mut quotas: Vec<Quota> = entries.iter().map(|(_, quota)| Quota::read(quota)).collect();
         let changed = admission::charge(&mut quotas, kind, before, after, self.world.now());
         let changed = changed.map_err(|why| forbidden(kind, after, &why))?;
@@ -148,7 +148,7 @@ impl Registry {
         if !is_limited || !self.guarded_by("limitranges", namespace) {
             return Ok(Vec::new());
         }
-        let ranges = self.page(&format!("/limitranges/{namespace}/"), None)?;
+        let ranges = self.first(&format!("/limitranges/{namespace}/"), PAGE)?;
         Ok(ranges.into_iter().map(|(_, range)| range).collect())
     }
 
@@ -165,9 +165,10 @@ impl Registry {
         within(&ranges, kind, pod)
     }
 
-    fn page(&self, prefix: &str, after_key: Option<&str>) -> Result<Vec<(Entry, Value)>, ApiError> {
+    /// The first objects below a prefix, at most so many.
+    pub(super) fn first(&self, prefix: &str, most: usize) -> Result<Vec<(Entry, Value)>, ApiError> {
         let request =
-            ListRequest { prefix, after_key, limit: Some(PAGE), at: None, tagged: None, filter: None };
+            ListRequest { prefix, after_key: None, limit: Some(most), at: None, tagged: None, filter: None };
         let page = self.store.list(&request).map_err(|e| read_error(&e))?;
         let read = |entry: Entry| object_of(&entry).map(|object| (entry, object));
         page.entries.into_iter().map(read).collect()

@@ -3,9 +3,8 @@
 //! Source: upstream's plugin `plugin/pkg/admission/priority`.
 
 use serde_json::Value;
-use windlass_store::ListRequest;
 
-use super::{Registry, meta, object_of, read_error};
+use super::{Registry, meta, object_of};
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::kinds::{self, priority_class};
@@ -68,17 +67,8 @@ impl Registry {
         if self.store.count(&prefix) <= known {
             return Ok(None);
         }
-        let request = ListRequest {
-            prefix: &prefix,
-            after_key: None,
-            limit: Some(CLASSES),
-            at: None,
-            tagged: None,
-            filter: None,
-        };
-        let page = self.store.list(&request).map_err(|e| read_error(&e))?;
-        let classes = page.entries.iter().map(object_of).collect::<Result<Vec<Value>, ApiError>>()?;
-        let defaults = classes.into_iter().filter(priority_class::is_default);
+        let classes = self.first(&prefix, CLASSES)?.into_iter().map(|(_, class)| class);
+        let defaults = classes.filter(priority_class::is_default);
         Ok(defaults.min_by_key(|class| class["value"].as_i64().unwrap_or(0)))
     }
 
