@@ -167,15 +167,7 @@ impl Stage {
         name: &str,
         edit: impl Fn(&mut DynamicObject),
     ) -> Result<DynamicObject> {
-        for _ in 0..TRIES {
-            let mut object = self.get(kind, name).await?;
-            edit(&mut object);
-            match self.api(kind).replace(name, &PostParams::default(), &object).await {
-                Err(kube::Error::Api(status)) if status.code == 409 => {}
-                other => return other.with_context(|| format!("replacing {} {name}", kind.kind)),
-            }
-        }
-        bail!("replacing {} {name}: a conflict {TRIES} times", kind.kind)
+        self.until_written(kind, name, edit, false).await
     }
 
     /// The same, of its status.
@@ -185,15 +177,31 @@ impl Stage {
         name: &str,
         edit: impl Fn(&mut DynamicObject),
     ) -> Result<DynamicObject> {
+        self.until_written(kind, name, edit, true).await
+    }
+
+    async fn until_written(
+        &self,
+        kind: Kind,
+        name: &str,
+        edit: impl Fn(&mut DynamicObject),
+        is_status: bool,
+    ) -> Result<DynamicObject> {
+        let (api, how) = (self.api(kind), PostParams::default());
+        let of = if is_status { "'s status" } else { "" };
         for _ in 0..TRIES {
             let mut object = self.get(kind, name).await?;
             edit(&mut object);
-            match self.api(kind).replace_status(name, &PostParams::default(), &object).await {
+            let written = match is_status {
+                true => api.replace_status(name, &how, &object).await,
+                false => api.replace(name, &how, &object).await,
+            };
+            match written {
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
-                other => return other.with_context(|| format!("replacing {} {name}'s status", kind.kind)),
+                other => return other.with_context(|| format!("replacing {} {name}{of}", kind.kind)),
             }
         }
-        bail!("replacing {} {name}'s status: a conflict {TRIES} times", kind.kind)
+        bail!("replacing {} {name}{of}: a conflict {TRIES} times", kind.kind)
     }
 
     pub(super) async fn merge(&self, kind: Kind, name: &str, patch: Value) -> Result<DynamicObject> {
