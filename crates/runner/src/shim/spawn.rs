@@ -399,6 +399,21 @@ pub(crate) fn ended_child(waits: bool) -> Ready {
     }
 }
 
+/// Waits for the end of a child that is about to end, and leaves it unreaped: afterwards it is in no control group. That
+/// it was reaped already is as good.
+pub(crate) fn wait_for_end(pid: i32) {
+    let Ok(pid) = libc::id_t::try_from(pid) else { return };
+    loop {
+        // SAFETY: an all-zero siginfo_t is a valid value of that plain C struct.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        // SAFETY: `info` is a valid place to write to, and the flags are ones that waitid(2) knows.
+        let done = unsafe { libc::waitid(libc::P_PID, pid, &raw mut info, libc::WEXITED | libc::WNOWAIT) };
+        if done == 0 || Errno::last() != Errno::EINTR {
+            return;
+        }
+    }
+}
+
 /// Reaps a child that has ended.
 pub(crate) fn reap(pid: i32, at: Timestamp) -> Exit {
     let mut status = 0;

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use super::privileges::Privileges;
+use super::spawn;
 use crate::mounts::{Entrance, Join};
 
 /// The child makes a dozen system calls; a signal's frame with all vector registers takes some 4 KiB.
@@ -202,6 +203,8 @@ impl Launcher {
             }
             errno => {
                 image.way.set_mark(mark);
+                // It has left this memory, but maybe not its control group yet.
+                spawn::wait_for_end(pid);
                 io::Error::from_raw_os_error(errno)
             }
         };
