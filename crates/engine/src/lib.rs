@@ -30,6 +30,7 @@ mod living;
 mod logs;
 mod messages;
 mod namespaces;
+mod neighbours;
 mod notes;
 mod pace;
 mod pods;

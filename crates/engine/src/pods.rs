@@ -296,6 +296,8 @@ impl Tick {
         self.room.leave(key);
         self.room.free(&uid);
         self.room.keep();
+        self.leaving.remove(&uid);
+        self.neighbours.forget(key);
         let alive = self.runs.alive(&uid);
         for run in &alive {
             self.runtime.signal(run, libc::SIGKILL);

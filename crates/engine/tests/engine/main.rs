@@ -15,6 +15,7 @@ mod kube_rs;
 mod kubectl;
 mod limits;
 mod messages;
+mod neighbours;
 mod node;
 mod pages;
 mod priorities;
