@@ -140,7 +140,7 @@ async fn patience_goes_on_when_another_taint_comes_and_ends_with_the_last() {
         let patch = Patch::Merge(json!({"spec": {"taints": taints}}));
         nodes.patch("windlass", &PatchParams::default(), &patch).await.expect("tainted");
     };
-    let hour = json!([{"operator": "Exists", "tolerationSeconds": 3600}]);
+    let hour = json!([{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}]);
     make(&cluster, pod("patient", hour)).await;
     cluster.wait_pod("patient", pod_phase("Running")).await;
     tainted(&["maint"]).await;
