@@ -105,6 +105,7 @@ impl Tick {
         self.absorb_events(lost);
         let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
         self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
+        self.see_devices();
         self.adopt_volumes();
         self.sweep_directories();
     }

@@ -108,6 +108,9 @@ impl Tick {
         if !is_scripted && let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
             plan.events.push((EventType::Normal, "DevicesHidden", hidden));
         }
+        if let Some(gone) = self.bereft.remove(key).filter(|_| !is_ended(&before)) {
+            plan.events.push((EventType::Warning, "DeviceGone", gone));
+        }
         if !blocked.is_empty() {
             facts.blocked = blocked;
             plan = kubelet::plan(parts(pod), &facts, now);

@@ -194,7 +194,9 @@ impl Tick {
         offered.retain(|name, _| name.contains('/'));
         offered.extend(node["status"]["allocatable"].as_object().cloned().unwrap_or_default());
         let offered = Value::Object(offered);
-        self.room.equip(gpus::devices(&offered, &self.gpus));
+        if self.room.equip(gpus::devices(&offered, &self.gpus)) {
+            self.see_devices();
+        }
         self.room.offer(Amounts::read(&offered));
     }
 }

@@ -173,7 +173,7 @@ impl Engine {
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry::new(store.clone(), config.world.clone());
         let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
-        let machine = Machine::read(config.home.root(), &config.devices);
+        let machine = Machine::read(config.home.root(), &config.devices, &config.allotted);
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
@@ -416,6 +416,8 @@ pub(crate) fn tick(
         newcomers: Vec::new(),
         neighbours: Default::default(),
         gpus: machine.gpus.clone(),
+        confined: machine.confined.clone(),
+        bereft: Default::default(),
         leaving: Default::default(),
         authority,
         host: Host {

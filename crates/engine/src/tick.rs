@@ -5,7 +5,7 @@
 //! they want in one transaction, and only then starts or ends processes. While it decides it changes nothing but the
 //! draft; a conflict loses nothing: the draft is thrown away and the plans are asked again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -99,6 +99,10 @@ pub(crate) struct Tick {
     pub(crate) leaving: HashMap<String, Timestamp>,
     /// The GPUs that the machine had when the engine started.
     pub(crate) gpus: Gpus,
+    /// The kinds of them of which the engine was told which are its own.
+    pub(crate) confined: BTreeSet<&'static str>,
+    /// Pods that have a device which the node has not, and what they are to be told.
+    pub(crate) bereft: BTreeMap<Key, String>,
     /// Who is on the node, and who waits for others to come or go.
     pub(crate) neighbours: Neighbours,
     /// Pods that came to wait for room in this draft.

@@ -255,6 +255,11 @@ pub fn unschedulable_until(pod: &impl Fields) -> Option<(Option<Timestamp>, Opti
     if !windlass_fate::is_scripted(metadata) {
         return None;
     }
+    // Most are not: what does not have the word (or hides it) need not be read at each look.
+    let text = metadata["annotations"][windlass_fate::POD].as_str()?;
+    if !text.contains("unschedulable") && !text.contains('\\') {
+        return None;
+    }
     let created = metadata["creationTimestamp"].as_str()?.parse().ok()?;
     // What could not be read was refused when it was written.
     windlass_fate::Fate::read(metadata, &pod["spec"]).ok()?.unschedulable(created)
