@@ -106,11 +106,10 @@ impl Neighbours {
         self.ranks.insert(key.clone(), rank);
     }
 
-    /// A pod does not wait for others.
-    pub(crate) fn leave(&mut self, key: &Key) {
-        if let Some(rank) = self.ranks.remove(key) {
-            self.waiting.remove(&(rank, key.clone()));
-        }
+    /// A pod does not wait for others; whether it did.
+    pub(crate) fn leave(&mut self, key: &Key) -> bool {
+        let Some(rank) = self.ranks.remove(key) else { return false };
+        self.waiting.remove(&(rank, key.clone()))
     }
 
     /// Whether somebody who waits may have become lucky.

@@ -68,8 +68,9 @@ impl Refusals {
     /// There may be a place in a namespace: those who have waited longest for one there need not wait longer. The others
     /// wait for their time, so that little room does not have thousands ask for it.
     pub(crate) fn wake(&mut self, namespace: &str, now: Timestamp) -> Vec<Key> {
-        let waits =
-            |key: &Key, refusal: &Refusal| key.split('/').nth(2) == Some(namespace) && refusal.until > now;
+        let waits = |key: &Key, refusal: &Refusal| {
+            is_in(key, namespace) && refusal.until > now && refusal.class.is_none()
+        };
         let waiting = self.0.iter().filter(|(key, refusal)| waits(key, refusal));
         let mut waiting: Vec<_> = waiting.map(|(key, refusal)| (refusal.since, key.clone())).collect();
         if waiting.len() > AT_ONCE {
@@ -94,6 +95,17 @@ impl Refusals {
         woken
     }
 
+    /// A namespace's limit ranges are others: those who were refused whatever the quotas allow need not wait longer.
+    pub(crate) fn wake_limited(&mut self, namespace: &str, now: Timestamp) -> Vec<Key> {
+        let is_its = |key: &Key, refusal: &Refusal| {
+            is_in(key, namespace) && refusal.until > now && refusal.class.is_some()
+        };
+        let woken = self.0.iter().filter(|(key, refusal)| is_its(key, refusal)).map(|(key, _)| key.clone());
+        let woken: Vec<Key> = woken.collect();
+        self.wake_these(&woken, now);
+        woken
+    }
+
     fn wake_these(&mut self, woken: &[Key], now: Timestamp) {
         for key in woken {
             if let Some(refusal) = self.0.get_mut(key) {
@@ -101,6 +113,10 @@ impl Refusals {
             }
         }
     }
+}
+
+fn is_in(key: &Key, namespace: &str) -> bool {
+    key.split('/').nth(2) == Some(namespace)
 }
 
 #[cfg(test)]
@@ -165,5 +181,8 @@ mod tests {
         assert!(woken.iter().all(|key| refusals.holds(key, now).is_none()));
         assert!(refusals.holds(&"/jobs.batch/ns0/a".into(), now).is_some());
         assert!(refusals.wake_class("urgent", now).is_empty());
+        // Room in a quota is for those only that a quota keeps.
+        assert_eq!(refusals.wake("ns0", now), [Key::from("/jobs.batch/ns0/c")]);
+        assert_eq!(refusals.wake_limited("ns0", now), [Key::from("/jobs.batch/ns0/a")]);
     }
 }

@@ -17,7 +17,7 @@ use crate::world::rfc3339;
 impl Tick {
     /// Binds a pod to the node, lets it wait for room, or says why it cannot come.
     pub(crate) fn place(&mut self, draft: &mut Draft, key: &Key) {
-        self.neighbours.leave(key);
+        let waited = self.neighbours.leave(key);
         let Some(pod) = draft.current(&self.cache, key) else { return self.room.leave(key) };
         match schedule::stand(pod, &self.node, self.world.now()) {
             Stand::Settled => self.room.leave(key),
@@ -48,7 +48,7 @@ impl Tick {
                 self.room.take(uid(pod), request, priority(pod));
                 self.scheduled(draft, key, plan);
             }
-            Stand::Open(request) => self.enter(draft, key, request),
+            Stand::Open(request) => self.enter(draft, key, request, waited),
         }
     }
 
@@ -69,8 +69,9 @@ impl Tick {
         self.note(draft, &about, &note);
     }
 
-    /// A pod that this node may take: once its claims are bound, and there is room.
-    fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts) {
+    /// A pod that this node may take: once its claims are bound, and there is room. Those that waited for others (`waited`)
+    /// come in their order: the first of them may be why the next has to wait on.
+    fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts, waited: bool) {
         let fits = self.room.lacks(&request).is_empty();
         if let Some(waits) = self.unclaimed(draft, key, fits) {
             self.room.leave(key);
@@ -85,7 +86,7 @@ impl Tick {
             return self.keep_apart(draft, key, quarrel);
         }
         let Some(pod) = draft.current(&self.cache, key) else { return };
-        if request.is_nothing() && self.room.is_open() {
+        if request.is_nothing() && self.room.is_open() && !waited {
             self.room.take(uid(pod), request, priority(pod));
             let plan = schedule::bind(pod, &self.node, self.world.now());
             self.scheduled(draft, key, plan);

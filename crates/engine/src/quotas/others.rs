@@ -55,6 +55,8 @@ impl Tick {
     fn limits_changed(&mut self, key: &Key) {
         self.patterns.clear();
         self.wake_refused(namespace(key));
+        let woken = self.refusals.wake_limited(namespace(key), self.world.now());
+        self.look_at(woken);
     }
 
     /// A priority class came, went or changed: pods to come may have another priority, and those that were refused

@@ -63,14 +63,13 @@ async fn pods_that_insist_on_being_apart_come_one_after_the_other() {
     cluster.wait_pod("first", pod_phase("Running")).await;
     make(&cluster, pod("second", "train", term("podAntiAffinity", "train"))).await;
     cluster.wait_pod("second", waits(APART)).await;
-    make(&cluster, pod("plain", "train", json!({}))).await;
-    cluster.wait_pod("plain", waits(REPELLED)).await;
     make(&cluster, pod("other", "web", json!({}))).await;
     cluster.wait_pod("other", pod_phase("Running")).await;
     let told = cluster.events_about("second").await;
     assert!(told.iter().any(|event| event.reason.as_deref() == Some("FailedScheduling")), "{told:#?}");
     remove(&cluster, "first").await;
     cluster.wait_pod("second", pod_phase("Running")).await;
+    make(&cluster, pod("plain", "train", json!({}))).await;
     cluster.wait_pod("plain", waits(REPELLED)).await;
     // One that is called otherwise is no reason any more.
     let renamed = Patch::Merge(json!({"metadata": {"labels": {"app": "web"}}}));
