@@ -5,9 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::support::{Cluster, PATIENCE, pod_phase};
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
-use kube::Api;
+use crate::support::{Cluster, PATIENCE, pod_phase, told};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{DeleteParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
@@ -69,31 +68,6 @@ fn is_ready(wanted: bool) -> impl Condition<Pod> {
 
 fn has_run_again() -> impl Condition<Pod> {
     |pod: Option<&Pod>| status(pod).is_some_and(|status| status.restart_count > 0)
-}
-
-/// Waits until an event about the pod says this.
-async fn told(cluster: &Cluster, pod: &str, reason: &str, message: &str) {
-    let events: Api<Event> = Api::namespaced(cluster.client.clone(), "default");
-    let is_told = |event: &Event| {
-        event.reason.as_deref() == Some(reason)
-            && event.message.as_deref().is_some_and(|text| text.contains(message))
-    };
-    let config = kube::runtime::watcher::Config::default().fields(&format!("involvedObject.name={pod}"));
-    let mut stream = std::pin::pin!(kube::runtime::watcher(events, config));
-    let waiting = async {
-        use futures::StreamExt;
-        use kube::runtime::watcher::Event::{Apply, InitApply};
-        while let Some(next) = stream.next().await {
-            if let Ok(Apply(event) | InitApply(event)) = next
-                && is_told(&event)
-            {
-                return;
-            }
-        }
-    };
-    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-        panic!("{reason} {message}: {:#?}", cluster.events_about(pod).await);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
