@@ -4,6 +4,7 @@ mod common;
 
 use windlass_runner::cgroup::Reason;
 use windlass_runner::runtime::{Ended, Event, Exec, ExecError, Key, Limits, Runtime, Start};
+use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::OlderShim;
 
 use common::{Home, ended, ends, next};
@@ -19,6 +20,23 @@ fn reason(event: &Event) -> Option<Reason> {
 
 fn is_start_of(event: &Event, container: &str) -> bool {
     matches!(event, Event::Started { key, .. } if key.container == container)
+}
+
+/// Runs it to its end: why its limits are not enforced, and the end.
+async fn through(shim: &ShimRuntime, start: Start) -> (Option<Reason>, Event) {
+    let key = start.key.clone();
+    shim.start(vec![start]);
+    let mut told = None;
+    loop {
+        let events =
+            tokio::time::timeout(common::PATIENCE, shim.events()).await.expect("events come in time");
+        for event in events.unwrap().into_iter().filter(|event| *event.key() == key) {
+            match event {
+                Event::Started { .. } => told = reason(&event),
+                over => return (told, over),
+            }
+        }
+    }
 }
 
 fn exec(key: Key) -> Exec {
@@ -44,10 +62,10 @@ async fn older_shim_s_limits_are_not_claimed_to_hold_and_it_is_replaced_when_its
     let over = ends(&shim, 3).await;
     assert!(over.values().all(|event| ended(event) == Ended::Code(0)));
     // Whether it is asked before or after another has taken the place: it runs there.
-    shim.start(vec![Start { limits: Some(LIMITED), ..home.sh("after", "exit 7") }]);
-    let told = next(&shim, |event| is_start_of(event, "after")).await;
-    assert_ne!(reason(&told), Some(Reason::OlderShim));
-    assert_eq!(ended(&ends(&shim, 1).await["after"]), Ended::Code(7));
+    let after = Start { limits: Some(LIMITED), ..home.sh("after", "exit 7") };
+    let (told, over) = through(&shim, after).await;
+    assert_ne!(told, Some(Reason::OlderShim));
+    assert_eq!(ended(&over), Ended::Code(7));
     assert_ne!(shim.pid(), Some(std::process::id()));
 }
 
@@ -56,9 +74,8 @@ async fn older_shim_that_runs_nothing_is_replaced_before_anything_is_started() {
     let home = Home::new();
     let _older = OlderShim::listen(&home.shim()).unwrap();
     let shim = home.connect().await;
-    let start = Start { limits: Some(LIMITED), ..home.sh("first", "exit 3") };
-    shim.start(vec![start]);
-    let told = next(&shim, |event| is_start_of(event, "first")).await;
-    assert_ne!(reason(&told), Some(Reason::OlderShim));
-    assert_eq!(ended(&ends(&shim, 1).await["first"]), Ended::Code(3));
+    let first = Start { limits: Some(LIMITED), ..home.sh("first", "exit 3") };
+    let (told, over) = through(&shim, first).await;
+    assert_ne!(told, Some(Reason::OlderShim));
+    assert_eq!(ended(&over), Ended::Code(3));
 }

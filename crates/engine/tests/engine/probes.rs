@@ -12,6 +12,7 @@ use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use windlass_engine::StopPods;
 
 /// A server that answers with the status that it has now.
 async fn server(status: u16) -> (u16, Arc<AtomicU16>) {
@@ -277,4 +278,22 @@ async fn container_whose_hook_fails_is_ended() {
     told(&cluster, "failing", "FailedPostStartHook", "PostStartHook failed").await;
     told(&cluster, "failing", "Killing", "FailedPostStartHook").await;
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn engine_that_ends_its_pods_runs_their_hooks_first() {
+    let mut cluster = Cluster::start().await;
+    let place = cluster.home.path().join("stopped");
+    std::fs::create_dir(&place).expect("a directory");
+    let hook = json!({"preStop": {"exec": {"command": ["sh", "-c", "echo hook >> \"$PLACE/said\""]}}});
+    let script = "trap 'echo signal >> \"$PLACE/said\"; exit 0' TERM; echo > \"$PLACE/up\"; while :; do sleep 1 & wait; done";
+    let probe = json!({"exec": {"command": ["sh", "-c", "test -e \"$PLACE/up\""]}, "periodSeconds": 1, "timeoutSeconds": 60});
+    let more =
+        json!({"lifecycle": hook, "readinessProbe": probe, "env": [{"name": "PLACE", "value": place}]});
+    let spec = json!({"containers": [container(script, more)], "terminationGracePeriodSeconds": 600});
+    make(&cluster, "hooked", spec).await;
+    cluster.wait_pod("hooked", is_ready(true)).await;
+    let engine = cluster.engine.take().expect("it runs");
+    tokio::time::timeout(PATIENCE, engine.stop(StopPods::End)).await.expect("it stops");
+    assert_eq!(std::fs::read_to_string(place.join("said")).expect("both said so"), "hook\nsignal\n");
 }

@@ -15,9 +15,7 @@ use super::ledger::{self, Entry};
 use super::link::{self, Link};
 use super::outbox::Outbox;
 use super::wire::Reply;
-use crate::runtime::{
-    Event, Exec, ExecError, Input, InputError, Key, Runtime, RuntimeGone, Session, Start,
-};
+use crate::runtime::{Event, Exec, ExecError, Input, InputError, Key, Runtime, RuntimeGone, Session, Start};
 
 pub use super::link::ConnectError;
 
@@ -191,7 +189,9 @@ impl Shared {
         if self.change_quietly(|outbox| outbox.may_replace()) && is_at_rest(directory) {
             self.change(|outbox| {
                 if outbox.may_replace() {
-                    tracing::info!("the shim is of an older build and has nothing to do: another one takes its place");
+                    tracing::info!(
+                        "the shim is of an older build and has nothing to do: another one takes its place"
+                    );
                     outbox.replace();
                 }
             });

@@ -136,7 +136,9 @@ impl Live {
             return false;
         }
         // Of a run with limits the group knows exactly what is left.
-        let Some(group) = self.surroundings.group.as_ref().filter(|group| !group.is_empty()) else { return true };
+        let Some(group) = self.surroundings.group.as_ref().filter(|group| !group.is_empty()) else {
+            return true;
+        };
         group.kill();
         ending.looks.again(now);
         false

@@ -33,7 +33,12 @@ impl OlderShim {
         std::fs::create_dir_all(directory)?;
         let listener = UnixListener::bind(directory.join("shim.sock"))?;
         let door = UnixListener::bind(directory.join("input.sock"))?;
-        let state = State { directory: directory.to_owned(), stream: None, runs: BTreeMap::new(), held: BTreeSet::new() };
+        let state = State {
+            directory: directory.to_owned(),
+            stream: None,
+            runs: BTreeMap::new(),
+            held: BTreeSet::new(),
+        };
         let shim = OlderShim(Arc::new(Mutex::new(state)));
         let state = Arc::clone(&shim.0);
         std::thread::spawn(move || {

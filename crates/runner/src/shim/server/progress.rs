@@ -139,7 +139,13 @@ impl Server {
         let now = world::monotonic();
         if let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) {
             let leftovers = BTreeSet::new();
-            let ending = Ending { exit, leftovers, pipes_until: now + PIPES, until: now + LEFTOVERS, looks: Looks::default() };
+            let ending = Ending {
+                exit,
+                leftovers,
+                pipes_until: now + PIPES,
+                until: now + LEFTOVERS,
+                looks: Looks::default(),
+            };
             live.ending = Some(ending);
             live.terminal = None;
             if let Some(group) = &live.surroundings.group {
