@@ -229,7 +229,10 @@ impl Tick {
 
     /// Whether what an older shim runs has limits that it may not hold is known here, where the pod is.
     fn correct(&self, key: &Key, event: &mut Event) {
-        let Event::Started { key: run, unlimited, .. } = event else { return };
+        let (Event::Started { key: run, unlimited, .. } | Event::Exited { key: run, unlimited, .. }) = event
+        else {
+            return;
+        };
         let is_guess = unlimited.as_ref().is_some_and(|told| told.reason == Reason::OlderShim);
         if is_guess
             && let Some(held) = self.cache.held(key)

@@ -68,17 +68,20 @@ impl Outbox {
     /// What the shim said needs not be said to it again. What an older one leaves out is added.
     pub(super) fn hear(&mut self, event: &mut Event) {
         let start = self.unheard.remove(event.key());
-        let Event::Started { key, unlimited, .. } = event else {
-            self.signals.remove(event.key());
-            self.running.remove(event.key());
-            return;
-        };
-        // Of a run that another engine began nobody here knows whether it has limits.
-        if !self.abilities.has(LIMITS) && start.is_none_or(|start| start.limits.is_some()) {
-            unlimited.get_or_insert_with(|| Box::new(Unlimited::of_older_shim()));
+        match event {
+            Event::Started { key, .. } if self.abilities.is_older() => _ = self.running.insert(key.clone()),
+            Event::Started { .. } => {}
+            Event::Failed { .. } | Event::Exited { .. } | Event::Lost { .. } => {
+                self.signals.remove(event.key());
+                self.running.remove(event.key());
+            }
         }
-        if self.abilities.is_older() {
-            self.running.insert(key.clone());
+        // Of a run that another engine began nobody here knows whether it has limits.
+        if let Event::Started { unlimited, .. } | Event::Exited { unlimited, .. } = event
+            && !self.abilities.has(LIMITS)
+            && start.is_none_or(|start| start.limits.is_some())
+        {
+            unlimited.get_or_insert_with(|| Box::new(Unlimited::of_older_shim()));
         }
     }
 

@@ -163,7 +163,8 @@ impl Live {
         let Exit { ended, at, cpu_us, peak_bytes } = self.ending.as_ref()?.exit;
         let (key, started_at) = (key.clone(), self.at);
         let counted = self.surroundings.group.as_ref().map(RunGroup::counted).unwrap_or_default();
-        let (cpu_us, out_of_memory) = (counted.cpu_us.unwrap_or(cpu_us), counted.out_of_memory);
+        // What came before it was in the group, or never went there, only the system counted.
+        let (cpu_us, out_of_memory) = (counted.cpu_us.unwrap_or(0).max(cpu_us), counted.out_of_memory);
         let finished_at = at;
         Some(Event::Exited {
             key,
@@ -174,6 +175,7 @@ impl Live {
             peak_bytes,
             log_bytes,
             out_of_memory,
+            unlimited: self.surroundings.unlimited.clone(),
         })
     }
 }
