@@ -1,7 +1,7 @@
 //! The clients that hold their watches: kube-rs's watchers in this process, and programs that say a line of each event.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ impl Client {
     fn program(
         cluster: &Cluster,
         name: &str,
-        program: &PathBuf,
+        program: &Path,
         arguments: &[&str],
         form: Form,
         ending: Ending,
