@@ -88,6 +88,11 @@ fn groups(text: &str) -> Result<Vec<String>> {
     Ok(groups)
 }
 
+#[expect(clippy::print_stdout, reason = "the tables are this program's output")]
+fn print(table: &str) {
+    println!("{table}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,9 +119,4 @@ mod tests {
             assert!(refused(words).starts_with(told), "{}", refused(words));
         }
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the tables are this program's output")]
-fn print(table: &str) {
-    println!("{table}");
 }
