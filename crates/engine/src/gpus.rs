@@ -72,7 +72,7 @@ pub(crate) fn allotted(mut found: Gpus, told: &BTreeMap<String, String>) -> (Gpu
     for (resource, variable) in ALLOTTING {
         let Some(text) = told.get(variable) else { continue };
         confined.insert(resource);
-        let own = named(found.remove(resource).unwrap_or_default(), variable, text);
+        let own = named(&found.remove(resource).unwrap_or_default(), variable, text);
         if !own.is_empty() {
             found.insert(resource, own);
         }
@@ -81,7 +81,7 @@ pub(crate) fn allotted(mut found: Gpus, told: &BTreeMap<String, String>) -> (Gpu
 }
 
 /// Those that a list names, by number or by name. At the first that is not there the libraries stop, and so does this.
-fn named(all: Vec<Gpu>, variable: &str, text: &str) -> Vec<Gpu> {
+fn named(all: &[Gpu], variable: &str, text: &str) -> Vec<Gpu> {
     let mut own: Vec<Gpu> = Vec::new();
     for entry in text.split(',').map(str::trim) {
         let is_it = |gpu: &&Gpu| {

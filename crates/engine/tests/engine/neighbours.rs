@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 const NODE: &str = "kubernetes.io/hostname";
 
 /// A pod that runs until it is ended.
+#[expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
 fn pod(name: &str, app: &str, spec: Value) -> Value {
     let mut pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": app}},

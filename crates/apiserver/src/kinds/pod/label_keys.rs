@@ -28,11 +28,10 @@ pub(super) fn merge(pod: &mut Value) {
             let terms =
                 spec.get_mut("affinity").and_then(|all| all.get_mut(of)?.get_mut(rule)?.as_array_mut());
             for term in terms.into_iter().flatten() {
-                match rule == RULES[1] {
-                    true => {
-                        term.get_mut("podAffinityTerm").into_iter().for_each(|term| extend(term, &labels))
-                    }
-                    false => extend(term, &labels),
+                if rule == RULES[0] {
+                    extend(term, &labels);
+                } else if let Some(term) = term.get_mut("podAffinityTerm") {
+                    extend(term, &labels);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Situations of a pod that comes to others.
 
+#![expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
+
 use std::collections::BTreeMap;
 
 use serde_json::json;
@@ -86,9 +88,9 @@ fn pods_that_insist_on_being_apart_are_never_together_whoever_comes_first() {
     let one = pod("n", json!({"app": "train"}), apart.clone());
     let other = pod("n", json!({"app": "train"}), json!({}));
     assert_eq!(comes(&one, &[]), None);
-    assert_eq!(comes(&one, &[other.clone()]), Some(Quarrel::AntiAffinity));
-    assert_eq!(comes(&other, &[one.clone()]), Some(Quarrel::Repelled));
-    assert_eq!(comes(&pod("n", json!({"app": "web"}), json!({})), &[one.clone()]), None);
+    assert_eq!(comes(&one, std::slice::from_ref(&other)), Some(Quarrel::AntiAffinity));
+    assert_eq!(comes(&other, std::slice::from_ref(&one)), Some(Quarrel::Repelled));
+    assert_eq!(comes(&pod("n", json!({"app": "web"}), json!({})), std::slice::from_ref(&one)), None);
     assert_eq!(comes(&pod("m", json!({"app": "train"}), json!({})), &[one]), None, "another namespace");
     let mut elsewhere = apart;
     elsewhere["affinity"]["podAntiAffinity"][REQUIRED][0]["topologyKey"] = json!("zone");
@@ -145,7 +147,7 @@ fn host_port_is_one_pods_at_a_time() {
         (json!({"containerPort": 1, "hostPort": 8081}), false),
     ] {
         let expected = clashes.then_some(Quarrel::Ports);
-        assert_eq!(comes(&with(port.clone()), &[plain.clone()]), expected, "{port}");
+        assert_eq!(comes(&with(port.clone()), std::slice::from_ref(&plain)), expected, "{port}");
         assert_eq!(comes(&plain, &[with(port.clone())]), expected, "{port}");
     }
     let at = |ip: &str| with(json!({"hostPort": 1, "hostIP": ip}));
