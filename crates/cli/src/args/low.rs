@@ -275,6 +275,7 @@ pub(crate) struct Show {
 
 /// `windlass why`
 #[derive(Args, Debug)]
+#[command(after_help = "cronjob/NAME tells of a CronJob, and so does NAME if no job is called so.")]
 pub(crate) struct Why {
     #[command(flatten)]
     pub which: Which,
@@ -397,7 +398,7 @@ pub(crate) enum ImagePolicy {
 /// `windlass down`
 #[derive(Args, Debug)]
 pub(crate) struct Down {
-    /// End the pods that run
+    /// End the pods that run: their preStop hooks, a signal, and their grace (90 seconds at most)
     #[arg(long, conflicts_with = "leave")]
     pub force: bool,
     /// Leave the pods running: the next engine takes them over
