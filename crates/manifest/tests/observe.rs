@@ -293,6 +293,16 @@ fn a_deleted_job_keeps_the_end_it_had() {
 }
 
 #[test]
+fn a_deleted_job_that_had_failed_runs_no_more_whatever_was_last_seen_of_its_pods() {
+    let running = pod(json!({ "status": {
+        "phase": "Running", "containerStatuses": [container(json!({ "running": {} }))],
+    } }));
+    let job = job(failed("DeadlineExceeded", ""));
+    assert!(observe(&job, Seen::All(std::slice::from_ref(&running)), Seen::NotAsked).runs);
+    assert!(!observe_gone(&job, Seen::All(&[running])).runs);
+}
+
+#[test]
 fn a_pod_that_no_node_takes_waits_with_the_schedulers_words() {
     let pod = |message: &str| {
         pod(json!({ "status": { "phase": "Pending", "conditions": [
