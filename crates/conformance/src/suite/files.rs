@@ -151,7 +151,7 @@ async fn immutable(stage: &Stage, kind: &str) -> Result<()> {
             stage.api(objects).patch("source", &PatchParams::default(), &Patch::Merge(&change)).await;
         match refused {
             Err(kube::Error::Api(status)) => {
-                ensure!(status.code == 422, "{change} is refused with {status:?}")
+                ensure!(status.code == 422, "{change} is refused with {status:?}");
             }
             Err(other) => return Err(other.into()),
             Ok(_) => bail!("{change} is taken"),
