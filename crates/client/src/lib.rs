@@ -22,6 +22,9 @@ mod evidence;
 mod feed;
 mod find;
 mod follow;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod limits;
 mod list;
 mod logs;

@@ -2,6 +2,9 @@
 
 pub mod claims;
 pub mod cron;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod garbage;
 pub mod job;
 pub mod namespace;

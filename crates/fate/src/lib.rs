@@ -9,6 +9,9 @@
 
 mod course;
 mod exit;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod read;
 mod script;
 mod stuck;

@@ -115,6 +115,8 @@ pub fn observe_all(job: &Job, evidence: &Evidence<'_>) -> JobStatus {
 pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
     let evidence = Evidence::new(pods, Seen::NotAsked);
     let mut status = observe_all(job, &evidence);
+    // What was last seen of its pods is no more than that: they go with it.
+    status.runs = false;
     if status.cause.is_some() {
         return status;
     }
@@ -138,7 +140,6 @@ pub fn observe_gone(job: &Job, pods: Seen<'_, Pod>) -> JobStatus {
     status.exit_code = Some(cause.exit().code());
     status.cause = Some(cause);
     status.payload = None;
-    status.runs = false;
     status
 }
 

@@ -290,6 +290,10 @@ fn a_deleted_job_keeps_the_end_it_had() {
     assert_eq!(gone.exit_code, Some(124));
     let gone = observe_gone(&job(cancelled(json!({}))), Seen::NotAsked);
     assert_eq!((gone.phase, gone.exit_code), (Phase::Cancelled, Some(130)));
+    let running = container(json!({ "running": {} }));
+    let pods = [pod(json!({ "status": { "phase": "Running", "containerStatuses": [running] } }))];
+    let (job, pods) = (job(failed("DeadlineExceeded", "")), Seen::All(&pods));
+    assert!(observe(&job, pods, Seen::NotAsked).runs && !observe_gone(&job, pods).runs);
 }
 
 #[test]

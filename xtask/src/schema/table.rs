@@ -150,7 +150,7 @@ impl Writer<'_> {
         Ok(match go.split_once('.') {
             None => format!("{package}.{go}"),
             Some(("metav1", name)) => format!("meta.v1.{name}"),
-            Some(("v1" | "corev1", name)) => format!("core.v1.{name}"),
+            Some(("v1" | "apiv1" | "corev1", name)) => format!("core.v1.{name}"),
             Some((other, _)) => bail!("an unknown package {other}"),
         })
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::set::Set;
 
 /// Entries of updates that an object has at most; the oldest beyond are made one.
-const UPDATERS: usize = 10;
+pub(crate) const UPDATERS: usize = 10;
 /// Entries, and bytes of a step, that a writer may hand in: what the server itself keeps has far less.
 const HANDED_IN: (usize, usize) = (1000, 4 << 10);
 /// The manager of the entries that were made one.

@@ -20,6 +20,12 @@ mod set;
 mod tests;
 mod update;
 
+/// What the fuzz targets ask of owners.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::managers::{Managed, UPDATERS};
+}
+
 use serde_json::{Value, json};
 
 use crate::error::ApiError;

@@ -3,16 +3,24 @@
 //! Each takes any bytes, panics if a property does not hold, and is fed the stored corpus by the normal tests. Built for
 //! those and with the feature `fuzzing`; no part of the server.
 
+mod admission;
+mod attach;
 mod objects;
+mod ownership;
 mod patches;
 mod requests;
+mod shown;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub use admission::{limit_ranges, quotas};
+pub use attach::channels;
 pub use objects::{bodies, protobuf};
+pub use ownership::{contests, managers};
 pub use patches::{applies, json_patches, merge_patches, strategic_patches};
 pub use requests::{accepts, paths, queries, tokens};
+pub use shown::{cells, clocks, events, known_specs};
 pub use values::{fields, indexes, labels, quantities};
 
 /// What takes an input and panics if it breaks a promise.
@@ -23,15 +31,24 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("accepts", accepts),
     ("applies", applies),
     ("bodies", bodies),
+    ("cells", cells),
+    ("channels", channels),
+    ("clocks", clocks),
+    ("contests", contests),
+    ("events", events),
     ("fields", fields),
     ("indexes", indexes),
     ("json_patches", json_patches),
+    ("known_specs", known_specs),
     ("labels", labels),
+    ("limit_ranges", limit_ranges),
+    ("managers", managers),
     ("merge_patches", merge_patches),
     ("paths", paths),
     ("protobuf", protobuf),
     ("quantities", quantities),
     ("queries", queries),
+    ("quotas", quotas),
     ("strategic_patches", strategic_patches),
     ("tokens", tokens),
 ];

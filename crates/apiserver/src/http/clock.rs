@@ -47,7 +47,7 @@ fn told(app: &App) -> Response {
 }
 
 /// The time that a body names.
-fn target(body: &[u8], now: Timestamp) -> Result<Timestamp, String> {
+pub(crate) fn target(body: &[u8], now: Timestamp) -> Result<Timestamp, String> {
     let value: Value = serde_json::from_slice(body).map_err(|error| format!("{error}: {FORM}"))?;
     let map = value.as_object().filter(|map| map.len() == 1).ok_or(FORM)?;
     if let Some(span) = map.get("advance") {

@@ -36,6 +36,8 @@ pub(crate) use discovery::served_verbs;
 /// What the fuzz targets ask of requests.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz {
+    pub(crate) use super::attach::fuzz::{Said, asked, both};
+    pub(crate) use super::clock::target as moved;
     pub(crate) use super::pages::continued;
     pub(crate) use super::patch::{Form, patched};
     pub(crate) use super::request::{Query, accepted, wants_yaml};

@@ -248,6 +248,33 @@ fn next(text: &str) -> Option<(usize, bool)> {
     }
 }
 
+/// What the fuzz target asks.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz {
+    use serde_json::{Value, json};
+
+    use super::Specs;
+    use crate::kinds;
+
+    /// A Job as the API makes it.
+    pub(crate) fn made(name: &str, uid: &str, spec: &Value) -> Value {
+        let kind = kinds::by_kind("batch/v1", "Job").expect("it is served");
+        let mut job = json!({"metadata": {"name": name, "uid": uid}, "spec": spec});
+        (kind.default)(&mut job);
+        (kind.prepare_create)(&mut job);
+        job
+    }
+
+    /// The spec of a Job of this name and uid as it is taken again of what was made of the same text twice, if it is.
+    pub(crate) fn taken_again(text: &str, first: Value, name: &str, uid: &str) -> Option<Vec<u8>> {
+        let kind = kinds::by_kind("batch/v1", "Job")?;
+        let (specs, object) = (Specs::default(), first.into());
+        specs.remember(kind, text, &object);
+        specs.remember(kind, text, &object);
+        specs.find(kind, text)?.spec(name, uid)
+    }
+}
+
 #[cfg(test)]
 #[path = "known_tests.rs"]
 mod tests;

@@ -20,6 +20,12 @@ mod transaction;
 mod turns;
 mod update;
 
+/// What the fuzz targets ask of specs that are taken again.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::known::fuzz::{made, taken_again};
+}
+
 use std::sync::Arc;
 
 use serde_json::Value;

@@ -55,10 +55,14 @@ fn read(text: &str) -> Result<(Option<i128>, Family), DecodeError> {
     let most = 36 - factor.ilog10() as usize;
     let kept = digits.len().min(most.max(digits.len().saturating_sub(fraction.len())));
     let (digits, behind) = digits.split_at(kept);
-    let more = i128::from(behind.bytes().any(|digit| digit != b'0'));
-    let value = if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
     let places = i32::try_from(fraction.len() - behind.len()).unwrap_or(i32::MAX);
     let exponent = power.saturating_sub(places).saturating_sub(NANO);
+    // Nor do those of a whole number whose power of ten takes them away.
+    let fine = usize::try_from(exponent.min(0).unsigned_abs()).unwrap_or(usize::MAX);
+    let (digits, taken) = digits.split_at(digits.len() - digits.len().saturating_sub(most).min(fine));
+    let exponent = exponent.saturating_add(i32::try_from(taken.len()).unwrap_or(i32::MAX));
+    let more = i128::from(taken.bytes().chain(behind.bytes()).any(|digit| digit != b'0'));
+    let value = if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
     let nanos = value.and_then(|value| scale(value.checked_add(more)?.checked_mul(factor)?, exponent));
     Ok((nanos.map(|nanos| if text.starts_with('-') { -nanos } else { nanos }), family))
 }

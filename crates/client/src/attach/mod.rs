@@ -14,6 +14,12 @@ use windlass_manifest::CONTAINER;
 use crate::transport::{Fault, segment};
 use crate::{Error, JobManager, Result, Submitted, limits};
 
+/// What the fuzz targets ask of a server's messages.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::socket::{AttachEvent, heard};
+}
+
 pub(crate) use socket::split;
 pub use socket::{AttachEvent, AttachInput, AttachOutput};
 pub use stdin::StdinEnd;

@@ -141,6 +141,12 @@ fn event(message: &Message) -> Option<AttachEvent> {
     }
 }
 
+/// What a binary message says.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn heard(message: &[u8]) -> Option<AttachEvent> {
+    event(&Message::Binary(Bytes::copy_from_slice(message)))
+}
+
 /// The Status that ends an attachment.
 fn last_word(bytes: &[u8]) -> AttachEvent {
     let status: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);

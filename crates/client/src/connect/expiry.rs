@@ -52,14 +52,14 @@ pub fn credentials(source: &Source) -> Result<Credentials, ConnectError> {
 }
 
 /// The claim `exp` of a JWT.
-fn of_token(token: &str) -> Option<Timestamp> {
+pub(crate) fn of_token(token: &str) -> Option<Timestamp> {
     let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&claims).ok()?;
     Timestamp::from_second(claims["exp"].as_i64()?).ok()
 }
 
 /// `notAfter` of the first certificate.
-fn of_pem(pem: &[u8]) -> Option<Timestamp> {
+pub(crate) fn of_pem(pem: &[u8]) -> Option<Timestamp> {
     let text = std::str::from_utf8(pem).ok()?;
     let (_, rest) = text.split_once("-----BEGIN CERTIFICATE-----")?;
     let (body, _) = rest.split_once("-----END")?;

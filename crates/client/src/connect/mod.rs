@@ -12,6 +12,19 @@ use std::path::PathBuf;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+/// What the fuzz targets ask of credentials.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::expiry::{of_pem as end_of_certificate, of_token as end_of_token};
+
+    /// What a kubeconfig says of its credentials.
+    pub(crate) fn said(text: &str) {
+        let source = super::Source::Yaml { text: text.to_owned(), context: None };
+        let _ = super::credentials(&source);
+        let _ = super::needs_plugin(&source);
+    }
+}
+
 pub use expiry::{Credentials, credentials};
 
 use crate::limits;

@@ -7,6 +7,13 @@ mod reader;
 mod state;
 mod turns;
 
+/// What the fuzz targets ask of logs.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::line::{Cursor, Cutter};
+    pub(crate) use super::merge::Merger;
+}
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

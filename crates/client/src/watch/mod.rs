@@ -6,6 +6,23 @@
 
 mod lines;
 
+/// What the fuzz targets ask of watches.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    use std::collections::VecDeque;
+
+    use serde_json::Value;
+
+    use super::lines::Lines;
+
+    /// The events of bytes that come in pieces of a size, in words, and whether all of them could be read.
+    pub(crate) fn events(bytes: &[u8], size: usize) -> (Vec<String>, bool) {
+        let (mut lines, mut out) = (Lines::default(), VecDeque::new());
+        let whole = bytes.chunks(size).all(|piece| lines.take::<Value>(piece, &mut out).is_ok());
+        (out.iter().map(|event| format!("{event:?}")).collect(), whole)
+    }
+}
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;

@@ -18,12 +18,17 @@ mod policies;
 mod template;
 mod ttl;
 
+mod container_life;
 mod containers;
 mod environment;
+mod files;
 mod init;
+mod net_probes;
 mod pod_life;
 mod pods;
 mod probes;
+mod server;
+mod sidecars;
 mod volumes;
 
 pub mod command;
@@ -68,8 +73,18 @@ const NOT_YET: &[(&str, &str)] = &[];
 pub fn all() -> Vec<&'static Case> {
     let jobs: [&[Case]; 6] =
         [cron::CASES, ttl::CASES, jobs::CASES, policies::CASES, indexed::CASES, lifecycle::CASES];
-    let pods: [&[Case]; 6] =
-        [init::CASES, containers::CASES, probes::CASES, environment::CASES, volumes::CASES, pod_life::CASES];
+    let pods: [&[Case]; 10] = [
+        init::CASES,
+        sidecars::CASES,
+        containers::CASES,
+        container_life::CASES,
+        probes::CASES,
+        net_probes::CASES,
+        environment::CASES,
+        volumes::CASES,
+        files::CASES,
+        pod_life::CASES,
+    ];
     jobs.into_iter().chain(pods).flatten().collect()
 }
 

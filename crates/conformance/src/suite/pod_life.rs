@@ -62,6 +62,13 @@ pub(super) const CASES: &[Case] = &[
         needs: &[],
         run: |stage| Box::pin(status(stage)),
     },
+    Case {
+        group: GROUP,
+        number: 8,
+        name: "should support remote command execution over websockets",
+        needs: &[],
+        run: |stage| Box::pin(exec(stage)),
+    },
 ];
 
 async fn running(stage: &Stage, name: &str) -> Result<DynamicObject> {
@@ -175,5 +182,19 @@ async fn status(stage: &Stage) -> Result<()> {
         status["message"] == "Patched by a client" && status["reason"] == "Test",
         "the status is {status}"
     );
+    Ok(())
+}
+
+async fn exec(stage: &Stage) -> Result<()> {
+    stage.create(pod("remote", STAY)).await?;
+    running(stage, "remote").await?;
+    let (said, status) = stage.exec("remote", "c", &["/bin/sh", "-c", "echo remote; echo command"]).await?;
+    ensure!(said == "remote\ncommand\n", "it said {said:?}");
+    ensure!(status["status"] == "Success", "its Status is {status}");
+    let (_, status) = stage.exec("remote", "c", &["/bin/sh", "-c", "exit 3"]).await?;
+    let code = &status["details"]["causes"][0];
+    let is_told =
+        status["reason"] == "NonZeroExitCode" && code["reason"] == "ExitCode" && code["message"] == "3";
+    ensure!(is_told, "the Status of a command that fails is {status}");
     Ok(())
 }

@@ -11,8 +11,8 @@ use super::stage::{POD, Stage};
 use super::template::STAY;
 use super::wait::Look;
 
-const PROBING: &str = "Probing container";
-const HOOK: &str = "Container Lifecycle Hook";
+pub(super) const PROBING: &str = "Probing container";
+pub(super) const HOOK: &str = "Container Lifecycle Hook";
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -102,7 +102,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// A probe that runs a script each second; a machine may stand still for a while, which is no failure.
-fn probe(script: &str, failures: i64) -> Value {
+pub(super) fn probe(script: &str, failures: i64) -> Value {
     json!({
         "exec": {"command": ["/bin/sh", "-c", script]}, "periodSeconds": 1, "timeoutSeconds": 60,
         "failureThreshold": failures,
@@ -110,7 +110,7 @@ fn probe(script: &str, failures: i64) -> Value {
 }
 
 /// A pod that is restarted and runs a script, with these of a container's fields.
-fn probed(name: &str, script: &str, fields: &Value) -> Value {
+pub(super) fn probed(name: &str, script: &str, fields: &Value) -> Value {
     let mut pod = pod(name, script);
     pod["spec"]["restartPolicy"] = "Always".into();
     for (field, value) in fields.as_object().into_iter().flatten() {
@@ -119,11 +119,11 @@ fn probed(name: &str, script: &str, fields: &Value) -> Value {
     pod
 }
 
-fn restarts(pod: &DynamicObject) -> i64 {
+pub(super) fn restarts(pod: &DynamicObject) -> i64 {
     first(pod)["restartCount"].as_i64().unwrap_or_default()
 }
 
-async fn restarted(stage: &Stage, name: &str) -> Result<()> {
+pub(super) async fn restarted(stage: &Stage, name: &str) -> Result<()> {
     stage.pod_until(name, "its container was restarted", |pod| restarts(pod) > 0).await?;
     Ok(())
 }

@@ -1,15 +1,21 @@
 //! Where one case plays: a namespace of its own, and what every case does there.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::MetadataExt;
 
 use anyhow::{Context, Result, bail};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use futures::{AsyncBufReadExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{
+    ApiResource, AttachParams, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 
 use super::case::Case;
 use super::subject::{Dress, Subject};
-use super::wait::{Look, Which};
+use super::wait::{Look, PATIENCE, Which};
 
 /// How often a write is tried again because another writer was quicker.
 const TRIES: usize = 50;
@@ -54,6 +60,7 @@ impl Kind {
 /// A namespace of a case's own.
 pub(super) struct Stage {
     client: Client,
+    remote: Client,
     pub(super) namespace: String,
     dress: Dress,
 }
@@ -76,7 +83,8 @@ impl Stage {
         });
         let made = all.create(&PostParams::default(), &serde_json::from_value(wish)?).await?;
         let namespace = made.metadata.name.context("a namespace without a name")?;
-        let stage = Stage { client, namespace, dress: subject.dress.clone() };
+        let remote = subject.remote.clone();
+        let stage = Stage { client, remote, namespace, dress: subject.dress.clone() };
         let ready = stage.until(SERVICE_ACCOUNT, Which::Name("default"), |accounts| {
             if accounts.is_empty() { Look::NotYet("no service account".to_owned()) } else { Look::Done(()) }
         });
@@ -221,6 +229,48 @@ impl Stage {
         let path = format!("/api/v1/namespaces/{}/pods/{pod}/log?container={container}", self.namespace);
         let request = http::Request::get(path).body(Vec::new())?;
         self.client.request_text(request).await.with_context(|| format!("the log of {pod}"))
+    }
+
+    /// Follows what a container says until a line has these words.
+    pub(super) async fn log_until(&self, pod: &str, container: &str, words: &str) -> Result<()> {
+        let path =
+            format!("/api/v1/namespaces/{}/pods/{pod}/log?container={container}&follow=true", self.namespace);
+        let request = http::Request::get(path).body(Vec::new())?;
+        let waiting = async {
+            let mut lines = self.client.request_stream(request).await?.lines();
+            while let Some(line) = lines.try_next().await? {
+                if line.contains(words) {
+                    return Ok(());
+                }
+            }
+            bail!("its log has ended")
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        waited.context("no such line").flatten().with_context(|| format!("{words:?} in the log of {pod}"))
+    }
+
+    /// Runs a program beside a container and takes in what it says, over a WebSocket: its stdout, and its Status.
+    pub(super) async fn exec(&self, pod: &str, container: &str, command: &[&str]) -> Result<(String, Value)> {
+        let pods: Api<Pod> = Api::namespaced(self.remote.clone(), &self.namespace);
+        let params = AttachParams::default().container(container).stdin(false).stderr(false);
+        let running = async {
+            let mut process = pods.exec(pod, command.iter().copied(), &params).await?;
+            let status = process.take_status().context("no status")?;
+            let mut said = String::new();
+            process.stdout().context("no stdout")?.read_to_string(&mut said).await?;
+            let status = status.await.context("no last word")?;
+            Ok((said, serde_json::to_value(status)?))
+        };
+        let ran = tokio::time::timeout(PATIENCE, running).await;
+        ran.context("it does not end").flatten().with_context(|| format!("{command:?} in {pod}"))
+    }
+
+    /// A group that files may be given to: any, where containers are made of an image; on the host its user's own.
+    pub(super) fn group(&self) -> Result<u32> {
+        match &self.dress {
+            Dress::Host(folder) => Ok(std::fs::metadata(folder)?.gid()),
+            Dress::Image(_) => Ok(1001),
+        }
     }
 
     /// What is in the namespace, for who reads of a failure.

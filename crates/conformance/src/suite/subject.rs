@@ -29,6 +29,8 @@ pub enum Door {
 /// A Kubernetes that cases run on.
 pub struct Subject {
     pub(super) client: Client,
+    /// A client over the network: one in the same process has no connection that could become a WebSocket.
+    pub(super) remote: Client,
     pub(super) dress: Dress,
     unmountable: Option<String>,
     engine: Option<(Engine, TempDir)>,
@@ -60,12 +62,13 @@ impl Subject {
             ("TMPDIR".to_owned(), path(folder.path())),
         ];
         let engine = Engine::start(config).await?;
+        let remote = cluster::client(&kubeconfig).await?;
         let client = match door {
             Door::InProcess => engine.client(),
-            Door::Tcp => cluster::client(&kubeconfig).await?,
+            Door::Tcp => remote.clone(),
         };
-        let mut subject =
-            Subject { client, dress: Dress::Host(host), unmountable: None, engine: Some((engine, folder)) };
+        let (dress, engine) = (Dress::Host(host), Some((engine, folder)));
+        let mut subject = Subject { client, remote, dress, unmountable: None, engine };
         subject.unmountable = subject.try_a_mount().await?;
         Ok(subject)
     }
@@ -73,7 +76,8 @@ impl Subject {
     /// The cluster that a kubeconfig's current context names.
     pub async fn cluster(kubeconfig: &Path, image: &str) -> Result<Subject> {
         let client = cluster::client(kubeconfig).await?;
-        Ok(Subject { client, dress: Dress::Image(image.to_owned()), unmountable: None, engine: None })
+        let (remote, dress) = (client.clone(), Dress::Image(image.to_owned()));
+        Ok(Subject { client, remote, dress, unmountable: None, engine: None })
     }
 
     /// The version that it says it is.

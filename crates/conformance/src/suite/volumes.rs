@@ -8,8 +8,8 @@ use super::case::{Case, Need};
 use super::pods::{container, phase, pod, with_empty_dir};
 use super::stage::{CONFIG_MAP, POD, SECRET, Stage};
 
-const GROUP: &str = "Volumes";
-const NEEDS: &[Need] = &[Need::Volumes];
+pub(super) const GROUP: &str = "Volumes";
+pub(super) const NEEDS: &[Need] = &[Need::Volumes];
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -127,14 +127,14 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// A pod that runs a script with a volume at `/data`.
-fn reader(script: &str, source: Value) -> Value {
+pub(super) fn reader(script: &str, source: Value) -> Value {
     let mut pod = with_empty_dir(pod("reads", script));
     pod["spec"]["volumes"] = Value::Array(vec![source]);
     pod["spec"]["volumes"][0]["name"] = "data".into();
     pod
 }
 
-async fn make(stage: &Stage, kind: &str) -> Result<()> {
+pub(super) async fn make(stage: &Stage, kind: &str) -> Result<()> {
     let field = if kind == "Secret" { "stringData" } else { "data" };
     let data = json!({"data-1": "value-1", "data-2": "value-2"});
     stage
@@ -144,7 +144,7 @@ async fn make(stage: &Stage, kind: &str) -> Result<()> {
 }
 
 /// A volume of a ConfigMap or a Secret, and what else its source says.
-fn source(kind: &str, more: Value) -> Value {
+pub(super) fn source(kind: &str, more: Value) -> Value {
     let (field, name) = if kind == "Secret" { ("secret", "secretName") } else { ("configMap", "name") };
     let mut source = more;
     source[name] = "source".into();

@@ -4,6 +4,11 @@
 
 #[cfg(test)]
 mod tests;
+mod told;
+mod words;
+
+pub use told::observations;
+pub use words::words;
 
 use std::collections::BTreeMap;
 
@@ -18,8 +23,13 @@ use crate::{Array, Numbers, ReadError, cron, make};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: &[(&str, Target)] =
-    &[("definitions", definitions), ("job_files", job_files), ("tables", tables)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("definitions", definitions),
+    ("job_files", job_files),
+    ("observations", observations),
+    ("tables", tables),
+    ("words", words),
+];
 
 const FILE: &str = "jobs.yaml";
 

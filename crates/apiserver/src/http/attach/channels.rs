@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use futures::future::{self, Either};
 use futures::stream::{self, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
-use serde::Deserialize;
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch as signal;
@@ -22,16 +21,13 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Talk;
 use super::handshake::Protocol;
+use super::message::{self, Said};
 use crate::attach::{Attached, Fate, Input, Output, Terminal};
 use crate::http::serve::stopped;
 
-const STDIN: u8 = 0;
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
-/// Followed by the channel that its sender has ended.
-const CLOSE: u8 = 255;
 
 /// How often a client is shown that the connection lives, also while it waits for a slow reader of its stdin: clients
 /// give up after a minute without a sign.
@@ -207,8 +203,8 @@ async fn read<S>(
             Message::Close(_) => return,
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
         };
-        match bytes.split_first() {
-            Some((&STDIN, bytes)) => {
+        match message::read(&bytes, protocol) {
+            Said::Stdin(bytes) => {
                 let Some(stdin) = &mut input else { continue };
                 if let Err(cause) = stdin.write(bytes).await {
                     tracing::debug!(%cause, "a container reads its stdin no more");
@@ -220,24 +216,16 @@ async fn read<S>(
                     }
                 }
             }
-            Some((&RESIZE, bytes)) => {
-                if let (Some(terminal), Ok(size)) = (terminal, serde_json::from_slice::<Size>(bytes)) {
+            Said::Size { width, height } => {
+                if let Some(terminal) = terminal {
                     // A terminal that is gone has no size: the run is about to end.
-                    let _ = terminal.resize(size.width, size.height);
+                    let _ = terminal.resize(width, height);
                 }
             }
-            Some((&CLOSE, &[STDIN])) if protocol == Protocol::V5 => input = None,
-            _ => {}
+            Said::StdinEnds => input = None,
+            Said::Nothing => {}
         }
     }
-}
-
-/// `TerminalSize` of client-go.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Size {
-    width: u16,
-    height: u16,
 }
 
 fn message(channel: u8, bytes: &[u8]) -> Message {

@@ -68,6 +68,12 @@ pub(super) fn required() -> ApiError {
     ApiError::bad_request("Upgrade request required")
 }
 
+/// The protocol that is agreed on and the answer to the key, if a WebSocket is asked for.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn asked(headers: &HeaderMap) -> Result<(&'static str, HeaderValue), ApiError> {
+    read(headers, "exec").map(|wanted| (wanted.protocol.name(), wanted.accept))
+}
+
 /// The comma-separated words of a header, which may be there several times.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());

@@ -4,6 +4,14 @@
 
 mod channels;
 mod handshake;
+mod message;
+
+/// What the fuzz targets ask of clients' messages.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::handshake::asked;
+    pub(crate) use super::message::{Said, both};
+}
 
 use std::sync::Arc;
 

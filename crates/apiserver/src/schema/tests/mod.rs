@@ -252,6 +252,10 @@ fn quantities_take_their_canonical_form() {
         ("1Ei", "1Ei"),
         (" 1 ", "1"),
         ("5.", "5"),
+        // More digits than can be counted, which the power of ten takes away.
+        ("4444444444444444444444444444444444444444444444e-1744445", "1e-9"),
+        ("1000000000000000000000000000000000000000000000e-45", "1"),
+        ("1000000000000000000000000000000000000000000001e-45", "1000000001e-9"),
     ] {
         assert_eq!(quantity::canonical(written).as_deref(), Ok(canonical), "{written}");
     }

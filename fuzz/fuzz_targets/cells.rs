@@ -1,0 +1,5 @@
+//! `windlass_apiserver::fuzz::cells` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| windlass_apiserver::fuzz::cells(data));
