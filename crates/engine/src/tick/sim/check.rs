@@ -132,7 +132,9 @@ impl Seen {
             seen.goes_rightly(version, now)?;
         }
         let Some(job) = &version.after else {
-            let is_wrong = seen.is_acknowledged && author == Author::Client && !seen.may_go;
+            // What waited for others when it was deleted goes when they let it.
+            let was_going = version.before.as_ref().is_some_and(|before| is_going(before));
+            let is_wrong = seen.is_acknowledged && author == Author::Client && !seen.may_go && !was_going;
             return if is_wrong { Err(format!("{} is lost", seen.name)) } else { Ok(()) };
         };
         if version.before.is_none() {

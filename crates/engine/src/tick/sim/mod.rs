@@ -10,6 +10,7 @@
 mod check;
 mod clients;
 mod fate;
+mod found;
 mod idle;
 mod jobs;
 mod meddling;

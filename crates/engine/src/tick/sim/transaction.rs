@@ -83,7 +83,11 @@ impl Seen {
     /// Whether a pod that was made is one that its Job needs.
     fn is_needed(&self, mirror: &Mirror, pod: &Value, before: &Before<'_>) -> Result<(), String> {
         let (name, Some(uid)) = (called(pod), owner(pod)) else { return Ok(()) };
-        let Some(job) = job_of(mirror, uid) else { return Err(format!("pod {name} is made for no Job")) };
+        let Some(job) = job_of(mirror, uid) else {
+            // It may go in the same transaction, for its CronJob's sake; its pods follow.
+            let is_gone = before.contains_key(uid);
+            return if is_gone { Ok(()) } else { Err(format!("pod {name} is made for no Job")) };
+        };
         let wrong = |what: &str| Err(format!("pod {name} is made, and its Job {what}"));
         if !mirror.is_open(text(pod, "namespace")) {
             return wrong("is in a namespace that goes");
@@ -195,7 +199,7 @@ impl Released {
             Some("Succeeded") => self.succeeded += i64::from(!is_listed("succeeded")),
             Some("Failed") => self.failed += counts,
             // Nobody saw how it ended, if it did.
-            _ if version.after.is_none() && is_going(before) => {
+            _ if version.after.is_none() && (is_going(before) || before["spec"]["nodeName"].is_string()) => {
                 self.unknown += 1;
                 self.perhaps.extend(place);
             }
