@@ -1,10 +1,11 @@
 //! Builds the release binary and the programs that measure it, and runs them on it.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::upstream;
 
@@ -26,9 +27,8 @@ pub(crate) fn bench(root: &Path, arguments: impl Iterator<Item = String>) -> Res
     } else {
         program.arg("--store-commits").arg(release.join("examples/commits")).args(arguments);
     }
-    let status = program.status()?;
-    ensure!(status.success(), "windlass-bench: {status}");
-    Ok(())
+    // In this process's place: an interrupt reaches it, and it ends its engines.
+    Err(program.exec()).context("windlass-bench")
 }
 
 /// The fixture with a node, and how many seconds it took to be ready if it was started now, all built before.

@@ -1,7 +1,9 @@
 //! The one place where time and randomness enter this crate.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
 /// Time and randomness, as the engine or a test gives them.
@@ -10,6 +12,11 @@ pub trait World: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Fills a buffer with random bytes.
     fn random(&self, buffer: &mut [u8]);
+    /// Resolves when a client has waited for so long: the machine's time, however far [`World::now`] is ahead of it. A
+    /// watch's end and its bookmarks are due by it, as the client at its other end counts by no other clock.
+    fn waited(&self, span: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(span))
+    }
 }
 
 /// A shared world.

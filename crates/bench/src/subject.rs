@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tempfile::TempDir;
 
+use crate::ending;
+
 pub(crate) struct Subject {
     pub(crate) binary: PathBuf,
     pub(crate) home: TempDir,
@@ -22,14 +24,20 @@ pub(crate) struct Memory {
 impl Subject {
     pub(crate) async fn start(binary: PathBuf) -> Result<Subject> {
         let binary = binary.canonicalize().with_context(|| binary.display().to_string())?;
-        let subject = Subject { binary, home: tempfile::tempdir()? };
+        let subject = Subject::of(binary)?;
         subject.up()?;
         Ok(subject)
     }
 
     /// Another home, on which nothing runs yet.
     pub(crate) fn elsewhere(&self) -> Result<Subject> {
-        Ok(Subject { binary: self.binary.clone(), home: tempfile::tempdir()? })
+        Subject::of(self.binary.clone())
+    }
+
+    fn of(binary: PathBuf) -> Result<Subject> {
+        let home = tempfile::tempdir()?;
+        ending::begun(home.path(), &binary);
+        Ok(Subject { binary, home })
     }
 
     /// Starts the engine; the seconds until the command has returned.
@@ -95,6 +103,13 @@ impl Subject {
     pub(crate) fn leave(&self) -> Result<()> {
         self.windlass(&["down", "--leave"])?;
         Ok(())
+    }
+}
+
+impl Drop for Subject {
+    /// Also where a measurement has failed.
+    fn drop(&mut self) {
+        ending::end(self.home.path());
     }
 }
 

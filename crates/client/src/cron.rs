@@ -3,12 +3,14 @@
 //! Not every cluster serves them: what a 404 or 405 means is found out by asking which kinds there are.
 
 use http::Method;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Event;
 use serde_json::{Value, json};
-use windlass_manifest::cron::{CronManifest, job_of};
-use windlass_manifest::{Edit, JobEdit, Manifest, make, marks};
+use windlass_manifest::cron::{CronEvidence, CronManifest, CronStatus, Due, job_of, observe_cron};
+use windlass_manifest::{Edit, JobEdit, JobStatus, Manifest, Seen, make, marks};
 
 use crate::transport::{Answer, Call, Fault, segment};
-use crate::{Error, JobManager, Result};
+use crate::{Error, JobManager, Result, limits};
 
 /// A CronJob as the server has it, and what it warned of.
 #[derive(Clone, Debug)]
@@ -123,6 +125,50 @@ impl JobManager {
         let base = job_of(&self.cron(name).await?)?;
         let named = job.map(|name| Edit::Job(JobEdit::Name(name.to_owned())));
         Ok(make(&base, named.as_slice())?)
+    }
+
+    /// Where a CronJob stands, by the cluster's time. `due` tells when it is due: which zones there are is the caller's to know.
+    ///
+    /// # Errors
+    /// `NoCronJob`, `NoCronJobs`, and what every call may answer.
+    pub async fn why_cron(
+        &self,
+        name: &str,
+        now: Timestamp,
+        due: impl FnOnce(&Value, Timestamp) -> Due,
+    ) -> Result<CronStatus> {
+        let cron = self.cron(name).await?;
+        let jobs = self.jobs_of_cron(&cron).await?;
+        let path = self.core_path("events");
+        let name = cron["metadata"]["name"].as_str().unwrap_or_default();
+        let selector = format!("involvedObject.kind=CronJob,involvedObject.name={name}");
+        let events: Option<Vec<Event>> =
+            self.readable(self.selected(&path, "fieldSelector", &selector).await, name)?;
+        let events = events.as_deref().map_or(Seen::Forbidden, Seen::All);
+        Ok(observe_cron(&cron, &CronEvidence { events, jobs: &jobs, due: &due(&cron, now) }, now))
+    }
+
+    /// The jobs of a CronJob that have not ended, a few of them, and the one that it made last; oldest first.
+    async fn jobs_of_cron(&self, cron: &Value) -> Result<Vec<JobStatus>> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let active = cron["status"]["active"].as_array().into_iter().flatten();
+        let mut names: Vec<String> =
+            active.filter_map(|job| text(&job["name"])).take(limits::JOBS_OF_CRON).collect();
+        // Its jobs are named after the minute that they are for (`getJobName` of upstream's controller).
+        let last = text(&cron["status"]["lastScheduleTime"]).and_then(|time| time.parse::<Timestamp>().ok());
+        let last = last.zip(text(&cron["metadata"]["name"]));
+        let last = last.map(|(time, name)| format!("{name}-{}", time.as_second().div_euclid(60)));
+        names.extend(last.filter(|last| !names.contains(last)));
+        let mut jobs = Vec::new();
+        for name in names {
+            match self.get(&name).await {
+                Ok(view) => jobs.push(view.status),
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        jobs.sort_by_key(|job| job.times.created);
+        Ok(jobs)
     }
 
     fn crons_path(&self) -> String {

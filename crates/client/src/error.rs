@@ -44,7 +44,7 @@ pub enum Error {
         login: String,
     },
     /// The user may not do it.
-    #[error("not allowed on {context}: {message}; ask for this right, or choose another namespace")]
+    #[error("not allowed on {context}: {message}; {}", way_to(.message))]
     Forbidden {
         /// The cluster's name.
         context: String,
@@ -256,6 +256,19 @@ pub enum Error {
         /// The HTTP status; 0 if there was none.
         status: u16,
     },
+}
+
+/// How one comes by a right. The embedded engine names the role that has it, and its roles hold in every namespace.
+fn way_to(message: &str) -> String {
+    let role =
+        ["the role \"read\" may", "the role \"submit\" may"].iter().find(|words| message.contains(*words));
+    match role.and_then(|words| words.split('"').nth(1)) {
+        Some(role) => {
+            format!("whoever owns the engine gives such a credential: windlass kubeconfig --role {role}")
+        }
+        None if message.contains("only \"admin\" may") => "whoever owns the engine may do it".to_owned(),
+        None => "ask for this right, or choose another namespace".to_owned(),
+    }
 }
 
 impl Error {

@@ -96,6 +96,8 @@ pub(crate) const STUCK: Duration = Duration::from_secs(30);
 pub(crate) const OUTLIVED: Duration = Duration::from_secs(10);
 /// Jobs that an ambiguous prefix names in its message.
 pub(crate) const CANDIDATES: usize = 5;
+/// Jobs of a CronJob that are looked at, besides the last one.
+pub(crate) const JOBS_OF_CRON: usize = 3;
 /// Jobs whose pods are asked for by uid in one request: more would not fit into an address that every proxy takes.
 pub(crate) const UIDS: usize = 100;
 /// Lists of pods that are read at the same time for a page of jobs.

@@ -1,7 +1,7 @@
 //! Get: a job with what belongs to it.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::{Container, Event, Pod};
 use windlass_manifest::{JobStatus, Seen};
 
 use crate::transport::{Answer, Call, Fault};
@@ -73,6 +73,10 @@ impl JobManager {
             let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
             match status.and_then(|status| status.phase.as_deref()) {
                 Some("Running") => conditions.iter().any(|one| one.type_ == "Ready" && one.status == "False"),
+                // Why a container was ended that has probes or a hook, and may not have ended by itself.
+                Some("Failed") => {
+                    pod.spec.as_ref().is_some_and(|spec| spec.containers.iter().any(may_be_ended))
+                }
                 phase => phase == Some("Pending"),
             }
         };
@@ -81,6 +85,9 @@ impl JobManager {
             let mut more: Vec<Event> = self.selected(&path, "fieldSelector", &of("Pod", name)).await?;
             more.retain(|event| event.involved_object.uid == pod.metadata.uid);
             events.append(&mut more);
+        }
+        if let Some(gone) = lost_pod(job, pods, &events) {
+            events.extend(self.selected::<Event>(&path, "fieldSelector", &of("Pod", &gone)).await?);
         }
         events.sort_by_key(seen_at);
         Ok(events)
@@ -94,6 +101,24 @@ impl JobManager {
             Err(fault) => Err(self.error(job, fault)),
         }
     }
+}
+
+/// Whether others than the container itself may end it.
+fn may_be_ended(container: &Container) -> bool {
+    let is_probed = container.liveness_probe.is_some() || container.startup_probe.is_some();
+    is_probed || container.lifecycle.as_ref().is_some_and(|hooks| hooks.post_start.is_some())
+}
+
+/// The last pod of a job that has failed and whose pods are all gone: its events are what is left of it.
+fn lost_pod(job: &Job, pods: Option<&[Pod]>, events: &[Event]) -> Option<String> {
+    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    let has_failed = conditions.iter().any(|one| one.type_ == "Failed" && one.status == "True");
+    if !has_failed || !pods.is_some_and(<[Pod]>::is_empty) {
+        return None;
+    }
+    let made = events.iter().filter(|event| event.reason.as_deref() == Some("SuccessfulCreate"));
+    let last = made.max_by_key(|event| seen_at(event))?;
+    last.message.as_deref()?.strip_prefix("Created pod: ").map(str::to_owned)
 }
 
 /// What `observe` is shown of a list that could be read, or not.

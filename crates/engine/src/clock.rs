@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
@@ -83,6 +84,11 @@ impl World for Movable {
 
     fn random(&self, buffer: &mut [u8]) {
         self.inner.random(buffer);
+    }
+
+    // Who waits at the other end of a connection has a clock that nobody sets forward.
+    fn waited(&self, span: Duration) -> BoxFuture<'static, ()> {
+        self.inner.waited(span)
     }
 }
 

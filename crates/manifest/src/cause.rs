@@ -1,7 +1,7 @@
 //! How a job ended, read from its conditions and pods.
 
 use k8s_openapi::api::batch::v1::{Job, JobCondition};
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodStatus};
 
 use crate::Cause;
 use crate::ended;
@@ -50,7 +50,8 @@ fn never_starts(job: &Job) -> bool {
 
 /// The pod whose end is the job's: of the first failed index, the last attempt.
 pub(crate) fn deciding_pod<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
-    let failed = || pods.iter().filter(|pod| facts::phase(pod) == "Failed" || is_given_up(pod));
+    let is_bad = |pod: &&Pod| facts::phase(pod) == "Failed" || is_given_up(pod) || is_taken(pod);
+    let failed = || pods.iter().filter(is_bad);
     let completed =
         facts::status(job).and_then(|status| status.completed_indexes.as_deref()).unwrap_or_default();
     // Read once: of 100,000 tasks it may be half a megabyte.
@@ -69,6 +70,11 @@ fn is_given_up(pod: &Pod) -> bool {
         && is_deleted(pod)
         && facts::phase(pod) != "Succeeded"
         && facts::containers(pod).any(failed)
+}
+
+/// A pod that the cluster takes away: it counts as failed from then on, however long it takes to end.
+fn is_taken(pod: &Pod) -> bool {
+    is_deleted(pod) && facts::disruption(pod).is_some() && facts::phase(pod) != "Succeeded"
 }
 
 /// The end that a container came to by itself. The back-off limit is reached when a container is started once too often: what
@@ -97,6 +103,10 @@ fn is_deleted(pod: &Pod) -> bool {
 pub(crate) fn of_pod(pod: &Pod) -> Option<Cause> {
     if let Some((reason, message)) = ended::disruption_of(pod) {
         return Some(Cause::Failed { reason, message });
+    }
+    let is_late = |status: &PodStatus| status.reason.as_deref() == Some("DeadlineExceeded");
+    if facts::pod_status(pod).is_some_and(is_late) {
+        return Some(Cause::DeadlineExceeded);
     }
     let ends = facts::containers(pod).filter_map(|one| Some((one, own_end(pod, one)?)));
     let bad = ends.filter(|(_, end)| end.exit_code != 0);
@@ -140,6 +150,8 @@ fn start_code(code: i32, message: &str) -> i32 {
     let message = message.to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match code {
+        // That its directory is not there does not say that the command is not.
+        _ if ended::is_about_directory(&message) => 125,
         126 | 127 => code,
         _ if says(&["not found", "no such file"]) => 127,
         _ if says(&["permission denied", "exec format error", "is a directory"]) => 126,
@@ -150,7 +162,6 @@ fn start_code(code: i32, message: &str) -> i32 {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::batch::v1::JobStatus;
-    use k8s_openapi::api::core::v1::PodStatus;
 
     use super::*;
 

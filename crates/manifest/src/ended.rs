@@ -8,13 +8,20 @@ use crate::marks::Cancellation;
 use crate::tasks;
 use crate::verdict::Scene;
 use crate::words::{between, says, trimmed};
-use crate::{Cause, cause, marks};
+use crate::{Cause, Seen, cause, marks, news};
 
 /// The sentence.
 pub(crate) fn sentence(scene: &Scene<'_>, cause: &Cause) -> String {
     match cause {
         Cause::Succeeded => match scene.counts.wanted {
-            Some(wanted) if wanted > 1 => format!("succeeded: {} of {wanted}", scene.counts.succeeded),
+            Some(wanted) if wanted > 1 => {
+                let complete = condition(scene.job, "Complete").and_then(|one| one.reason.as_deref());
+                let enough = match complete {
+                    Some("SuccessPolicy") => ", which its success policy takes as enough",
+                    _ => "",
+                };
+                format!("succeeded: {} of {wanted}{enough}", scene.counts.succeeded)
+            }
             _ => "succeeded".to_owned(),
         },
         Cause::Cancelled { by } => format!("cancelled {}", by_whom(by)),
@@ -29,6 +36,12 @@ pub(crate) fn sentence(scene: &Scene<'_>, cause: &Cause) -> String {
 
 /// The cause as the end of a sentence.
 pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
+    if let Cause::Exited { pod, container, .. }
+    | Cause::Signalled { pod, container, out_of_memory: false, .. } = cause
+        && let Some(why) = news::ended_for(scene.evidence.events.items(), pod, container)
+    {
+        return format!("{} was ended: {why} (pod {pod})", who(scene, container));
+    }
     match cause {
         Cause::Exited { code, pod, container } => {
             format!("{} ended with code {code} (pod {pod})", who(scene, container))
@@ -52,9 +65,15 @@ pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
             format!("{} {what}{}", who(scene, container), details(message))
         }
         Cause::DeadlineExceeded => {
-            let deadline = facts::spec(scene.job).and_then(|spec| spec.active_deadline_seconds);
+            let (whose, deadline) = deadline(scene.job);
             let deadline = deadline.map_or(String::new(), |seconds| format!(" of {seconds} s"));
-            format!("its deadline{deadline} passed")
+            format!("{whose} deadline{deadline} passed")
+        }
+        // Of pods that nobody has looked at nothing is said.
+        Cause::Failed { reason, .. }
+            if reason == "BackoffLimitExceeded" && matches!(scene.pods, Seen::All(_)) =>
+        {
+            news::gone(scene.job, scene.evidence.events.items())
         }
         Cause::Failed { reason, message } => disrupted(reason, message),
         Cause::Succeeded | Cause::Cancelled { .. } | Cause::Deleted => "it ended".to_owned(),
@@ -70,6 +89,10 @@ pub(crate) fn disrupted(reason: &str, message: &str) -> String {
         }
         "Evicted" if !message.is_empty() => format!("its pod was evicted: {message}"),
         "Preempted" => "its pod was ended to make room for one of higher priority".to_owned(),
+        "NodeLost" if message.contains("NoExecute taint") => {
+            "its pod was ended for a taint of its node (NoExecute), as nodes that do not answer get"
+                .to_owned()
+        }
         "NodeLost" => format!("its node was lost{}", details(message)),
         "NodeShutdown" => "its node was shut down".to_owned(),
         _ if message.is_empty() => format!("of {reason}"),
@@ -98,8 +121,19 @@ fn memory_limit(scene: &Scene<'_>, container: &str) -> Option<String> {
     limits.get("memory").map(|limit| limit.0.clone())
 }
 
+/// Whose deadline passed, the Job's own or each pod's, and how long it was, seconds.
+fn deadline(job: &Job) -> (&'static str, Option<i64>) {
+    let spec = facts::spec(job);
+    let by_job = ["Failed", "FailureTarget"].into_iter().filter_map(|kind| condition(job, kind));
+    if by_job.into_iter().any(|one| one.reason.as_deref() == Some("DeadlineExceeded")) {
+        return ("its", spec.and_then(|spec| spec.active_deadline_seconds));
+    }
+    let pod = spec.and_then(|spec| spec.template.spec.as_ref());
+    ("its pod's", pod.and_then(|pod| pod.active_deadline_seconds))
+}
+
 /// The engine's words, and runc's.
-fn is_about_directory(message: &str) -> bool {
+pub(crate) fn is_about_directory(message: &str) -> bool {
     ["working directory", "chdir to cwd"].iter().any(|words| message.contains(words))
 }
 
@@ -204,6 +238,9 @@ pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
         Cause::NotStarted { message, .. } if is_about_directory(message) => {
             Some("choose a working directory that is there".to_owned())
         }
+        Cause::NotStarted { code: 126, .. } if is_host(job) => {
+            Some("name a program that may be executed, or let this one be: chmod +x".to_owned())
+        }
         Cause::NotStarted { .. } if is_host(job) => {
             Some("check the command's path, and whether PATH leads to it".to_owned())
         }
@@ -237,6 +274,7 @@ fn after_disruption(reason: &str, message: &str, name: &str) -> String {
             "ask for as much memory as it uses (--memory), then `windlass retry`".to_owned()
         }
         "Evicted" | "Preempted" | "NodeLost" | "NodeShutdown" => format!("windlass retry {name}"),
+        "BackoffLimitExceeded" => format!("windlass retry {name}; `windlass show {name}` tells its events"),
         _ => format!("windlass show {name}"),
     }
 }

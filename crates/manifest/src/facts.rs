@@ -137,6 +137,12 @@ pub(crate) fn is_init(pod: &Pod, container: &str) -> bool {
     init.unwrap_or_default().iter().any(|status| status.name == container)
 }
 
+/// Whether a container is one of those that run beside the others and end with them.
+pub(crate) fn is_sidecar(pod: &Pod, container: &str) -> bool {
+    let init = pod.spec.as_ref().and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
+    init.iter().any(|one| one.name == container && one.restart_policy.as_deref() == Some("Always"))
+}
+
 /// The Job of a pod, by its owner.
 pub(crate) fn job_name(pod: &Pod) -> Option<&str> {
     let owners = pod.metadata.owner_references.as_ref()?;

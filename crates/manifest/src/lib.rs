@@ -26,6 +26,7 @@ pub mod make;
 pub mod marks;
 mod mend;
 mod mount;
+mod news;
 pub mod observe;
 mod obstacle;
 pub mod plan;

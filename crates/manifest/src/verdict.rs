@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 
 use crate::facts::{self, condition};
 use crate::obstacle::{self, Obstacle, disk, kueue, refusal};
@@ -116,13 +116,27 @@ fn ending(scene: &Scene<'_>) -> Told {
     }
     let text = match left {
         0 => format!("{what}; waiting for the cluster to record it"),
-        1 => format!("{what}; waiting for its pod to end"),
+        1 => format!("{what}; waiting for its pod to end{}", grace(scene)),
         left => format!("{what}; waiting for {left} pods to end"),
     };
     if let Some(full) = disk::of_pods(scene.pods.items(), scene.evidence.others) {
         return (format!("{text}; {}", full.text), full.outlook, full.next_step);
     }
-    (text, Outlook::ResolvesItself, None)
+    let now = format!("windlass cancel {} --now ends it at once", facts::name(scene.job));
+    let next = Some(now).filter(|_| left == 1 && facts::cancellation(scene.job).is_some());
+    (text, Outlook::ResolvesItself, next.filter(|_| !grace(scene).is_empty()))
+}
+
+/// How long the pod that is being ended may take, if that is worth a word.
+fn grace(scene: &Scene<'_>) -> String {
+    let ending = scene.pods.items().iter().find(|pod| !facts::is_over(pod));
+    let metadata = ending.map(|pod| &pod.metadata);
+    let seconds = metadata.and_then(|metadata| metadata.deletion_grace_period_seconds);
+    let until = metadata.and_then(|metadata| metadata.deletion_timestamp.as_ref()).map(|time| time.0);
+    match (seconds, until) {
+        (Some(seconds), Some(until)) if seconds > 60 => format!(", which may take until {until:.0}"),
+        _ => String::new(),
+    }
 }
 
 /// The finalizer that keeps a Job that is to be deleted: not one of the cluster's own.
@@ -146,7 +160,7 @@ fn running(scene: &Scene<'_>) -> Told {
         {
             "its pod has ended; waiting for the cluster to record it".to_owned()
         }
-        _ => "running".to_owned(),
+        _ => preparing(scene).unwrap_or_else(|| "running".to_owned()),
     };
     if let Some(failures) = scene.failures {
         text.push_str(&format!("; {}", failures.text));
@@ -160,11 +174,75 @@ fn running(scene: &Scene<'_>) -> Told {
             let all = if scene.pods.items().len() == 1 { worst.text } else { all };
             (format!("{text}; {all}"), worst.outlook, worst.next_step)
         }
-        None => match disk::of_pods(scene.pods.items(), scene.evidence.others) {
-            Some(full) => (format!("{text}; {}", full.text), full.outlook, full.next_step),
-            None => (text, Outlook::Proceeds, None),
+        None => match disk::of_pods(scene.pods.items(), scene.evidence.others).or_else(|| narrowed(scene)) {
+            Some(more) => (format!("{text}; {}", more.text), more.outlook, more.next_step),
+            None => (text + &beside(scene), Outlook::Proceeds, None),
         },
     }
+}
+
+/// What a job's only pod is busy with while none of its containers has run.
+fn preparing(scene: &Scene<'_>) -> Option<String> {
+    let [pod] = scene.pods.items() else { return None };
+    let (begun, is_running) = (
+        |one: &ContainerStatus| one.state.as_ref().is_some_and(|state| state.waiting.is_none()),
+        |one: &&ContainerStatus| one.state.as_ref().is_some_and(|state| state.running.is_some()),
+    );
+    let status = facts::pod_status(pod)?;
+    if status.container_statuses.iter().flatten().any(begun) {
+        return None;
+    }
+    let is_sidecar = |name: &str| facts::is_sidecar(pod, name);
+    let mut all = status.init_container_statuses.iter().flatten().filter(is_running);
+    let busy = all.find(|one| !is_sidecar(&one.name) || one.started != Some(true))?;
+    Some(match is_sidecar(&busy.name) {
+        false => format!("running: its init container {:?} is at work", busy.name),
+        true => format!(
+            "running: its command waits for sidecar {:?}, whose startup probe has not succeeded yet",
+            busy.name
+        ),
+    })
+}
+
+/// A sidecar that fails again and again while its pod runs: the command goes on, and may miss it.
+fn beside(scene: &Scene<'_>) -> String {
+    let all = scene.pods.items().iter().flat_map(|pod| facts::containers(pod).map(move |one| (pod, one)));
+    let fails = |one: &ContainerStatus| {
+        let waiting = one.state.as_ref().and_then(|state| state.waiting.as_ref());
+        waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"))
+    };
+    let found = all.into_iter().find(|(pod, one)| facts::is_sidecar(pod, &one.name) && fails(one));
+    let told = found.map(|(_, one)| {
+        let end = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+        let code = end.map_or(String::new(), |end| format!(", the last time with code {}", end.exit_code));
+        let times = one.restart_count + 1;
+        format!("; its sidecar {:?} has failed {times} times{code}, and is started again", one.name)
+    });
+    told.unwrap_or_default()
+}
+
+/// What keeps a job that runs from having as many pods as it may.
+fn narrowed(scene: &Scene<'_>) -> Option<Obstacle> {
+    let counts = scene.counts;
+    let wanted = facts::spec(scene.job).and_then(|spec| spec.parallelism).unwrap_or(1);
+    let wanted = u32::try_from(wanted).unwrap_or(0);
+    let left = counts.wanted.map_or(wanted, |all| all.saturating_sub(counts.succeeded)).min(wanted);
+    if counts.active + counts.terminating >= left {
+        return None;
+    }
+    let of_job = |reason: &'static str| {
+        let events = scene.events().iter();
+        let events = events.filter(move |event| event.reason.as_deref() == Some(reason));
+        events.filter(|event| event.involved_object.uid == scene.job.metadata.uid)
+    };
+    let refused = of_job("FailedCreate").max_by_key(|event| obstacle::time(event))?;
+    // Pods are refused in the same moment in which others are made.
+    let made = of_job("SuccessfulCreate").map(obstacle::time).max().flatten();
+    let message = facts::said(refused).filter(|_| obstacle::time(refused) >= made)?;
+    let kubectl = facts::kubectl(scene.job.metadata.namespace.as_deref());
+    let obstacle = refusal::of_message(message, &kubectl);
+    let text = format!("{} more {}", left - counts.active, obstacle.text);
+    Some(Obstacle { text, outlook: Outlook::Proceeds, ..obstacle })
 }
 
 /// A payload that is done, in a pod that goes on.
@@ -265,10 +343,16 @@ fn pending(scene: &Scene<'_>) -> Told {
     let text = match (scene.counts.failed, scene.counts.active) {
         (0, 0) => "waiting for its first pod to be made".to_owned(),
         (0, _) => "waiting for its pod to start".to_owned(),
-        (failed, _) => format!(
-            "waiting for the next attempt after {failed} failed (back-off limit {})",
-            ended::limit(scene.job)
-        ),
+        (failed, _) => {
+            let last = cause::deciding_pod(scene.job, scene.pods.items()).and_then(cause::of_pod);
+            let last = last
+                .map_or(String::new(), |last| format!(", the last because {}", ended::because(scene, &last)));
+            let limit = ended::limit(scene.job);
+            let text =
+                format!("waiting for the next attempt after {failed} failed (back-off limit {limit}){last}");
+            let next = Some(format!("windlass logs {}", facts::name(scene.job))).filter(|_| !last.is_empty());
+            return (text, Outlook::ResolvesItself, next);
+        }
     };
     (text, Outlook::ResolvesItself, None)
 }

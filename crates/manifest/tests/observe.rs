@@ -141,7 +141,11 @@ fn the_deadline_is_124_though_its_pod_was_killed() {
 fn the_code_of_a_job_without_pods_is_not_guessed() {
     let status = see(&job(failed(LIMIT.0, LIMIT.1)), &[]);
     assert_eq!(status.exit_code, Some(125));
-    assert_eq!(status.verdict.text, format!("failed because of {}: {}", LIMIT.0, LIMIT.1));
+    let gone = "failed because its pod failed or was deleted, and is no longer there to tell";
+    assert_eq!(status.verdict.text, gone);
+    // A listing does not look at pods.
+    let listed = observe(&job(failed(LIMIT.0, LIMIT.1)), Seen::NotAsked, Seen::NotAsked);
+    assert_eq!(listed.verdict.text, format!("failed because of {}: {}", LIMIT.0, LIMIT.1));
 }
 
 #[test]
@@ -380,7 +384,8 @@ fn a_suspended_job_needs_somebody() {
 #[test]
 fn a_job_between_two_attempts_says_so() {
     let between = json!({ "spec": { "backoffLimit": 3 }, "status": { "failed": 1 } });
-    let text = "waiting for the next attempt after 1 failed (back-off limit 3)";
+    let text = "waiting for the next attempt after 1 failed (back-off limit 3), the last because its command ended with code 1 \
+                (pod train-x7k2p-abcde)";
     stands(between, &[failed_with(json!({ "exitCode": 1 }))], Phase::Pending, Outlook::ResolvesItself, text);
 }
 

@@ -134,6 +134,12 @@ may not read makes the sentence shorter, and is named under it.
 - Three times are told apart: in the queue (from the job's creation until its first pod has a node), starting (until its
   first container runs), running.
 
+## CronJobs
+
+`windlass why cronjob/NAME` (or `NAME`, if no job is called so) says where a CronJob stands: suspended, a schedule that never comes
+or a time zone that is not there, jobs that a quota refuses, a job beside which it makes no other, times that were missed;
+else when its next job is due and how the last one ended.
+
 ## A command that has ended beside a sidecar
 
 A pod with several containers ends when all of them have. When the first container, the command, has ended for good and
@@ -151,7 +157,8 @@ everywhere.
 ## The situations
 
 These are the situations that are tested, each from what a cluster returns (`crates/manifest/tests/situations/`); a new
-one is a new folder there.
+one is a new folder there. Those that can be brought about on the engine are, with the words that are said of them
+(`crates/client/tests/situations/engine/`); a new one is a few lines there.
 
 | situation | what is said | | next step |
 |---|---|---|---|

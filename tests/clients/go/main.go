@@ -1,8 +1,9 @@
 // Clients drives a cluster through client-go, unmodified, as operators and schedulers do.
 //
 // It runs with KUBECONFIG naming a cluster that runs the commands of images, and says `ok NAME` for each situation; the
-// first that is not as it should be ends it with 1. The situation `outage` needs somebody who takes the cluster away and
-// brings it back: it says `outage` on stdout, waits for a line on stdin, and is left out unless it is asked for by name.
+// first that is not as it should be ends it with 1. Two are left out unless they are asked for by name, as they need
+// somebody at the other end: `outage` says so on stdout and waits for a line on stdin while the cluster goes away and comes
+// back; `hour` tells what it watches until stdin ends.
 package main
 
 import (
@@ -47,6 +48,7 @@ var situations = []situation{
 	{"metadata", false, playMetadata},
 	{"remote", false, playRemote},
 	{"outage", true, playOutage},
+	{"hour", true, playHour},
 }
 
 func main() {

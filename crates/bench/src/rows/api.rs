@@ -2,7 +2,8 @@
 //!
 //! Both routes are asked in the same way: bodies that were made before, connections that are open, answers read as text.
 //! What a client makes of objects is not the server's. The yardstick begins when the controllers are done with the
-//! creates before it.
+//! creates before it. Jobs that somebody else's controller manages are created too: what they cost is the API's own,
+//! because the engine's controllers write nothing about them.
 
 use std::time::Instant;
 
@@ -23,6 +24,8 @@ const TRIVIAL: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 const REVIEW: &str = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
 /// How many answers of the trivial route for each create: it is so quick that as many would take no time to measure.
 const YARDSTICK: usize = 4;
+/// A controller that the engine does not have.
+const ANOTHER: &str = "example.com/another";
 /// Where Jobs are created.
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 
@@ -33,13 +36,14 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
         futures::stream::iter(0..CONNECTIONS).then(|_| subject.client()).try_collect().await?;
     let engine = subject.engine_pid()?;
     let reviews = vec![REVIEW.as_bytes().to_vec(); YARDSTICK * sizes.creates];
+    let mut foreign = Row::new("the same, of Jobs that another controller manages", "/s", "–");
     let (mut parts, mut whole, mut trivial) = (Vec::new(), Vec::new(), Vec::new());
     let used = || Cpu::read(engine, subject.home.path())?.with_client()?.with_idle();
     rate(&clients, TRIVIAL, &reviews[..CONNECTIONS]).await?;
     for run in 0..sizes.runs {
-        let bodies: Vec<Vec<u8>> = (0..sizes.creates).map(|n| held(run, n)).collect::<Result<_>>()?;
+        let sent = bodies(run, sizes.creates, None)?;
         let before = used()?;
-        let created = rate(&clients, JOBS, &bodies).await?;
+        let created = rate(&clients, JOBS, &sent).await?;
         parts = used()?.per_pod(&before, sizes.creates);
         settled(&clients[0], run, sizes.creates).await?;
         whole = used()?.per_pod(&before, sizes.creates);
@@ -48,9 +52,12 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
         trivial = used()?.per_pod(&before, reviews.len());
         creates.push(created, answered);
         clean(&clients[0]).await?;
+        let created = rate(&clients, JOBS, &bodies(run, sizes.creates, Some(ANOTHER))?).await?;
+        foreign.push(created, answered);
+        clean(&clients[0]).await?;
     }
     Ok(vec![
-        table(&[creates])?,
+        table(&[creates, foreign])?,
         cpu_table("CPU of a create by part, until all are answered", &parts)?,
         cpu_table("the same, until the controllers are done", &whole)?,
         cpu_table("CPU of an answer of the trivial route", &trivial)?,
@@ -84,13 +91,17 @@ fn name(run: usize, n: usize) -> String {
     format!("held-{run}-{n}")
 }
 
-/// A suspended Job as a client sends it.
-fn held(run: usize, n: usize) -> Result<Vec<u8>> {
-    let mut job = job(&name(run, n), 1, 1, &["/bin/true"])?;
-    if let Some(spec) = &mut job.spec {
-        spec.suspend = Some(true);
-    }
-    Ok(serde_json::to_vec(&job)?)
+/// Suspended Jobs as a client sends them.
+fn bodies(run: usize, count: usize, manager: Option<&str>) -> Result<Vec<Vec<u8>>> {
+    let body = |n| {
+        let mut job = job(&name(run, n), 1, 1, &["/bin/true"])?;
+        if let Some(spec) = &mut job.spec {
+            spec.suspend = Some(true);
+            spec.managed_by = manager.map(str::to_owned);
+        }
+        Ok(serde_json::to_vec(&job)?)
+    };
+    (0..count).map(body).collect()
 }
 
 /// Waits until the controllers have said of the last Job of each connection that it is suspended.

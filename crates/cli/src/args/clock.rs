@@ -18,13 +18,13 @@ pub(crate) enum ClockVerb {
     /// Set it forward by a span, through all that is due until then
     Advance {
         /// How far, like 90s, 1h30m or 2d
-        #[arg(value_name = "SPAN")]
+        #[arg(value_name = "SPAN", allow_hyphen_values = true)]
         span: String,
     },
     /// Set it forward to a time, through all that is due until then
     To {
         /// When, like 2030-01-01T00:00:00Z
-        #[arg(value_name = "TIME")]
+        #[arg(value_name = "TIME", allow_hyphen_values = true)]
         time: String,
     },
 }

@@ -338,7 +338,7 @@ pub(super) fn raise(cli: low::Cli, env: &Env) -> Result<Request, Usage> {
         Verb::Up(args) => Act::Up(up::up(args)?),
         Verb::Down(args) => Act::Down(args),
         Verb::Status(args) => Act::Status(args),
-        Verb::Kubeconfig(args) => Act::Kubeconfig(args),
+        Verb::Kubeconfig(args) => Act::Kubeconfig(up::kubeconfig(args)?),
         Verb::Clock(args) => Act::Clock(args),
         Verb::Config(args) => Act::Config(args),
         Verb::Completions(args) => Act::Completions(args),

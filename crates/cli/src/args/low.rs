@@ -275,6 +275,7 @@ pub(crate) struct Show {
 
 /// `windlass why`
 #[derive(Args, Debug)]
+#[command(after_help = "cronjob/NAME tells of a CronJob, and so does NAME if no job is called so.")]
 pub(crate) struct Why {
     #[command(flatten)]
     pub which: Which,

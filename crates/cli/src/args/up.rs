@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use windlass_engine::Images;
 use windlass_model::{Problems, label};
@@ -25,7 +26,10 @@ pub(super) fn up(args: low::Up) -> Result<UpOptions, Usage> {
     }
     let mut resources = BTreeMap::new();
     for text in &args.resource {
-        resources.extend(resource(text, &mut problems));
+        let Some((name, count)) = resource(text, &mut problems) else { continue };
+        if resources.insert(name.clone(), count).is_some() {
+            problems.add("--resource", format!("{name} is said twice"));
+        }
     }
     let claims = args.claim.iter().filter_map(|text| claim(text, &mut problems)).collect();
     problems.or(()).map_err(|problems| wrong("up", &problems))?;
@@ -45,6 +49,21 @@ pub(super) fn up(args: low::Up) -> Result<UpOptions, Usage> {
         claims,
         resources,
     })
+}
+
+/// The shortest that a credential may last: what Kubernetes asks of a token (`ValidateTokenRequest` of
+/// `pkg/apis/authentication/validation`).
+const SHORTEST: Duration = Duration::from_secs(600);
+
+/// The options of `kubeconfig`: a time that no credential can have is told before anything is started.
+pub(super) fn kubeconfig(args: low::Kubeconfig) -> Result<low::Kubeconfig, Usage> {
+    let mut problems = Problems::new();
+    let lasts = job::time("--expires-in", args.expires_in.as_deref(), &mut problems);
+    if lasts.is_some_and(|lasts| lasts < SHORTEST) {
+        problems.add("--expires-in", "is less than 10m, the shortest that a credential may last");
+    }
+    problems.or(()).map_err(|problems| wrong("kubeconfig", &problems))?;
+    Ok(args)
 }
 
 /// `NAME=DIR`.

@@ -85,7 +85,10 @@ fn owners_own(options: &Kubeconfig, home: &Home) -> Outcome<()> {
 /// A new credential of a role: a kubeconfig and when it ends. `renew` ends all that were given before.
 async fn issue(home: &Home, role: Role, lasts: Duration, renew: bool) -> Outcome<(String, String)> {
     let place = format!("the credential of the role {}", role.name());
-    let fault = |error: kube::Error| Failure::new(place.clone(), error);
+    let fault = |error: kube::Error| match error {
+        kube::Error::Api(status) => Failure::new(place.clone(), status.message),
+        other => Failure::new(place.clone(), other),
+    };
     let owner = read(&home.kubeconfig())?;
     let source = Source::Yaml { text: owner.clone(), context: None };
     let connection = windlass::connect(&source).await.map_err(|error| Failure::new(place.clone(), error))?;

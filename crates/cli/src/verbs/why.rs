@@ -1,25 +1,73 @@
-//! `windlass why`: in a sentence, why a job stands where it stands, and what to do.
+//! `windlass why`: in a sentence, why a job or a CronJob stands where it stands, and what to do.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use windlass::JobView;
-use windlass::manifest::JobStatus;
+use windlass::manifest::{JobStatus, Verdict};
+use windlass::{JobManager, JobView};
 
 use super::list::phase;
-use super::{failures, which};
-use crate::args::low::Why;
+use super::{cron, failures, which};
+use crate::args::low::{Which, Why};
 use crate::cluster::Call;
 use crate::exit::Exit;
 use crate::fail::Outcome;
 use crate::print::plain;
 use crate::{age, clock, out};
 
-/// Prints the verdict.
+/// Prints the verdicts, in the order in which they are asked for.
 pub(crate) async fn run(options: &Why, call: Call<'_>) -> Outcome {
     let session = call.open().await?;
-    for name in which::names(&options.which, &session.manager, false).await? {
-        out::data(&verdict(&session.manager.get(&name).await?, clock::now()))?;
+    let mut told = BTreeSet::new();
+    for text in &options.which.jobs {
+        if let Some(cron) = named_cron(text) {
+            out::data(&of_cron(cron, &session.manager).await?)?;
+            continue;
+        }
+        let one = Which { jobs: vec![text.clone()], selector: None };
+        let names = match which::names(&one, &session.manager, false).await {
+            Ok(names) => names,
+            // Somebody may mean what makes the jobs; that it is not there either is not worth another word.
+            Err(failure) => match of_cron(text, &session.manager).await {
+                Ok(verdict) => {
+                    out::data(&verdict)?;
+                    continue;
+                }
+                Err(_) => return Err(failure),
+            },
+        };
+        of_jobs(&names, &mut told, &session.manager).await?;
     }
+    let labelled = Which { jobs: Vec::new(), selector: options.which.selector.clone() };
+    of_jobs(&which::names(&labelled, &session.manager, false).await?, &mut told, &session.manager).await?;
     Ok(Exit::OK)
+}
+
+/// Prints each job's, once.
+async fn of_jobs(names: &[String], told: &mut BTreeSet<String>, manager: &JobManager) -> Outcome<()> {
+    for name in names {
+        if told.insert(name.clone()) {
+            out::data(&verdict(&manager.get(name).await?, clock::now()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The CronJob that is named as one: `cronjob/nightly`.
+fn named_cron(text: &str) -> Option<&str> {
+    ["cronjob/", "cronjobs/", "cj/"].iter().find_map(|kind| text.strip_prefix(kind))
+}
+
+/// A CronJob's: where it stands by the cluster's own time, which a test may have set forward.
+async fn of_cron(name: &str, manager: &JobManager) -> Outcome<String> {
+    let now = manager.clock().await.ok().and_then(|told| told.now.parse().ok()).unwrap_or_else(clock::now);
+    let status = manager.why_cron(name, now, cron::due).await?;
+    let verdict = &status.verdict;
+    let mut text = format!("{} (CronJob): {}\n", plain(&status.name), plain(&verdict.text));
+    text.extend(verdict.next_step.iter().map(|next| format!("  next: {}\n", plain(next))));
+    text.extend(verdict.last_lines.iter().map(|line| format!("  | {}\n", plain(line))));
+    text.push_str(&missing(verdict));
+    Ok(text)
 }
 
 /// One job's: where it stands, why, the next step, the last lines of what failed, where its time went, what could not
@@ -37,10 +85,14 @@ fn verdict(view: &JobView, now: Timestamp) -> String {
     if let Some(times) = times(status, now) {
         text.push_str(&format!("  {times}\n"));
     }
-    for right in &status.verdict.missing {
-        text.push_str(&format!("  (you have no right to {}: there may be more to it)\n", right.words()));
-    }
+    text.push_str(&missing(&status.verdict));
     text
+}
+
+/// What could not be looked at.
+fn missing(verdict: &Verdict) -> String {
+    let lines = verdict.missing.iter().map(|right| right.words());
+    lines.map(|right| format!("  (you have no right to {right}: there may be more to it)\n")).collect()
 }
 
 /// Where a job's time went: `3m in the queue, 10s starting, 2h running`.

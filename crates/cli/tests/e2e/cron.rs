@@ -142,6 +142,25 @@ fn a_schedule_keeps_its_engine_until_it_is_suspended_or_deleted() {
 }
 
 #[test]
+fn why_tells_of_a_cron_job_too() {
+    let home = Home::new();
+    let (_, command) = runs(&home);
+    assert_eq!(create(&home, "nightly", "0 0 1 1 *", &[], &command).code, Some(0));
+    let told = home.ok(&["why", "cronjob/nightly"]);
+    assert!(told.starts_with("nightly (CronJob): its next job is due at 20"), "{told}");
+    home.ok(&["cron", "suspend", "nightly"]);
+    let told = "nightly (CronJob): suspended: it makes no jobs until it is resumed\n  next: windlass cron resume nightly\n";
+    assert_eq!(home.ok(&["why", "cj/nightly"]), told);
+    // No job is called so, and none that it made is there.
+    assert_eq!(home.ok(&["why", "nightly"]), told);
+    refused(&home.windlass(&["why", "cronjob/weekly"]), 125, &["there is no CronJob \"weekly\""]);
+    refused(&home.windlass(&["why", "weekly"]), 125, &["there is no job \"weekly\""]);
+    // A job goes before a CronJob of its name.
+    home.ok(&["run", "-q", "--name", "nightly", "--", "true"]);
+    assert!(home.ok(&["why", "nightly"]).starts_with("nightly (Succeeded): succeeded"));
+}
+
+#[test]
 fn what_the_engine_does_not_have_is_told() {
     let home = Home::new();
     for line in [

@@ -56,6 +56,11 @@ fn the_owners_credential_is_not_renewed_while_the_engine_runs() {
     let refused = home.windlass(&["kubeconfig", "--renew"]);
     assert_eq!(refused.code, Some(125), "{refused:?}");
     assert!(refused.stderr.contains("windlass down --leave"), "{}", refused.stderr);
-    assert_eq!(home.windlass(&["kubeconfig", "--role", "read", "--expires-in", "1m"]).code, Some(125));
+    for (span, told) in [("1m", "is less than 10m"), ("soon", "\"soon\" is no duration")] {
+        let ended = home.windlass(&["kubeconfig", "--role", "read", "--expires-in", span]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(2), ""), "{ended:?}");
+        assert!(ended.stderr.starts_with("windlass: kubeconfig: --expires-in: "), "{ended:?}");
+        assert!(ended.stderr.contains(told), "{ended:?}");
+    }
     assert_eq!(home.windlass(&["kubeconfig", "--role", "root"]).code, Some(2));
 }

@@ -28,18 +28,21 @@ fn named(variable: &str) -> Option<OsString> {
 }
 
 /// The program that a variable names; says so if none is named.
-fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
+pub(crate) fn prepared(variable: &str, what: &str) -> Option<PathBuf> {
     let program = named(variable).map(PathBuf::from);
     if program.is_none() {
-        // Not captured by the test runner: what is skipped is said.
-        let text = format!("SKIPPED: {variable} names no {what}; tests/clients/prepare makes one\n");
-        let _ = std::io::stderr().write_all(text.as_bytes());
+        skipped(&format!("{variable} names no {what}; tests/clients/prepare makes one"));
     }
     program
 }
 
+/// Not captured by the test runner: what is skipped is said.
+pub(crate) fn skipped(what: &str) {
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {what}\n").as_bytes());
+}
+
 /// A client's program, pointed at an engine by a kubeconfig, with a home of its own. It goes with the test.
-fn client(program: &Path, cluster: &Cluster, arguments: &[&str]) -> Command {
+pub(crate) fn client(program: &Path, cluster: &Cluster, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").stdin(Stdio::null());
     command.env("HOME", cluster.home.path()).env("KUBECONFIG", cluster.home.path().join("home/kubeconfig"));

@@ -28,7 +28,7 @@ pub(crate) async fn advance(cluster: &Cluster, span: &str) -> Value {
 }
 
 /// A Job of an image that nobody pulls, with a fate; `spec` says more of it.
-fn job(name: &str, fate: &str, spec: &Value) -> Value {
+pub(crate) fn job(name: &str, fate: &str, spec: &Value) -> Value {
     let mut job = json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name},
         "spec": {"template": {

@@ -85,7 +85,7 @@ pub(crate) async fn by_kubectl(cluster: &Cluster, commands: impl FnOnce(&Kubectl
 }
 
 /// Finds a kubectl by name in the search path and where its distributions put it.
-fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = test_environment("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     folders.push("/usr/lib/google-cloud-sdk/bin".into());

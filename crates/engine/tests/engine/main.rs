@@ -10,6 +10,7 @@ mod exec;
 mod fates;
 mod garbage;
 mod hard;
+mod hour;
 mod jobs;
 mod kube_rs;
 mod kubectl;

@@ -5,6 +5,7 @@
 
 mod read;
 mod template;
+mod why;
 
 use serde_json::{Value, json};
 use windlass_model::cron::{CONCURRENCY, check_name};
@@ -13,6 +14,7 @@ use windlass_schedule::{Schedule, is_zone_name};
 
 pub use read::{CronReading, CronWritten, is, read};
 pub use template::{INSTANTIATE, at_hand, job_of};
+pub use why::{CronEvidence, CronStatus, Due, observe_cron};
 
 use crate::generate::whole_seconds;
 use crate::{Base, Edit, make, marks};

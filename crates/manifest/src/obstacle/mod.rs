@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, 
 use serde_json::Value;
 
 use crate::Outlook;
+use crate::ended;
 use crate::facts;
 use crate::words::{between, quoted, says, trimmed};
 
@@ -178,6 +179,10 @@ fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
     let last = facts::terminated(one).or(before);
     let end = match last {
         Some(end) if end.reason.as_deref() == Some("OOMKilled") => " for lack of memory".to_owned(),
+        Some(end) if end.reason.as_deref() == Some("StartError") && end.message.is_some() => {
+            let why = ended::details(end.message.as_deref().unwrap_or_default());
+            format!(", the last time before it started{why}")
+        }
         Some(end) => format!(", the last time with code {}", end.exit_code),
         None => String::new(),
     };
@@ -186,7 +191,11 @@ fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
         0 => "once".to_owned(),
         starts => format!("{} times", starts + 1),
     };
-    let kind = if facts::is_init(pod, &one.name) { "init container" } else { "container" };
+    let kind = match (facts::is_sidecar(pod, &one.name), facts::is_init(pod, &one.name)) {
+        (true, _) => "sidecar",
+        (false, true) => "init container",
+        (false, false) => "container",
+    };
     let mut obstacle =
         Obstacle::waiting(format_args!("the next try of {kind} {:?}, which failed {times}{end}", one.name));
     let is_short = last.is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"));

@@ -37,10 +37,13 @@ pub(crate) fn of_message(message: &str, kubectl: &str) -> Obstacle {
         })
 }
 
-/// What comes behind `Error creating: pods "x-" is forbidden: `.
+/// What comes behind `Error creating: pods "x-" is forbidden: `, or of a CronJob `Error creating job: jobs.batch "x" ...`.
 fn reason(message: &str) -> &str {
-    let message = message.strip_prefix("Error creating: ").unwrap_or(message);
-    match message.strip_prefix("pods ").and_then(|rest| rest.split_once(" is forbidden: ")) {
+    let begins = ["Error creating: ", "Error creating job: "];
+    let message = begins.iter().find_map(|begin| message.strip_prefix(begin)).unwrap_or(message);
+    let kinds = ["pods ", "jobs.batch "];
+    let rest = kinds.iter().find_map(|kind| message.strip_prefix(kind));
+    match rest.and_then(|rest| rest.split_once(" is forbidden: ")) {
         Some((_, reason)) => reason,
         None => message,
     }
@@ -77,14 +80,16 @@ fn quota(message: &str, kubectl: &str) -> Option<Obstacle> {
         });
     }
     let short = listed(&short);
+    // What a CronJob makes is counted as jobs.
+    let who = if requested.contains("count/jobs.batch") { "a job" } else { "a pod" };
     Some(if never {
         let next = format!("ask for less, or have the quota raised: {describe}");
         Obstacle::blocked(
-            format_args!("quota {name:?}, which will never have room: a pod asks for {short}"),
+            format_args!("quota {name:?}, which will never have room: {who} asks for {short}"),
             &next,
         )
     } else {
-        let what = format!("room in quota {name:?}: a pod asks for {short}");
+        let what = format!("room in quota {name:?}: {who} asks for {short}");
         Obstacle { next_step: Some(describe), ..Obstacle::waiting(what) }
     })
 }

@@ -18,7 +18,14 @@ pub(super) fn of(pod: &Pod, events: &[Event], nodes: &[&Value]) -> Option<Obstac
     let message = scheduled.message.as_deref().unwrap_or("the scheduler gave no reason");
     if scheduled.reason.as_deref() == Some("SchedulingGated") {
         let next = "whoever set the pod's scheduling gates must remove them";
-        return Some(Obstacle::blocked(format_args!("scheduling gates: {message}"), next));
+        let gates = pod.spec.as_ref().and_then(|spec| spec.scheduling_gates.as_deref()).unwrap_or_default();
+        let names: Vec<String> = gates.iter().map(|gate| gate.name.clone()).collect();
+        let what = match names.as_slice() {
+            [] => format!("scheduling gates: {message}"),
+            [gate] => format!("the scheduling gate {gate}"),
+            gates => format!("the scheduling gates {}", listed(gates)),
+        };
+        return Some(Obstacle::blocked(what, next));
     }
     if let Some(obstacle) = missing::of_message(message, pod).or_else(|| claims(message, pod)) {
         return Some(obstacle);
@@ -43,7 +50,13 @@ fn unread(message: &str) -> Obstacle {
     match told.split_once(": set ") {
         Some((what, next)) => Obstacle::blocked(format_args!("scheduling: {what}"), &format!("set {next}")),
         None => {
-            let next = "change what the job asks of a node (selector, tolerations, image), or the nodes";
+            let next = if told.contains(" has no command") {
+                "give it a command: behind --, or `command` in the manifest"
+            } else if told.contains("spec.schedulerName is ") {
+                "leave schedulerName out of the job's pod"
+            } else {
+                "change what the job asks of a node (selector, tolerations, image), or the nodes"
+            };
             Obstacle::blocked(format_args!("scheduling: {told}"), next)
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, watch as signal};
-use tokio::time::{Instant, sleep_until};
 use windlass_store::{Change, Revision, Store, Watch, WatchError};
 
 use super::view::{View, event};
@@ -17,6 +17,7 @@ use crate::http::serve::stopped;
 use crate::kind::Served;
 use crate::registry::too_large_revision;
 use crate::rights::{Accounts, User};
+use crate::world::SharedWorld;
 
 /// How often a watcher is told how far it has seen.
 const BOOKMARKS: Duration = Duration::from_secs(60);
@@ -42,9 +43,11 @@ pub(super) struct Feed {
     bookmarks: bool,
     /// Whether the end of the initial state is to be marked.
     announce: bool,
-    until: Instant,
-    /// When the watcher is next told how far it has seen, and looked at again.
-    next_look: Instant,
+    /// Resolves when its time is up.
+    end: BoxFuture<'static, ()>,
+    /// Resolves when the watcher is next told how far it has seen, and looked at again.
+    look: BoxFuture<'static, ()>,
+    world: SharedWorld,
     accounts: Accounts,
     user: Arc<User>,
     store: Store,
@@ -58,11 +61,12 @@ impl Feed {
     pub(super) fn new(
         call: &Call,
         view: View,
-        until: Instant,
+        lasts: Duration,
         bookmarks: bool,
         permit: OwnedSemaphorePermit,
     ) -> Feed {
         let app = &call.app;
+        let world = Arc::clone(&app.registry.world);
         Feed {
             accounts: app.gate.accounts.clone(),
             user: Arc::clone(&call.user),
@@ -71,8 +75,9 @@ impl Feed {
             view,
             bookmarks,
             announce: false,
-            until,
-            next_look: Instant::now() + BOOKMARKS,
+            end: world.waited(lasts),
+            look: world.waited(BOOKMARKS),
+            world,
             store: app.registry.store.clone(),
             changes: None,
             stop: app.stop.clone(),
@@ -143,24 +148,34 @@ impl Feed {
 
     /// Waits for changes, the time to look up, the end of the watch or of the server.
     async fn wait(&mut self) {
-        let wake = self.next_look.min(self.until);
         tokio::select! {
             changes = next(&mut self.changes) => match changes {
                 Ok(changes) => self.ready.extend(changes.iter().filter_map(|c| self.view.change(c))),
                 Err(WatchError::Closed) => self.phase = Phase::Over,
                 Err(error) => self.fail(&watch_error(&error)),
             },
-            () = sleep_until(wake) => {
+            () = &mut self.end => {
+                self.phase = Phase::Over;
+                self.mark();
+            },
+            () = &mut self.look => {
                 // A service account that is gone or has another role shows nothing more.
-                if Instant::now() >= self.until || !self.accounts.still(&self.user) {
+                if !self.accounts.still(&self.user) {
                     self.phase = Phase::Over;
                 }
-                self.next_look = Instant::now() + BOOKMARKS;
-                if self.bookmarks && let Some(changes) = &self.changes {
-                    self.ready.push_back(self.view.bookmark(changes.seen(), false));
-                }
+                self.look = self.world.waited(BOOKMARKS);
+                self.mark();
             },
             () = stopped(&mut self.stop) => self.phase = Phase::Over,
+        }
+    }
+
+    /// Tells who allows bookmarks how far has been seen.
+    fn mark(&mut self) {
+        if self.bookmarks
+            && let Some(changes) = &self.changes
+        {
+            self.ready.push_back(self.view.bookmark(changes.seen(), false));
         }
     }
 }

@@ -13,7 +13,6 @@ use futures::stream;
 use http::StatusCode;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
 use windlass_store::Revision;
 
 use self::feed::Feed;
@@ -47,8 +46,7 @@ pub(super) fn watch(call: &Call) -> Answer {
     let bookmarks = call.query.is("allowWatchBookmarks")?;
     // A credential that has ended shows nothing more.
     let lasts = lasts(call)?.min(call.remaining().unwrap_or(Duration::MAX));
-    let until = Instant::now() + lasts;
-    let mut feed = Feed::new(call, View::read(call, &pages)?, until, bookmarks, permit);
+    let mut feed = Feed::new(call, View::read(call, &pages)?, lasts, bookmarks, permit);
     if initial.unwrap_or(asked == Revision(0)) {
         // The first page is read now, so that what cannot be read is an answer and not a broken stream.
         let first = pages.next()?;

@@ -7,6 +7,8 @@ mod next;
 use serde_json::{Value, json};
 use windlass::SubmitOptions;
 
+pub(super) use next::due;
+
 use super::wait;
 use crate::args::cron::{CronAct, RunNow};
 use crate::args::low::ObjectFormat;

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use windlass::manifest::cron;
 use windlass_schedule::{Schedule, split_zone};
 
 use super::name;
@@ -47,6 +48,21 @@ impl Due {
     /// The next times.
     pub(super) fn times(&self, now: Timestamp, count: usize) -> Vec<i64> {
         self.schedule.upcoming(now.as_second(), self.anchor, &self.clocks, count)
+    }
+}
+
+/// When a CronJob is due, for what is said of where it stands.
+pub(crate) fn due(cron: &Value, now: Timestamp) -> cron::Due {
+    let at = |unix: i64| Timestamp::from_second(unix).ok();
+    match Due::of(cron) {
+        Err(why) => cron::Due::Unreadable(why),
+        Ok(due) => {
+            let open = due
+                .schedule
+                .next(due.anchor, due.anchor, &due.clocks)
+                .filter(|time| *time <= now.as_second());
+            cron::Due::At { next: due.times(now, 1).first().copied().and_then(at), open: open.and_then(at) }
+        }
     }
 }
 
