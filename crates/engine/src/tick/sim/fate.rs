@@ -76,11 +76,12 @@ const ALWAYS: [Act; 9] = [
     Act::Round,
 ];
 
-/// What happens in a history, each as often as it is to.
-pub(super) fn acts(rng: &mut Rng) -> Vec<Act> {
+/// What happens in a history, each as often as it is to, but for those whose names are in `without`.
+pub(super) fn acts(rng: &mut Rng, without: &str) -> Vec<Act> {
     let mut all = Vec::new();
     for (act, often) in OFTEN {
-        if rng.chance(50) || ALWAYS.contains(&act) {
+        let is_left_out = without.split(',').any(|name| name == format!("{act:?}"));
+        if (rng.chance(50) || ALWAYS.contains(&act)) && !is_left_out {
             all.extend(std::iter::repeat_n(act, often));
         }
     }
