@@ -14,7 +14,7 @@ pub(super) const TAINT: &str = "example.com/broken";
 /// The finalizer of somebody who wants to see objects go.
 pub(super) const HOLD: &str = "example.com/hold";
 /// The label by which a Job knows its pods.
-const LABEL: &str = "batch.kubernetes.io/controller-uid";
+pub(super) const LABEL: &str = "batch.kubernetes.io/controller-uid";
 
 /// What another writer puts into a Job's status.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::check::Seen;
+use super::meddling::LABEL;
 use super::mirror::{Mirror, Version};
 use super::read::*;
 
@@ -64,7 +65,11 @@ impl Seen {
         for version in versions.iter().filter(|version| version.is_of("/pods/")) {
             let Some(pod) = version.before.as_ref().filter(|pod| is_tracked(pod)) else { continue };
             let is_released = version.after.as_ref().is_none_or(|after| !is_tracked(after));
-            let stays = version.after.as_ref().is_none_or(|after| owner(after) == owner(pod));
+            // One whose label was taken off is let go uncounted, also if it leaves at once.
+            let stays = match &version.after {
+                Some(after) => owner(after) == owner(pod),
+                None => pod["metadata"]["labels"][LABEL].is_string(),
+            };
             let Some(uid) = owner(pod).filter(|_| is_released && stays) else { continue };
             let Some(job) = job_of(mirror, uid) else { continue };
             let was = before.get(uid).copied().unwrap_or(job);
@@ -194,7 +199,10 @@ impl Released {
         let is_out_of_place = is_indexed(job) && place.is_none();
         let counts = i64::from(!is_out_of_place && !is_listed("failed") && counts_as_failure(job, pod));
         let fails = said(&job["status"], "FailureTarget").is_some();
+        // Ended by its Job before it had a node, and kept by others: it has failed, and is nobody's failure.
+        let is_withdrawn = is_live(before) && is_going(pod) && !before["spec"]["nodeName"].is_string();
         match pod["status"]["phase"].as_str() {
+            _ if is_withdrawn => self.failed += if fails { counts } else { 0 },
             Some("Succeeded") if is_indexed(job) => self.indexes.extend(place),
             Some("Succeeded") => self.succeeded += i64::from(!is_listed("succeeded")),
             Some("Failed") => self.failed += counts,
