@@ -132,7 +132,7 @@ impl Tick {
     }
 
     /// Whether a namespace takes new objects.
-    fn is_open(&self, namespace: &str) -> bool {
+    pub(crate) fn is_open(&self, namespace: &str) -> bool {
         let held = self.cache.held(&format!("/namespaces/{namespace}"));
         held.is_some_and(|held| held.view.meta().deletion_timestamp.is_none())
     }

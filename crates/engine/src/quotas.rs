@@ -159,6 +159,10 @@ impl Tick {
             self.refusals.forget(key);
             return plan;
         }
+        if !self.is_open(&job.metadata.namespace) {
+            // The API takes nothing new into a namespace that goes, whoever makes it (upstream: NamespaceLifecycle).
+            return job::plan_within(job, pods, self.world.now(), 0);
+        }
         if !self.quotas.limit(&job.metadata.namespace) && !creations(&plan).any(|pod| speaks_of_priority(pod))
         {
             self.refusals.forget(key);

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use windlass_runner::log;
@@ -46,19 +47,50 @@ enum Errand {
 
 pub(crate) struct Sweeper {
     home: Home,
-    queue: SyncSender<Errand>,
+    queue: Sender<Errand>,
+    /// How many errands wait: a queue that had room for all of them from the start would take seven megabytes.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The errands that wait, as the thread takes them.
+struct Errands {
+    queue: Receiver<Errand>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Errands {
+    fn taken(&self, errand: Errand) -> Errand {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        errand
+    }
+
+    /// The next one; none when nobody sends any more.
+    fn next(&self) -> Option<Errand> {
+        self.queue.recv().ok().map(|errand| self.taken(errand))
+    }
+
+    fn next_in(&self, time: Duration) -> Result<Errand, RecvTimeoutError> {
+        self.queue.recv_timeout(time).map(|errand| self.taken(errand))
+    }
+
+    /// One that is there.
+    fn ready(&self) -> Option<Errand> {
+        self.queue.try_recv().ok().map(|errand| self.taken(errand))
+    }
 }
 
 impl Sweeper {
     /// Begins the thread. The complete logs take no more than `total` bytes together, before they are packed.
     pub(crate) fn start(home: Home, total: u64) -> Sweeper {
-        let (queue, errands) = sync_channel(WAITING);
+        let (queue, errands) = channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let errands = Errands { queue: errands, waiting: Arc::clone(&waiting) };
         let logs = home.clone();
         let work = move || Work::new(logs, total).run(&errands);
         if let Err(cause) = std::thread::Builder::new().name("sweeper".to_owned()).spawn(work) {
             tracing::error!(%cause, "no thread to remove old logs; the next engine will");
         }
-        Sweeper { home, queue }
+        Sweeper { home, queue, waiting }
     }
 
     /// The pod left the store.
@@ -84,7 +116,9 @@ impl Sweeper {
     }
 
     fn send(&self, errand: Errand) {
-        if self.queue.try_send(errand).is_err() {
+        let is_full = self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING;
+        if is_full || self.queue.send(errand).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             tracing::debug!("too many logs to remove; the next engine will");
         }
     }
@@ -135,10 +169,10 @@ impl Work {
         }
     }
 
-    fn run(mut self, errands: &Receiver<Errand>) {
+    fn run(mut self, errands: &Errands) {
         while let Some(first) = self.next(errands) {
             let mut pods: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
-            let more = std::iter::from_fn(|| errands.try_recv().ok());
+            let more = std::iter::from_fn(|| errands.ready());
             for errand in std::iter::once(first).chain(more).take(TOGETHER) {
                 match errand {
                     Errand::Pod(uid) => {
@@ -163,15 +197,15 @@ impl Work {
 
     /// The next errand; none when nobody sends any more. What could not be removed is tried again when nothing else is
     /// to be done.
-    fn next(&mut self, errands: &Receiver<Errand>) -> Option<Errand> {
+    fn next(&mut self, errands: &Errands) -> Option<Errand> {
         while !self.stubborn.is_empty() {
-            match errands.recv_timeout(AGAIN) {
+            match errands.next_in(AGAIN) {
                 Ok(errand) => return Some(errand),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => self.try_again(),
             }
         }
-        errands.recv().ok()
+        errands.next()
     }
 
     fn try_again(&mut self) {

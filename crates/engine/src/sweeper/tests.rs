@@ -32,10 +32,11 @@ impl Logs {
     }
 
     fn work(&self, total: u64, errands: Vec<Errand>) {
-        let (send, receive) = sync_channel(errands.len());
-        errands.into_iter().for_each(|errand| send.try_send(errand).ok().unwrap());
+        let (send, queue) = channel();
+        let waiting = Arc::new(AtomicUsize::new(errands.len()));
+        errands.into_iter().for_each(|errand| send.send(errand).unwrap());
         drop(send);
-        Work::new(self.home.clone(), total).run(&receive);
+        Work::new(self.home.clone(), total).run(&Errands { queue, waiting });
     }
 }
 

@@ -240,7 +240,7 @@ pub enum Action {
 pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> Plan {
     let view = pod.into();
     if !view.is_scheduled() {
-        return Plan { actions: removal(view), ..Plan::default() };
+        return Plan { status: given_up(view), actions: removal(view), ..Plan::default() };
     }
     if view.is_terminal() {
         return plan_terminal(view, facts);
@@ -276,6 +276,23 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
 fn removal(view: PodView<'_>) -> Vec<Action> {
     let is_deleted = view.time("/metadata/deletionTimestamp").is_some();
     if is_deleted && !view.has_finalizers() { vec![Action::Remove] } else { Vec::new() }
+}
+
+/// The status of a pod that is deleted before it had a node, and kept by a finalizer: it has failed. Who waits for its
+/// end, as a Job does that replaces only what has failed, would wait for ever.
+///
+/// Source: upstream pkg/controller/podgc (`gcUnscheduledTerminating`).
+fn given_up(view: PodView<'_>) -> Option<Value> {
+    let is_deleted = view.time("/metadata/deletionTimestamp").is_some();
+    if !is_deleted || !view.has_finalizers() || view.is_terminal() {
+        return None;
+    }
+    let mut status = view.status.clone();
+    status["phase"] = "Failed".into();
+    if let Some(generation) = view.at("/metadata/generation") {
+        status["observedGeneration"] = generation.clone();
+    }
+    Some(status)
 }
 
 /// A pod whose phase is final, by its own end or because somebody wrote it: nothing of it may run on.

@@ -77,6 +77,23 @@ fn state(pod: &Value) -> &Value {
 }
 
 #[test]
+fn pod_that_is_deleted_before_it_has_a_node_has_failed_if_a_finalizer_keeps_it() {
+    let mut pod = pod(json!({"nodeName": ""}));
+    assert_eq!(plan(&pod, &Facts::default(), at(0)), Plan::default());
+    pod["metadata"]["deletionTimestamp"] = json!(at(0));
+    assert_eq!(plan(&pod, &Facts::default(), at(0)).actions, [Action::Remove]);
+
+    pod["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    let made = step(&mut pod, &Facts::default(), 0);
+    assert_eq!(
+        (&pod["status"]["phase"], &pod["status"]["observedGeneration"]),
+        (&json!("Failed"), &json!(1))
+    );
+    assert!(made.actions.is_empty());
+    assert_eq!(plan(&pod, &Facts::default(), at(1)), Plan::default());
+}
+
+#[test]
 fn unscheduled_pod_is_left_alone() {
     let mut pod = pod(json!({}));
     pod["spec"].as_object_mut().unwrap().remove("nodeName");
