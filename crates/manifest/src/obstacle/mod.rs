@@ -8,7 +8,9 @@ pub(crate) mod refusal;
 mod scaling;
 mod scheduling;
 
-use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, Pod};
+use k8s_openapi::api::core::v1::{
+    ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Event, Pod,
+};
 use serde_json::Value;
 
 use crate::Outlook;
@@ -175,8 +177,29 @@ fn of_waiting(
 
 /// A container that ended and is started again in its pod, up to the Job's back-off limit.
 fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
-    let before = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-    let last = facts::terminated(one).or(before);
+    let kind = match (facts::is_sidecar(pod, &one.name), facts::is_init(pod, &one.name)) {
+        (true, _) => "sidecar",
+        (false, true) => "init container",
+        (false, false) => "container",
+    };
+    let what = format_args!("the next try of {kind} {:?}, which {}", one.name, so_far(one));
+    let mut obstacle = Obstacle::waiting(what);
+    let is_short = last_end(one).is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"));
+    obstacle.next_step = match is_short {
+        true => Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned()),
+        false => facts::job_name(pod).map(|job| format!("windlass logs {job}")),
+    };
+    obstacle
+}
+
+fn last_end(one: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    let before = || one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    facts::terminated(one).or_else(before)
+}
+
+/// How often a container that is started again has failed, and how the last time: `failed 3 times, the last time with code 1`.
+pub(crate) fn so_far(one: &ContainerStatus) -> String {
+    let last = last_end(one);
     let end = match last {
         Some(end) if end.reason.as_deref() == Some("OOMKilled") => " for lack of memory".to_owned(),
         Some(end) if end.reason.as_deref() == Some("StartError") && end.message.is_some() => {
@@ -191,19 +214,9 @@ fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
         0 => "once".to_owned(),
         starts => format!("{} times", starts + 1),
     };
-    let kind = match (facts::is_sidecar(pod, &one.name), facts::is_init(pod, &one.name)) {
-        (true, _) => "sidecar",
-        (false, true) => "init container",
-        (false, false) => "container",
-    };
-    let mut obstacle =
-        Obstacle::waiting(format_args!("the next try of {kind} {:?}, which failed {times}{end}", one.name));
-    let is_short = last.is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"));
-    obstacle.next_step = match is_short {
-        true => Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned()),
-        false => facts::job_name(pod).map(|job| format!("windlass logs {job}")),
-    };
-    obstacle
+    // A sidecar is started again also when it ends well.
+    let verb = if last.is_some_and(|end| end.exit_code == 0) { "ended" } else { "failed" };
+    format!("{verb} {times}{end}")
 }
 
 /// What a warning about a pod, or the message of a container in the making, comes to: volumes and networks mostly.
