@@ -51,7 +51,14 @@ pub(crate) struct Check {
 struct Outcome {
     run: RunKey,
     what: What,
-    answer: Answer,
+    came: Came,
+}
+
+enum Came {
+    /// It is over.
+    Answer(Answer),
+    /// It cannot be done yet, and why.
+    Wait(String),
 }
 
 /// Those that go on. Each run has each of its few at most once, which bounds them all.
@@ -75,6 +82,14 @@ struct Outcomes {
 struct Turns {
     quick: Arc<Semaphore>,
     slow: Arc<Semaphore>,
+}
+
+impl Outcomes {
+    fn add(&self, run: &RunKey, what: What, came: Came) {
+        let outcome = Outcome { run: run.clone(), what, came };
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).push(outcome);
+        self.some.notify_one();
+    }
 }
 
 impl Turns {
@@ -115,14 +130,14 @@ impl Checks {
         let outcomes = Arc::clone(&self.outcomes);
         let of = run.clone();
         let task = self.threads.spawn(async move {
-            let perform = || perform(&runtime, &run, what, &handler, timeout);
+            let waits = |why| outcomes.add(&run, what, Came::Wait(why));
+            let perform = || perform(&runtime, &run, (what, &handler), timeout, waits);
             let answer = match what {
                 What::Probe(_) => turns.take(BRISK, perform).await,
                 // Hooks need no turn: they may last as long as their container.
                 What::Hook(_) => perform().await,
             };
-            outcomes.list.lock().unwrap_or_else(PoisonError::into_inner).push(Outcome { run, what, answer });
-            outcomes.some.notify_one();
+            outcomes.add(&run, what, Came::Answer(answer));
         });
         self.open.entry(of).or_default().push((what, task.abort_handle()));
     }
@@ -143,8 +158,10 @@ impl Checks {
         }
         let outcomes =
             std::mem::take(&mut *self.outcomes.list.lock().unwrap_or_else(PoisonError::into_inner));
-        for Outcome { run, what, .. } in &outcomes {
-            if let Some(open) = self.open.get_mut(run) {
+        for Outcome { run, what, came } in &outcomes {
+            if matches!(came, Came::Answer(_))
+                && let Some(open) = self.open.get_mut(run)
+            {
                 open.retain(|(known, _)| known != what);
                 if open.is_empty() {
                     self.open.remove(run);
@@ -186,9 +203,23 @@ impl Tick {
 
     /// Takes in what came of those that are over.
     pub(crate) fn absorb_checks(&mut self) {
-        for Outcome { run, what, answer } in self.checks.take() {
-            tracing::debug!(?run, ?what, ?answer, "asked");
-            self.answer(&run, what, &answer);
+        for Outcome { run, what, came } in self.checks.take() {
+            match came {
+                Came::Answer(answer) => {
+                    tracing::debug!(?run, ?what, ?answer, "asked");
+                    self.answer(&run, what, &answer);
+                }
+                Came::Wait(why) => self.waits(&run, what, &why),
+            }
+        }
+    }
+
+    /// Takes in that a hook has to wait.
+    fn waits(&mut self, run: &RunKey, what: What, why: &str) {
+        let key = self.cache.key_of(&run.pod).filter(|_| self.runs.knows(run)).cloned();
+        if let (What::Hook(hook), Some(key)) = (what, key) {
+            self.runs.edit(&run.pod).note_hook_wait(hook, why);
+            self.look_at([key]);
         }
     }
 
@@ -213,12 +244,12 @@ impl Tick {
 async fn perform(
     runtime: &Weak<dyn Runtime>,
     run: &RunKey,
-    what: What,
-    handler: &Handler,
+    (what, handler): (What, &Handler),
     timeout: Option<Duration>,
+    waits: impl FnMut(String),
 ) -> Answer {
     match handler {
-        Handler::Exec(argv) => exec::run(runtime, run, argv, timeout).await,
+        Handler::Exec(argv) => exec::run(runtime, run, (what, argv), timeout, waits).await,
         Handler::Http(get) => match what {
             What::Probe(_) => http::probe(get, timeout).await,
             What::Hook(_) => http::hook(get).await,

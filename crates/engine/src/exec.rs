@@ -43,8 +43,9 @@ impl Attacher {
             Err(error @ ExecError::TooLong) => {
                 Err(ApiError::bad_request(format!("the command cannot be run: {error}")))
             }
-            // Its shim may be older than this.
-            Err(error @ ExecError::Unsupported) => Err(ApiError::bad_request(error.to_string())),
+            Err(error @ (ExecError::Unsupported | ExecError::Older(_))) => {
+                Err(ApiError::bad_request(error.to_string()))
+            }
             Err(error @ ExecError::Broken(_)) => Err(ApiError::internal(error)),
         }
     }

@@ -55,7 +55,9 @@ impl Runs {
             let facts = self.pods.entry(run.pod.clone()).or_default();
             facts.note_end(&run.container, run.attempt, *started_at, *finished_at);
         }
-        if let Event::Started { unlimited: Some(unlimited), .. } = &event {
+        if let Event::Started { unlimited: Some(unlimited), .. }
+        | Event::Exited { unlimited: Some(unlimited), .. } = &event
+        {
             self.edit(&run.pod).unlimited = Some((**unlimited).clone());
         }
         let state = match event {

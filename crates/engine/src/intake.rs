@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use windlass_apiserver::registry::{Object, resting};
+use windlass_runner::cgroup::Reason;
+use windlass_runner::process::limits_of;
 use windlass_runner::runtime::Event;
 use windlass_store::{Change, Entry, Key, ReadError, Revision, Tags, Watch};
 
@@ -203,7 +205,7 @@ impl Tick {
     }
 
     pub(crate) fn absorb_events(&mut self, events: Vec<Event>) {
-        for event in events {
+        for mut event in events {
             let run = event.key().clone();
             tracing::debug!(?event, "runtime");
             if !matches!(event, Event::Started { .. }) {
@@ -215,12 +217,28 @@ impl Tick {
             }
             match self.cache.key_of(&run.pod).cloned() {
                 Some(key) if self.cache.held(&key).is_some() => {
+                    self.correct(&key, &mut event);
                     let message = self.last_words(&key, &event);
                     self.runs.absorb(event, message);
                     self.dirty.insert(key);
                 }
                 _ => self.stray(&event),
             }
+        }
+    }
+
+    /// Whether what an older shim runs has limits that it may not hold is known here, where the pod is.
+    fn correct(&self, key: &Key, event: &mut Event) {
+        let (Event::Started { key: run, unlimited, .. } | Event::Exited { key: run, unlimited, .. }) = event
+        else {
+            return;
+        };
+        let is_guess = unlimited.as_ref().is_some_and(|told| told.reason == Reason::OlderShim);
+        if is_guess
+            && let Some(held) = self.cache.held(key)
+            && limits_of(&held.object.whole(), &run.container, &self.host).is_none()
+        {
+            *unlimited = None;
         }
     }
 

@@ -91,6 +91,7 @@ impl Tick {
         let now = self.world.now();
         let mut facts = self.runs.of(&uid);
         facts.blocked.clear();
+        facts.ending = self.drain_since;
         if is_scripted {
             self.befallen(&uid, &mut facts);
         }

@@ -110,6 +110,7 @@ mod tests {
             peak_bytes: 0,
             log_bytes: 0,
             out_of_memory: false,
+            unlimited: None,
         };
         shift(&mut over, SignedDuration::from_secs(3600), &mut starts);
         let Event::Exited { started_at, finished_at, .. } = over else { panic!("{over:?}") };

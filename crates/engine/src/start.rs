@@ -453,6 +453,7 @@ pub(crate) fn tick(
         careful: 0,
         full: false,
         busy: Arc::default(),
+        drain_since: None,
         drain_until: None,
     }
 }

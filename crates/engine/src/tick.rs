@@ -138,7 +138,9 @@ pub(crate) struct Tick {
     pub(crate) full: bool,
     /// How many jobs, pods and CronJobs are not over, for whoever wants to know whether the engine is idle.
     pub(crate) busy: Arc<AtomicUsize>,
-    /// Set while the engine ends pods before it stops: when those that still run are killed.
+    /// Set while the engine ends pods before it stops: since when.
+    pub(crate) drain_since: Option<Timestamp>,
+    /// And when those that still run are killed.
     pub(crate) drain_until: Option<Timestamp>,
 }
 

@@ -78,6 +78,12 @@ pub enum ExecError {
     /// This runtime has none: nothing is run.
     #[error("nothing is run here: no program can be run beside it")]
     Unsupported,
+    /// The process that runs it is of an older build, and does not know how.
+    #[error(
+        "the process that runs the containers (the shim) is of an older Windlass, which runs no program beside one; \
+         it is replaced when none of its containers runs any more, or at once by windlass down --force and windlass up: {0}"
+    )]
+    Older(io::Error),
     /// The process that runs it does not do it.
     #[error("the process that runs the containers does not run a program beside one: {0}")]
     Broken(io::Error),

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::enter::{Entrance, Failure};
 pub(crate) use self::join::Join;
+pub(crate) use self::plan::FREE;
 
 /// What a run sees beside the host's files.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

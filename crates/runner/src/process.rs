@@ -117,12 +117,7 @@ pub fn process(
     lookup: &dyn Lookup,
     host: &Host,
 ) -> Result<Process, ConfigError> {
-    let lists = ["/spec/initContainers", "/spec/containers"].into_iter();
-    let spec = lists
-        .filter_map(|list| pod.pointer(list)?.as_array())
-        .flatten()
-        .find(|spec| spec["name"] == container)
-        .ok_or_else(|| ConfigError::NoContainer(container.to_owned()))?;
+    let spec = spec_of(pod, container).ok_or_else(|| ConfigError::NoContainer(container.to_owned()))?;
     refuse::check(pod, spec, host)?;
     let rights = rights::of(pod, spec, host)?;
     let given = source::environment(pod, spec, lookup, host)?;
@@ -160,6 +155,17 @@ pub fn process(
         limits: limits::of(pod, spec, host),
         message,
     })
+}
+
+/// What a container of a pod may take at most; none: as much as there is.
+#[must_use]
+pub fn limits_of(pod: &Value, container: &str, host: &Host) -> Option<Limits> {
+    limits::of(pod, spec_of(pod, container)?, host)
+}
+
+fn spec_of<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
+    let lists = ["/spec/initContainers", "/spec/containers"].into_iter();
+    lists.filter_map(|list| pod.pointer(list)?.as_array()).flatten().find(|spec| spec["name"] == container)
 }
 
 /// `stdin`, `stdinOnce` and `tty` of a container.

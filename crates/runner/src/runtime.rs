@@ -167,6 +167,9 @@ pub enum Event {
         /// enforced; of others never true.
         #[serde(default)]
         out_of_memory: bool,
+        /// As it was told with its start, which nobody may have been there to hear.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unlimited: Option<Box<Unlimited>>,
     },
     /// What became of it cannot be known (its shim died, or the machine was restarted). Nothing of it runs any more.
     Lost {

@@ -205,6 +205,7 @@ impl Scripted {
                 peak_bytes: 0,
                 log_bytes: 0,
                 out_of_memory: false,
+                unlimited: None,
             },
         );
     }

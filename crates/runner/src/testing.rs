@@ -1,10 +1,14 @@
-//! What tests of other crates need of this one: the shim's program.
+//! What tests of other crates need of this one: the shim's program, and a shim of former days.
+
+mod older;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::SystemTime;
+
+pub use self::older::OlderShim;
 
 /// The command line of the shim: `windlass-shim` beside the test executable's `deps` folder. It is built once per
 /// process if it is missing or older than its sources.

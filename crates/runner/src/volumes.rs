@@ -2,17 +2,19 @@
 //!
 //! What is made for a pod lies in one directory of its own (0700) and goes with it; what is the host's stays.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::mounts::Mount;
 
+mod files;
 #[cfg(test)]
 mod tests;
+
+pub use self::files::{renew, update};
 
 /// A volume, ready to be made or found.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -187,7 +189,7 @@ pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(
             Content::Empty => directory(&place, 0o777, 0o700),
             // What a file system in memory has, which it is elsewhere.
             Content::Memory => directory(&place, 0o1777, 0o700),
-            Content::Files(files) => write_all(&place, files),
+            Content::Files(files) => files::make(&place, files),
             Content::Host { kind: HostKind::DirectoryOrCreate, .. } => directory(&place, 0o755, 0o755),
             Content::Host { kind: HostKind::FileOrCreate, .. } => file(&place),
             Content::Host { .. } => Ok(()),
@@ -374,99 +376,4 @@ fn file(path: &Path) -> io::Result<()> {
         Err(cause) if cause.kind() != io::ErrorKind::AlreadyExists => Err(cause),
         _ => Ok(()),
     }
-}
-
-/// Puts a file into a volume of files that is there, in place of the one that it has: whoever opens it finds the one or
-/// the other, whole.
-///
-/// # Errors
-/// What the system said. The volume is as it was.
-pub fn renew(volume: &Path, file: &File) -> io::Result<()> {
-    let file = &for_its_group(volume, file)?;
-    let place = volume.join(&file.path);
-    let name = place.file_name().unwrap_or_default().to_string_lossy();
-    // No file of a volume has a name that begins like this: the API refuses it.
-    let draft = place.with_file_name(format!("..{name}"));
-    let _ = fs::remove_file(&draft);
-    let written = write_one(&draft, file).and_then(|()| fs::rename(&draft, &place));
-    if written.is_err() {
-        // It may be there in part, and nobody needs it.
-        let _ = fs::remove_file(&draft);
-    }
-    written
-}
-
-/// Makes a volume of files that is there hold what it is to hold now: each file that differs is put in place of its
-/// older self, and what is no more is removed. Files in `kept` are somebody else's.
-///
-/// # Errors
-/// What the system said. Some files may be new and others old; the next call goes on.
-pub fn update(volume: &Path, files: &[File], kept: &BTreeSet<PathBuf>) -> io::Result<()> {
-    // Sources that name the same path: the last counts.
-    let wanted = files.iter().map(|file| Ok((file.path.as_path(), for_its_group(volume, file)?)));
-    let wanted = wanted.collect::<io::Result<BTreeMap<&Path, File>>>()?;
-    for file in wanted.values() {
-        let place = volume.join(&file.path);
-        if !is_as(&place, file) {
-            if let Some(parent) = place.parent() {
-                DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
-            }
-            renew(volume, file)?;
-        }
-    }
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(volume.join(&folder))? {
-            let entry = entry?;
-            let path = folder.join(entry.file_name());
-            if entry.file_type()?.is_dir() {
-                folders.push(path);
-            } else if !wanted.contains_key(path.as_path()) && !kept.contains(&path) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A file as it is in a volume that was handed over to a group: new files inherit the group, which is to read them.
-fn for_its_group(volume: &Path, file: &File) -> io::Result<File> {
-    let more = if fs::metadata(volume)?.mode() & 0o2000 == 0 { 0 } else { 0o440 };
-    Ok(File { mode: file.mode | more, ..file.clone() })
-}
-
-fn is_as(place: &Path, file: &File) -> bool {
-    let meta = fs::symlink_metadata(place);
-    let is_alike = meta.is_ok_and(|meta| {
-        meta.is_file() && meta.mode() & 0o7777 == file.mode && meta.len() == file.bytes.len() as u64
-    });
-    is_alike && fs::read(place).is_ok_and(|bytes| bytes == file.bytes)
-}
-
-/// All files of a volume or none: they are written beside it, and then moved to their place.
-fn write_all(place: &Path, files: &[File]) -> io::Result<()> {
-    if place.is_dir() {
-        return Ok(());
-    }
-    let draft = place.with_extension("new");
-    match fs::remove_dir_all(&draft) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-        _ => directory(&draft, 0o755, 0o700)?,
-    }
-    for file in files {
-        let path = draft.join(&file.path);
-        if let Some(parent) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
-        }
-        write_one(&path, file)?;
-    }
-    fs::rename(&draft, place)
-}
-
-fn write_one(path: &Path, file: &File) -> io::Result<()> {
-    let mut open = OpenOptions::new();
-    // Sources that name the same path: the last counts.
-    let mut written = open.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    written.write_all(&file.bytes)?;
-    written.set_permissions(Permissions::from_mode(file.mode))
 }

@@ -6,10 +6,11 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::Arc;
 
 use common::{Home, ended, ends, executable, is_alive, next, read_fifo, whole};
 use windlass_runner::log::ReadOptions;
-use windlass_runner::runtime::{Ended, Event, Runtime};
+use windlass_runner::runtime::{Ended, Event, Exec, Runtime};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
 
@@ -122,6 +123,50 @@ async fn starts_that_hang_in_the_kernel_hold_up_no_other_for_long() {
     runtime.start((20..60).map(|n| home.sh(&n.to_string(), "exit 5")).collect());
     assert!(ends(&runtime, 40).await.values().all(|event| ended(event) == Ended::Code(5)));
     runtime.shutdown(true).await;
+}
+
+#[tokio::test]
+async fn programs_beside_a_run_that_hang_hold_up_no_others_but_its_own() {
+    let home = Home::new();
+    let shim = Arc::new(home.connect().await);
+    let gates = ["slow", "quick"].map(|name| (name, home.fifo(name)));
+    shim.start(
+        gates.iter().map(|(name, gate)| home.sh(name, &format!("read x < {}", gate.display()))).collect(),
+    );
+    common::starts(&*shim, 2).await;
+    // More than the threads that usually start programs; the kernel waits for those who hold their files.
+    let hung: Vec<(String, File)> = (0..5)
+        .map(|n| {
+            let program = home.folder.path().join(format!("program-{n}"));
+            let lease = leased(&program);
+            (program.display().to_string(), lease)
+        })
+        .collect();
+    let exec = |container: &str, argv: &[&str]| Exec {
+        key: home.start(container, &[]).key,
+        argv: argv.iter().map(|&word| word.to_owned()).collect(),
+        stdin: false,
+        stdout: false,
+        stderr: false,
+        tty: false,
+    };
+    let slow = hung.iter().map(|(program, _)| {
+        let (shim, exec) = (Arc::clone(&shim), exec("slow", &[program]));
+        tokio::spawn(async move { shim.exec(exec).await.map(|session| session.end) })
+    });
+    let slow: Vec<_> = slow.collect();
+    for _ in 0..3 {
+        let mut session = shim.exec(exec("quick", &["sh", "-c", "exit 4"])).await.unwrap();
+        assert_eq!(session.end.wait().await.unwrap(), Ended::Code(4));
+    }
+    shim.start(vec![home.sh("run", "exit 5")]);
+    assert_eq!(ended(&ends(&*shim, 1).await["run"]), Ended::Code(5));
+    drop(hung);
+    for begun in slow {
+        // Each has its turn now; how long the last waited is not this test's.
+        drop(begun.await.unwrap());
+    }
+    shim.shutdown(true).await;
 }
 
 #[tokio::test]

@@ -239,6 +239,28 @@ async fn group_ends_what_has_nothing_left_of_its_run_and_goes() {
     ends(&shim, 1).await;
 }
 
+#[tokio::test]
+async fn many_processes_of_a_run_end_with_it() {
+    let home = Home::new();
+    let many = Limits { pids: Some(1000), ..Limits::default() };
+    let Some(shim) = enforcing(&home, many).await else { return };
+    // Daemons, each with a session, an environment and streams of its own.
+    let gate = home.fifo("gate");
+    let script = format!(
+        "n=0; while [ $n -lt 150 ]; do env -i setsid sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!; n=$((n+1)); \
+         done; read line < {}; exit 5",
+        gate.display()
+    );
+    shim.start(vec![limited(home.sh("many", &script), many)]);
+    let directories = directories(started(&shim, "many").await);
+    let _open = common::write_fifo(&gate);
+    assert_eq!(ended(&ends(&shim, 1).await["many"]), Ended::Code(5));
+    let left: Vec<_> =
+        entries(&home.log("many")).into_iter().filter(|(_, _, pid)| is_alive(pid.parse().unwrap())).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(directories.iter().all(|directory| !directory.exists()));
+}
+
 /// Waits until so many have started, and answers the pid of one.
 async fn started_of(shim: &ShimRuntime, count: usize, container: &str) -> i32 {
     let (mut seen, mut found) = (0, None);

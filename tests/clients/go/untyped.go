@@ -34,6 +34,10 @@ func playUntyped(ctx context.Context, c cluster) error {
 	if err := want(mapping.Resource == jobsResource && mapping.Scope.Name() == meta.RESTScopeNameNamespace, "%+v", mapping); err != nil {
 		return err
 	}
+	version, err := cached.ServerVersion()
+	if err := want(err == nil && version.Major == "1", "%+v: %v", version, err); err != nil {
+		return err
+	}
 	lists, err := cached.ServerPreferredResources()
 	if err != nil {
 		return err

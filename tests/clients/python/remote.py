@@ -1,7 +1,7 @@
 """Programs beside a container and attachment to it, over WebSocket."""
 
 from kubernetes import client
-from kubernetes.stream import stream
+from kubernetes.stream import portforward, stream
 
 from common import PATIENCE, core, phase, pod, refused, until
 
@@ -60,6 +60,8 @@ def what_cannot_be_is_told(namespace):
     assert missing.returncode != 0, said
     call = exec_api().connect_get_namespaced_pod_exec
     refused(0, stream, call, "nowhere", namespace, command=["true"], stdout=True)
+    call = exec_api().connect_get_namespaced_pod_portforward
+    assert "405" in refused(0, portforward, call, "shed", namespace, ports="80")
 
 
 def attached(namespace):

@@ -398,7 +398,7 @@ pub(crate) enum ImagePolicy {
 /// `windlass down`
 #[derive(Args, Debug)]
 pub(crate) struct Down {
-    /// End the pods that run
+    /// End the pods that run: their preStop hooks, a signal, their grace (90 s at most)
     #[arg(long, conflicts_with = "leave")]
     pub force: bool,
     /// Leave the pods running: the next engine takes them over

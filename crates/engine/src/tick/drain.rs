@@ -2,20 +2,21 @@
 
 use jiff::SignedDuration;
 
+use windlass_runner::kubelet::MOST_ENDING_S;
+
 use super::Tick;
 
-/// How long a draining engine lets containers end by themselves, and how often it kills then.
-const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(10);
+/// When a draining engine kills what the pods' plans have not ended, which is later than they do, and how often then.
+const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(MOST_ENDING_S + 5);
 const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 impl Tick {
-    /// From now on pods are ended and none is started. What still runs when the time is over is killed, until it is gone.
+    /// From now on pods are ended, each as if it were deleted, and none is started. What still runs when the time is over is
+    /// killed, until it is gone.
     pub(super) fn drain(&mut self) {
         let now = self.world.now();
+        self.drain_since = Some(now);
         self.drain_until = now.saturating_add(DRAIN_GRACE).ok();
-        for run in self.runs.all_alive() {
-            self.runtime.signal(&run, libc::SIGTERM);
-        }
         self.dirty.extend(self.cache.held_of("Pod").map(|(key, _)| key.clone()));
     }
 
@@ -23,6 +24,14 @@ impl Tick {
     pub(super) fn drained(&mut self) -> bool {
         let Some(until) = self.drain_until else { return false };
         let now = self.world.now();
+        if self.full {
+            // No plan is carried out that cannot be written: they are told all the same.
+            for run in self.runs.all_alive() {
+                if self.runs.first_signal(&run, libc::SIGTERM) {
+                    self.runtime.signal(&run, libc::SIGTERM);
+                }
+            }
+        }
         if until <= now {
             for run in self.runs.all_alive() {
                 self.runtime.signal(&run, libc::SIGKILL);

@@ -24,6 +24,7 @@ mod quotas;
 mod rest;
 mod rights;
 mod room;
+mod shims;
 mod support;
 mod tokens;
 mod volumes;

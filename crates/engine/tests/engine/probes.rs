@@ -5,14 +5,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use crate::support::{Cluster, PATIENCE, pod_phase};
-use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
-use kube::Api;
+use crate::support::{Cluster, PATIENCE, pod_phase, told};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::api::{DeleteParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use windlass_engine::StopPods;
 
 /// A server that answers with the status that it has now.
 async fn server(status: u16) -> (u16, Arc<AtomicU16>) {
@@ -69,31 +69,6 @@ fn is_ready(wanted: bool) -> impl Condition<Pod> {
 
 fn has_run_again() -> impl Condition<Pod> {
     |pod: Option<&Pod>| status(pod).is_some_and(|status| status.restart_count > 0)
-}
-
-/// Waits until an event about the pod says this.
-async fn told(cluster: &Cluster, pod: &str, reason: &str, message: &str) {
-    let events: Api<Event> = Api::namespaced(cluster.client.clone(), "default");
-    let is_told = |event: &Event| {
-        event.reason.as_deref() == Some(reason)
-            && event.message.as_deref().is_some_and(|text| text.contains(message))
-    };
-    let config = kube::runtime::watcher::Config::default().fields(&format!("involvedObject.name={pod}"));
-    let mut stream = std::pin::pin!(kube::runtime::watcher(events, config));
-    let waiting = async {
-        use futures::StreamExt;
-        use kube::runtime::watcher::Event::{Apply, InitApply};
-        while let Some(next) = stream.next().await {
-            if let Ok(Apply(event) | InitApply(event)) = next
-                && is_told(&event)
-            {
-                return;
-            }
-        }
-    };
-    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-        panic!("{reason} {message}: {:#?}", cluster.events_about(pod).await);
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -303,4 +278,22 @@ async fn container_whose_hook_fails_is_ended() {
     told(&cluster, "failing", "FailedPostStartHook", "PostStartHook failed").await;
     told(&cluster, "failing", "Killing", "FailedPostStartHook").await;
     cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn engine_that_ends_its_pods_runs_their_hooks_first() {
+    let mut cluster = Cluster::start().await;
+    let place = cluster.home.path().join("stopped");
+    std::fs::create_dir(&place).expect("a directory");
+    let hook = json!({"preStop": {"exec": {"command": ["sh", "-c", "echo hook >> \"$PLACE/said\""]}}});
+    let script = "trap 'echo signal >> \"$PLACE/said\"; exit 0' TERM; echo > \"$PLACE/up\"; while :; do sleep 1 & wait; done";
+    let probe = json!({"exec": {"command": ["sh", "-c", "test -e \"$PLACE/up\""]}, "periodSeconds": 1, "timeoutSeconds": 60});
+    let more =
+        json!({"lifecycle": hook, "readinessProbe": probe, "env": [{"name": "PLACE", "value": place}]});
+    let spec = json!({"containers": [container(script, more)], "terminationGracePeriodSeconds": 600});
+    make(&cluster, "hooked", spec).await;
+    cluster.wait_pod("hooked", is_ready(true)).await;
+    let engine = cluster.engine.take().expect("it runs");
+    tokio::time::timeout(PATIENCE, engine.stop(StopPods::End)).await.expect("it stops");
+    assert_eq!(std::fs::read_to_string(place.join("said")).expect("both said so"), "hook\nsignal\n");
 }

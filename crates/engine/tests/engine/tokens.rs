@@ -59,7 +59,7 @@ fn has_kubectl() -> bool {
 async fn pod_that_asks_finds_token_authority_and_namespace_and_one_that_does_not_finds_nothing() {
     let cluster = Cluster::start().await;
     let script = format!(
-        "cd {PLACE} && ls; cat namespace; stat -c ' %a' token; head -c 27 ca.crt; echo $KUBERNETES_SERVICE_HOST"
+        "cd {PLACE} && ls; cat namespace; stat -L -c ' %a' token; head -c 27 ca.crt; echo $KUBERNETES_SERVICE_HOST"
     );
     make(&cluster, "asks", json!({"automountServiceAccountToken": true}), &script).await;
     if let Some(log) = says(&cluster, "asks").await {

@@ -20,6 +20,10 @@ const MOST_US: u64 = 1 << 40;
 const MOST_PIDS: u64 = 1 << 22;
 /// How often processes that come while others are killed are looked for.
 const ROUNDS: usize = 64;
+/// The most processes that are killed one by one in a row, before others have their turn.
+const MOST_KILLED: usize = 4096;
+/// The most handles that are held at once: no more than the shim keeps descriptors for.
+const MOST_HANDLES: usize = 32;
 /// The most groups below a run's own that are walked: a run may make some itself.
 const MOST_BELOW: usize = 1_000;
 
@@ -55,7 +59,7 @@ impl RunGroup {
         self.places.iter().map(open).collect()
     }
 
-    /// Kills whatever is in it. It may take a moment until it is gone.
+    /// Kills whatever is in it, or much of it. It may take a moment until it is gone.
     pub(crate) fn kill(&self) {
         let at_once = |place: &&Place| {
             place.version == Version::V2 && put(&place.directory, "cgroup.kill", "1").is_ok()
@@ -95,10 +99,11 @@ impl RunGroup {
         self.places.iter().filter(|place| !remove_all(&place.directory)).count() == 0
     }
 
-    /// Handles on what is in it, to wait for.
+    /// Handles on what is in it, or on some of it, to wait for.
     pub(super) fn handles(&self) -> Vec<File> {
         let directories = self.places.first().map(|place| below(&place.directory)).unwrap_or_default();
-        directories.iter().flat_map(|directory| processes(directory)).filter_map(pidfd).collect()
+        let listed = directories.iter().flat_map(|directory| processes(directory));
+        listed.filter_map(pidfd).take(MOST_HANDLES).collect()
     }
 }
 
@@ -201,34 +206,50 @@ pub(super) fn remove_all(directory: &Path) -> bool {
     below(directory).iter().rev().filter(|directory| !gone(std::fs::remove_dir(directory))).count() == 0
 }
 
-/// Kills what is listed in a group and below it, by handles: a number that has come to mean another process meanwhile
-/// is not in the second list.
+/// Kills what is listed in a group and below it, each by a handle that is open for that moment only: a number that has come
+/// to mean another process meanwhile is in no such group. Of very many some: whoever finds the rest asks again.
 fn kill_listed(directory: &Path) {
+    let Some(tail) = tail(directory) else { return };
     let mut killed = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let list =
-            || below(directory).iter().flat_map(|directory| processes(directory)).collect::<BTreeSet<_>>();
-        let handles: Vec<(i32, File)> = list()
-            .into_iter()
-            .filter(|pid| !killed.contains(pid))
-            .filter_map(|pid| Some((pid, pidfd(pid)?)))
-            .collect();
-        if handles.is_empty() {
+        let listed = below(directory).into_iter().flat_map(|directory| processes(&directory));
+        let fresh: Vec<i32> = listed.filter(|pid| !killed.contains(pid)).collect();
+        if fresh.is_empty() {
             return;
         }
-        let still = list();
-        for (pid, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
-            // SAFETY: pidfd_send_signal(2) takes any numbers, and no siginfo; there is no wrapper in libc or nix.
-            unsafe {
-                libc::syscall(
-                    libc::SYS_pidfd_send_signal,
-                    handle.as_raw_fd(),
-                    libc::SIGKILL,
-                    std::ptr::null::<libc::siginfo_t>(),
-                    0,
-                )
-            };
-            killed.insert(*pid);
+        for pid in fresh {
+            if let Some(handle) = pidfd(pid)
+                && is_member(&text(Path::new(&format!("/proc/{pid}")), "cgroup"), &tail)
+            {
+                // SAFETY: pidfd_send_signal(2) takes any numbers, and no siginfo; there is no wrapper in libc or nix.
+                unsafe {
+                    libc::syscall(
+                        libc::SYS_pidfd_send_signal,
+                        handle.as_raw_fd(),
+                        libc::SIGKILL,
+                        std::ptr::null::<libc::siginfo_t>(),
+                        0,
+                    )
+                };
+            }
+            killed.insert(pid);
+            if killed.len() >= MOST_KILLED {
+                return;
+            }
         }
     }
+}
+
+/// What the paths of a run's group and of those below it have in common with nobody else's on this machine: the names of
+/// the shim's group and of the run's.
+fn tail(directory: &Path) -> Option<String> {
+    let run = directory.file_name()?.to_str()?;
+    let base = directory.parent()?.file_name()?.to_str()?;
+    Some(format!("/{base}/{run}/"))
+}
+
+/// Whether a process whose groups are these (`/proc/PID/cgroup`) is in the group of that tail, or below it.
+pub(super) fn is_member(groups: &str, tail: &str) -> bool {
+    let paths = groups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    paths.map(|path| format!("{path}/")).any(|path| path.contains(tail))
 }

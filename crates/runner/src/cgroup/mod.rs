@@ -59,6 +59,8 @@ pub enum Reason {
     NoController,
     /// The kernel refused.
     Refused,
+    /// The process that starts the containers is of an older build, and does not say that it enforces any.
+    OlderShim,
 }
 
 impl Reason {
@@ -72,6 +74,7 @@ impl Reason {
             Reason::Shared => "Shared",
             Reason::NoController => "NoController",
             Reason::Refused => "Refused",
+            Reason::OlderShim => "OlderShim",
         }
     }
 
@@ -89,6 +92,10 @@ impl Reason {
                 "have systemd give users' services the controller (Delegate=cpu memory pids for user@.service)"
             }
             Reason::Refused => "see the kernel's log (dmesg)",
+            Reason::OlderShim => {
+                "limits hold for what is started after none of its containers runs any more, when a new one takes its \
+                 place (at once: windlass down --force, windlass up)"
+            }
         }
     }
 }
@@ -103,6 +110,14 @@ struct Lack {
 }
 
 impl Unlimited {
+    /// Of a run with limits that was begun by a shim which may not know what limits are.
+    pub(crate) fn of_older_shim() -> Unlimited {
+        let cause = "the limits are not known to be enforced: the process that starts the containers (the shim) is of an \
+                     older Windlass and does not say so";
+        let reason = Reason::OlderShim;
+        Unlimited { reason, message: format!("{cause}; {}", reason.way_out(false)) }
+    }
+
     /// Several lacks in one. None: nothing is lacking.
     fn of(lacks: &[Lack], is_root: bool) -> Option<Unlimited> {
         let reason = lacks.first()?.reason;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::delegate::{Look, judge};
-use super::group::{Place, RunGroup, field};
+use super::group::{Place, RunGroup, field, is_member};
 use super::hierarchy::{Controller, Table, Version};
 use super::{Lack, Limits, Reason, Unlimited};
 
@@ -325,4 +325,22 @@ fn what_the_kernel_counted_is_read_and_never_guessed() {
     let (_folder, silent) = group(Version::V1, &[]);
     assert_eq!((silent.counted().out_of_memory, silent.counted().cpu_us), (false, None));
     assert_eq!(field("oom_kill_x 3\noom_kill  \n", "oom_kill"), None);
+}
+
+#[test]
+fn process_is_told_to_be_in_a_run_s_group_by_the_names_of_both_groups() {
+    let tail = "/windlass-1-2/run-3/";
+    let inside = "5:pids:/user/windlass-1-2/run-3\n0::/init.scope\n";
+    let below = "0::/user.slice/windlass-1-2/run-3/its own: group\n";
+    for (groups, expected) in [
+        (inside, true),
+        (below, true),
+        ("0::/user/windlass-1-2/run-33\n", false),
+        ("0::/user/windlass-1-2/engine\n", false),
+        ("0::/user/windlass-9-2/run-3\n", false),
+        ("0::/\n", false),
+        ("", false),
+    ] {
+        assert_eq!(is_member(groups, tail), expected, "{groups:?}");
+    }
 }

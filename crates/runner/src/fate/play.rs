@@ -179,6 +179,7 @@ impl Play {
                 peak_bytes: 0,
                 log_bytes: self.log_bytes,
                 out_of_memory,
+                unlimited: None,
             });
             events.extend(self.last.clone());
             return events;

@@ -104,6 +104,7 @@ fn exited(name: &str, from: i64, to: i64, ended: Ended) -> Event {
         peak_bytes: 0,
         log_bytes: 0,
         out_of_memory: false,
+        unlimited: None,
     }
 }
 

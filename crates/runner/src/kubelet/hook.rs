@@ -117,6 +117,11 @@ impl Facts {
         }
     }
 
+    /// A hook that was begun cannot be run yet.
+    pub fn note_hook_wait(&mut self, hook: Hook, why: &str) {
+        self.news.push(left_out(hook, "waits", why));
+    }
+
     /// Takes in the end of a hook. Of a run that is over none counts.
     pub fn note_hook_end(
         &mut self,
@@ -136,11 +141,12 @@ impl Facts {
         }
         let known = self.hooks.iter_mut().find(|known| known.is(container, attempt, hook));
         let Some(known) = known.filter(|known| known.ended.is_none()) else { return };
-        known.ended = Some((now, matches!(answer, Answer::Success | Answer::Warning(_))));
+        known.ended = Some((now, !matches!(answer, Answer::Failure(_) | Answer::Error(_))));
         let mut tell = |kind, reason, message: &str| self.news.push((kind, reason, message.to_owned()));
         match (answer, hook) {
             (Answer::Success, _) => {}
             (Answer::Warning(text), _) => tell(EventType::Warning, "LifecycleHTTPFallback", text),
+            (Answer::LeftOut(why), hook) => self.news.push(left_out(hook, "is left out", why)),
             // As upstream: what it wrote may be secret.
             (Answer::Failure(_) | Answer::Error(_), Hook::PostStart) => {
                 tell(EventType::Warning, "FailedPostStartHook", "PostStartHook failed");
@@ -151,6 +157,15 @@ impl Facts {
             }
         }
     }
+}
+
+/// That a hook is not run, for a reason that is not the hook's.
+fn left_out(hook: Hook, how: &str, why: &str) -> (EventType, &'static str, String) {
+    let (reason, name) = match hook {
+        Hook::PostStart => ("FailedPostStartHook", "PostStartHook"),
+        Hook::PreStop => ("FailedPreStopHook", "PreStopHook"),
+    };
+    (EventType::Warning, reason, format!("{name} {how}: {why}"))
 }
 
 impl Hooked {

@@ -32,6 +32,7 @@ pub use self::limits::LIMITS_ENFORCED;
 use self::phase::Phase;
 pub use self::probe::{Answer, Probe, Probed};
 pub use self::view::PodView;
+pub use self::wish::MOST_ENDING_S;
 use crate::runtime::{Ended, StartFailure, Unlimited};
 
 /// What is known of one container's runs, newest last. The engine keeps it from runtime events; the plan reads it.
@@ -45,6 +46,8 @@ pub struct Facts {
     pub steady: Vec<(String, u32)>,
     /// It is to go, because it uses more than it may. Set only while something of it runs.
     pub evicted: Option<Eviction>,
+    /// Since when all that runs is being ended, because the engine is about to stop.
+    pub ending: Option<Timestamp>,
     /// Containers that run and are not to count as ready yet, whatever their probes say.
     pub unready: Vec<String>,
     /// What is known of the probes of runs.

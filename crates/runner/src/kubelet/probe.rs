@@ -56,6 +56,8 @@ pub enum Answer {
     Failure(String),
     /// It could not be asked, and why.
     Error(String),
+    /// It was left out, and why: there is nothing here that could ask. It says nothing of the container.
+    LeftOut(String),
 }
 
 /// What is known of one probe of one run.
@@ -231,7 +233,7 @@ impl Answer {
         match self {
             Answer::Success | Answer::Warning(_) => Some(true),
             Answer::Failure(_) => Some(false),
-            Answer::Error(_) => None,
+            Answer::Error(_) | Answer::LeftOut(_) => None,
         }
     }
 }
@@ -265,7 +267,7 @@ fn complaint(probe: Probe, answer: &Answer) -> Option<(EventType, &'static str, 
         Answer::Success => return None,
         Answer::Warning(text) => ("ProbeWarning", format!("{name} probe warning: {text}")),
         Answer::Failure(text) => ("Unhealthy", format!("{name} probe failed: {text}")),
-        Answer::Error(text) => {
+        Answer::Error(text) | Answer::LeftOut(text) => {
             ("Unhealthy", format!("{name} probe errored and resulted in unknown state: {text}"))
         }
     };

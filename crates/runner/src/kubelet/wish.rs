@@ -13,6 +13,8 @@ pub(super) const SIGTERM: i32 = 15;
 pub(super) const SIGKILL: i32 = 9;
 /// What an evicted pod is given to end by itself (upstream: `immediateEvictionGracePeriodSeconds`).
 const EVICTION_S: i64 = 1;
+/// What a pod is given at most that is ended because the engine stops: whoever stops it waits for that.
+pub const MOST_ENDING_S: i64 = 90;
 /// As the API's default.
 const GRACE_S: i64 = 30;
 
@@ -96,15 +98,22 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
         }
     };
     let mut making = Making { view, facts, now, wake_at };
+    let ending = facts.ending.map(|since| add(since, grace_s(view).min(MOST_ENDING_S)));
+    let at_most = |kill_at: Timestamp| ending.map_or(kill_at, |ending| ending.min(kill_at));
     match stop {
-        Some((_, kill_at)) => making.stop_all(&mut all, kill_at),
+        Some((_, kill_at)) => making.stop_all(&mut all, at_most(kill_at)),
         None if is_over => {
             let kill_at = add(last_end(&all).unwrap_or(now), grace_s(view));
-            making.stop_sidecars(&mut all, kill_at);
+            making.stop_sidecars(&mut all, at_most(kill_at));
         }
-        None => making.proceed(&mut all, is_initialized),
+        None => {
+            making.proceed(&mut all, is_initialized);
+            if let Some(kill_at) = ending {
+                making.stop_all(&mut all, kill_at);
+            }
+        }
     }
-    making.ask(&mut all, stop.is_some() || is_over);
+    making.ask(&mut all, stop.is_some() || is_over || ending.is_some());
     let wake_at = making.wake_at;
     Wishes { all, stop: stop.map(|(cause, _)| cause), is_initialized, wake_at }
 }

@@ -17,6 +17,9 @@ const NONE: usize = usize::MAX;
 /// What is said of the steps before the first.
 const BEGINNING: &str = "entering a namespace of its own";
 
+/// How often a source that is not there is looked for once more.
+const AGAIN: usize = 3;
+
 /// Everything that leads into a space.
 pub(crate) struct Entrance {
     steps: Vec<Step>,
@@ -161,7 +164,15 @@ impl Entrance {
                     libc::chdir(root.as_ptr()) == 0 && libc::syscall(libc::SYS_pivot_root, here, here) == 0
                 }
                 Op::Hold(descriptor, path) => {
-                    let fd = libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
+                    let open = || libc::open(path.as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
+                    let mut fd = open();
+                    // Files of a volume that was being changed meanwhile are in another directory now.
+                    for _ in 0..AGAIN {
+                        if fd >= 0 || Errno::last() != Errno::ENOENT {
+                            break;
+                        }
+                        fd = open();
+                    }
                     fd >= 0 && (fd == *descriptor || libc::dup3(fd, *descriptor, libc::O_CLOEXEC) >= 0)
                 }
                 Op::Bind(from, to) => mount(from.as_ptr(), to.as_ptr(), null(), RECURSIVE, null()),

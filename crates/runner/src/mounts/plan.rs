@@ -16,6 +16,8 @@ const MOST_MOUNTS: usize = 256;
 /// The child's descriptors for covers, and for sources. What else it has there closes with its program's start.
 const COVER: i32 = 100;
 const SOURCE: i32 = COVER + 300;
+/// From here on they are nobody's.
+pub(crate) const FREE: i32 = SOURCE + 300;
 
 /// One system call or two, in the child.
 #[derive(Debug, PartialEq)]

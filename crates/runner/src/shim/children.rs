@@ -4,12 +4,14 @@
 //! A process is reaped only under the lock, after it was seen there: so a pid that is in the table while the
 //! lock is held cannot have been given to another process.
 //!
-//! A start may hang in the kernel (a dead network file system), so nothing that ends ever waits for one, and other starts
-//! wait no longer than a moment: then another thread takes the turn of the one that hangs.
+//! A start may hang in the kernel (a dead network file system) or be slow because its control group has hardly any CPU time
+//! left. So nothing that ends ever waits for one, and other starts wait no longer than a moment: then another thread takes
+//! the turn of the one that hangs. Of the programs beside one run one is being made at a time: it is that run's own others
+//! that wait for it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
@@ -27,6 +29,10 @@ use crate::world;
 const SPAWNERS: usize = 3;
 /// With those that hang: so many at most. When all hang, starts wait until one comes back.
 const MOST_SPAWNERS: usize = 32;
+/// As many of them make programs beside runs, not counting those that hang: one is left to the runs.
+const MAKE_BESIDE: usize = SPAWNERS - 1;
+/// With those that hang: the rest is left to the runs.
+const MOST_MAKE_BESIDE: usize = MOST_SPAWNERS * 3 / 4;
 /// A start that takes longer hangs.
 const HANGS: Duration = Duration::from_secs(1);
 
@@ -81,8 +87,6 @@ pub(crate) struct Children {
     settled: Condvar,
     /// By spawner: the child that it has made and not written down yet, or 0.
     made: [Arc<AtomicI32>; MOST_SPAWNERS],
-    /// By spawner: whether what it makes stands beside a run.
-    makes_beside: [AtomicBool; MOST_SPAWNERS],
     /// What children are started with.
     means: Means,
     wake: EventFd,
@@ -96,8 +100,8 @@ enum Seat {
     Free,
     /// It starts nothing.
     Waiting,
-    /// It has been starting something since then.
-    Starting(Instant),
+    /// It has been starting something since then: beside which run, if beside one.
+    Starting { since: Instant, beside: Option<u64> },
 }
 
 #[derive(Default)]
@@ -105,8 +109,6 @@ struct State {
     queue: VecDeque<Job>,
     /// Programs beside runs: these come first, and wait for no run's end.
     beside: VecDeque<(u64, Box<Beside>)>,
-    /// Whether one of them is being made: one at a time, so that those that hang leave spawners to the runs.
-    is_making_beside: bool,
     /// Processes that run, by pid.
     pids: BTreeMap<i32, Child>,
     /// Children that ended before they were written down; none but those in `made` is looked for here.
@@ -141,7 +143,6 @@ impl Children {
             work: Condvar::new(),
             settled: Condvar::new(),
             made: Default::default(),
-            makes_beside: Default::default(),
             means: means.clone(),
             wake,
         });
@@ -193,7 +194,13 @@ impl Children {
         if hired.is_err() {
             state.hire_again = Some(now + HANGS);
         }
-        (hired, state.relief(now))
+        let is_wanted = state.idle > 0 && state.next_beside(now).is_some();
+        let due = state.relief(now);
+        drop(state);
+        if is_wanted {
+            self.work.notify_one();
+        }
+        (hired, due)
     }
 
     /// The descriptor that becomes readable when there is news.
@@ -212,10 +219,14 @@ impl Children {
         relief
     }
 
-    /// Queues a program beside a run. How many there may be is the caller's to say.
-    pub(crate) fn start_beside(&self, id: u64, beside: Box<Beside>) {
-        self.lock().beside.push_back((id, beside));
+    /// Queues a program beside a run. How many there may be is the caller's to say. Answers as [`Children::start`].
+    pub(crate) fn start_beside(&self, id: u64, beside: Box<Beside>) -> Option<Instant> {
+        let mut state = self.lock();
+        state.beside.push_back((id, beside));
+        let relief = state.relief(world::monotonic());
+        drop(state);
         self.work.notify_one();
+        relief
     }
 
     /// Takes what is queued and not begun back: everything shall end.
@@ -272,16 +283,12 @@ impl Children {
     fn spawn_while_needed(&self, mut spawner: Spawner, seat: usize) {
         while let Some(task) = self.next_task(seat) {
             let is_beside = matches!(task, Task::Beside(..));
-            self.makes_beside[seat].store(is_beside, Ordering::Release);
             let news = spawn_one(&mut spawner, task);
             let mut state = self.lock();
             state.seats[seat] = Seat::Waiting;
             state.starts_ended += 1;
-            if is_beside {
-                state.is_making_beside = false;
-                if !state.beside.is_empty() {
-                    self.work.notify_one();
-                }
+            if is_beside && state.next_beside(world::monotonic()).is_some() {
+                self.work.notify_one();
             }
             let over = match &news {
                 News::Started { id, pid, .. } | News::StartedBeside { id, pid, .. } => {
@@ -333,18 +340,16 @@ impl Children {
                 }
                 return None;
             }
-            if !state.is_making_beside
-                && let Some((id, beside)) = state.beside.pop_front()
-            {
-                state.is_making_beside = true;
-                state.seats[seat] = Seat::Starting(world::monotonic());
+            let now = world::monotonic();
+            if let Some((id, beside)) = state.next_beside(now).and_then(|at| state.beside.remove(at)) {
+                state.seats[seat] = Seat::Starting { since: now, beside: Some(beside.run) };
                 return Some(Task::Beside(id, beside));
             }
             if state.open < state.max_open
                 && let Some(job) = state.queue.pop_front()
             {
                 state.open += 1;
-                state.seats[seat] = Seat::Starting(world::monotonic());
+                state.seats[seat] = Seat::Starting { since: now, beside: None };
                 return Some(Task::Run(job));
             }
             state.idle += 1;
@@ -387,7 +392,8 @@ impl Children {
         let maker = if child.is_none() { self.maker(pid) } else { None };
         let is_beside = match (&child, maker) {
             (Some(child), _) => child.is_beside,
-            (None, Some(maker)) => self.makes_beside[maker].load(Ordering::Acquire),
+            // It is written down under the lock, so it is being made as long as its maker is known.
+            (None, Some(maker)) => matches!(state.seats[maker], Seat::Starting { beside: Some(_), .. }),
             (None, None) => true,
         };
         if !is_beside {
@@ -409,23 +415,46 @@ impl State {
         let is_at_hand = |seat: &&Seat| match seat {
             Seat::Free => false,
             Seat::Waiting => true,
-            Seat::Starting(since) => now < *since + HANGS,
+            Seat::Starting { since, .. } => now < *since + HANGS,
         };
         self.seats.iter().filter(is_at_hand).count()
     }
 
+    /// Which of the programs that wait to be made beside a run is next: the first whose run has none in the making, if
+    /// there is room for one more.
+    fn next_beside(&self, now: Instant) -> Option<usize> {
+        if self.beside.is_empty() {
+            return None;
+        }
+        let making = self.seats.iter().filter_map(|seat| match seat {
+            Seat::Starting { since, beside: Some(run) } => Some((*since, *run)),
+            _ => None,
+        });
+        let making: Vec<(Instant, u64)> = making.collect();
+        let at_hand = making.iter().filter(|(since, _)| now < *since + HANGS).count();
+        if at_hand >= MAKE_BESIDE || making.len() >= MOST_MAKE_BESIDE {
+            return None;
+        }
+        self.beside.iter().position(|(_, beside)| making.iter().all(|(_, run)| *run != beside.run))
+    }
+
     /// Whether so many hang that too few are left for what waits.
     fn is_short(&self, now: Instant) -> bool {
-        let waits = !self.queue.is_empty() && self.idle == 0 && self.open < self.max_open;
+        let run_waits = !self.queue.is_empty() && self.open < self.max_open;
+        let waits = self.idle == 0 && (run_waits || self.next_beside(now).is_some());
         waits && self.at_hand(now) < SPAWNERS && self.hire_again.is_none_or(|at| at <= now)
     }
 
     /// When it is to be looked whether that is so; none while nothing waits, or nobody can be added.
     fn relief(&self, now: Instant) -> Option<Instant> {
-        if self.queue.is_empty() || self.hired >= MOST_SPAWNERS {
+        let waits = !self.queue.is_empty() || !self.beside.is_empty();
+        if !waits || (self.hired >= MOST_SPAWNERS && self.idle == 0) {
             return None;
         }
-        let since = |seat: &Seat| if let Seat::Starting(since) = seat { Some(*since + HANGS) } else { None };
+        let since = |seat: &Seat| match seat {
+            Seat::Starting { since, .. } => Some(*since + HANGS),
+            Seat::Free | Seat::Waiting => None,
+        };
         let first = self.seats.iter().filter_map(since).filter(|at| *at > now).min();
         Some(if self.is_short(now) { now } else { first.unwrap_or(now + HANGS) })
     }

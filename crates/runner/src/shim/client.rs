@@ -1,23 +1,21 @@
 //! The engine's side of the shim: finds or starts it, speaks to it, and starts a new one when it dies.
 //! It knows no pod; what a dead shim left is the new shim's business.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_core::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::MAX_RUNS;
+use super::ability::EXEC;
 use super::enter;
+use super::ledger::{self, Entry};
 use super::link::{self, Link};
-use super::wire::{self, MAX_FRAME, Reply, Request};
-use crate::runtime::{
-    Event, Exec, ExecError, Input, InputError, Key, Runtime, RuntimeGone, Session, Start, StartFailure,
-};
-use crate::world;
+use super::outbox::Outbox;
+use super::wire::Reply;
+use crate::runtime::{Event, Exec, ExecError, Input, InputError, Key, Runtime, RuntimeGone, Session, Start};
 
 pub use super::link::ConnectError;
 
@@ -43,18 +41,6 @@ struct Shared {
     state: watch::Sender<Result<u32, String>>,
 }
 
-#[derive(Default)]
-struct Outbox {
-    frames: Vec<u8>,
-    /// Starts that nothing was heard of: said again to a new shim.
-    unheard: BTreeMap<Key, Box<Start>>,
-    /// The last signal to each run whose end was not heard of: said again after a lost connection.
-    signals: BTreeMap<Key, i32>,
-    /// Refused here, told with the next events.
-    refused: Vec<Event>,
-    is_leaving: bool,
-}
-
 impl ShimRuntime {
     /// Connects to the shim that lives in `directory` (made with mode 0700 if it is not there), or starts one:
     /// `shim_argv` is its program, by absolute path, and first arguments; the directory is added. What an earlier
@@ -62,12 +48,16 @@ impl ShimRuntime {
     /// known of earlier runs. A run that is not among them is unknown to the shim or not begun yet: to start it again
     /// does no harm.
     pub async fn connect(directory: PathBuf, shim_argv: Vec<OsString>) -> Result<ShimRuntime, ConnectError> {
-        let (link, known) = link::open(&directory, &shim_argv).await?;
+        let (link, mut known) = link::open(&directory, &shim_argv).await?;
+        let mut outbox = Outbox::default();
+        outbox.meet(link.abilities.clone(), &mut known);
         let shared = Arc::new(Shared {
-            outbox: Mutex::default(),
+            outbox: Mutex::new(outbox),
             filled: Notify::new(),
             state: watch::Sender::new(Ok(link.pid)),
         });
+        // Before anything is asked of it.
+        shared.replace_older(&directory);
         let (tell, events) = mpsc::channel(BATCHES);
         if !known.is_empty() {
             // The channel is empty and has room.
@@ -93,10 +83,7 @@ impl ShimRuntime {
     /// closed the connection, which is the last thing it does.
     /// How the runs ended stays in the ledger for the next shim to tell.
     pub async fn shutdown(&self, end_runs: bool) {
-        self.shared.change(|outbox| {
-            outbox.is_leaving = true;
-            let _ = wire::put(&mut outbox.frames, &Request::Shutdown { end_runs });
-        });
+        self.shared.change(|outbox| outbox.leave(end_runs));
         let mut state = self.shared.state.subscribe();
         // An error means that the pump is gone, and the connection with it.
         let _ = state.wait_for(Result::is_err).await;
@@ -118,40 +105,6 @@ impl Shared {
     }
 }
 
-impl Outbox {
-    fn signal(&mut self, key: Key, signal: i32) {
-        // Ours always serialise.
-        let _ = wire::put(&mut self.frames, &Request::Signal { key: key.clone(), signal });
-        self.signals.insert(key, signal);
-    }
-
-    /// What the shim said needs not be said to it again.
-    fn hear(&mut self, event: &Event) {
-        self.unheard.remove(event.key());
-        if !matches!(event, Event::Started { .. }) {
-            self.signals.remove(event.key());
-        }
-    }
-
-    fn start(&mut self, start: Start) {
-        let before = self.frames.len();
-        let request = Request::Start(Box::new(start));
-        let written = wire::put(&mut self.frames, &request);
-        let Request::Start(start) = request else { return };
-        let message = if written.is_err() || self.frames.len() - before > MAX_FRAME {
-            "its arguments and environment are too long"
-        } else if self.unheard.len() >= MAX_RUNS {
-            "too many containers are being started"
-        } else {
-            self.unheard.insert(start.key.clone(), start);
-            return;
-        };
-        self.frames.truncate(before);
-        let (key, message) = (start.key, message.to_owned());
-        self.refused.push(Event::Failed { key, failure: StartFailure::Other, message, at: world::now() });
-    }
-}
-
 impl Runtime for ShimRuntime {
     fn start(&self, starts: Vec<Start>) {
         self.shared.change(|outbox| starts.into_iter().for_each(|start| outbox.start(start)));
@@ -163,12 +116,7 @@ impl Runtime for ShimRuntime {
 
     fn forget(&self, keys: Vec<Key>) {
         if !keys.is_empty() {
-            self.shared.change(|outbox| {
-                for key in &keys {
-                    outbox.signals.remove(key);
-                }
-                drop(wire::put(&mut outbox.frames, &Request::Forget(keys)));
-            });
+            self.shared.change(|outbox| outbox.forget(keys));
         }
     }
 
@@ -192,7 +140,15 @@ impl Runtime for ShimRuntime {
     }
 
     fn exec(&self, exec: Exec) -> BoxFuture<'_, Result<Session, ExecError>> {
-        Box::pin(enter::exec(self.directory.clone(), exec))
+        let is_able = self.shared.change_quietly(|outbox| outbox.abilities.has(EXEC));
+        let asked = enter::exec(self.directory.clone(), exec);
+        Box::pin(async move {
+            match asked.await {
+                // It shows out who asks what it does not know.
+                Err(ExecError::Broken(cause)) if !is_able => Err(ExecError::Older(cause)),
+                answered => answered,
+            }
+        })
     }
 }
 
@@ -205,21 +161,21 @@ async fn pump(
     argv: Vec<OsString>,
 ) {
     let words = loop {
-        let end = converse(&shared, &mut link, &tell).await;
+        let end = converse(&shared, &mut link, &tell, &directory).await;
         if shared.change(|outbox| outbox.is_leaving) {
             break "it was shut down".to_owned();
         }
         tracing::warn!(error = %end, "the connection to the shim ended");
         let _ = shared.state.send_replace(Err(end));
         let known = match link::open(&directory, &argv).await {
-            Ok((new, known)) => {
+            Ok((new, mut known)) => {
                 link = new;
+                shared.change(|outbox| outbox.meet(link.abilities.clone(), &mut known));
                 known
             }
             Err(error) => break error.to_string(),
         };
         let _ = shared.state.send_replace(Ok(link.pid));
-        shared.say_again(&known);
         if !known.is_empty() && tell.send(known).await.is_err() {
             break "nobody listens".to_owned();
         }
@@ -228,24 +184,37 @@ async fn pump(
 }
 
 impl Shared {
-    /// What the shim may not have heard is said again, to it or to the one after it.
-    fn say_again(&self, known: &[Event]) {
-        self.change(|outbox| {
-            outbox.frames.clear();
-            known.iter().for_each(|event| outbox.hear(event));
-            for start in std::mem::take(&mut outbox.unheard).into_values() {
-                outbox.start(*start);
-            }
-            // To a run that the shim does not know a signal is nothing.
-            for (key, signal) in std::mem::take(&mut outbox.signals) {
-                outbox.signal(key, signal);
-            }
-        });
+    /// Has a shim that can do less than this program, and has nothing to do, make room for one that can do as much.
+    fn replace_older(&self, directory: &Path) {
+        if self.change_quietly(|outbox| outbox.may_replace()) && is_at_rest(directory) {
+            self.change(|outbox| {
+                if outbox.may_replace() {
+                    tracing::info!(
+                        "the shim is of an older build and has nothing to do: another one takes its place"
+                    );
+                    outbox.replace();
+                }
+            });
+        }
     }
 }
 
+/// Whether a shim's ledger tells of no run that it was asked for and that is not over: an engine before this one may have
+/// asked, and the shim not have begun.
+fn is_at_rest(directory: &Path) -> bool {
+    let is_over = |entry: &Entry| matches!(entry, Entry::Over(_));
+    ledger::read(&directory.join("ledger"))
+        .is_ok_and(|(entries, unreadable)| unreadable == 0 && entries.values().all(is_over))
+}
+
 /// Returns why the conversation ended.
-async fn converse(shared: &Shared, link: &mut Link, tell: &mpsc::Sender<Vec<Event>>) -> String {
+async fn converse(
+    shared: &Shared,
+    link: &mut Link,
+    tell: &mpsc::Sender<Vec<Event>>,
+    directory: &Path,
+) -> String {
+    shared.replace_older(directory);
     let Link { reader, writer, .. } = link;
     let sending = async {
         loop {
@@ -263,7 +232,7 @@ async fn converse(shared: &Shared, link: &mut Link, tell: &mpsc::Sender<Vec<Even
     };
     let receiving = async {
         loop {
-            let events = match reader.receive().await {
+            let mut events = match reader.receive().await {
                 Ok(replies) => replies.into_iter().filter_map(event_of).collect::<Vec<_>>(),
                 Err(error) => return error.to_string(),
             };
@@ -271,11 +240,12 @@ async fn converse(shared: &Shared, link: &mut Link, tell: &mpsc::Sender<Vec<Even
                 continue;
             }
             shared.change_quietly(|outbox| {
-                events.iter().for_each(|event| outbox.hear(event));
+                events.iter_mut().for_each(|event| outbox.hear(event));
             });
             if tell.send(events).await.is_err() {
                 return "nobody listens".to_owned();
             }
+            shared.replace_older(directory);
         }
     };
     tokio::select! {
@@ -295,31 +265,5 @@ fn event_of(reply: Reply) -> Option<Event> {
     match reply {
         Reply::Event(event) => Some(event),
         Reply::Hello { .. } | Reply::Synced => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shared() -> Shared {
-        Shared { outbox: Mutex::default(), filled: Notify::new(), state: watch::Sender::new(Ok(1)) }
-    }
-
-    fn unsaid(shared: &Shared) -> String {
-        let frames = shared.change_quietly(|outbox| std::mem::take(&mut outbox.frames));
-        String::from_utf8(frames).unwrap()
-    }
-
-    #[test]
-    fn signal_that_was_on_its_way_when_the_connection_broke_is_said_again_until_the_run_has_ended() {
-        let shared = shared();
-        let key = Key { pod: "p".into(), container: "main".into(), attempt: 0 };
-        shared.change(|outbox| outbox.signal(key.clone(), 15));
-        assert!(unsaid(&shared).contains("15"));
-        shared.say_again(&[Event::Started { key: key.clone(), pid: 1, at: world::now(), unlimited: None }]);
-        assert!(unsaid(&shared).contains("15"));
-        shared.say_again(&[Event::Lost { key, message: String::new(), at: world::now() }]);
-        assert_eq!(unsaid(&shared), "");
     }
 }

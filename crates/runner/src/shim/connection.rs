@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::geteuid;
 
+use super::ability::Abilities;
 use super::wire::{self, Frames, PROTOCOL, Reply, Request};
 
 /// A client that has left more than this unread is dropped; when it comes again it is told the state.
@@ -41,7 +42,8 @@ impl Connection {
             waits: false,
             peer: peer.pid(),
         };
-        connection.say(&Reply::Hello { protocol: PROTOCOL, pid: std::process::id() });
+        let can = Abilities::own().names();
+        connection.say(&Reply::Hello { protocol: PROTOCOL, pid: std::process::id(), can });
         Ok(connection)
     }
 

@@ -14,6 +14,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::ability::Abilities;
 use super::setup::socket_path;
 use super::wire::{self, Frames, PROTOCOL, Reply, Request};
 use crate::runtime::Event;
@@ -68,6 +69,7 @@ pub(crate) struct Link {
     pub(crate) reader: Reader,
     pub(crate) writer: Writer,
     pub(crate) pid: u32,
+    pub(crate) abilities: Abilities,
 }
 
 /// Replies as they come.
@@ -121,7 +123,7 @@ async fn greet(stream: UnixStream) -> io::Result<Result<(Link, Vec<Event>), Conn
     let mut hello = Vec::new();
     wire::put(&mut hello, &Request::Hello { protocol: PROTOCOL })?;
     writer.send(&hello).await?;
-    let mut their_pid = None;
+    let (mut their_pid, mut abilities) = (None, Abilities::default());
     let mut known = Vec::new();
     let mut is_synced = false;
     loop {
@@ -130,7 +132,7 @@ async fn greet(stream: UnixStream) -> io::Result<Result<(Link, Vec<Event>), Conn
                 Reply::Hello { protocol, .. } if protocol != PROTOCOL => {
                     return Ok(Err(ConnectError::Version { theirs: protocol }));
                 }
-                Reply::Hello { pid, .. } => their_pid = Some(pid),
+                Reply::Hello { pid, can, .. } => (their_pid, abilities) = (Some(pid), Abilities::said(can)),
                 Reply::Event(event) => known.push(event),
                 // What came along with it is news already, and stays in order behind what is known.
                 Reply::Synced => is_synced = true,
@@ -138,7 +140,7 @@ async fn greet(stream: UnixStream) -> io::Result<Result<(Link, Vec<Event>), Conn
         }
         if is_synced {
             let pid = their_pid.ok_or(io::ErrorKind::InvalidData)?;
-            return Ok(Ok((Link { reader, writer, pid }, known)));
+            return Ok(Ok((Link { reader, writer, pid, abilities }, known)));
         }
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! It knows no pod, no restart policy and no Kubernetes.
 
+mod ability;
 mod children;
 mod client;
 mod connection;
@@ -14,6 +15,7 @@ mod door;
 mod enter;
 mod ledger;
 mod link;
+mod outbox;
 mod output;
 mod packer;
 mod privileges;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -70,6 +70,38 @@ pub(crate) struct Ending {
     pub(crate) pipes_until: Instant,
     /// When waiting for the leftovers is given up: they hang in the kernel.
     pub(crate) until: Instant,
+    /// When its group is looked at again, which tells nobody that it has become empty.
+    pub(crate) looks: Looks,
+}
+
+/// Looking again and again, more and more seldom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Looks {
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+/// Between the first two looks.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+/// Between any two at most.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+impl Looks {
+    /// It was looked, in vain.
+    pub(crate) fn again(&mut self, now: Instant) {
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.next = Some(now + self.pause);
+    }
+
+    /// There is nothing to look for.
+    pub(crate) fn rest(&mut self) {
+        self.next = None;
+    }
+
+    /// When to look next, if at all.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.next
+    }
 }
 
 impl Run {
@@ -92,15 +124,37 @@ impl Run {
 }
 
 impl Live {
-    /// Whether nothing more can come of it.
-    pub(crate) fn is_done(&self, now: Instant) -> bool {
+    /// Whether nothing more can come of it. What is still in its group is killed once more, and looked for again.
+    pub(crate) fn is_done(&mut self, now: Instant) -> bool {
         let silent = self.pipes.iter().all(Option::is_none);
-        let alone = self.beside.is_empty();
+        let Some(ending) = self.ending.as_mut().filter(|_| silent) else { return false };
+        if now >= ending.until {
+            return true;
+        }
+        if !self.beside.is_empty() || !ending.leftovers.is_empty() {
+            ending.looks.rest();
+            return false;
+        }
         // Of a run with limits the group knows exactly what is left.
-        let is_swept = || self.surroundings.group.as_ref().is_none_or(RunGroup::is_empty);
-        self.ending.as_ref().is_some_and(|ending| {
-            silent && (alone && ending.leftovers.is_empty() && is_swept() || now >= ending.until)
-        })
+        let Some(group) = self.surroundings.group.as_ref().filter(|group| !group.is_empty()) else {
+            return true;
+        };
+        group.kill();
+        ending.looks.again(now);
+        false
+    }
+
+    /// When it is to be looked whether it is done, though nothing happens; none while it goes on.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        let ending = self.ending.as_ref()?;
+        let given_up = self.given_up()?;
+        Some(ending.looks.next().map_or(given_up, |look| look.min(given_up)))
+    }
+
+    /// When what is still open of it is not waited for any more.
+    pub(crate) fn given_up(&self) -> Option<Instant> {
+        let ending = self.ending.as_ref()?;
+        Some(if self.pipes.iter().any(Option::is_some) { ending.pipes_until } else { ending.until })
     }
 
     /// The end, once it is done.
@@ -109,7 +163,8 @@ impl Live {
         let Exit { ended, at, cpu_us, peak_bytes } = self.ending.as_ref()?.exit;
         let (key, started_at) = (key.clone(), self.at);
         let counted = self.surroundings.group.as_ref().map(RunGroup::counted).unwrap_or_default();
-        let (cpu_us, out_of_memory) = (counted.cpu_us.unwrap_or(cpu_us), counted.out_of_memory);
+        // What came before it was in the group, or never went there, only the system counted.
+        let (cpu_us, out_of_memory) = (counted.cpu_us.unwrap_or(0).max(cpu_us), counted.out_of_memory);
         let finished_at = at;
         Some(Event::Exited {
             key,
@@ -120,6 +175,29 @@ impl Live {
             peak_bytes,
             log_bytes,
             out_of_memory,
+            unlimited: self.surroundings.unlimited.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_are_soon_at_first_and_never_far_apart() {
+        let (begun, mut looks) = (world::monotonic(), Looks::default());
+        assert_eq!(looks.next(), None);
+        let mut now = begun;
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            looks.again(now);
+            let next = looks.next().unwrap();
+            pauses.push((next - now).as_millis());
+            now = next;
+        }
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
+        looks.rest();
+        assert_eq!(looks.next(), None);
     }
 }

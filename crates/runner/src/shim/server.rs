@@ -239,8 +239,7 @@ impl Server {
 
     fn next_look(&self, id: u64) -> Option<Instant> {
         let State::Live(live) = &self.runs.get(&id)?.state else { return None };
-        let ending = live.ending.as_ref()?;
-        Some(if live.pipes.iter().any(Option::is_some) { ending.pipes_until } else { ending.until })
+        live.next_look()
     }
 
     fn shall_leave(&mut self) -> bool {

@@ -79,6 +79,8 @@ pub(crate) struct Surroundings {
 
 /// A program to start beside a run.
 pub(crate) struct Beside {
+    /// The run, by its number.
+    pub(crate) run: u64,
     pub(crate) exec: Exec,
     pub(crate) surroundings: Arc<Surroundings>,
     /// The run's first process.
@@ -166,7 +168,7 @@ impl Spawner {
 
     /// Starts a program beside a run, in a session of its own, with the run's mark.
     pub(crate) fn spawn_beside(&mut self, beside: &Beside) -> Result<Spawned, (StartFailure, String)> {
-        let Beside { exec, surroundings, first, join } = beside;
+        let Beside { exec, surroundings, first, join, .. } = beside;
         let mut env = surroundings.env.clone();
         // In a container of its own this would be 1.
         env.push((FIRST.to_owned(), first.to_string()));

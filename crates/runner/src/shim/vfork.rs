@@ -5,7 +5,8 @@
 //! then. So the child calls nothing but system calls, on values that were made before.
 //!
 //! One that goes into a control group has a copy of the memory instead: a group that is short of memory may be killed
-//! whole while the child is in it, and with a process the kernel kills whoever shares its memory.
+//! whole while the child is in it, and with a process the kernel kills whoever shares its memory. It goes there last of
+//! all, so that nothing but the program itself is held up by what its group may take, and nothing of it is outside.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::io;
@@ -17,10 +18,12 @@ use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 
 use super::privileges::Privileges;
 use super::spawn;
-use crate::mounts::{Entrance, Join};
+use crate::mounts::{Entrance, FREE, Join};
 
 /// The child makes a dozen system calls; a signal's frame with all vector registers takes some 4 KiB.
 const STACK: usize = 64 << 10;
+/// One for each kind of limit.
+const MOST_DOORS: usize = 3;
 /// What the shim catches or ignores, and a program shall find as the system has it.
 const DEFAULTED: [c_int; 7] =
     [libc::SIGPIPE, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2];
@@ -217,7 +220,6 @@ extern "C" fn child(errand: *mut c_void) -> c_int {
     let errand = errand.cast::<Errand>();
     // SAFETY: the parent sleeps, so the errand is this function's alone; it makes system calls only.
     unsafe {
-        enter_groups(errand);
         become_program(&*errand);
         let report = (*errand).report;
         (&raw mut (*report).errno).write_volatile(*libc::__errno_location());
@@ -226,17 +228,59 @@ extern "C" fn child(errand: *mut c_void) -> c_int {
     }
 }
 
-/// Goes into the control groups before anything else, so that nothing of the program's is outside.
-///
-/// # Safety
-/// As `become_program`, and nobody else may have the errand meanwhile.
-unsafe fn enter_groups(errand: *mut Errand) {
-    // SAFETY: the doors are open descriptors in a list of that length.
-    unsafe {
-        for number in 0..(*errand).door_count {
-            let door = (*(*errand).doors.add(number)).as_raw_fd();
-            if libc::write(door, c"0".as_ptr().cast(), 1) != 1 {
-                (&raw mut (*(*errand).report).outside).write_volatile(*libc::__errno_location());
+/// The doors of the control groups that a child goes into: one a hierarchy at most.
+struct Doors {
+    fds: [RawFd; MOST_DOORS],
+    report: *mut Report,
+}
+
+impl Doors {
+    /// # Safety
+    /// The errand's doors are open descriptors in a list of the length that it says.
+    unsafe fn of(errand: &Errand) -> Doors {
+        let mut fds = [-1; MOST_DOORS];
+        for (number, fd) in fds.iter_mut().enumerate().take(errand.door_count) {
+            // SAFETY: it is one of the list.
+            *fd = unsafe { (*errand.doors.add(number)).as_raw_fd() };
+        }
+        Doors { fds, report: errand.report }
+    }
+
+    /// Brings them where no mount needs a descriptor. One that finds no place there is gone through at once.
+    ///
+    /// # Safety
+    /// To be called in a child that has a copy of its parent's memory.
+    unsafe fn keep(&mut self) {
+        for at in 0..MOST_DOORS {
+            if self.fds[at] < 0 {
+                continue;
+            }
+            // SAFETY: an open descriptor, and plain numbers.
+            let kept = unsafe { libc::fcntl(self.fds[at], libc::F_DUPFD_CLOEXEC, FREE) };
+            if kept < 0 {
+                // SAFETY: as the caller says.
+                unsafe { self.enter_one(at) };
+            }
+            self.fds[at] = kept;
+        }
+    }
+
+    /// Goes into the groups.
+    ///
+    /// # Safety
+    /// As `keep`.
+    unsafe fn enter(&self) {
+        for at in (0..MOST_DOORS).filter(|at| self.fds[*at] >= 0) {
+            // SAFETY: as the caller says.
+            unsafe { self.enter_one(at) };
+        }
+    }
+
+    unsafe fn enter_one(&self, at: usize) {
+        // SAFETY: an open descriptor, a string, and the page that both processes have.
+        unsafe {
+            if libc::write(self.fds[at], c"0".as_ptr().cast(), 1) != 1 {
+                (&raw mut (*self.report).outside).write_volatile(*libc::__errno_location());
             }
         }
     }
@@ -261,9 +305,13 @@ unsafe fn become_program(errand: &Errand) {
         if errand.terminal && libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
             return;
         }
+        let mut doors = Doors::of(errand);
         let is_there = match &*errand.way {
             Way::Host(cwd) => libc::chdir(cwd.as_ptr()) == 0,
-            Way::Space(space) => space.enter(),
+            Way::Space(space) => {
+                doors.keep();
+                space.enter()
+            }
             Way::Join(join) => join.enter(),
         };
         if !is_there {
@@ -283,6 +331,8 @@ unsafe fn become_program(errand: &Errand) {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        // Nothing is left but the program itself.
+        doors.enter();
         execute(errand);
     }
 }

@@ -31,7 +31,13 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Reply {
     /// The first frame.
-    Hello { protocol: u32, pid: u32 },
+    Hello {
+        protocol: u32,
+        pid: u32,
+        /// What it can do (see [`Abilities`](super::ability::Abilities)); of an older one nothing is known.
+        #[serde(default)]
+        can: Vec<String>,
+    },
     /// What is known of a run, or what has just happened to it.
     Event(Event),
     /// Everything that was known when the connection was made has been said.

@@ -1,5 +1,7 @@
 //! A volume of files that is brought up to date.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn file(path: &str, text: &str, mode: u32) -> File {
@@ -10,28 +12,121 @@ fn text(place: &Path) -> String {
     fs::read_to_string(place).unwrap()
 }
 
+/// Where `..data` leads, which must be there.
+fn data(place: &Path) -> PathBuf {
+    let to = fs::read_link(place.join("..data")).unwrap();
+    assert!(place.join(&to).is_dir() && to.to_string_lossy().starts_with("..2"), "{}", to.display());
+    to
+}
+
+/// What is in a directory.
+fn names(place: &Path) -> Vec<String> {
+    let names = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+/// What a volume has at its top, but for its own directory of files, which is the only one.
+fn shown(place: &Path) -> Vec<String> {
+    let own = data(place).into_os_string().into_string().unwrap();
+    let mut names = names(place);
+    let count = names.len();
+    names.retain(|name| *name != own && name != "..data");
+    assert_eq!(names.len() + 2, count, "nothing of former states stays");
+    names
+}
+
 #[test]
-fn files_that_differ_are_replaced_and_those_that_are_no_more_are_removed() {
+fn all_files_change_at_once_and_through_one_link() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("v");
     let old = [file("same", "1", 0o644), file("text", "old", 0o644), file("gone/deep", "x", 0o644)];
-    write_all(&place, &old).unwrap();
+    files::make(&place, &old).unwrap();
+    assert_eq!(fs::read_link(place.join("text")).unwrap(), Path::new("..data/text"));
+    assert_eq!(fs::read_link(place.join("gone")).unwrap(), Path::new("..data/gone"));
     renew(&place, &file("token", "secret", 0o600)).unwrap();
-    let same = fs::metadata(place.join("same")).unwrap().ino();
+    assert_eq!(shown(&place), ["gone", "same", "text", "token"]);
     let before = fs::File::open(place.join("text")).unwrap();
+    let whole = fs::File::open(place.join("..data")).unwrap();
 
     let new = [file("same", "1", 0o644), file("text", "new", 0o400), file("more/deep", "y", 0o644)];
-    update(&place, &new, &BTreeSet::from(["token".into()])).unwrap();
-    assert_eq!(fs::metadata(place.join("same")).unwrap().ino(), same, "what is as it was is left alone");
+    let kept = BTreeSet::from(["token".into()]);
+    update(&place, &new, &kept).unwrap();
+    assert_eq!(shown(&place), ["more", "same", "text", "token"]);
     assert_eq!(text(&place.join("text")), "new");
     assert_eq!(fs::metadata(place.join("text")).unwrap().mode() & 0o7777, 0o400);
+    assert_eq!(fs::metadata(place.join("..data")).unwrap().mode() & 0o7777, 0o755);
     assert_eq!(io::read_to_string(before).unwrap(), "old", "who has it open reads on");
+    assert_eq!(whole.metadata().unwrap().nlink(), 0, "the old directory is gone");
     assert_eq!(text(&place.join("more/deep")), "y");
-    assert!(!place.join("gone/deep").exists());
     assert_eq!(text(&place.join("token")), "secret", "what is somebody else's stays");
+    assert_eq!(fs::metadata(place.join("token")).unwrap().mode() & 0o7777, 0o600);
+
+    let now = data(&place);
+    update(&place, &new, &kept).unwrap();
+    assert_eq!(data(&place), now, "nothing is turned where nothing differs");
 
     update(&place, &[], &BTreeSet::new()).unwrap();
-    assert!(!place.join("same").exists() && !place.join("token").exists() && place.is_dir());
+    assert_eq!(shown(&place), Vec::<String>::new());
+}
+
+#[test]
+fn change_that_broke_off_anywhere_is_whole_and_the_next_one_cleans_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    let old = [file("text", "old", 0o644), file("folder/a", "1", 0o644)];
+    files::make(&place, &old).unwrap();
+    // A directory that was not filled, a name that leads nowhere yet, a link that was not turned.
+    fs::create_dir_all(place.join("..2026_01_01_00_00_00.7/folder")).unwrap();
+    fs::write(place.join("..2026_01_01_00_00_00.7/text"), "half").unwrap();
+    std::os::unix::fs::symlink("..data/new", place.join("new")).unwrap();
+    std::os::unix::fs::symlink("..2026_01_01_00_00_00.7", place.join("..data_tmp")).unwrap();
+    assert_eq!(text(&place.join("text")), "old");
+    update(&place, &old, &BTreeSet::new()).unwrap();
+    assert_eq!(
+        (shown(&place), text(&place.join("folder/a"))),
+        (vec!["folder".into(), "text".into()], "1".into())
+    );
+    // It was turned, and what leads to the new files was not removed or not made.
+    fs::remove_file(place.join("text")).unwrap();
+    update(&place, &old, &BTreeSet::new()).unwrap();
+    assert_eq!(text(&place.join("text")), "old");
+    // The files themselves are gone.
+    fs::remove_dir_all(place.join(data(&place))).unwrap();
+    update(&place, &old, &BTreeSet::new()).unwrap();
+    assert_eq!(text(&place.join("folder/a")), "1");
+    assert_eq!(shown(&place), ["folder", "text"]);
+}
+
+#[test]
+fn volume_of_an_engine_that_changed_file_by_file_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    fs::create_dir_all(place.join("folder")).unwrap();
+    for (path, content) in [("same", "1"), ("folder/deep", "old"), ("token", "secret"), ("gone", "x")] {
+        fs::write(place.join(path), content).unwrap();
+    }
+    let new = [file("same", "1", 0o644), file("folder/deep", "new", 0o644)];
+    update(&place, &new, &BTreeSet::from(["token".into()])).unwrap();
+    assert_eq!(shown(&place), ["folder", "same", "token"]);
+    for (path, content) in [("same", "1"), ("folder/deep", "new"), ("token", "secret")] {
+        assert_eq!(text(&place.join(path)), content);
+    }
+    for name in ["folder", "same", "token"] {
+        assert_eq!(fs::read_link(place.join(name)).unwrap(), Path::new("..data").join(name));
+    }
+}
+
+#[test]
+fn failed_change_leaves_the_files_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    files::make(&place, &[file("text", "old", 0o644)]).unwrap();
+    let impossible = [file("text", "new", 0o644), file("text/below", "x", 0o644)];
+    assert!(update(&place, &impossible, &BTreeSet::new()).is_err());
+    assert_eq!(text(&place.join("text")), "old");
+    let _ = shown(&place);
 }
 
 #[test]

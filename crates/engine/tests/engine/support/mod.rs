@@ -157,3 +157,28 @@ pub(crate) fn reason(job: &Job, kind: &str) -> String {
     let found = conditions.into_iter().flatten().find(|c| c.type_ == kind);
     found.and_then(|c| c.reason.clone()).unwrap_or_default()
 }
+
+/// Waits until an event about the pod says this.
+pub(crate) async fn told(cluster: &Cluster, pod: &str, reason: &str, message: &str) {
+    let events: Api<Event> = Api::namespaced(cluster.client.clone(), "default");
+    let is_told = |event: &Event| {
+        event.reason.as_deref() == Some(reason)
+            && event.message.as_deref().is_some_and(|text| text.contains(message))
+    };
+    let config = kube::runtime::watcher::Config::default().fields(&format!("involvedObject.name={pod}"));
+    let mut stream = std::pin::pin!(kube::runtime::watcher(events, config));
+    let waiting = async {
+        use futures::StreamExt;
+        use kube::runtime::watcher::Event::{Apply, InitApply};
+        while let Some(next) = stream.next().await {
+            if let Ok(Apply(event) | InitApply(event)) = next
+                && is_told(&event)
+            {
+                return;
+            }
+        }
+    };
+    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        panic!("{reason} {message}: {:#?}", cluster.events_about(pod).await);
+    }
+}

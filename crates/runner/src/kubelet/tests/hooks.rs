@@ -136,3 +136,31 @@ fn hook_says_what_is_to_be_done() {
     let Handler::Http(get) = made(json!({"httpGet": {"port": 1, "host": "h"}})) else { panic!("a request") };
     assert!(get.headers.contains(&("User-Agent".to_owned(), "kube-lifecycle/1.36".to_owned())));
 }
+
+#[test]
+fn engine_that_stops_ends_pods_as_if_they_were_deleted_and_sooner_than_they_may_take() {
+    for (grace, kill_at) in [(20, 30), (600, 100)] {
+        let mut pod = hooked("preStop");
+        pod["spec"]["terminationGracePeriodSeconds"] = json!(grace);
+        let mut facts = facts(vec![running("main", 0, 0)]);
+        step(&mut pod, &facts, 1);
+        facts.ending = Some(at(10));
+        let made = step(&mut pod, &facts, 10);
+        assert_eq!((made.actions, made.wake_at), (vec![begin(Hook::PreStop)], Some(at(kill_at))));
+        facts.note_hook("main", 0, Hook::PreStop);
+        assert_eq!(step(&mut pod, &facts, 11).actions, []);
+        end(&mut facts, Hook::PreStop, Answer::Success, 12);
+        let made = step(&mut pod, &facts, 12);
+        assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(kill_at))));
+        assert_eq!(step(&mut pod, &facts, kill_at).actions, [signal("main", 0, 9)]);
+        assert_eq!(pod["status"]["phase"], "Running", "the next engine goes on with it");
+    }
+    // One that is being deleted has no longer than that either.
+    let mut pod = hooked("none");
+    let mut facts = facts(vec![running("main", 0, 0)]);
+    step(&mut pod, &facts, 1);
+    delete(&mut pod, 3600);
+    facts.ending = Some(at(10));
+    assert_eq!(step(&mut pod, &facts, 39).actions, [signal("main", 0, 15)]);
+    assert_eq!(step(&mut pod, &facts, 40).actions, [signal("main", 0, 9)]);
+}

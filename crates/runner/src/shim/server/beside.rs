@@ -63,8 +63,8 @@ impl Server {
         if let Some(guest) = self.door.guest(number) {
             guest.beside = Some(id);
         }
-        let beside = spawn::Beside { exec, surroundings, first, join };
-        self.children.start_beside(id, Box::new(beside));
+        let beside = spawn::Beside { run, exec, surroundings, first, join };
+        self.relief = self.children.start_beside(id, Box::new(beside));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use crate::shim::descend;
 use crate::shim::ledger::Record;
 use crate::shim::output::Output;
 use crate::shim::procfs::Birth;
-use crate::shim::run::{Ending, Live, Run, State};
+use crate::shim::run::{Ending, Live, Looks, Run, State};
 use crate::shim::spawn::Surroundings;
 use crate::shim::stdio::Ends;
 use crate::world;
@@ -139,7 +139,13 @@ impl Server {
         let now = world::monotonic();
         if let Some(Run { state: State::Live(live), .. }) = self.runs.get_mut(&id) {
             let leftovers = BTreeSet::new();
-            let ending = Ending { exit, leftovers, pipes_until: now + PIPES, until: now + LEFTOVERS };
+            let ending = Ending {
+                exit,
+                leftovers,
+                pipes_until: now + PIPES,
+                until: now + LEFTOVERS,
+                looks: Looks::default(),
+            };
             live.ending = Some(ending);
             live.terminal = None;
             if let Some(group) = &live.surroundings.group {
@@ -296,6 +302,11 @@ impl Server {
             .filter(|id| self.next_look(*id).is_some_and(|at| at <= now))
             .collect();
         for id in due {
+            let Some(Run { state: State::Live(live), .. }) = self.runs.get(&id) else { continue };
+            if live.given_up().is_some_and(|at| at > now) {
+                self.finish(id);
+                continue;
+            }
             self.note("a pipe or a descendant outlived its container");
             self.close_pipe(id, 0);
             self.close_pipe(id, 1);
