@@ -92,7 +92,7 @@ async fn perform(stage: &mut Stage<'_>, act: &Act, subject: &str) {
         Act::Event(reason) => {
             wait_for(stage, &format!("event {reason}"), async |stage| {
                 let events: Vec<Event> = stage.all().await;
-                events.iter().any(|event| event.reason.as_deref() == Some(reason))
+                events.iter().any(|event| event.reason.as_deref() == Some(reason.as_str()))
             })
             .await;
         }

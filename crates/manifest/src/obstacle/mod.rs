@@ -48,7 +48,7 @@ pub(crate) fn of_pod(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Ob
     if facts::is_over(pod) {
         return None;
     }
-    if let Some(lost) = lost_node(pod, events) {
+    if let Some(lost) = lost_node(pod, events, others) {
         return Some(lost);
     }
     if facts::has_started(pod) && !waits_again(pod) {
@@ -78,27 +78,46 @@ pub(crate) fn time(event: &Event) -> Option<jiff::Timestamp> {
         .or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
 
-/// A pod whose node does not answer: it is to be taken away, or its node is said to be not ready (`NodeNotReady` is the
-/// node controller's event).
-fn lost_node(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
-    let node = pod.spec.as_ref()?.node_name.as_deref()?;
-    let is_taken =
-        facts::disruption(pod).is_some_and(|told| told.reason.as_deref() == Some("DeletionByTaintManager"));
-    let is_silent = facts::phase(pod) == "Running"
-        && facts::pod_condition(pod, "Ready").is_some_and(|ready| ready.status == "False")
-        && of_pod_events(pod, events).any(|event| event.reason.as_deref() == Some("NodeNotReady"));
-    let is_lost = is_silent || is_taken && pod.metadata.deletion_timestamp.is_some();
-    if !is_lost {
+/// A pod whose node does not answer, or that is taken away for a taint of its node: nodes that do not answer get one, and
+/// others may, too. That it does not answer is said where something tells it: `NodeNotReady` of the node controller, the
+/// node's own taints and readiness.
+fn lost_node(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Obstacle> {
+    let name = pod.spec.as_ref()?.node_name.as_deref()?;
+    let is_taken = pod.metadata.deletion_timestamp.is_some()
+        && facts::disruption(pod)
+            .is_some_and(|told| told.reason.as_deref() == Some("DeletionByTaintManager"));
+    let is_told = of_pod_events(pod, events).any(|event| event.reason.as_deref() == Some("NodeNotReady"));
+    let is_unready = facts::phase(pod) == "Running"
+        && facts::pod_condition(pod, "Ready").is_some_and(|ready| ready.status == "False");
+    if !is_taken && !(is_told && is_unready) {
         return None;
     }
+    let node = others.iter().find(|one| one["kind"] == "Node" && one["metadata"]["name"] == name);
     let kubectl = facts::kubectl(pod.metadata.namespace.as_deref());
     let next = format!(
-        "if the node never comes back: kubectl delete node {node} (or {kubectl} delete pod {} --force)",
+        "if the node never comes back: kubectl delete node {name} (or {kubectl} delete pod {} --force)",
         facts::pod_name(pod)
     );
-    let mut obstacle = Obstacle::waiting(format_args!("node {node:?}, which does not answer"));
-    obstacle.next_step = Some(next);
-    Some(obstacle)
+    let is_silent = if is_told { Some(true) } else { node.map(is_silent) };
+    let (what, next_step) = match is_silent {
+        Some(true) => (format!("node {name:?}, which does not answer"), Some(next)),
+        Some(false) => (format!("its pod to end, for a taint of node {name:?} (NoExecute)"), None),
+        None => {
+            let taint = "(NoExecute), as nodes that do not answer get";
+            (format!("its pod to end, for a taint of node {name:?} {taint}"), Some(next))
+        }
+    };
+    Some(Obstacle { next_step, ..Obstacle::waiting(what) })
+}
+
+/// Whether a node is not ready, by its own condition or by the taints that the node controller gives it.
+fn is_silent(node: &Value) -> bool {
+    const LOST: [&str; 2] = ["node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"];
+    let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
+    let taints = list(&node["spec"]["taints"]);
+    let conditions = list(&node["status"]["conditions"]);
+    taints.iter().any(|taint| LOST.iter().any(|lost| taint["key"] == *lost))
+        || conditions.iter().any(|one| one["type"] == "Ready" && one["status"] != "True")
 }
 
 /// A container that has ended and is to be started again.
