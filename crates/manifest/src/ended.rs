@@ -301,7 +301,7 @@ fn after_disruption(reason: &str, message: &str, name: &str) -> String {
             "ask for as much memory as it uses (--memory), then `windlass retry`".to_owned()
         }
         "Evicted" | "Preempted" | "NodeLost" | "NodeShutdown" => format!("windlass retry {name}"),
-        "BackoffLimitExceeded" => format!("windlass retry {name}; `windlass show {name}` tells its events"),
+        "BackoffLimitExceeded" => format!("windlass retry {name} (`windlass show {name}` tells its events)"),
         _ => format!("windlass show {name}"),
     }
 }

@@ -149,7 +149,7 @@ fn what_needs_a_failed_task_is_left_out_and_named_and_deleting_the_job_has_it_ru
     let ended = submit(&home, &line);
     let parts = [
         "task fit a: shj-fit-a-",
-        "failed because of BackoffLimitExceeded",
+        "failed because its pod ",
         "tasks.yaml:12: task fit/b: is left out: task fit a has failed",
         "tasks.yaml:2: task report: is left out: task fit a has failed",
         "3 tasks: 1 submitted, 1 failed, 2 left out",

@@ -180,10 +180,8 @@ impl<'a> Stage<'a> {
         for (name, called) in &self.pods {
             said = said.replace(name, called);
         }
-        let has = |amount: &str| format!("the largest node has {amount} in all");
-        said = said
-            .replace(&has(&self.place.cpus), &has("CPUS"))
-            .replace(&has(&self.place.memory), &has("MEMORY"));
+        said = sized(&said, "cpu", &self.place.cpus, "CPUS");
+        said = sized(&said, "memory", &self.place.memory, "MEMORY");
         said = said.replace(&self.place.home.path().display().to_string(), "HOME");
         said = minuteless(&said.replace(&self.namespace, "lab"));
         let is_time =
@@ -191,6 +189,28 @@ impl<'a> Stage<'a> {
         let words = said.split(' ').map(|word| if is_time(word) { timeless(word) } else { word.to_owned() });
         words.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// The size of the node is another on each machine; other resources may happen to have the same figure.
+fn sized(said: &str, resource: &str, size: &str, word: &str) -> String {
+    let all = format!("room for {resource} {size} (");
+    let said = said.replace(&all, &format!("room for {resource} {word} ("));
+    let asks = format!("it asks for {resource} ");
+    let of_node = format!(", the largest node has {size} in all");
+    let mut parts = said.split(&asks);
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (asked, rest) = match part.split_once(&of_node) {
+            Some((asked, rest)) if !asked.contains(' ') => (asked, Some(rest)),
+            _ => (part, None),
+        };
+        text += &asks;
+        text += if asked == size { word } else { asked };
+        if let Some(rest) = rest {
+            text += &format!(", the largest node has {word} in all{rest}");
+        }
+    }
+    text
 }
 
 /// Jobs of CronJobs are named after a minute.

@@ -48,6 +48,11 @@ fn unread(message: &str) -> Obstacle {
         );
     }
     match told.split_once(": set ") {
+        Some((what, _)) if what.starts_with("this pod needs a container") => Obstacle::blocked(
+            format_args!("scheduling: {what}"),
+            "leave --image out to run its command on this machine (runtimeClassName: windlass-host), have images' commands \
+             run there (`windlass up --images=host`), or name a cluster (--context)",
+        ),
         Some((what, next)) => Obstacle::blocked(format_args!("scheduling: {what}"), &format!("set {next}")),
         None => {
             let next = if told.contains(" has no command") {
