@@ -76,7 +76,7 @@ impl Signals {
     /// whatever is left.
     pub(crate) async fn obey(mut self) {
         let signal = self.next().await;
-        let ended = tokio::task::spawn_blocking(|| {
+        let ended = tokio::task::spawn_blocking(move || {
             let _none_starts = starting();
             let all: Vec<PathBuf> = homes().keys().cloned().collect();
             for home in all {
