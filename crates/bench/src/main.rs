@@ -40,7 +40,11 @@ fn main() -> Result<()> {
         bail!("another TLS provider is installed");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.spawn(ending::on_signal());
+    let signals = {
+        let _within = runtime.enter();
+        ending::Signals::new().context("signals cannot be waited for")?
+    };
+    runtime.spawn(signals.obey());
     runtime.block_on(async {
         if let Some(list) = &arguments.order {
             return order::record(&arguments.plan.binary, list).await;

@@ -43,6 +43,7 @@ impl Subject {
     /// Starts the engine; the seconds until the command has returned.
     #[expect(clippy::disallowed_methods, reason = "this program measures time")]
     pub(crate) fn up(&self) -> Result<f64> {
+        let _starting = ending::starting();
         let began = Instant::now();
         self.windlass(&["up"])?;
         Ok(began.elapsed().as_secs_f64())

@@ -55,17 +55,16 @@ impl JobManager {
 
     async fn ask_clock(&self, method: Method, body: Option<Value>) -> Result<ClusterClock> {
         let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        let is_read = method == Method::GET;
         let request = Request::builder().method(method).uri(PATH).header("content-type", "application/json");
         let request = request.body(bytes).map_err(|fault| self.error("", Fault::silent(fault)))?;
-        // Not in the time of other requests: a long way takes long.
-        self.client().request(request).await.map_err(|error| {
-            let fault = Fault::of_client(&error);
-            let context = self.context.clone();
-            match fault.code {
-                404 | 405 => Error::NoClock { context },
-                400 => Error::ClockRefused { message: fault.message },
-                _ => self.error("", fault),
-            }
+        let answer = async { self.client().request(request).await.map_err(|error| Fault::of_client(&error)) };
+        // A long way takes long: it is not in the time of other requests, what only asks is.
+        let answer = if is_read { self.timed(answer).await } else { answer.await };
+        answer.map_err(|fault| match fault.code {
+            404 | 405 => Error::NoClock { context: self.context.clone() },
+            400 => Error::ClockRefused { message: fault.message },
+            _ => self.error("", fault),
         })
     }
 }

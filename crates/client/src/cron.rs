@@ -4,10 +4,11 @@
 
 use http::Method;
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Event;
 use serde_json::{Value, json};
-use windlass_manifest::cron::{CronEvidence, CronManifest, CronStatus, Due, job_of, observe_cron};
-use windlass_manifest::{Edit, JobEdit, JobStatus, Manifest, Seen, make, marks};
+use windlass_manifest::cron::{CronEvidence, CronManifest, CronStatus, Due, job_of, last_job, observe_cron};
+use windlass_manifest::{Edit, JobEdit, JobStatus, Manifest, Right, Seen, make, marks};
 
 use crate::transport::{Answer, Call, Fault, segment};
 use crate::{Error, JobManager, Result, limits};
@@ -139,36 +140,36 @@ impl JobManager {
     ) -> Result<CronStatus> {
         let cron = self.cron(name).await?;
         let jobs = self.jobs_of_cron(&cron).await?;
+        let lacking: &[Right] = if jobs.is_none() { &[Right::Jobs] } else { &[] };
+        let jobs = jobs.unwrap_or_default();
         let path = self.core_path("events");
         let name = cron["metadata"]["name"].as_str().unwrap_or_default();
         let selector = format!("involvedObject.kind=CronJob,involvedObject.name={name}");
         let events: Option<Vec<Event>> =
             self.readable(self.selected(&path, "fieldSelector", &selector).await, name)?;
         let events = events.as_deref().map_or(Seen::Forbidden, Seen::All);
-        Ok(observe_cron(&cron, &CronEvidence { events, jobs: &jobs, due: &due(&cron, now) }, now))
+        let due = due(&cron, now);
+        Ok(observe_cron(&cron, &CronEvidence { events, jobs: &jobs, lacking, due: &due }, now))
     }
 
-    /// The jobs of a CronJob that have not ended, a few of them, and the one that it made last; oldest first.
-    async fn jobs_of_cron(&self, cron: &Value) -> Result<Vec<JobStatus>> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
+    /// The jobs of a CronJob that have not ended, a few of them, and the one that it made last; oldest first. `None` if they
+    /// may not be read.
+    async fn jobs_of_cron(&self, cron: &Value) -> Result<Option<Vec<JobStatus>>> {
         let active = cron["status"]["active"].as_array().into_iter().flatten();
-        let mut names: Vec<String> =
-            active.filter_map(|job| text(&job["name"])).take(limits::JOBS_OF_CRON).collect();
-        // Its jobs are named after the minute that they are for (`getJobName` of upstream's controller).
-        let last = text(&cron["status"]["lastScheduleTime"]).and_then(|time| time.parse::<Timestamp>().ok());
-        let last = last.zip(text(&cron["metadata"]["name"]));
-        let last = last.map(|(time, name)| format!("{name}-{}", time.as_second().div_euclid(60)));
-        names.extend(last.filter(|last| !names.contains(last)));
+        let active = active.filter_map(|job| job["name"].as_str().map(str::to_owned));
+        let mut names: Vec<String> = active.take(limits::JOBS_OF_CRON).collect();
+        names.extend(last_job(cron).filter(|last| !names.contains(last)));
         let mut jobs = Vec::new();
         for name in names {
             match self.get(&name).await {
-                Ok(view) => jobs.push(view.status),
-                Err(Error::NotFound { .. }) => {}
+                Ok(view) if is_of(&view.job, cron) => jobs.push(view.status),
+                Ok(_) | Err(Error::NotFound { .. }) => {}
+                Err(Error::Forbidden { .. }) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
         jobs.sort_by_key(|job| job.times.created);
-        Ok(jobs)
+        Ok(Some(jobs))
     }
 
     fn crons_path(&self) -> String {
@@ -206,6 +207,12 @@ impl JobManager {
             Err(fault) => !fault.is_not_found(),
         }
     }
+}
+
+/// Whether this CronJob made the job: another may have the name that one of its jobs would have.
+fn is_of(job: &Job, cron: &Value) -> bool {
+    let mut owners = job.metadata.owner_references.iter().flatten();
+    owners.any(|owner| owner.controller == Some(true) && cron["metadata"]["uid"] == *owner.uid)
 }
 
 /// Notes who submits. Annotations that are no mapping stay as they are: the server says what is wrong with them.

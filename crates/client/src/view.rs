@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Container, Event, Pod};
-use windlass_manifest::{JobStatus, Seen};
+use windlass_manifest::{JobStatus, Seen, deciding_pod, lost_pod};
 
 use crate::transport::{Answer, Call, Fault};
 use crate::{JobManager, Result, limits};
@@ -67,26 +67,14 @@ impl JobManager {
         let of = |kind: &str, name: &str| format!("involvedObject.kind={kind},involvedObject.name={name}");
         let mut events: Vec<Event> = self.selected(&path, "fieldSelector", &of("Job", name)).await?;
         events.retain(|event| event.involved_object.uid == job.metadata.uid);
-        // The pods whose events say something: those that have not started yet, or are not ready; a few of them.
-        let waiting = |pod: &&Pod| {
-            let status = pod.status.as_ref();
-            let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-            match status.and_then(|status| status.phase.as_deref()) {
-                Some("Running") => conditions.iter().any(|one| one.type_ == "Ready" && one.status == "False"),
-                // Why a container was ended that has probes or a hook, and may not have ended by itself.
-                Some("Failed") => {
-                    pod.spec.as_ref().is_some_and(|spec| spec.containers.iter().any(may_be_ended))
-                }
-                phase => phase == Some("Pending"),
-            }
-        };
-        for pod in pods.unwrap_or_default().iter().filter(waiting).take(limits::CANDIDATES) {
+        for pod in telling(job, pods.unwrap_or_default()) {
             let name = pod.metadata.name.as_deref().unwrap_or_default();
             let mut more: Vec<Event> = self.selected(&path, "fieldSelector", &of("Pod", name)).await?;
             more.retain(|event| event.involved_object.uid == pod.metadata.uid);
             events.append(&mut more);
         }
-        if let Some(gone) = lost_pod(job, pods, &events) {
+        let gone = pods.and_then(|pods| lost_pod(job, pods, &events)).map(str::to_owned);
+        if let Some(gone) = gone {
             events.extend(self.selected::<Event>(&path, "fieldSelector", &of("Pod", &gone)).await?);
         }
         events.sort_by_key(seen_at);
@@ -103,22 +91,27 @@ impl JobManager {
     }
 }
 
+/// The pods whose events say something: those that have not started yet, or are not ready, a few of them; and the one whose
+/// end is the job's, if it may have been ended by a probe or for a hook.
+fn telling<'a>(job: &Job, pods: &'a [Pod]) -> Vec<&'a Pod> {
+    let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone());
+    let waits = |pod: &&Pod| {
+        let conditions =
+            pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        match phase(pod).as_deref() {
+            Some("Running") => conditions.iter().any(|one| one.type_ == "Ready" && one.status == "False"),
+            phase => phase == Some("Pending"),
+        }
+    };
+    let may_be = |pod: &&Pod| pod.spec.as_ref().is_some_and(|spec| spec.containers.iter().any(may_be_ended));
+    let failed = deciding_pod(job, pods).filter(|pod| phase(pod).as_deref() == Some("Failed"));
+    pods.iter().filter(waits).take(limits::CANDIDATES).chain(failed.filter(may_be)).collect()
+}
+
 /// Whether others than the container itself may end it.
 fn may_be_ended(container: &Container) -> bool {
     let is_probed = container.liveness_probe.is_some() || container.startup_probe.is_some();
     is_probed || container.lifecycle.as_ref().is_some_and(|hooks| hooks.post_start.is_some())
-}
-
-/// The last pod of a job that has failed and whose pods are all gone: its events are what is left of it.
-fn lost_pod(job: &Job, pods: Option<&[Pod]>, events: &[Event]) -> Option<String> {
-    let conditions = job.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    let has_failed = conditions.iter().any(|one| one.type_ == "Failed" && one.status == "True");
-    if !has_failed || !pods.is_some_and(<[Pod]>::is_empty) {
-        return None;
-    }
-    let made = events.iter().filter(|event| event.reason.as_deref() == Some("SuccessfulCreate"));
-    let last = made.max_by_key(|event| seen_at(event))?;
-    last.message.as_deref()?.strip_prefix("Created pod: ").map(str::to_owned)
 }
 
 /// What `observe` is shown of a list that could be read, or not.
@@ -161,4 +154,46 @@ fn seen_at(event: &Event) -> Option<jiff::Timestamp> {
     let last = event.last_timestamp.as_ref().map(|time| time.0);
     last.or_else(|| event.event_time.as_ref().map(|time| time.0))
         .or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(name: &str, phase: &str, ended: &str, container: Value) -> Pod {
+        let end = json!({ "terminated": { "exitCode": 137, "finishedAt": ended } });
+        let state = if phase == "Failed" { end } else { json!({}) };
+        let status = json!({ "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state });
+        serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "containers": [container] },
+            "status": { "phase": phase, "containerStatuses": [status] } }))
+        .unwrap()
+    }
+
+    fn told(pods: &[Pod]) -> Vec<&str> {
+        telling(&Job::default(), pods).into_iter().filter_map(|pod| pod.metadata.name.as_deref()).collect()
+    }
+
+    #[test]
+    fn attempts_that_failed_do_not_crowd_out_the_pod_that_waits() {
+        let probed = || json!({ "name": "main", "livenessProbe": {} });
+        let failed = |minute: u32| {
+            pod(&format!("failed-{minute}"), "Failed", &format!("2026-01-01T00:{minute:02}:00Z"), probed())
+        };
+        let mut pods: Vec<Pod> = (0..7).map(failed).collect();
+        assert_eq!(told(&pods), ["failed-6"], "the one that decides is asked about");
+        pods.push(pod("waits", "Pending", "", probed()));
+        assert_eq!(told(&pods), ["waits", "failed-6"]);
+        let plain = [pod("failed", "Failed", "2026-01-01T00:00:00Z", json!({ "name": "main" }))];
+        assert!(told(&plain).is_empty(), "nothing but itself ends a container without probes and hooks");
+    }
+
+    #[test]
+    fn of_many_pods_that_wait_a_few_are_asked_about() {
+        let pods: Vec<Pod> = (0..100)
+            .map(|one| pod(&format!("waits-{one}"), "Pending", "", json!({ "name": "main" })))
+            .collect();
+        assert_eq!(told(&pods).len(), limits::CANDIDATES);
+    }
 }

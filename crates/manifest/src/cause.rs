@@ -49,7 +49,7 @@ fn never_starts(job: &Job) -> bool {
 }
 
 /// The pod whose end is the job's: of the first failed index, the last attempt.
-pub(crate) fn deciding_pod<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
+pub fn deciding_pod<'a>(job: &Job, pods: &'a [Pod]) -> Option<&'a Pod> {
     let is_bad = |pod: &&Pod| facts::phase(pod) == "Failed" || is_given_up(pod) || is_taken(pod);
     let failed = || pods.iter().filter(is_bad);
     let completed =
@@ -79,7 +79,7 @@ fn is_taken(pod: &Pod) -> bool {
 
 /// The end that a container came to by itself. The back-off limit is reached when a container is started once too often: what
 /// it ran then is ended by the Job controller, and the try before that is what failed.
-fn own_end<'a>(pod: &Pod, container: &'a ContainerStatus) -> Option<&'a ContainerStateTerminated> {
+pub(crate) fn own_end<'a>(pod: &Pod, container: &'a ContainerStatus) -> Option<&'a ContainerStateTerminated> {
     let now = facts::terminated(container);
     let before = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
     let was_ended = match now {

@@ -26,7 +26,9 @@ pub(crate) fn sentence(scene: &Scene<'_>, cause: &Cause) -> String {
         },
         Cause::Cancelled { by } => format!("cancelled {}", by_whom(by)),
         Cause::Deleted => "deleted before it ended".to_owned(),
-        Cause::DeadlineExceeded => format!("failed because {}{}", because(scene, cause), far(scene)),
+        Cause::DeadlineExceeded if is_of_job(scene.job) => {
+            format!("failed because {}{}", because(scene, cause), far(scene))
+        }
         cause => match scene.failures {
             Some(failures) => format!("failed because {}{}", failures.text, attempts(scene)),
             None => format!("failed because {}{}", because(scene, cause), attempts(scene)),
@@ -38,7 +40,7 @@ pub(crate) fn sentence(scene: &Scene<'_>, cause: &Cause) -> String {
 pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
     if let Cause::Exited { pod, container, .. }
     | Cause::Signalled { pod, container, out_of_memory: false, .. } = cause
-        && let Some(why) = news::ended_for(scene.evidence.events.items(), pod, container)
+        && let Some(why) = ended_for(scene, pod, container)
     {
         return format!("{} was ended: {why} (pod {pod})", who(scene, container));
     }
@@ -65,7 +67,12 @@ pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
             format!("{} {what}{}", who(scene, container), details(message))
         }
         Cause::DeadlineExceeded => {
-            let (whose, deadline) = deadline(scene.job);
+            let spec = facts::spec(scene.job);
+            let of_pod = || spec?.template.spec.as_ref()?.active_deadline_seconds;
+            let (whose, deadline) = match is_of_job(scene.job) {
+                true => ("its", spec.and_then(|spec| spec.active_deadline_seconds)),
+                false => ("its pod's", of_pod()),
+            };
             let deadline = deadline.map_or(String::new(), |seconds| format!(" of {seconds} s"));
             format!("{whose} deadline{deadline} passed")
         }
@@ -73,7 +80,10 @@ pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
         Cause::Failed { reason, .. }
             if reason == "BackoffLimitExceeded" && matches!(scene.pods, Seen::All(_)) =>
         {
-            news::gone(scene.job, scene.evidence.events.items())
+            match scene.pods.items() {
+                [] => news::gone(scene.job, scene.evidence.events.items()),
+                left => untold(scene.job, left),
+            }
         }
         Cause::Failed { reason, message } => disrupted(reason, message),
         Cause::Succeeded | Cause::Cancelled { .. } | Cause::Deleted => "it ended".to_owned(),
@@ -121,15 +131,25 @@ fn memory_limit(scene: &Scene<'_>, container: &str) -> Option<String> {
     limits.get("memory").map(|limit| limit.0.clone())
 }
 
-/// Whose deadline passed, the Job's own or each pod's, and how long it was, seconds.
-fn deadline(job: &Job) -> (&'static str, Option<i64>) {
-    let spec = facts::spec(job);
-    let by_job = ["Failed", "FailureTarget"].into_iter().filter_map(|kind| condition(job, kind));
-    if by_job.into_iter().any(|one| one.reason.as_deref() == Some("DeadlineExceeded")) {
-        return ("its", spec.and_then(|spec| spec.active_deadline_seconds));
+/// Why a container was ended from outside, if that is known.
+fn ended_for(scene: &Scene<'_>, pod: &str, container: &str) -> Option<String> {
+    let pod = scene.pods.items().iter().find(|one| facts::pod_name(one) == pod)?;
+    let status = facts::containers(pod).find(|one| one.name == container)?;
+    news::ended_for(scene.evidence.events.items(), pod, container, cause::own_end(pod, status)?)
+}
+
+/// What is said of a job that failed as often as it may, and whose pods that are left do not tell of what.
+fn untold(job: &Job, left: &[Pod]) -> String {
+    match cause::deciding_pod(job, left) {
+        Some(pod) => format!("its pod {} failed, and does not tell of what", facts::pod_name(pod)),
+        None => "one of its pods failed or was deleted, and is no longer there to tell".to_owned(),
     }
-    let pod = spec.and_then(|spec| spec.template.spec.as_ref());
-    ("its pod's", pod.and_then(|pod| pod.active_deadline_seconds))
+}
+
+/// Whether the deadline that passed is the Job's own, and not each pod's.
+fn is_of_job(job: &Job) -> bool {
+    let mut by_job = ["Failed", "FailureTarget"].into_iter().filter_map(|kind| condition(job, kind));
+    by_job.any(|one| one.reason.as_deref() == Some("DeadlineExceeded"))
 }
 
 /// The engine's words, and runc's.
@@ -225,6 +245,13 @@ pub(crate) fn next_step(scene: &Scene<'_>, cause: &Cause) -> Option<String> {
                 Some([group, ..]) => after_tasks(job, group.first),
                 _ => logs(),
             })
+        }
+        Cause::DeadlineExceeded if !is_of_job(job) => {
+            let logs = match scene.failures.map(|all| &all.groups[..]) {
+                Some([group, ..]) => format!("windlass logs {name} --task {}{}", group.first, until(job)),
+                _ => logs(),
+            };
+            Some(format!("raise activeDeadlineSeconds of its pod, or see how far it came: {logs}"))
         }
         Cause::Failed { .. } if scene.failures.is_some() && tasks::Numbering::of(job).keeps_numbers() => {
             Some(format!("windlass retry --failed {name}"))

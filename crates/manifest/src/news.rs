@@ -3,63 +3,138 @@
 //! the scheduler's.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Event;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Event, Pod};
 
 use crate::facts;
 use crate::obstacle;
 use crate::words::trimmed;
 
-/// Why a container was ended from outside, as a part of a sentence; `None` if no event tells.
-pub(crate) fn ended_for(events: &[Event], pod: &str, container: &str) -> Option<String> {
-    let of_pod = || events.iter().filter(|event| is_about(event, pod));
+/// So much of a probe's answer is told, characters: a kubelet keeps up to 10 KiB of it.
+const ANSWER: usize = 200;
+
+/// Why a container was ended from outside, as a part of a sentence; `None` if no event tells it of this run.
+pub(crate) fn ended_for(
+    events: &[Event],
+    pod: &Pod,
+    container: &str,
+    end: &ContainerStateTerminated,
+) -> Option<String> {
+    let of_run = || events.iter().filter(|event| is_about(event, facts::pod_name(pod)) && is_of(event, end));
     let reason = |event: &Event, reason: &str| event.reason.as_deref() == Some(reason);
     // More than one container may have probes; the message names the one that is ended.
     let named = format!("ontainer {container} failed ");
-    let probe = of_pod().filter(|event| reason(event, "Killing")).find_map(|event| {
+    let probe = of_run().filter(|event| reason(event, "Killing")).find_map(|event| {
         let (_, rest) = facts::said(event)?.split_once(&named)?;
         rest.split_once(" probe").map(|(probe, _)| probe.to_owned())
     });
     if let Some(probe) = probe {
-        let answers = of_pod().filter(|event| reason(event, "Unhealthy"));
+        let answers =
+            of_run().filter(|event| reason(event, "Unhealthy") && names(event, container) != Some(false));
         let answers = answers.filter_map(|event| Some((obstacle::time(event), facts::said(event)?)));
         let of_probe = answers.filter(|(_, said)| said.to_lowercase().starts_with(&probe));
         let last = of_probe.max_by_key(|(time, _)| *time);
-        let answer =
-            last.and_then(|(_, said)| said.split_once(" probe failed: ")).map(|(_, why)| trimmed(why));
+        let answer = last.and_then(|(_, said)| said.split_once(" probe failed: ")).map(|(_, why)| brief(why));
         let answer = answer.filter(|answer| !answer.is_empty());
         let answer = answer.map_or(String::new(), |answer| format!(": {answer}"));
         return Some(format!("its {probe} probe failed{answer}"));
     }
-    let is_hook = of_pod().any(|event| reason(event, "FailedPostStartHook"));
+    let is_hook = of_run().filter(|event| reason(event, "FailedPostStartHook")).any(|event| {
+        // An event that names no container is of this one if no other has such a hook.
+        names(event, container).unwrap_or_else(|| hooked(pod).eq([container]))
+    });
     is_hook.then(|| "its hook after the start (postStart) failed".to_owned())
 }
 
-/// What became of the last pod of a Job that has none any more, as a sentence's end.
-pub(crate) fn gone(job: &Job, events: &[Event]) -> String {
-    let made = events.iter().filter(|event| {
-        event.reason.as_deref() == Some("SuccessfulCreate") && event.involved_object.uid == job.metadata.uid
-    });
-    let last = made.max_by_key(|event| obstacle::time(event));
-    let pod = last.and_then(|event| facts::said(event)?.strip_prefix("Created pod: "));
-    let told: Vec<&Event> =
-        events.iter().filter(|event| pod.is_some_and(|pod| is_about(event, pod))).collect();
-    let has = |reason: &str| told.iter().any(|event| event.reason.as_deref() == Some(reason));
-    let of = pod.map_or(String::new(), |pod| format!(" {pod}"));
-    if has("TaintManagerEviction") {
-        return format!("its pod{of} was ended for a taint of its node (NoExecute)");
+/// Whether an event may tell of the run that ended so: an earlier run of the same container has left its own. The times are
+/// whole seconds; of one that came in the very second of the start only a signal's end is taken for its effect.
+fn is_of(event: &Event, end: &ContainerStateTerminated) -> bool {
+    let Some((time, start)) = obstacle::time(event).zip(end.started_at.as_ref().map(|time| time.0)) else {
+        return true;
+    };
+    let is_signalled = end.signal.is_some_and(|signal| signal > 0) || end.exit_code > 128;
+    if is_signalled { time >= start } else { time > start }
+}
+
+/// Whether an event names this container as what it is about; `None` if it names none.
+fn names(event: &Event, container: &str) -> Option<bool> {
+    let (_, named) = event.involved_object.field_path.as_deref()?.split_once('{')?;
+    Some(named.trim_end_matches('}') == container)
+}
+
+/// The containers that have a hook after their start.
+fn hooked(pod: &Pod) -> impl Iterator<Item = &str> {
+    let spec = pod.spec.iter();
+    let all = spec.flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
+    let has_hook = |one: &&k8s_openapi::api::core::v1::Container| {
+        one.lifecycle.as_ref().is_some_and(|hooks| hooks.post_start.is_some())
+    };
+    all.filter(has_hook).map(|one| one.name.as_str())
+}
+
+/// The first line, and of that no more than [`ANSWER`] characters.
+fn brief(answer: &str) -> String {
+    let line = answer.trim().lines().next().unwrap_or_default();
+    match line.char_indices().nth(ANSWER) {
+        Some((end, _)) => format!("{}...", line[..end].trim_end()),
+        None => trimmed(line).to_owned(),
     }
-    if has("Preempted") {
+}
+
+/// The pod that a Job failed with whose pods are all gone: its events are what is left of it. `None` where several ran at once:
+/// which of them failed first is not told, and the others were ended for it.
+pub fn lost_pod<'a>(job: &Job, pods: &[Pod], events: &'a [Event]) -> Option<&'a str> {
+    let has_failed = ["Failed", "FailureTarget"].iter().any(|kind| facts::condition(job, kind).is_some());
+    if !has_failed || !pods.is_empty() {
+        return None;
+    }
+    let made: Vec<&Event> = events.iter().filter(|event| is_creation(event, job)).collect();
+    let is_one =
+        |event: &Event| facts::said(event) == event.message.as_deref() && event.count.unwrap_or(1) <= 1;
+    let one_at_once = facts::spec(job).and_then(|spec| spec.parallelism).unwrap_or(1) <= 1;
+    let last = match made[..] {
+        [only] if is_one(only) => only,
+        _ if one_at_once => made.into_iter().max_by_key(|event| obstacle::time(event))?,
+        _ => return None,
+    };
+    facts::said(last)?.strip_prefix("Created pod: ")
+}
+
+fn is_creation(event: &Event, job: &Job) -> bool {
+    event.reason.as_deref() == Some("SuccessfulCreate") && event.involved_object.uid == job.metadata.uid
+}
+
+/// What became of the pods of a Job that has none any more, as a sentence's end.
+pub(crate) fn gone(job: &Job, events: &[Event]) -> String {
+    let unknown = || "its pod failed or was deleted, and is no longer there to tell".to_owned();
+    let Some(pod) = lost_pod(job, &[], events) else { return unknown() };
+    let says = |reason: &str, begin: &str| {
+        let mut told = events.iter().filter(|event| is_about(event, pod));
+        told.any(|event| {
+            event.reason.as_deref() == Some(reason)
+                && facts::said(event).unwrap_or_default().starts_with(begin)
+        })
+    };
+    let template = facts::spec(job).and_then(|spec| spec.template.spec.as_ref());
+    let starts_again = template.is_some_and(|pod| pod.restart_policy.as_deref() == Some("OnFailure"));
+    let payload = template.and_then(|pod| pod.containers.first()).map_or("", |one| one.name.as_str());
+    // The same reason is given when such a deletion is called off.
+    if says("TaintManagerEviction", "Marking for deletion") {
+        return format!("its pod {pod} was ended for a taint of its node (NoExecute)");
+    }
+    if says("Preempted", "") {
         return "its pod was ended to make room for one of higher priority".to_owned();
     }
-    if has("BackOff") {
+    // Images that cannot be pulled are backed off from, too.
+    if starts_again && says("BackOff", "Back-off restarting failed container") {
         return format!(
-            "its pod{of} failed too often in its place, and was deleted for it (restartPolicy OnFailure)"
+            "its pod {pod} failed too often in its place, and was deleted for it (restartPolicy OnFailure)"
         );
     }
-    if has("Killing") {
-        return format!("its pod{of} was deleted while it ran");
+    // Of a sidecar it is said as well, when the command has ended; and of what a probe ends in other words.
+    if !payload.is_empty() && says("Killing", &format!("Stopping container {payload}")) {
+        return format!("its pod {pod} was deleted while it ran");
     }
-    "its pod failed or was deleted, and is no longer there to tell".to_owned()
+    unknown()
 }
 
 fn is_about(event: &Event, pod: &str) -> bool {
@@ -68,47 +143,4 @@ fn is_about(event: &Event, pod: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn event(kind: &str, name: &str, reason: &str, message: &str) -> Event {
-        let object = json!({ "kind": kind, "name": name, "uid": name });
-        serde_json::from_value(json!({ "metadata": {}, "involvedObject": object, "reason": reason,
-            "message": message, "lastTimestamp": "2026-01-01T00:00:00Z" }))
-        .unwrap()
-    }
-
-    #[test]
-    fn a_probe_that_ended_a_container_is_told_with_its_answer() {
-        let events = [
-            event("Pod", "p", "Unhealthy", "Readiness probe failed: no"),
-            event("Pod", "p", "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500\n"),
-            event("Pod", "p", "Killing", "Container main failed liveness probe, will be restarted"),
-        ];
-        let told = ended_for(&events, "p", "main");
-        assert_eq!(
-            told.as_deref(),
-            Some("its liveness probe failed: HTTP probe failed with statuscode: 500")
-        );
-        assert_eq!(ended_for(&events, "p", "proxy"), None);
-        assert_eq!(ended_for(&events, "q", "main"), None);
-        let hook = [event("Pod", "p", "FailedPostStartHook", "PostStartHook failed")];
-        assert!(ended_for(&hook, "p", "main").is_some_and(|told| told.contains("postStart")));
-    }
-
-    #[test]
-    fn what_became_of_a_pod_that_is_gone_is_told_as_far_as_events_do() {
-        let mut job = Job::default();
-        job.metadata.uid = Some("job".to_owned());
-        let made = event("Job", "job", "SuccessfulCreate", "Created pod: p");
-        let killed = || event("Pod", "p", "Killing", "Stopping container main");
-        let taint = event("Pod", "p", "TaintManagerEviction", "Marking for deletion Pod lab/p");
-        assert_eq!(gone(&job, &[made.clone(), killed()]), "its pod p was deleted while it ran");
-        assert!(gone(&job, &[made.clone(), killed(), taint]).contains("a taint of its node"));
-        let again = event("Pod", "p", "BackOff", "Back-off restarting failed container");
-        assert!(gone(&job, &[made, killed(), again]).contains("failed too often"));
-        assert!(gone(&job, &[]).contains("failed or was deleted"));
-    }
-}
+mod tests;

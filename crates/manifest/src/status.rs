@@ -199,6 +199,8 @@ pub enum Outlook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Right {
+    /// To read jobs: those of a CronJob.
+    Jobs,
     /// To list pods.
     Pods,
     /// To list events.
@@ -215,6 +217,7 @@ impl Right {
     /// The right in words, as RBAC writes it.
     pub fn words(self) -> &'static str {
         match self {
+            Right::Jobs => "get jobs",
             Right::Pods => "list pods",
             Right::Events => "list events",
             Right::Nodes => "list nodes",

@@ -197,26 +197,32 @@ fn preparing(scene: &Scene<'_>) -> Option<String> {
     let busy = all.find(|one| !is_sidecar(&one.name) || one.started != Some(true))?;
     Some(match is_sidecar(&busy.name) {
         false => format!("running: its init container {:?} is at work", busy.name),
-        true => format!(
+        true if has_startup_probe(pod, &busy.name) => format!(
             "running: its command waits for sidecar {:?}, whose startup probe has not succeeded yet",
             busy.name
         ),
+        // Its hook after the start, or a status that is just being written.
+        true => format!("running: its command waits for sidecar {:?} to be started", busy.name),
     })
 }
 
-/// A sidecar that fails again and again while its pod runs: the command goes on, and may miss it.
+fn has_startup_probe(pod: &Pod, sidecar: &str) -> bool {
+    let init = pod.spec.as_ref().and_then(|spec| spec.init_containers.as_deref()).unwrap_or_default();
+    init.iter().any(|one| one.name == sidecar && one.startup_probe.is_some())
+}
+
+/// A sidecar that ends again and again while its pod runs: the command goes on, and may miss it.
 fn beside(scene: &Scene<'_>) -> String {
-    let all = scene.pods.items().iter().flat_map(|pod| facts::containers(pod).map(move |one| (pod, one)));
+    let pods = scene.pods.items().iter().filter(|pod| !facts::is_over(pod));
+    let mut all = pods.flat_map(|pod| facts::containers(pod).map(move |one| (pod, one)));
     let fails = |one: &ContainerStatus| {
         let waiting = one.state.as_ref().and_then(|state| state.waiting.as_ref());
         waiting.is_some_and(|waiting| waiting.reason.as_deref() == Some("CrashLoopBackOff"))
     };
-    let found = all.into_iter().find(|(pod, one)| facts::is_sidecar(pod, &one.name) && fails(one));
+    let found = all.find(|(pod, one)| facts::is_sidecar(pod, &one.name) && fails(one));
     let told = found.map(|(_, one)| {
-        let end = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-        let code = end.map_or(String::new(), |end| format!(", the last time with code {}", end.exit_code));
-        let times = one.restart_count + 1;
-        format!("; its sidecar {:?} has failed {times} times{code}, and is started again", one.name)
+        let so_far = obstacle::so_far(one);
+        format!("; its sidecar {:?} has {so_far}, and is started again", one.name)
     });
     told.unwrap_or_default()
 }
@@ -226,7 +232,13 @@ fn narrowed(scene: &Scene<'_>) -> Option<Obstacle> {
     let counts = scene.counts;
     let wanted = facts::spec(scene.job).and_then(|spec| spec.parallelism).unwrap_or(1);
     let wanted = u32::try_from(wanted).unwrap_or(0);
-    let left = counts.wanted.map_or(wanted, |all| all.saturating_sub(counts.succeeded)).min(wanted);
+    // Of a work queue no more are made once one has succeeded; tasks that failed for good are not made again.
+    let over = counts.succeeded + counts.failed_tasks.unwrap_or(0);
+    let left = match counts.wanted {
+        None if counts.succeeded > 0 => return None,
+        None => wanted,
+        Some(all) => all.saturating_sub(over).min(wanted),
+    };
     if counts.active + counts.terminating >= left {
         return None;
     }

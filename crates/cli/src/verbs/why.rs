@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use windlass::manifest::{JobStatus, Verdict};
-use windlass::{JobManager, JobView};
+use windlass::{Error, JobManager, JobView};
 
 use super::list::phase;
 use super::{cron, failures, which};
@@ -20,23 +21,10 @@ pub(crate) async fn run(options: &Why, call: Call<'_>) -> Outcome {
     let session = call.open().await?;
     let mut told = BTreeSet::new();
     for text in &options.which.jobs {
-        if let Some(cron) = named_cron(text) {
-            out::data(&of_cron(cron, &session.manager).await?)?;
-            continue;
+        match asked(text, &session.manager).await? {
+            Asked::Job(name) => of_jobs(&[name], &mut told, &session.manager).await?,
+            Asked::Cron(name) => out::data(&of_cron(name, &session.manager, session.is_engine).await?)?,
         }
-        let one = Which { jobs: vec![text.clone()], selector: None };
-        let names = match which::names(&one, &session.manager, false).await {
-            Ok(names) => names,
-            // Somebody may mean what makes the jobs; that it is not there either is not worth another word.
-            Err(failure) => match of_cron(text, &session.manager).await {
-                Ok(verdict) => {
-                    out::data(&verdict)?;
-                    continue;
-                }
-                Err(_) => return Err(failure),
-            },
-        };
-        of_jobs(&names, &mut told, &session.manager).await?;
     }
     let labelled = Which { jobs: Vec::new(), selector: options.which.selector.clone() };
     of_jobs(&which::names(&labelled, &session.manager, false).await?, &mut told, &session.manager).await?;
@@ -53,19 +41,55 @@ async fn of_jobs(names: &[String], told: &mut BTreeSet<String>, manager: &JobMan
     Ok(())
 }
 
-/// The CronJob that is named as one: `cronjob/nightly`.
-fn named_cron(text: &str) -> Option<&str> {
-    ["cronjob/", "cronjobs/", "cj/"].iter().find_map(|kind| text.strip_prefix(kind))
+/// What somebody means by a word.
+enum Asked<'a> {
+    /// The job of this name.
+    Job(String),
+    /// The CronJob of this name.
+    Cron(&'a str),
+}
+
+/// The job of exactly this name, else the CronJob, else what a job is called by for short. So the answer is the same however
+/// many of its jobs a CronJob keeps, whose names begin with its own.
+async fn asked<'a>(text: &'a str, manager: &JobManager) -> Outcome<Asked<'a>> {
+    if let Some(cron) = named(text, &["cronjob/", "cronjobs/", "cj/"]) {
+        return Ok(Asked::Cron(cron));
+    }
+    let is_job = named(text, &["job/", "jobs/"]).is_some() || text == "last";
+    match manager.resolve(text).await {
+        Ok(name) if is_job || name == text => Ok(Asked::Job(name)),
+        Err(error) if is_job || !is_unclear(&error) => Err(error.into()),
+        // That there is no such CronJob either is not worth another word.
+        found => match manager.cron(text).await {
+            Ok(_) => Ok(Asked::Cron(text)),
+            Err(_) => Ok(Asked::Job(found?)),
+        },
+    }
+}
+
+fn is_unclear(error: &Error) -> bool {
+    matches!(error, Error::NotFound { .. } | Error::Ambiguous { .. })
+}
+
+/// What is named as one of a kind: `cronjob/nightly`.
+fn named<'a>(text: &'a str, kinds: &[&str]) -> Option<&'a str> {
+    kinds.iter().find_map(|kind| text.strip_prefix(kind))
 }
 
 /// A CronJob's: where it stands by the cluster's own time, which a test may have set forward.
-async fn of_cron(name: &str, manager: &JobManager) -> Outcome<String> {
+async fn of_cron(name: &str, manager: &JobManager, is_engine: bool) -> Outcome<String> {
     let now = manager.clock().await.ok().and_then(|told| told.now.parse().ok()).unwrap_or_else(clock::now);
-    let status = manager.why_cron(name, now, cron::due).await?;
+    let mut guessed = None;
+    let due = |cron: &Value, now: Timestamp| {
+        guessed = cron::guessed_zone(cron, is_engine);
+        cron::due(cron, now)
+    };
+    let status = manager.why_cron(name, now, due).await?;
     let verdict = &status.verdict;
     let mut text = format!("{} (CronJob): {}\n", plain(&status.name), plain(&verdict.text));
     text.extend(verdict.next_step.iter().map(|next| format!("  next: {}\n", plain(next))));
     text.extend(verdict.last_lines.iter().map(|line| format!("  | {}\n", plain(line))));
+    text.extend(guessed.map(|guessed| format!("  ({guessed})\n")));
     text.push_str(&missing(verdict));
     Ok(text)
 }

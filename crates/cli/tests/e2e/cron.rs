@@ -151,8 +151,13 @@ fn why_tells_of_a_cron_job_too() {
     home.ok(&["cron", "suspend", "nightly"]);
     let told = "nightly (CronJob): suspended: it makes no jobs until it is resumed\n  next: windlass cron resume nightly\n";
     assert_eq!(home.ok(&["why", "cj/nightly"]), told);
-    // No job is called so, and none that it made is there.
+    // No job is called so. However many of its jobs are there, whose names begin with its own, it is the one that is meant.
     assert_eq!(home.ok(&["why", "nightly"]), told);
+    for job in ["nightly-1", "nightly-2"] {
+        home.ok(&["run", "-q", "--name", job, "--", "true"]);
+        assert_eq!(home.ok(&["why", "nightly"]), told, "{job}");
+    }
+    assert!(home.ok(&["why", "nightly-2"]).starts_with("nightly-2 (Succeeded)"));
     refused(&home.windlass(&["why", "cronjob/weekly"]), 125, &["there is no CronJob \"weekly\""]);
     refused(&home.windlass(&["why", "weekly"]), 125, &["there is no job \"weekly\""]);
     // A job goes before a CronJob of its name.

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use http::Method;
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Event;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use windlass::manifest::cron::{CronBase, CronOptions, Due, make_cron};
@@ -73,7 +76,10 @@ async fn perform(stage: &mut Stage<'_>, act: &Act, subject: &str) {
             send(&stage.owner, Method::PATCH, &path, &stage.filled(with)).await.unwrap();
         }
         Act::Delete(path) => {
-            let path = within(path, &stage.namespace);
+            let mut path = within(path, &stage.namespace);
+            if path.contains("POD") {
+                path = path.replace("POD", &first_pod(stage, None).await);
+            }
             send(&stage.owner, Method::DELETE, &path, &json!({})).await.unwrap();
         }
         Act::Evict => {
@@ -83,13 +89,50 @@ async fn perform(stage: &mut Stage<'_>, act: &Act, subject: &str) {
                 json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": name } });
             send(&stage.owner, Method::POST, &path, &eviction).await.unwrap();
         }
-        Act::Advance(span) => {
-            let moved = timeout(PATIENCE, stage.jobs.set_clock(&ClockMove::By(span.clone()))).await;
-            moved.expect("the clock is set in time").unwrap();
+        Act::Event(reason) => {
+            wait_for(stage, &format!("event {reason}"), async |stage| {
+                let events: Vec<Event> = stage.all().await;
+                events.iter().any(|event| event.reason.as_deref() == Some(reason.as_str()))
+            })
+            .await;
+        }
+        Act::Advance(span) => advance(stage, span).await,
+        Act::Replaced(span) => {
+            let before: Vec<Job> = stage.all().await;
+            advance(stage, span).await;
+            wait_for(stage, "another job", async |stage| {
+                let jobs: Vec<Job> = stage.all().await;
+                let is_old = |job: &Job| before.iter().any(|old| old.metadata.uid == job.metadata.uid);
+                !jobs.is_empty() && !jobs.iter().any(is_old)
+            })
+            .await;
         }
         Act::Cancel(why) => {
             stage.jobs.cancel("job", "ada", Some(why)).await.unwrap();
         }
+    }
+}
+
+async fn advance(stage: &Stage<'_>, span: &str) {
+    let to = match span {
+        "noon" => {
+            let now = stage.now().await.to_zoned(TimeZone::UTC);
+            let days = if now.hour() < 12 { 0 } else { 1 };
+            let day = now.date().checked_add(days.days()).unwrap();
+            ClockMove::To(day.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp().to_string())
+        }
+        span => ClockMove::By(span.to_owned()),
+    };
+    let moved = timeout(PATIENCE, stage.jobs.set_clock(&to)).await;
+    moved.expect("the clock is set in time").unwrap();
+}
+
+/// Looks at each change until it is so.
+async fn wait_for(stage: &mut Stage<'_>, what: &str, is_so: impl AsyncFn(&Stage<'_>) -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is_so(stage).await {
+        assert!(Instant::now() < end, "{what} never came");
+        let _ = timeout(LOOK, stage.changes.next()).await;
     }
 }
 

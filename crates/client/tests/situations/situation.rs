@@ -60,11 +60,15 @@ pub(crate) enum Act {
         /// The patch.
         with: Value,
     },
-    /// A path of the API is deleted.
+    /// A path of the API is deleted; POD in it stands for the first pod's name.
     Delete(String),
+    /// It goes on when an event with this reason is there.
+    Event(String),
+    /// The engine's clock goes forward so far, and it goes on when another Job is there instead of those before.
+    Replaced(String),
     /// The first pod of the Job is evicted through the API.
     Evict,
-    /// The engine's clock goes forward.
+    /// The engine's clock goes forward, by a span, or to the next `noon` (UTC): far from when days and hours end.
     Advance(String),
     /// The job is cancelled, by `ada`, for this reason.
     Cancel(String),

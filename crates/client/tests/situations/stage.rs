@@ -161,6 +161,18 @@ impl<'a> Stage<'a> {
         pods
     }
 
+    /// All objects of a kind in the namespace.
+    pub(crate) async fn all<K>(&self) -> Vec<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned,
+    {
+        let api: Api<K> = Api::namespaced(self.owner.clone(), &self.namespace);
+        api.list(&kube::api::ListParams::default()).await.unwrap().items
+    }
+
     /// What is said, without what is another each time.
     pub(crate) async fn plain(&mut self, said: &str) -> String {
         self.pods().await;

@@ -14,7 +14,7 @@ use windlass_schedule::{Schedule, is_zone_name};
 
 pub use read::{CronReading, CronWritten, is, read};
 pub use template::{INSTANTIATE, at_hand, job_of};
-pub use why::{CronEvidence, CronStatus, Due, observe_cron};
+pub use why::{CronEvidence, CronStatus, Due, last_job, observe_cron};
 
 use crate::generate::whole_seconds;
 use crate::{Base, Edit, make, marks};

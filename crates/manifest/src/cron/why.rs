@@ -32,6 +32,8 @@ pub struct CronEvidence<'a> {
     pub events: Seen<'a, Event>,
     /// Those of its jobs that have not ended, and the one that it made last; oldest first.
     pub jobs: &'a [JobStatus],
+    /// What else was asked for and may not be read.
+    pub lacking: &'a [Right],
     /// When it is due.
     pub due: &'a Due,
 }
@@ -56,13 +58,21 @@ pub fn observe_cron(cron: &Value, evidence: &CronEvidence<'_>, now: Timestamp) -
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let scene = Scene { cron, evidence, now, name: text(&cron["metadata"]["name"]) };
     let (text_of, outlook, next_step) = scene.told();
-    let missing = match evidence.events {
-        Seen::Forbidden => vec![Right::Events],
-        Seen::All(_) | Seen::NotAsked => Vec::new(),
-    };
+    let mut missing = evidence.lacking.to_vec();
+    if matches!(evidence.events, Seen::Forbidden) {
+        missing.push(Right::Events);
+    }
     let last_lines = scene.last().map(|job| job.verdict.last_lines.clone()).unwrap_or_default();
     let verdict = Verdict { text: text_of, outlook, next_step, last_lines, failures: Vec::new(), missing };
     CronStatus { namespace: text(&cron["metadata"]["namespace"]), verdict, name: scene.name }
+}
+
+/// The name of the job that a CronJob made last, whether it is still there or not: it is that of the minute that it is for
+/// (`getJobName` of upstream's controller).
+pub fn last_job(cron: &Value) -> Option<String> {
+    let last: Timestamp = cron["status"]["lastScheduleTime"].as_str()?.parse().ok()?;
+    let name = cron["metadata"]["name"].as_str()?;
+    Some(format!("{name}-{}", last.as_second().div_euclid(60)))
 }
 
 struct Scene<'a> {
@@ -108,7 +118,7 @@ impl Scene<'_> {
         if let Some(job) = self.in_its_way().filter(|_| open.is_some()) {
             let why = &job.verdict;
             let text = format!(
-                "waiting for its job {} to end, beside which it makes none (concurrency policy Forbid); that job is {}",
+                "waiting for its job {} to end, beside which it makes none (concurrency policy Forbid); that job: {}",
                 job.name, why.text
             );
             let next_step = why.next_step.clone().or_else(|| Some(format!("windlass cancel {}", job.name)));
@@ -120,8 +130,12 @@ impl Scene<'_> {
         }
         let (missed, is_over) = self.missed(open);
         let text = match self.last() {
+            None if self.evidence.lacking.contains(&Right::Jobs) => format!("{due}{missed}"),
             None => format!("{due}; it has made no job that is still there{missed}"),
-            Some(job) => format!("{due}; its last job {}{missed}", self.of(job)),
+            Some(job) => {
+                let which = if self.is_last(job) { "its last job" } else { "its job" };
+                format!("{due}; {which} {}: {}{missed}", job.name, job.verdict.text)
+            }
         };
         let needs = self.last().filter(|job| job.verdict.outlook == Outlook::NeedsAction);
         let outlook = if needs.is_some() { Outlook::NeedsAction } else { Outlook::Proceeds };
@@ -134,17 +148,14 @@ impl Scene<'_> {
         (text, outlook, next_step)
     }
 
-    /// Its newest job.
+    /// Its last job, else the newest of those that are still there: a CronJob that makes many at once may have had others since.
     fn last(&self) -> Option<&JobStatus> {
-        self.evidence.jobs.last()
+        let jobs = self.evidence.jobs;
+        jobs.iter().find(|job| self.is_last(job)).or_else(|| jobs.last())
     }
 
-    fn of(&self, job: &JobStatus) -> String {
-        match job.phase {
-            Phase::Pending => format!("{} is {}", job.name, job.verdict.text),
-            Phase::Running => format!("{} is {}", job.name, job.verdict.text),
-            _ => format!("{} {}", job.name, job.verdict.text),
-        }
+    fn is_last(&self, job: &JobStatus) -> bool {
+        last_job(self.cron).is_some_and(|last| last == job.name)
     }
 
     /// Jobs that run although it is suspended.
@@ -214,7 +225,7 @@ mod tests {
 
     fn told(spec: &Value, due: &Due, jobs: &[JobStatus]) -> Verdict {
         let cron = json!({ "metadata": { "name": "nightly", "namespace": "lab", "uid": "c" }, "spec": spec });
-        let evidence = CronEvidence { events: Seen::All(&[]), jobs, due };
+        let evidence = CronEvidence { events: Seen::All(&[]), jobs, lacking: &[], due };
         observe_cron(&cron, &evidence, time("2026-01-01T12:00:00Z")).verdict
     }
 
@@ -244,7 +255,7 @@ mod tests {
         for cron in [json!(null), json!({ "metadata": 3, "spec": [] }), json!({ "spec": { "suspend": "x" } })]
         {
             let due = Due::At { next: Some(Timestamp::MAX), open: Some(Timestamp::MAX) };
-            let evidence = CronEvidence { events: Seen::NotAsked, jobs: &[], due: &due };
+            let evidence = CronEvidence { events: Seen::NotAsked, jobs: &[], lacking: &[], due: &due };
             assert!(!observe_cron(&cron, &evidence, Timestamp::MIN).verdict.text.is_empty());
         }
     }

@@ -8,7 +8,9 @@ pub(crate) mod refusal;
 mod scaling;
 mod scheduling;
 
-use k8s_openapi::api::core::v1::{ContainerStateWaiting, ContainerStatus, Event, Pod};
+use k8s_openapi::api::core::v1::{
+    ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Event, Pod,
+};
 use serde_json::Value;
 
 use crate::Outlook;
@@ -46,7 +48,7 @@ pub(crate) fn of_pod(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Ob
     if facts::is_over(pod) {
         return None;
     }
-    if let Some(lost) = lost_node(pod, events) {
+    if let Some(lost) = lost_node(pod, events, others) {
         return Some(lost);
     }
     if facts::has_started(pod) && !waits_again(pod) {
@@ -76,27 +78,46 @@ pub(crate) fn time(event: &Event) -> Option<jiff::Timestamp> {
         .or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0))
 }
 
-/// A pod whose node does not answer: it is to be taken away, or its node is said to be not ready (`NodeNotReady` is the
-/// node controller's event).
-fn lost_node(pod: &Pod, events: &[Event]) -> Option<Obstacle> {
-    let node = pod.spec.as_ref()?.node_name.as_deref()?;
-    let is_taken =
-        facts::disruption(pod).is_some_and(|told| told.reason.as_deref() == Some("DeletionByTaintManager"));
-    let is_silent = facts::phase(pod) == "Running"
-        && facts::pod_condition(pod, "Ready").is_some_and(|ready| ready.status == "False")
-        && of_pod_events(pod, events).any(|event| event.reason.as_deref() == Some("NodeNotReady"));
-    let is_lost = is_silent || is_taken && pod.metadata.deletion_timestamp.is_some();
-    if !is_lost {
+/// A pod whose node does not answer, or that is taken away for a taint of its node: nodes that do not answer get one, and
+/// others may, too. That it does not answer is said where something tells it: `NodeNotReady` of the node controller, the
+/// node's own taints and readiness.
+fn lost_node(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Obstacle> {
+    let name = pod.spec.as_ref()?.node_name.as_deref()?;
+    let is_taken = pod.metadata.deletion_timestamp.is_some()
+        && facts::disruption(pod)
+            .is_some_and(|told| told.reason.as_deref() == Some("DeletionByTaintManager"));
+    let is_told = of_pod_events(pod, events).any(|event| event.reason.as_deref() == Some("NodeNotReady"));
+    let is_unready = facts::phase(pod) == "Running"
+        && facts::pod_condition(pod, "Ready").is_some_and(|ready| ready.status == "False");
+    if !is_taken && !(is_told && is_unready) {
         return None;
     }
+    let node = others.iter().find(|one| one["kind"] == "Node" && one["metadata"]["name"] == name);
     let kubectl = facts::kubectl(pod.metadata.namespace.as_deref());
     let next = format!(
-        "if the node never comes back: kubectl delete node {node} (or {kubectl} delete pod {} --force)",
+        "if the node never comes back: kubectl delete node {name} (or {kubectl} delete pod {} --force)",
         facts::pod_name(pod)
     );
-    let mut obstacle = Obstacle::waiting(format_args!("node {node:?}, which does not answer"));
-    obstacle.next_step = Some(next);
-    Some(obstacle)
+    let is_silent = if is_told { Some(true) } else { node.map(is_silent) };
+    let (what, next_step) = match is_silent {
+        Some(true) => (format!("node {name:?}, which does not answer"), Some(next)),
+        Some(false) => (format!("its pod to end, for a taint of node {name:?} (NoExecute)"), None),
+        None => {
+            let taint = "(NoExecute), as nodes that do not answer get";
+            (format!("its pod to end, for a taint of node {name:?} {taint}"), Some(next))
+        }
+    };
+    Some(Obstacle { next_step, ..Obstacle::waiting(what) })
+}
+
+/// Whether a node is not ready, by its own condition or by the taints that the node controller gives it.
+fn is_silent(node: &Value) -> bool {
+    const LOST: [&str; 2] = ["node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"];
+    let list = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
+    let taints = list(&node["spec"]["taints"]);
+    let conditions = list(&node["status"]["conditions"]);
+    taints.iter().any(|taint| LOST.iter().any(|lost| taint["key"] == *lost))
+        || conditions.iter().any(|one| one["type"] == "Ready" && one["status"] != "True")
 }
 
 /// A container that has ended and is to be started again.
@@ -175,8 +196,29 @@ fn of_waiting(
 
 /// A container that ended and is started again in its pod, up to the Job's back-off limit.
 fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
-    let before = one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-    let last = facts::terminated(one).or(before);
+    let kind = match (facts::is_sidecar(pod, &one.name), facts::is_init(pod, &one.name)) {
+        (true, _) => "sidecar",
+        (false, true) => "init container",
+        (false, false) => "container",
+    };
+    let what = format_args!("the next try of {kind} {:?}, which {}", one.name, so_far(one));
+    let mut obstacle = Obstacle::waiting(what);
+    let is_short = last_end(one).is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"));
+    obstacle.next_step = match is_short {
+        true => Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned()),
+        false => facts::job_name(pod).map(|job| format!("windlass logs {job}")),
+    };
+    obstacle
+}
+
+fn last_end(one: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    let before = || one.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    facts::terminated(one).or_else(before)
+}
+
+/// How often a container that is started again has failed, and how the last time: `failed 3 times, the last time with code 1`.
+pub(crate) fn so_far(one: &ContainerStatus) -> String {
+    let last = last_end(one);
     let end = match last {
         Some(end) if end.reason.as_deref() == Some("OOMKilled") => " for lack of memory".to_owned(),
         Some(end) if end.reason.as_deref() == Some("StartError") && end.message.is_some() => {
@@ -191,19 +233,9 @@ fn again(pod: &Pod, one: &ContainerStatus) -> Obstacle {
         0 => "once".to_owned(),
         starts => format!("{} times", starts + 1),
     };
-    let kind = match (facts::is_sidecar(pod, &one.name), facts::is_init(pod, &one.name)) {
-        (true, _) => "sidecar",
-        (false, true) => "init container",
-        (false, false) => "container",
-    };
-    let mut obstacle =
-        Obstacle::waiting(format_args!("the next try of {kind} {:?}, which failed {times}{end}", one.name));
-    let is_short = last.is_some_and(|end| end.reason.as_deref() == Some("OOMKilled"));
-    obstacle.next_step = match is_short {
-        true => Some("give it more memory: --memory, --limit memory=AMOUNT".to_owned()),
-        false => facts::job_name(pod).map(|job| format!("windlass logs {job}")),
-    };
-    obstacle
+    // A sidecar is started again also when it ends well.
+    let verb = if last.is_some_and(|end| end.exit_code == 0) { "ended" } else { "failed" };
+    format!("{verb} {times}{end}")
 }
 
 /// What a warning about a pod, or the message of a container in the making, comes to: volumes and networks mostly.

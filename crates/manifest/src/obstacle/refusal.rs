@@ -7,6 +7,7 @@ use crate::words::{amount, between, listed, quoted, says, trimmed};
 
 /// What refuses the pods of a Job, from the message of its event.
 pub(crate) fn of_message(message: &str, kubectl: &str) -> Obstacle {
+    let whose = if message.starts_with("Error creating job: ") { "its jobs" } else { "its pods" };
     let message = trimmed(reason(message));
     quota(message, kubectl)
         .or_else(|| limit_range(message, kubectl))
@@ -14,7 +15,7 @@ pub(crate) fn of_message(message: &str, kubectl: &str) -> Obstacle {
         .or_else(|| class(message))
         .or_else(|| admission(message))
         .unwrap_or_else(|| {
-            let what = format_args!("the cluster, which refuses its pods: {message}");
+            let what = format_args!("the cluster, which refuses {whose}: {message}");
             if says(
                 message,
                 &[
@@ -27,12 +28,12 @@ pub(crate) fn of_message(message: &str, kubectl: &str) -> Obstacle {
                 ],
             ) {
                 return Obstacle::waiting(format_args!(
-                    "the cluster, which fails to make its pods: {message}"
+                    "the cluster, which fails to make {whose}: {message}"
                 ));
             }
             Obstacle::blocked(
                 what,
-                "change the job or what refuses its pods (quota, admission, service account)",
+                &format!("change the job or what refuses {whose} (quota, admission, service account)"),
             )
         })
 }

@@ -306,9 +306,9 @@ pub(super) fn verb(job: &Job, pod: &Pod, cause: &Cause) -> String {
             format!("could not start{}{}", of(container), ended::details(message))
         }
         Cause::Failed { reason, message } => format!("failed: {}", ended::disrupted(reason, message)),
-        Cause::Succeeded | Cause::DeadlineExceeded | Cause::Cancelled { .. } | Cause::Deleted => {
-            "failed".to_owned()
-        }
+        // The Job's own ends no single task: this is of a pod.
+        Cause::DeadlineExceeded => "ran longer than the pod's deadline allows".to_owned(),
+        Cause::Succeeded | Cause::Cancelled { .. } | Cause::Deleted => "failed".to_owned(),
     }
 }
 

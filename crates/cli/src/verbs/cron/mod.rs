@@ -7,7 +7,7 @@ mod next;
 use serde_json::{Value, json};
 use windlass::SubmitOptions;
 
-pub(super) use next::due;
+pub(super) use next::{due, guessed_zone};
 
 use super::wait;
 use crate::args::cron::{CronAct, RunNow};

@@ -27,22 +27,33 @@ pub(super) struct Due {
 }
 
 impl Due {
+    /// Of a schedule that somebody types: one that they will not mean is refused.
     fn new(schedule: &str, zone: Option<&str>, anchor: i64) -> Result<Due, String> {
+        Due::read(schedule, zone, anchor, |text| Schedule::parse(text).map_err(|refusal| refusal.to_string()))
+    }
+
+    fn read(
+        schedule: &str,
+        zone: Option<&str>,
+        anchor: i64,
+        read: impl Fn(&str) -> Result<Schedule, String>,
+    ) -> Result<Due, String> {
         // CronJobs from before 1.29 may still have their zone in the schedule.
         let (inner, schedule) = split_zone(schedule).map_err(|fault| fault.to_string())?;
         let zone = zone.or(inner);
         let clocks = Clocks(zone.map_or(Ok(TimeZone::UTC), zone::named)?);
-        let schedule = Schedule::parse(schedule).map_err(|refusal| refusal.to_string())?;
+        let schedule = read(schedule)?;
         Ok(Due { schedule, zone: zone.map(str::to_owned), clocks, anchor })
     }
 
-    /// Of a CronJob as the server has it.
+    /// Of a CronJob as the server has it: what Kubernetes took is read as Kubernetes reads it.
     pub(super) fn of(cron: &Value) -> Result<Due, String> {
         let spec = &cron["spec"];
         let times = [&cron["status"]["lastScheduleTime"], &cron["metadata"]["creationTimestamp"]];
         let anchor = times.iter().find_map(|time| time.as_str()?.parse::<Timestamp>().ok());
         let anchor = anchor.unwrap_or_else(clock::now).as_second();
-        Due::new(spec["schedule"].as_str().unwrap_or_default(), spec["timeZone"].as_str(), anchor)
+        let read = |text: &str| Schedule::read(text).map_err(|fault| fault.to_string());
+        Due::read(spec["schedule"].as_str().unwrap_or_default(), spec["timeZone"].as_str(), anchor, read)
     }
 
     /// The next times.
@@ -64,6 +75,13 @@ pub(crate) fn due(cron: &Value, now: Timestamp) -> cron::Due {
             cron::Due::At { next: due.times(now, 1).first().copied().and_then(at), open: open.and_then(at) }
         }
     }
+}
+
+/// What is guessed about a CronJob's times, as a sentence: whose zone it goes by that names none.
+pub(crate) fn guessed_zone(cron: &Value, is_engine: bool) -> Option<String> {
+    let due = Due::of(cron).ok()?;
+    let told = "it names no time zone: it is the cluster's controller's, which is taken for UTC";
+    (due.zone.is_none() && !is_engine).then(|| told.to_owned())
 }
 
 /// When a CronJob is due first, as a sentence. The engine of this machine goes by UTC where no zone is named.
@@ -156,6 +174,13 @@ mod tests {
         old["spec"]["timeZone"] = Value::Null;
         assert_eq!(Due::of(&old).unwrap().zone.as_deref(), Some("Europe/Berlin"));
         assert!(first(&cron("0 9 * * *"), now, false).unwrap().contains("09:00 +05:30, in 15h"));
+        old["spec"]["schedule"] = "0 9 * * *".into();
+        assert!(guessed_zone(&old, false).is_some_and(|told| told.contains("taken for UTC")));
+        assert_eq!(guessed_zone(&old, true), None);
+        assert_eq!(guessed_zone(&cron("0 9 * * *"), false), None);
+        // Kubernetes takes it, and makes jobs by it.
+        assert!(matches!(super::due(&cron("@every 500ms"), now), cron::Due::At { next: Some(_), .. }));
+        assert!(Due::new("@every 500ms", None, 0).is_err());
         let mut suspended = cron("@daily");
         suspended["spec"]["suspend"] = true.into();
         assert!(first(&suspended, now, true).unwrap().contains("cron resume a"));
