@@ -53,7 +53,7 @@ pub struct CronStatus {
 /// The jobs that are told of by their names.
 const SOME: usize = 3;
 
-/// Tells where a CronJob stands. Total, as [`crate::observe`] is.
+/// Tells where a CronJob stands. Total, as [`crate::observe_all`] is.
 pub fn observe_cron(cron: &Value, evidence: &CronEvidence<'_>, now: Timestamp) -> CronStatus {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let scene = Scene { cron, evidence, now, name: text(&cron["metadata"]["name"]) };
