@@ -160,7 +160,8 @@ async fn dispatch(
     if route == Route::Clock {
         return clock::clock(&app, &user, &method, rest.body).await;
     }
-    if route != Route::Unknown && method != Method::GET {
+    // What there is not is not there for any method.
+    if !matches!(route, Route::Unknown | Route::UnknownResource) && method != Method::GET {
         return Err(method_not_allowed());
     }
     match route {

@@ -13,6 +13,7 @@ use kube::api::{
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{GroupVersionKind, PartialObjectMeta};
 use kube::discovery::{Discovery, Scope, verbs};
+use kube::runtime::wait::{await_condition, conditions};
 use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Config};
@@ -39,6 +40,7 @@ async fn create_maps(maps: &Api<ConfigMap>, names: &[&str]) {
 async fn kinds_are_discovered_and_used_without_their_types() {
     let cluster = Cluster::images_on_host().await;
     let client = client(&cluster).await;
+    assert_eq!(client.apiserver_version().await.expect("a version").minor, "36");
     for discovery in [
         Discovery::new(client.clone()).run().await.expect("groups"),
         Discovery::new(client.clone()).run_aggregated().await.expect("groups"),
@@ -126,6 +128,37 @@ async fn reflector_keeps_what_there_is() {
     tokio::time::timeout(PATIENCE, story).await.expect("it is told in time");
     let kept = reader.get(&reflector::ObjectRef::new("kept").within("default")).expect("it is kept");
     assert_eq!(kept.metadata.labels.as_ref().expect("labels")["kept"], "yes");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_cascade_in_three_ways_and_ports_are_refused() {
+    let cluster = Cluster::start().await;
+    let client = client(&cluster).await;
+    let (jobs, pods): (Api<Job>, Api<Pod>) =
+        (Api::default_namespaced(client.clone()), Api::default_namespaced(client));
+    for policy in [PropagationPolicy::Foreground, PropagationPolicy::Background, PropagationPolicy::Orphan] {
+        cluster.create(crate::support::job("parent", &["true"])).await;
+        let job = cluster.wait_job("parent", finished()).await;
+        let [pod] = &cluster.pods_of("parent").await[..] else { panic!("one pod") };
+        let orphaned = policy == PropagationPolicy::Orphan;
+        let params = DeleteParams { propagation_policy: Some(policy), ..DeleteParams::default() };
+        jobs.delete("parent", &params).await.expect("it is deleted");
+        let gone = conditions::is_deleted(job.metadata.uid.as_deref().expect("a uid"));
+        let gone = await_condition(jobs.clone(), "parent", gone);
+        tokio::time::timeout(PATIENCE, gone).await.expect("it goes in time").expect("a watch");
+        let name = pod.metadata.name.as_deref().expect("a name");
+        if orphaned {
+            let left = pods.get(name).await.expect("its pod stays");
+            assert_eq!(left.metadata.owner_references.unwrap_or_default(), []);
+        } else {
+            let gone = conditions::is_deleted(pod.metadata.uid.as_deref().expect("a uid"));
+            let gone = await_condition(pods.clone(), name, gone);
+            tokio::time::timeout(PATIENCE, gone).await.expect("it goes in time").expect("a watch");
+        }
+    }
+    let Err(refused) = pods.portforward("any", &[80]).await else { panic!("a port was forwarded") };
+    assert!(format!("{refused:?}").contains("405"), "{refused:?}");
     cluster.stop().await;
 }
 

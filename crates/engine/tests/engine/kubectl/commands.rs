@@ -4,7 +4,8 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use super::{Kubectl, minor, run_pod, text};
+use super::streams::{minor, run_pod};
+use super::{Kubectl, text};
 
 pub(super) fn all(kubectl: &Kubectl) {
     previews(kubectl);
