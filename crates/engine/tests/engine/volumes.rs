@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use crate::support::{Ahead, Cluster, pod_phase};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret};
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::runtime::wait::Condition;
 use serde_json::{Value, json};
 
@@ -142,6 +142,38 @@ async fn pod_whose_volume_is_not_there_waits_and_starts_when_it_comes() {
     if waiting(over.as_ref()).is_none() {
         assert_eq!(cluster.log("late").await, "b");
     }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_map_change_all_at_once_while_the_pod_runs_and_one_that_is_mounted_alone_does_not() {
+    let cluster = Cluster::start().await;
+    make_config(&cluster).await;
+    let ready = cluster.home.path().join("ready");
+    nix::unistd::mkfifo(&ready, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let script = format!(
+        "cat /etc/app/b.conf; echo > {}; until grep -qs new /etc/app/a.conf; do sleep 0.1; done; \
+         cat /etc/app/b.conf /one.conf; readlink /etc/app/a.conf; ls /etc/app",
+        ready.display()
+    );
+    let volumes = json!([{"name": "settings", "configMap": {"name": "settings"}}]);
+    let mounts = json!([
+        {"name": "settings", "mountPath": "/etc/app"},
+        {"name": "settings", "mountPath": "/one.conf", "subPath": "b.conf"},
+    ]);
+    make(&cluster, pod("reader", volumes, json!([container("main", &script, mounts)]))).await;
+    let pod = cluster.wait_pod("reader", pod_phase("Running").or(is_refused())).await;
+    if let Some((_, message)) = waiting(pod.as_ref()) {
+        return skip(&message);
+    }
+    let read = tokio::task::spawn_blocking(move || std::fs::read(ready));
+    let said = tokio::time::timeout(crate::support::PATIENCE, read).await.expect("it writes in time");
+    said.expect("a thread").expect("a fifo");
+    let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
+    let patch = Patch::Merge(json!({"data": {"a.conf": "new", "b.conf": "changed"}}));
+    maps.patch("settings", &PatchParams::default(), &patch).await.expect("patched");
+    cluster.wait_pod("reader", pod_phase("Succeeded")).await;
+    assert_eq!(cluster.log("reader").await, "bchangedb..data/a.conf\na.conf\nb.conf\n");
     cluster.stop().await;
 }
 

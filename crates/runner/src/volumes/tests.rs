@@ -72,6 +72,22 @@ fn all_files_change_at_once_and_through_one_link() {
 }
 
 #[test]
+fn files_that_their_owner_may_not_read_follow_and_keep_their_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    files::make(&place, &[file("text", "old", 0o000), file("same", "1", 0o040)]).unwrap();
+    renew(&place, &file("token", "secret", 0o000)).unwrap();
+    let new = [file("text", "new", 0o000), file("same", "1", 0o040)];
+    update(&place, &new, &BTreeSet::from(["token".into()])).unwrap();
+    let mode = |name: &str| fs::metadata(place.join(name)).unwrap().mode() & 0o7777;
+    assert_eq!([mode("text"), mode("same"), mode("token")], [0o000, 0o040, 0o000]);
+    for (name, content) in [("text", "new"), ("token", "secret")] {
+        fs::set_permissions(place.join(name), Permissions::from_mode(0o400)).unwrap();
+        assert_eq!(text(&place.join(name)), content);
+    }
+}
+
+#[test]
 fn change_that_broke_off_anywhere_is_whole_and_the_next_one_cleans_up() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("v");
