@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
 
-    fn pod(name: &str, phase: &str, ended: &str, container: Value) -> Pod {
+    fn pod(name: &str, phase: &str, ended: &str, container: &Value) -> Pod {
         let end = json!({ "terminated": { "exitCode": 137, "finishedAt": ended } });
         let state = if phase == "Failed" { end } else { json!({}) };
         let status = json!({ "name": "main", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state });
@@ -179,20 +179,20 @@ mod tests {
     fn attempts_that_failed_do_not_crowd_out_the_pod_that_waits() {
         let probed = || json!({ "name": "main", "livenessProbe": {} });
         let failed = |minute: u32| {
-            pod(&format!("failed-{minute}"), "Failed", &format!("2026-01-01T00:{minute:02}:00Z"), probed())
+            pod(&format!("failed-{minute}"), "Failed", &format!("2026-01-01T00:{minute:02}:00Z"), &probed())
         };
         let mut pods: Vec<Pod> = (0..7).map(failed).collect();
         assert_eq!(told(&pods), ["failed-6"], "the one that decides is asked about");
-        pods.push(pod("waits", "Pending", "", probed()));
+        pods.push(pod("waits", "Pending", "", &probed()));
         assert_eq!(told(&pods), ["waits", "failed-6"]);
-        let plain = [pod("failed", "Failed", "2026-01-01T00:00:00Z", json!({ "name": "main" }))];
+        let plain = [pod("failed", "Failed", "2026-01-01T00:00:00Z", &json!({ "name": "main" }))];
         assert!(told(&plain).is_empty(), "nothing but itself ends a container without probes and hooks");
     }
 
     #[test]
     fn of_many_pods_that_wait_a_few_are_asked_about() {
         let pods: Vec<Pod> = (0..100)
-            .map(|one| pod(&format!("waits-{one}"), "Pending", "", json!({ "name": "main" })))
+            .map(|one| pod(&format!("waits-{one}"), "Pending", "", &json!({ "name": "main" })))
             .collect();
         assert_eq!(told(&pods).len(), limits::CANDIDATES);
     }

@@ -29,7 +29,9 @@ fn failed(reason: &str, count: u32) -> Value {
 }
 
 fn pod(name: &str, spec: Value, status: Value) -> Pod {
-    read(json!({ "metadata": { "name": name, "uid": name }, "spec": spec, "status": status }))
+    let mut pod = json!({ "metadata": { "name": name, "uid": name } });
+    (pod["spec"], pod["status"]) = (spec, status);
+    read(pod)
 }
 
 fn container(name: &str, state: &Value, restarts: u32) -> Value {
@@ -227,7 +229,8 @@ fn cron(
     jobs: &[JobStatus],
     lacking: &[Right],
 ) -> (String, usize) {
-    let cron = json!({ "metadata": { "name": "nightly", "namespace": "lab", "uid": "c" }, "spec": spec, "status": status });
+    let mut cron = json!({ "metadata": { "name": "nightly", "namespace": "lab", "uid": "c" } });
+    (cron["spec"], cron["status"]) = (spec, status);
     let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
     let due = Due::At { next: Some(now), open: Some(now) };
     let evidence = CronEvidence { events: Seen::All(events), jobs, lacking, due: &due };
