@@ -237,7 +237,8 @@ impl Sim {
     /// One round of the tick; false if it had nothing to write.
     async fn round(&mut self, kill: Kill, conflict: bool) -> bool {
         self.take_in();
-        self.tick.take_quota_turn().await.expect("a readable store");
+        self.tick.ask_those_apart();
+        self.tick.take_quota_turns().await.expect("a readable store");
         let mut draft = Draft::default();
         let asked = self.tick.decide(&mut draft);
         if draft.is_empty() {
