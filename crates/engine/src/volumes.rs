@@ -72,7 +72,7 @@ impl Volumes {
             let paths: Vec<String> = targets.map(|target| target.display().to_string()).collect();
             refused(format!("nothing can be mounted at {}: {why}", paths.join(", ")))
         })?;
-        let found = volumes::find(&process.volumes, &process.mounts, &self.folders(uid));
+        let found = volumes::find(&process.volumes, &process.mounts, &self.folders(uid), container);
         let mut mounts = found.map_err(|cause| ("ContainerCreating", cause.to_string()))?;
         let message =
             process.message.iter().map(|target| self.message_mount(uid, container, attempt, target));

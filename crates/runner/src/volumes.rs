@@ -157,7 +157,8 @@ pub enum FaultCause {
     Unknown,
 }
 
-/// Looks whether volumes are as they should be on this host, and says what is mounted where. Makes nothing.
+/// Looks whether volumes are as they should be on this host, and says what a container of the pod mounts where. Makes
+/// nothing.
 ///
 /// # Errors
 /// The first volume that cannot be had.
@@ -165,6 +166,7 @@ pub fn find(
     volumes: &[Volume],
     mounts: &[VolumeMount],
     folders: &Folders,
+    container: &str,
 ) -> Result<Vec<Mount>, VolumeFault> {
     for volume in volumes {
         check(volume, folders).map_err(|cause| VolumeFault { volume: volume.name.clone(), cause })?;
@@ -173,12 +175,13 @@ pub fn find(
         let fault = |cause| VolumeFault { volume: mount.volume.clone(), cause };
         let volume = volumes.iter().find(|volume| volume.name == mount.volume);
         let volume = volume.ok_or_else(|| fault(FaultCause::Unknown))?;
-        one(volume, mount, folders).map_err(fault)
+        one(volume, mount, folders, container).map_err(fault)
     });
     found.collect()
 }
 
-/// Makes what is to be made of volumes, once: what is there already stays as it is.
+/// Makes what is to be made of volumes, once: what is there already stays as it is. The mounts are those of containers
+/// that are about to begin.
 ///
 /// # Errors
 /// The first volume that cannot be made.
@@ -198,6 +201,10 @@ pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(
             (None, _) | (_, Content::Host { .. }) => Ok(()),
             (Some(group), Content::Files(_)) => hand_over(&place, group, 0o440),
             (Some(group), Content::Empty | Content::Memory) => hand_over(&place, group, 0o660),
+        });
+        let made = made.and_then(|()| match &volume.content {
+            Content::Files(_) => mounts.iter().try_for_each(|mount| files::show(&place, &mount.source)),
+            _ => Ok(()),
         });
         let io = |cause| FaultCause::Io { path: place.clone(), cause };
         made.map_err(|cause| VolumeFault { volume: volume.name.clone(), cause: io(cause) })?;
@@ -283,10 +290,15 @@ fn check_host(path: &Path, kind: HostKind) -> Result<(), FaultCause> {
     if is_right { Ok(()) } else { Err(FaultCause::OtherKind { path: path.to_owned(), wanted }) }
 }
 
-fn one(volume: &Volume, mount: &VolumeMount, folders: &Folders) -> Result<Mount, FaultCause> {
+fn one(
+    volume: &Volume,
+    mount: &VolumeMount,
+    folders: &Folders,
+    container: &str,
+) -> Result<Mount, FaultCause> {
     let base = place(volume, folders);
     let (source, is_file) = match &mount.sub_path {
-        Some(part) => sub_path(volume, &base, part)?,
+        Some(part) => sub_path(volume, &base, part, container)?,
         None => {
             let is_new_file = matches!(volume.content, Content::Host { kind: HostKind::FileOrCreate, .. });
             let is_file = match fs::metadata(&base) {
@@ -306,14 +318,20 @@ fn one(volume: &Volume, mount: &VolumeMount, folders: &Folders) -> Result<Mount,
 }
 
 /// A part of a volume; one that is not there is made as a directory, except among files.
-fn sub_path(volume: &Volume, base: &Path, part: &Path) -> Result<(PathBuf, bool), FaultCause> {
+fn sub_path(
+    volume: &Volume,
+    base: &Path,
+    part: &Path,
+    container: &str,
+) -> Result<(PathBuf, bool), FaultCause> {
     let whole = base.join(part);
     if let Content::Files(files) = &volume.content {
         if files.iter().any(|file| file.path == part) {
             return Ok((whole, true));
         }
         let has_below = files.iter().any(|file| file.path.starts_with(part));
-        return if has_below { Ok((whole, false)) } else { Err(FaultCause::NoSubPath(part.to_owned())) };
+        let seen = files::seen_by(base, container).join(part);
+        return if has_below { Ok((seen, false)) } else { Err(FaultCause::NoSubPath(part.to_owned())) };
     }
     match (fs::canonicalize(&whole), fs::canonicalize(base)) {
         (Ok(real), Ok(base)) if !real.starts_with(&base) => Err(FaultCause::OutOfVolume(part.to_owned())),

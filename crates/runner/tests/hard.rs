@@ -5,12 +5,12 @@ mod common;
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use common::{Home, ended, ends, executable, is_alive, next, read_fifo, whole};
 use windlass_runner::log::ReadOptions;
-use windlass_runner::runtime::{Ended, Event, Exec, Runtime};
+use windlass_runner::runtime::{Ended, Event, Exec, ExecError, Runtime};
 use windlass_runner::shim::ShimRuntime;
 use windlass_runner::testing::shim_argv;
 
@@ -166,6 +166,38 @@ async fn programs_beside_a_run_that_hang_hold_up_no_others_but_its_own() {
         // Each has its turn now; how long the last waited is not this test's.
         drop(begun.await.unwrap());
     }
+    shim.shutdown(true).await;
+}
+
+#[tokio::test]
+async fn programs_that_wait_for_one_that_hangs_beside_their_run_are_not_begun_when_it_ends() {
+    let home = Home::new();
+    let shim = Arc::new(home.connect().await);
+    let gate = home.fifo("gate");
+    shim.start(vec![home.sh("run", &format!("read x < {}", gate.display()))]);
+    common::starts(&*shim, 1).await;
+    let hung: Vec<(PathBuf, File)> = (0..5)
+        .map(|n| home.folder.path().join(format!("program-{n}")))
+        .map(|program| (program.clone(), leased(&program)))
+        .collect();
+    let mut asked = tokio::task::JoinSet::new();
+    for (program, _) in &hung {
+        let (shim, key) = (Arc::clone(&shim), home.start("run", &[]).key);
+        let argv = vec![program.display().to_string()];
+        let exec = Exec { key, argv, stdin: false, stdout: false, stderr: false, tty: false };
+        asked.spawn(async move { shim.exec(exec).await.map(drop) });
+    }
+    let _open = common::write_fifo(&gate);
+    // All but the one that hangs are told at once.
+    for _ in 1..hung.len() {
+        let answer =
+            tokio::time::timeout(common::PATIENCE, asked.join_next()).await.expect("an answer in time");
+        let answer = answer.unwrap().unwrap();
+        assert!(matches!(answer, Err(ExecError::NotRunning)), "{answer:?}");
+    }
+    drop(hung);
+    drop(asked.join_next().await.unwrap().unwrap());
+    assert_eq!(ended(&ends(&*shim, 1).await["run"]), Ended::Code(0));
     shim.shutdown(true).await;
 }
 

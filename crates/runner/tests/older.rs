@@ -61,7 +61,13 @@ async fn older_shim_s_limits_are_not_claimed_to_hold_and_it_is_replaced_when_its
     older.end_all();
     let over = ends(&shim, 3).await;
     assert!(over.values().all(|event| ended(event) == Ended::Code(0)));
-    // Whether it is asked before or after another has taken the place: it runs there.
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        older.wait_until_left();
+        tell.send(())
+    });
+    tokio::time::timeout(common::PATIENCE, told).await.expect("it leaves in time").unwrap();
+    // Whether another has taken the place or not yet: it runs there.
     let after = Start { limits: Some(LIMITED), ..home.sh("after", "exit 7") };
     let (told, over) = through(&shim, after).await;
     assert_ne!(told, Some(Reason::OlderShim));

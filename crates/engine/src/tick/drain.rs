@@ -11,8 +11,9 @@ const DRAIN_GRACE: SignedDuration = SignedDuration::from_secs(MOST_ENDING_S + 5)
 const DRAIN_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 impl Tick {
-    /// From now on pods are ended, each as if it were deleted, and none is started. What still runs when the time is over is
-    /// killed, until it is gone.
+    /// From now on pods are ended, each as if it were deleted, and none is started. On a full disk, which takes no plan, all
+    /// are told at once, without hooks and without regard to how much time they have. What still runs when the time is over
+    /// is killed, until it is gone.
     pub(super) fn drain(&mut self) {
         let now = self.world.now();
         self.drain_since = Some(now);

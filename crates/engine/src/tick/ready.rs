@@ -87,10 +87,8 @@ impl Tick {
     }
 
     pub(super) fn next_time(&self) -> Option<Timestamp> {
-        [self.timers.next(), self.fates.next(), self.tokens.next(), self.sizes.next(), self.drain_until]
-            .into_iter()
-            .flatten()
-            .min()
+        let volumes = [self.tokens.next(), self.living.next(), self.sizes.next()];
+        [self.timers.next(), self.fates.next(), self.drain_until].into_iter().chain(volumes).flatten().min()
     }
 }
 

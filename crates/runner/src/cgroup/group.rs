@@ -59,6 +59,18 @@ impl RunGroup {
         self.places.iter().map(open).collect()
     }
 
+    /// The same, to where a process of the run is: in version 2 one that has divided its group is below it, and nobody may
+    /// come into the group itself any more (upstream: runc goes where the container's first process is).
+    pub(crate) fn doors_beside(&self, first: i32) -> io::Result<Vec<OwnedFd>> {
+        let groups = text(Path::new(&format!("/proc/{first}")), "cgroup");
+        let places = self.places.iter().map(|Place { version, directory, controllers }| {
+            let below = tail(directory).filter(|_| *version == Version::V2);
+            let below = below.and_then(|tail| below_tail(&groups, &tail)).unwrap_or_default();
+            Place { version: *version, directory: directory.join(below), controllers: controllers.clone() }
+        });
+        RunGroup { places: places.collect() }.doors()
+    }
+
     /// Kills whatever is in it, or much of it. It may take a moment until it is gone.
     pub(crate) fn kill(&self) {
         let at_once = |place: &&Place| {
@@ -246,6 +258,14 @@ fn tail(directory: &Path) -> Option<String> {
     let run = directory.file_name()?.to_str()?;
     let base = directory.parent()?.file_name()?.to_str()?;
     Some(format!("/{base}/{run}/"))
+}
+
+/// Where below the group of that tail, in version 2, a process is whose groups are these; empty: in the group itself. None: elsewhere.
+pub(super) fn below_tail(groups: &str, tail: &str) -> Option<String> {
+    // The line of version 2.
+    let paths = groups.lines().filter_map(|line| line.strip_prefix("0::"));
+    let mut found = paths.filter_map(|path| Some(format!("{path}/").split_once(tail)?.1.to_owned()));
+    found.next().map(|below| below.trim_end_matches('/').to_owned())
 }
 
 /// Whether a process whose groups are these (`/proc/PID/cgroup`) is in the group of that tail, or below it.

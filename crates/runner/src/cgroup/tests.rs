@@ -344,3 +344,12 @@ fn process_is_told_to_be_in_a_run_s_group_by_the_names_of_both_groups() {
         assert_eq!(is_member(groups, tail), expected, "{groups:?}");
     }
 }
+
+#[test]
+fn program_goes_where_the_first_process_of_a_divided_group_is() {
+    let tail = "/windlass-1/run-2/";
+    let below = |groups: &str| super::group::below_tail(groups, tail);
+    assert_eq!(below("0::/user/windlass-1/run-2\n").as_deref(), Some(""));
+    assert_eq!(below("4:cpu:/other\n0::/user/windlass-1/run-2/a/b\n").as_deref(), Some("a/b"));
+    assert_eq!(below("0::/user/windlass-1/run-22\n"), None);
+}

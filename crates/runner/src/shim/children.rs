@@ -229,6 +229,16 @@ impl Children {
         relief
     }
 
+    /// Takes a program beside a run back, if it is queued and not begun.
+    pub(crate) fn cancel_beside(&self, id: u64) -> bool {
+        let mut state = self.lock();
+        let at = state.beside.iter().position(|(other, _)| *other == id);
+        // What it holds is closed after the lock is given back.
+        let taken = at.and_then(|at| state.beside.remove(at));
+        drop(state);
+        taken.is_some()
+    }
+
     /// Takes what is queued and not begun back: everything shall end.
     pub(crate) fn take_queue(&self) -> Vec<Job> {
         self.lock().queue.drain(..).collect()

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_core::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, watch};
@@ -39,7 +40,14 @@ struct Shared {
     filled: Notify,
     /// The connection's state: the shim's pid, or why there is none.
     state: watch::Sender<Result<u32, String>>,
+    /// There is no connection any more, and none is tried.
+    is_over: watch::Sender<bool>,
 }
+
+/// How often another shim is tried in place of one that was asked to make room for it: that one would have served on.
+const TRIES: usize = 5;
+/// And with what pauses.
+const PAUSE: Duration = Duration::from_secs(2);
 
 impl ShimRuntime {
     /// Connects to the shim that lives in `directory` (made with mode 0700 if it is not there), or starts one:
@@ -55,6 +63,7 @@ impl ShimRuntime {
             outbox: Mutex::new(outbox),
             filled: Notify::new(),
             state: watch::Sender::new(Ok(link.pid)),
+            is_over: watch::Sender::new(false),
         });
         // Before anything is asked of it.
         shared.replace_older(&directory);
@@ -84,9 +93,8 @@ impl ShimRuntime {
     /// How the runs ended stays in the ledger for the next shim to tell.
     pub async fn shutdown(&self, end_runs: bool) {
         self.shared.change(|outbox| outbox.leave(end_runs));
-        let mut state = self.shared.state.subscribe();
-        // An error means that the pump is gone, and the connection with it.
-        let _ = state.wait_for(Result::is_err).await;
+        // An error would mean that nobody is left to tell.
+        let _ = self.shared.is_over.subscribe().wait_for(|is_over| *is_over).await;
     }
 }
 
@@ -162,12 +170,12 @@ async fn pump(
 ) {
     let words = loop {
         let end = converse(&shared, &mut link, &tell, &directory).await;
-        if shared.change(|outbox| outbox.is_leaving) {
+        if shared.change(|outbox| outbox.is_leaving()) {
             break "it was shut down".to_owned();
         }
         tracing::warn!(error = %end, "the connection to the shim ended");
         let _ = shared.state.send_replace(Err(end));
-        let known = match link::open(&directory, &argv).await {
+        let known = match shared.open_another(&directory, &argv).await {
             Ok((new, mut known)) => {
                 link = new;
                 shared.change(|outbox| outbox.meet(link.abilities.clone(), &mut known));
@@ -181,9 +189,28 @@ async fn pump(
         }
     };
     let _ = shared.state.send_replace(Err(words));
+    let _ = shared.is_over.send_replace(true);
 }
 
 impl Shared {
+    /// Finds or starts the next shim.
+    async fn open_another(
+        &self,
+        directory: &Path,
+        argv: &[OsString],
+    ) -> Result<(Link, Vec<Event>), ConnectError> {
+        for _ in 1..TRIES {
+            match link::open(directory, argv).await {
+                Err(error) if self.change_quietly(|outbox| outbox.is_replacing && !outbox.is_leaving()) => {
+                    tracing::warn!(%error, "no shim yet in place of the older one; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
+        link::open(directory, argv).await
+    }
+
     /// Has a shim that can do less than this program, and has nothing to do, make room for one that can do as much.
     fn replace_older(&self, directory: &Path) {
         if self.change_quietly(|outbox| outbox.may_replace()) && is_at_rest(directory) {

@@ -19,13 +19,14 @@ pub(super) struct Outbox {
     signals: BTreeMap<Key, i32>,
     /// Refused here, told with the next events.
     pub(super) refused: Vec<Event>,
-    pub(super) is_leaving: bool,
+    /// The shim is to leave: whether after ending its runs.
+    leaving: Option<bool>,
     /// What the shim can do.
     pub(super) abilities: Abilities,
     /// The runs of a shim that is older than this program: it is replaced when there are none.
     running: BTreeSet<Key>,
     /// It was asked to leave for that. Starts are not said to it any more.
-    is_replacing: bool,
+    pub(super) is_replacing: bool,
     /// It was tried once: a program that stays older is not started again and again.
     was_replaced: bool,
 }
@@ -38,6 +39,10 @@ impl Outbox {
         self.frames.clear();
         self.running.clear();
         known.iter_mut().for_each(|event| self.hear(event));
+        if let Some(end_runs) = self.leaving {
+            // It came while there was no shim. Nothing is begun any more.
+            return self.leave(end_runs);
+        }
         for start in std::mem::take(&mut self.unheard).into_values() {
             self.start(*start);
         }
@@ -61,8 +66,13 @@ impl Outbox {
     }
 
     pub(super) fn leave(&mut self, end_runs: bool) {
-        self.is_leaving = true;
+        self.leaving = Some(end_runs);
         let _ = wire::put(&mut self.frames, &Request::Shutdown { end_runs });
+    }
+
+    /// Whether the shim was asked to leave for good.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
     }
 
     /// What the shim said needs not be said to it again. What an older one leaves out is added.
@@ -110,7 +120,7 @@ impl Outbox {
 
     /// Whether the shim is older than this program and has nothing to do.
     pub(super) fn may_replace(&self) -> bool {
-        let is_free = !self.is_leaving && !self.is_replacing && !self.was_replaced;
+        let is_free = !self.is_leaving() && !self.is_replacing && !self.was_replaced;
         is_free && self.abilities.is_older() && self.running.is_empty() && self.unheard.is_empty()
     }
 
@@ -214,6 +224,18 @@ mod tests {
         assert!(unsaid(&mut outbox).contains("meanwhile"));
         outbox.hear(&mut lost("meanwhile"));
         assert!(!outbox.may_replace(), "it is not tried again");
+    }
+
+    #[test]
+    fn shim_that_comes_while_everything_is_to_end_is_told_so_and_begins_nothing() {
+        let mut outbox = of(Abilities::default());
+        outbox.replace();
+        outbox.start(start("meanwhile"));
+        outbox.leave(true);
+        outbox.meet(Abilities::own(), &mut []);
+        let said = unsaid(&mut outbox);
+        assert!(said.contains("Shutdown") && said.contains("true") && !said.contains("meanwhile"), "{said}");
+        assert!(!outbox.may_replace());
     }
 
     #[test]

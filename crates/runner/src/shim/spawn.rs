@@ -21,7 +21,7 @@ use super::children::Exit;
 use super::privileges::Privileges;
 use super::procfs::{self, Birth};
 use super::stdio::{self, ChildEnds, Ends};
-use super::vfork::{Image, Launched, Launcher, Strings, Way};
+use super::vfork::{self, Image, Launched, Launcher, Strings, Way};
 use crate::cgroup::{Groups, RunGroup, Unlimited};
 use crate::exec::Exec;
 use crate::mounts::{Entrance, Failure, Join};
@@ -116,6 +116,8 @@ struct Child<'a> {
     session: bool,
     rights: Option<&'a Rights>,
     group: Option<&'a RunGroup>,
+    /// It is begun beside this process of its run: where that is held to its limits, it is, or is not begun.
+    beside: Option<i32>,
     streams: &'a dyn Fn() -> io::Result<(Ends, ChildEnds)>,
 }
 
@@ -149,6 +151,7 @@ impl Spawner {
             session: false,
             rights: start.rights.as_deref(),
             group: group.as_ref(),
+            beside: None,
             streams: &|| stdio::make(start.stdio),
         });
         match (started, group) {
@@ -186,6 +189,7 @@ impl Spawner {
             session: true,
             rights: surroundings.rights.as_deref(),
             group: surroundings.group.as_ref(),
+            beside: Some(*first).filter(|_| surroundings.unlimited.is_none()),
             streams: &|| stdio::make_beside(exec),
         });
         Ok(started?.0)
@@ -248,7 +252,12 @@ impl Spawner {
         let env = environment(child.key, child.env)?;
         let (ends, child_ends) = (child.streams)()?;
         let privileges = child.rights.map(Privileges::of);
-        let (doors, closed) = match child.group.map(RunGroup::doors) {
+        let doors = child.group.map(|group| match child.beside {
+            Some(first) => group.doors_beside(first),
+            None => group.doors(),
+        });
+        let (doors, closed) = match doors {
+            Some(Err(error)) if child.beside.is_some() => return Err(vfork::not_in_group(&error)),
             Some(Err(error)) => (Vec::new(), Some(error)),
             doors => (doors.and_then(Result::ok).unwrap_or_default(), None),
         };
@@ -263,6 +272,7 @@ impl Spawner {
             open_files: self.open_files,
             privileges: privileges.as_ref(),
             doors: &doors,
+            must_enter: child.beside.is_some(),
         };
         let before = world::since_boot();
         let Launched { pid, outside } = self.launcher.launch(&image)?;

@@ -55,6 +55,13 @@ pub(crate) struct Image<'a> {
     pub(crate) privileges: Option<&'a Privileges>,
     /// The doors of the control groups it goes into.
     pub(crate) doors: &'a [OwnedFd],
+    /// Whether it is not to run outside them.
+    pub(crate) must_enter: bool,
+}
+
+/// That a program may not be begun where its limits do not hold.
+pub(crate) fn not_in_group(cause: &io::Error) -> io::Error {
+    io::Error::other(format!("it cannot be put into the container's control group: {cause}"))
 }
 
 /// A program that was started.
@@ -127,6 +134,7 @@ struct Errand {
     privileges: *const Privileges,
     doors: *const OwnedFd,
     door_count: usize,
+    must_enter: bool,
     report: *mut Report,
 }
 
@@ -182,6 +190,7 @@ impl Launcher {
             privileges: image.privileges.map_or(std::ptr::null(), std::ptr::from_ref),
             doors: image.doors.as_ptr(),
             door_count: image.doors.len(),
+            must_enter: image.must_enter,
             report: self.report.0,
         };
         let end = self.stack.as_mut_ptr_range().end;
@@ -208,7 +217,11 @@ impl Launcher {
                 image.way.set_mark(mark);
                 // It has left this memory, but maybe not its control group yet.
                 spawn::wait_for_end(pid);
-                io::Error::from_raw_os_error(errno)
+                match outside {
+                    0 => io::Error::from_raw_os_error(errno),
+                    outside if image.must_enter => not_in_group(&io::Error::from_raw_os_error(outside)),
+                    _ => io::Error::from_raw_os_error(errno),
+                }
             }
         };
         self.made.store(0, Ordering::Release);
@@ -333,6 +346,9 @@ unsafe fn become_program(errand: &Errand) {
         libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
         // Nothing is left but the program itself.
         doors.enter();
+        if errand.must_enter && (*errand.report).outside != 0 {
+            return;
+        }
         execute(errand);
     }
 }

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,10 @@ use crate::runtime::{Ended, Key};
 use crate::world;
 
 /// Such a shim, on threads of the test's process. It leaves when it is asked to and runs nothing.
-pub struct OlderShim(Arc<Mutex<State>>);
+pub struct OlderShim {
+    state: Arc<Mutex<State>>,
+    thread: JoinHandle<()>,
+}
 
 struct State {
     directory: PathBuf,
@@ -39,12 +43,12 @@ impl OlderShim {
             runs: BTreeMap::new(),
             held: BTreeSet::new(),
         };
-        let shim = OlderShim(Arc::new(Mutex::new(state)));
-        let state = Arc::clone(&shim.0);
-        std::thread::spawn(move || {
+        let state = Arc::new(Mutex::new(state));
+        let shared = Arc::clone(&state);
+        let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(stream) = stream else { return };
-                if !converse(&state, &stream).unwrap_or(true) {
+                if !converse(&shared, &stream).unwrap_or(true) {
                     return;
                 }
             }
@@ -55,20 +59,26 @@ impl OlderShim {
                 let _ = BufReader::new(stream).read_line(&mut String::new());
             }
         });
-        Ok(shim)
+        Ok(OlderShim { state, thread })
     }
 
     /// It runs this since before anybody came, and no signal ends it.
     pub fn has_run(&self, key: &Key) {
-        change(&self.0, |state| {
+        change(&self.state, |state| {
             state.runs.insert(key.clone(), world::now().to_string());
             state.held.insert(key.clone());
         });
     }
 
+    /// Waits until it has left, because it was asked to.
+    pub fn wait_until_left(self) {
+        // That it ended by a panic is as good.
+        let _ = self.thread.join();
+    }
+
     /// All that it runs ends with 0.
     pub fn end_all(&self) {
-        change(&self.0, |state| {
+        change(&self.state, |state| {
             let keys: Vec<Key> = state.runs.keys().cloned().collect();
             keys.iter().for_each(|key| state.end(key, Ended::Code(0)));
         });

@@ -3,7 +3,11 @@
 //! The files lie in a directory of their own whose name begins with the time; `..data` leads there, and each name at the top
 //! of the volume leads through `..data`. A change is a new directory, to which `..data` is turned in one step: whoever
 //! reads finds the old files or the new ones. Programs that watch their configuration watch `..data`. Whatever breaks off
-//! in the middle leaves the one state or the other; the next change removes what it left.
+//! in the middle leaves the one state or the other; the next change removes what it left. What is not made here stays: a
+//! container may have mounted something else in the volume, and a mount goes with the file or directory that it is on.
+//!
+//! A container that mounts a folder of the files (`subPath`) has the state that was there when it began for as long as it
+//! runs: a link of its own leads to it, and what such links lead to is not removed.
 //!
 //! Source: upstream `pkg/volume/util/atomic_writer.go`. Unlike there names that are new lead to nothing for a moment before
 //! the turn, not after it: no file of a change is there later than another.
@@ -27,6 +31,8 @@ const DATA: &str = "..data";
 const NEW_DATA: &str = "..data_tmp";
 /// A name's link, before it is put in the place of something.
 const NEW_LINK: &str = "..link";
+/// Leads to the state that a container mounts a folder of; the container's name follows.
+const SEEN: &str = "..seen_by_";
 /// No file of a volume has a name that begins like this: the API refuses it.
 const OWN: &str = "..";
 /// The bits that files of a group's volume have at least.
@@ -54,7 +60,9 @@ pub(super) fn make(place: &Path, files: &[File]) -> io::Result<()> {
 /// # Errors
 /// What the system said. The volume is as it was.
 pub fn renew(volume: &Path, file: &File) -> io::Result<()> {
-    let mut payload = read(volume)?.unwrap_or_default();
+    let gone =
+        || io::Error::new(io::ErrorKind::NotFound, "the volume's files are gone; they have to be made first");
+    let mut payload = read(volume)?.ok_or_else(gone)?;
     let group = group(volume)?;
     payload.extend(self::payload(std::slice::from_ref(file), group));
     bring(volume, &payload)
@@ -70,6 +78,30 @@ pub fn update(volume: &Path, files: &[File], kept: &BTreeSet<PathBuf>) -> io::Re
     let mut payload: Payload = old.into_iter().filter(|(path, _)| kept.contains(path)).collect();
     payload.extend(self::payload(files, group(volume)?));
     bring(volume, &payload)
+}
+
+/// Where a container finds a folder of a volume that it mounts.
+pub(super) fn seen_by(volume: &Path, container: &str) -> PathBuf {
+    volume.join(format!("{SEEN}{container}"))
+}
+
+/// Has a container that is about to begin see the files as they are now, if what it mounts is of that kind.
+pub(super) fn show(volume: &Path, source: &Path) -> io::Result<()> {
+    let name = source.strip_prefix(volume).ok().and_then(|below| below.iter().next());
+    let Some(name) = name.filter(|name| begins(name, SEEN)) else { return Ok(()) };
+    let now = match fs::read_link(volume.join(DATA)) {
+        // Of an older engine: the files lie in the volume itself.
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => PathBuf::from("."),
+        now => now?,
+    };
+    let draft = volume.join(NEW_LINK);
+    remove(&draft)?;
+    symlink(now, &draft)?;
+    fs::rename(&draft, volume.join(name))
+}
+
+fn begins(name: &OsStr, with: &str) -> bool {
+    name.as_encoded_bytes().starts_with(with.as_bytes())
 }
 
 /// Of sources that name the same path the last counts.
@@ -100,6 +132,7 @@ fn put(volume: &Path, payload: &Payload) -> io::Result<()> {
     let name = new_directory(volume)?;
     let place = volume.join(&name);
     let is_first = fs::symlink_metadata(volume.join(DATA)).is_err();
+    let former = if is_first { read(volume)? } else { None };
     let turned = fill(&place, payload).and_then(|()| {
         if let Some(group) = group(volume)? {
             hand_over(&place, group, GROUP_BITS)?;
@@ -113,7 +146,20 @@ fn put(volume: &Path, payload: &Payload) -> io::Result<()> {
         return Err(cause);
     }
     link(volume, payload, false)?;
+    former.iter().try_for_each(|former| leave(volume, former, payload))?;
     clean(volume, payload)
+}
+
+/// Removes the files that an older engine wrote into the volume itself, and the folders that are empty without them.
+fn leave(volume: &Path, former: &Payload, payload: &Payload) -> io::Result<()> {
+    let tops = tops(payload);
+    for path in former.keys().filter(|path| path.iter().next().is_some_and(|top| !tops.contains(top))) {
+        remove(&volume.join(path))?;
+        let folders = path.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        // One that is not empty is needed.
+        let _ = folders.map(|folder| fs::remove_dir(volume.join(folder))).find(Result::is_err);
+    }
+    Ok(())
 }
 
 /// A directory for files, named by the time.
@@ -158,7 +204,7 @@ fn link(volume: &Path, payload: &Payload, spares: bool) -> io::Result<()> {
         let (place, to) = (volume.join(name), Path::new(DATA).join(name));
         match symlink(&to, &place) {
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {
-                if !spares && fs::read_link(&place).ok().as_ref() != Some(&to) {
+                if !spares && fs::read_link(&place).ok().as_ref() != Some(&to) && !is_bare(&place)? {
                     exchange(volume, &place, &to)?;
                 }
             }
@@ -166,6 +212,14 @@ fn link(volume: &Path, payload: &Payload, spares: bool) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether there is an empty file or directory: something is mounted on it, and would go with it.
+fn is_bare(place: &Path) -> io::Result<bool> {
+    let meta = fs::symlink_metadata(place)?;
+    let is_bare =
+        if meta.is_dir() { fs::read_dir(place)?.next().is_none() } else { meta.is_file() && meta.len() == 0 };
+    Ok(is_bare)
 }
 
 /// Puts a link in the place of a file or a directory, in one step. Volumes that an engine made before there was `..data`
@@ -190,18 +244,38 @@ fn turn(volume: &Path, name: &OsStr) -> io::Result<()> {
     fs::rename(&draft, volume.join(DATA))
 }
 
-/// Removes what leads nowhere any more, and the files of former states.
+/// Removes what leads nowhere any more, and former states that nobody has mounted. Only what was made here: other entries
+/// are where containers have mounted something.
 fn clean(volume: &Path, payload: &Payload) -> io::Result<()> {
     let (tops, now) = (tops(payload), fs::read_link(volume.join(DATA))?);
-    for entry in fs::read_dir(volume)? {
-        let name = entry?.file_name();
-        let is_own = name.as_encoded_bytes().starts_with(OWN.as_bytes());
-        let is_needed = if is_own { name == DATA || now == Path::new(&name) } else { tops.contains(&*name) };
-        if !is_needed {
-            remove(&volume.join(name))?;
+    let names = fs::read_dir(volume)?.map(|entry| entry.map(|entry| entry.file_name()));
+    let names = names.collect::<io::Result<Vec<OsString>>>()?;
+    let seen = names.iter().filter(|name| begins(name, SEEN)).map(|name| fs::read_link(volume.join(name)));
+    let seen = seen.collect::<io::Result<BTreeSet<PathBuf>>>()?;
+    for name in &names {
+        let place = volume.join(name);
+        let is_over = if name == NEW_DATA || name == NEW_LINK {
+            true
+        } else if is_state(name) {
+            now != Path::new(name)
+                && !seen.contains(Path::new(name))
+                && fs::symlink_metadata(&place)?.is_dir()
+        } else {
+            let leads_there = |to: PathBuf| to == Path::new(DATA).join(name);
+            !tops.contains(&**name) && fs::read_link(&place).is_ok_and(leads_there)
+        };
+        if is_over {
+            remove(&place)?;
         }
     }
     Ok(())
+}
+
+/// Whether a name is one that [`new_directory`] gives.
+fn is_state(name: &OsStr) -> bool {
+    let is_of_time = |byte: &u8| byte.is_ascii_digit() || [b'_', b'.'].contains(byte);
+    let time = name.as_encoded_bytes().strip_prefix(OWN.as_bytes()).unwrap_or_default();
+    time.first().is_some_and(u8::is_ascii_digit) && time.iter().all(is_of_time)
 }
 
 /// That it is gone already is as good.
@@ -233,8 +307,9 @@ fn bytes(place: &Path, mode: u32) -> io::Result<Vec<u8>> {
 fn read(volume: &Path) -> io::Result<Option<Payload>> {
     fs::metadata(volume)?;
     let data = volume.join(DATA);
-    // Before there was `..data` the files lay in the volume itself.
-    let top = if fs::symlink_metadata(&data).is_ok() { data } else { volume.to_owned() };
+    // Before there was `..data` the files lay in the volume itself. Empty ones may be where something is mounted.
+    let is_new = fs::symlink_metadata(&data).is_ok();
+    let top = if is_new { data } else { volume.to_owned() };
     let (mut payload, mut folders) = (Payload::new(), vec![PathBuf::new()]);
     while let Some(folder) = folders.pop() {
         let entries = match fs::read_dir(top.join(&folder)) {
@@ -244,12 +319,12 @@ fn read(volume: &Path) -> io::Result<Option<Payload>> {
         for entry in entries {
             let entry = entry?;
             let (path, meta) = (folder.join(entry.file_name()), entry.metadata()?);
-            if path.as_os_str().as_encoded_bytes().starts_with(OWN.as_bytes()) {
+            if begins(path.as_os_str(), OWN) {
                 continue;
             }
             if meta.is_dir() {
                 folders.push(path);
-            } else if meta.is_file() {
+            } else if meta.is_file() && (is_new || meta.len() > 0) {
                 let mode = meta.mode() & 0o7777;
                 payload.insert(path, (bytes(&entry.path(), mode)?, mode));
             }

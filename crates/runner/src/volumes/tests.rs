@@ -175,3 +175,100 @@ fn volume_of_a_group_stays_the_groups() {
         assert_eq!((meta.gid(), meta.mode() & 0o7777), (group, 0o440), "{path}");
     }
 }
+
+#[test]
+fn what_is_mounted_in_a_volume_keeps_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    files::make(&place, &[file("text", "old", 0o644), file("gone", "x", 0o644)]).unwrap();
+    // As the shim makes them, through the container's own mount.
+    for mount in ["data", "..cache", "..2x", "more/deep"] {
+        fs::create_dir_all(place.join(mount)).unwrap();
+    }
+    fs::write(place.join("one.pem"), "").unwrap();
+    fs::write(place.join("..2026"), "").unwrap();
+    let inodes = || {
+        ["data", "..cache", "..2x", "more/deep", "one.pem", "..2026"]
+            .map(|name| fs::symlink_metadata(place.join(name)).unwrap().ino())
+    };
+    let before = inodes();
+    renew(&place, &file("token", "secret", 0o600)).unwrap();
+    // One of the new names is where something is mounted, which hides it.
+    let new = [file("text", "new", 0o644), file("data", "hidden", 0o644), file("one.pem", "hidden", 0o644)];
+    for _ in 0..2 {
+        update(&place, &new, &BTreeSet::new()).unwrap();
+        assert_eq!(inodes(), before);
+    }
+    assert_eq!(shown(&place), ["..2026", "..2x", "..cache", "data", "more", "one.pem", "text"]);
+    assert_eq!(text(&place.join("text")), "new");
+}
+
+#[test]
+fn what_is_mounted_in_a_volume_of_an_older_engine_keeps_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    for mount in ["data", "folder", "both/mount"] {
+        fs::create_dir_all(place.join(mount)).unwrap();
+    }
+    for (path, content) in
+        [("text", "1"), ("gone", "x"), ("folder/gone", "x"), ("both/gone", "x"), ("one.pem", "")]
+    {
+        fs::write(place.join(path), content).unwrap();
+    }
+    update(&place, &[file("text", "2", 0o644)], &BTreeSet::new()).unwrap();
+    assert_eq!(shown(&place), ["both", "data", "one.pem", "text"]);
+    assert_eq!((names(&place.join("both")), text(&place.join("text"))), (vec!["mount".into()], "2".into()));
+}
+
+#[test]
+fn folder_that_a_container_mounts_keeps_its_files_until_it_begins_again() {
+    let root = tempfile::tempdir().unwrap();
+    let folders = Folders { disk: root.path().to_owned(), memory: None };
+    let volume = |text: &str| {
+        let content = Content::Files(vec![file("folder/deep", text, 0o644), file("text", text, 0o644)]);
+        [Volume { name: "v".to_owned(), content, group: None }]
+    };
+    let part = |part: &str| VolumeMount {
+        volume: "v".to_owned(),
+        target: "/windlass-part".into(),
+        sub_path: Some(part.into()),
+        is_read_only: false,
+    };
+    // As it is bound: the directory that is found then.
+    let begin = |text: &str, container: &str| {
+        let volumes = volume(text);
+        let mounts = find(&volumes, &[part("folder"), part("text")], &folders, container).unwrap();
+        make(&volumes, &mounts, &folders).unwrap();
+        assert!(mounts[1].is_file && mounts[1].source.is_file());
+        fs::canonicalize(&mounts[0].source).unwrap()
+    };
+    let change = |text: &str| {
+        let Content::Files(files) = volume(text)[0].content.clone() else { panic!("files") };
+        update(&root.path().join("v"), &files, &BTreeSet::new()).unwrap();
+    };
+    let [first, second] = ["a", "b"].map(|container| begin("1", container));
+    assert_eq!(first, second);
+    change("2");
+    renew(&root.path().join("v"), &file("token", "t", 0o600)).unwrap();
+    change("3");
+    let third = begin("3", "a");
+    assert_eq!([&second, &third].map(|place| text(&place.join("deep"))), ["1", "3"]);
+    let states = || names(&root.path().join("v")).iter().filter(|name| name.starts_with("..2")).count();
+    assert_eq!(states(), 2, "what nobody has mounted is gone");
+    begin("3", "b");
+    change("4");
+    assert_eq!((states(), first.exists(), text(&third.join("deep"))), (2, false, "3".into()));
+}
+
+#[test]
+fn token_is_not_put_into_a_volume_whose_files_are_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("v");
+    files::make(&place, &[file("text", "1", 0o644)]).unwrap();
+    let token = file("token", "secret", 0o600);
+    fs::remove_dir_all(place.join(data(&place))).unwrap();
+    assert!(renew(&place, &token).is_err());
+    update(&place, &[file("text", "1", 0o644)], &BTreeSet::from(["token".into()])).unwrap();
+    renew(&place, &token).unwrap();
+    assert_eq!(shown(&place), ["text", "token"]);
+}

@@ -117,12 +117,15 @@ impl Server {
         }
     }
 
-    /// Kills it with everything below it, now or as soon as it runs.
+    /// Kills it with everything below it, now or, if it is just being made, as soon as it runs. One whose turn has not come
+    /// is not begun.
     pub(super) fn end_beside(&mut self, id: u64) {
         let Some(beside) = self.beside.get_mut(&id) else { return };
         beside.is_ended = true;
         if let Some(pid) = beside.pid {
             descend::end_beside(&self.children, pid);
+        } else if self.children.cancel_beside(id) {
+            self.leave(id, &Answer::NotRunning);
         }
     }
 }
