@@ -1,6 +1,6 @@
 //! The objects that an engine has from its first moment: its namespaces, its node, the class of host processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -28,11 +28,14 @@ pub(crate) struct Machine {
     pub(crate) os: String,
     pub(crate) boot_id: String,
     pub(crate) gpus: Gpus,
+    /// The kinds of GPUs of which the engine was told which are its own.
+    pub(crate) confined: BTreeSet<&'static str>,
 }
 
 impl Machine {
     /// Reads what the machine says of itself; what it does not say is left empty.
-    pub(crate) fn read(home: &Path, devices: &Path) -> Machine {
+    pub(crate) fn read(home: &Path, devices: &Path, allotted: &BTreeMap<String, String>) -> Machine {
+        let (gpus, confined) = gpus::allotted(gpus::find(devices), allotted);
         let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let memory = text("/proc/meminfo");
         let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:"));
@@ -48,7 +51,8 @@ impl Machine {
             kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
             os: os.unwrap_or("Linux").trim_matches('"').to_owned(),
             boot_id: text("/proc/sys/kernel/random/boot_id").trim().to_owned(),
-            gpus: gpus::find(devices),
+            gpus,
+            confined,
         }
     }
 }

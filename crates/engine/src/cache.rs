@@ -87,9 +87,14 @@ impl Cache {
     }
 
     /// How many jobs and pods are not over: those that run, and those that wait for anything but a person's resume. And
-    /// CronJobs that are not suspended: they need an engine when they are due.
+    /// CronJobs that are not suspended and will be due: they need an engine then.
     pub(crate) fn busy(&self) -> usize {
         self.busy.len()
+    }
+
+    /// An object that looked as if it needed an engine does not, as it is now.
+    pub(crate) fn rests(&mut self, key: &Key) {
+        self.busy.remove(key);
     }
 
     /// The kind of the object under a key.

@@ -76,6 +76,9 @@ pub struct Config {
     pub pids: Option<u64>,
     /// Where `/proc`, `/sys` and `/dev` are that tell of GPUs: `/`, but in tests.
     pub devices: PathBuf,
+    /// What whoever starts the engine was told of the devices that are its own ([`crate::allotting`]); of what it was not
+    /// told all are.
+    pub allotted: BTreeMap<String, String>,
     /// The node's name.
     pub node: String,
     /// After how long without a request, a watch, an unfinished job and a CronJob that is not suspended it is idle; `None`: never.
@@ -100,6 +103,7 @@ impl Config {
             logs: LogLimits::default(),
             pids: None,
             devices: PathBuf::from("/"),
+            allotted: BTreeMap::new(),
             node: "windlass".to_owned(),
             idle_exit: None,
             notes: BTreeMap::new(),

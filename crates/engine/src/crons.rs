@@ -34,6 +34,10 @@ impl Tick {
         };
         let plan = cron::plan(&cron, &jobs, &Known { taken: &taken, zone: &zone }, self.world.now());
         self.timers.set(key, plan.wake_at);
+        if plan.wake_at.is_none() {
+            // One that is never due needs no engine: whatever changes it is a request.
+            self.cache.rests(key);
+        }
         for job in &plan.delete {
             self.delete_job(draft, &job_key(&cron, &job.name));
         }

@@ -12,6 +12,7 @@ use windlass_store::{Committed, Entry, Key, Revision};
 
 use crate::cache::{Cache, Held};
 use crate::checks::Check;
+use crate::quotas::Book;
 use crate::views::{View, view};
 use crate::volumes::Furniture;
 
@@ -41,6 +42,8 @@ pub(crate) struct Draft {
     pub(crate) again: Vec<Key>,
     /// Objects as quotas were last charged with them; nothing where they were charged with its absence.
     charged: BTreeMap<Key, Option<Object>>,
+    /// What was known of quotas before this draft wrote down what others changed.
+    pub(crate) books: BTreeMap<Key, Book>,
     /// Objects whose plan is in the draft as a whole: asked again it would want nothing.
     pub(crate) quiet: BTreeSet<Key>,
 }

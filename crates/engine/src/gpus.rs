@@ -5,14 +5,16 @@
 //! wins. A pod that asks for none is told nothing as long as nobody was promised a device, so that a machine alone with
 //! its user is as it always was; from then on it is told those that are left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use nix::unistd::{AccessFlags, eaccess};
 use serde_json::Value;
 use windlass_apiserver::registry::Object;
 use windlass_control::schedule::{Devices, Grant};
 use windlass_runner::kubelet::Action;
 
+use crate::pods::is_ended;
 use crate::tick::Tick;
 
 /// On a pod: the devices that it was given when it was bound (`Grant`'s text).
@@ -25,6 +27,12 @@ const AMD: &str = "amd.com/gpu";
 const TOLD: [&str; 2] = [NVIDIA, AMD];
 /// Of a resource of which the node has more, pods get a number, and no devices.
 const MOST: usize = 1024;
+/// Of all resources together there are no more devices than this.
+const MOST_OF_ALL: usize = 8 * MOST;
+/// The variables by which a batch system (Slurm and others) tells a process which devices of the machine are its own, in
+/// the order in which the libraries go by them: each counts among what the one before has left.
+pub(crate) const ALLOTTING: [(&str, &str); 3] =
+    [(NVIDIA, "CUDA_VISIBLE_DEVICES"), (AMD, "ROCR_VISIBLE_DEVICES"), (AMD, "HIP_VISIBLE_DEVICES")];
 
 /// A GPU that the machine has.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +41,8 @@ pub(crate) struct Gpu {
     pub(crate) id: String,
     /// What its vendor's libraries call it wherever it is, if the driver has said so.
     pub(crate) uuid: Option<String>,
+    /// Its number among those that can be opened here, by which the libraries go where it has no name.
+    pub(crate) number: usize,
 }
 
 /// GPUs by the resource that they are, in the order in which the vendor's libraries count them.
@@ -41,7 +51,63 @@ pub(crate) type Gpus = BTreeMap<&'static str, Vec<Gpu>>;
 /// The GPUs that the directories below `root` tell of (`/` is the machine): those that a process can open.
 pub(crate) fn find(root: &Path) -> Gpus {
     let found = [(NVIDIA, nvidia(root)), (AMD, amd(root))];
-    found.into_iter().filter(|(_, gpus)| !gpus.is_empty()).collect()
+    let counted = |mut gpus: Vec<Gpu>| {
+        gpus.iter_mut().enumerate().for_each(|(number, gpu)| gpu.number = number);
+        gpus
+    };
+    let found = found.into_iter().filter(|(_, gpus)| !gpus.is_empty());
+    found.map(|(resource, gpus)| (resource, counted(gpus))).collect()
+}
+
+/// Whether this process may read and write a device's file, as far as the file system and the group of devices that it is
+/// in say: a batch system that fences processes in leaves the file where it is. Opening it would wake the device.
+fn opens(file: &Path) -> bool {
+    eaccess(file, AccessFlags::R_OK | AccessFlags::W_OK).is_ok()
+}
+
+/// Those of them that are this engine's where whoever started it was told which are its own; and the resources of which
+/// it was told.
+pub(crate) fn allotted(mut found: Gpus, told: &BTreeMap<String, String>) -> (Gpus, BTreeSet<&'static str>) {
+    let mut confined = BTreeSet::new();
+    for (resource, variable) in ALLOTTING {
+        let Some(text) = told.get(variable) else { continue };
+        confined.insert(resource);
+        let own = named(&found.remove(resource).unwrap_or_default(), variable, text);
+        if !own.is_empty() {
+            found.insert(resource, own);
+        }
+    }
+    (found, confined)
+}
+
+/// Those that a list names, by number or by name. At the first that is not there the libraries stop, and so does this.
+fn named(all: &[Gpu], variable: &str, text: &str) -> Vec<Gpu> {
+    let mut own: Vec<Gpu> = Vec::new();
+    for entry in text.split(',').map(str::trim) {
+        let is_it = |gpu: &&Gpu| {
+            entry.starts_with("GPU-") && gpu.uuid.as_deref().is_some_and(|uuid| uuid.starts_with(entry))
+        };
+        let gpu = match entry.parse::<usize>() {
+            Ok(number) => all.get(number),
+            // A beginning that several have is no name.
+            Err(_) => all.iter().find(is_it).filter(|_| all.iter().filter(is_it).count() == 1),
+        };
+        match gpu.filter(|gpu| !own.contains(gpu)) {
+            Some(gpu) => own.push(gpu.clone()),
+            None => {
+                if !matches!(entry, "" | "-1" | "none" | "void" | "NoDevFiles") {
+                    tracing::warn!(
+                        variable,
+                        text,
+                        entry,
+                        "no such device here: it and those after it do not count"
+                    );
+                }
+                break;
+            }
+        }
+    }
+    own
 }
 
 /// Those of NVIDIA's driver; where only their files are (a container), those.
@@ -56,7 +122,9 @@ fn nvidia(root: &Path) -> Vec<Gpu> {
             .filter_map(|name| name.strip_prefix("nvidia")?.parse().ok())
             .collect();
         files.sort_unstable();
-        return files.into_iter().map(|minor| Gpu { id: format!("nvidia{minor}"), uuid: None }).collect();
+        let there = files.into_iter().map(|minor| format!("nvidia{minor}"));
+        let there = there.filter(|file| opens(&root.join("dev").join(file)));
+        return there.map(|id| Gpu { id, uuid: None, number: 0 }).collect();
     }
     let gpu = |address: String| {
         let text = std::fs::read_to_string(driver.join(&address).join("information")).unwrap_or_default();
@@ -65,10 +133,10 @@ fn nvidia(root: &Path) -> Vec<Gpu> {
             line.map(str::trim).filter(|value| !value.is_empty())
         };
         let is_shut = field("GPU Excluded").is_some_and(|value| value.eq_ignore_ascii_case("yes"))
-            || field("Device Minor").is_some_and(|minor| !root.join(format!("dev/nvidia{minor}")).exists());
+            || field("Device Minor").is_some_and(|minor| !opens(&root.join(format!("dev/nvidia{minor}"))));
         // Of a GPU that nobody has opened yet the driver writes question marks.
         let uuid = field("GPU UUID").filter(|uuid| uuid.starts_with("GPU-") && !uuid.contains('?'));
-        (!is_shut).then(|| Gpu { uuid: uuid.map(str::to_owned), id: address })
+        (!is_shut).then(|| Gpu { uuid: uuid.map(str::to_owned), id: address, number: 0 })
     };
     addresses.into_iter().filter_map(gpu).collect()
 }
@@ -78,7 +146,7 @@ fn nvidia(root: &Path) -> Vec<Gpu> {
 /// Source: Linux, `drivers/gpu/drm/amd/amdkfd/kfd_topology.c`.
 fn amd(root: &Path) -> Vec<Gpu> {
     let nodes = root.join("sys/class/kfd/kfd/topology/nodes");
-    if !root.join("dev/kfd").exists() {
+    if !opens(&root.join("dev/kfd")) {
         return Vec::new();
     }
     let mut numbers: Vec<u32> = names(&nodes).iter().filter_map(|name| name.parse().ok()).collect();
@@ -90,7 +158,7 @@ fn amd(root: &Path) -> Vec<Gpu> {
         let properties = text("properties")?;
         let minor = properties.lines().find_map(|line| line.strip_prefix("drm_render_minor "))?;
         let file = format!("renderD{}", minor.trim());
-        root.join("dev/dri").join(&file).exists().then_some(Gpu { id: file, uuid: None })
+        opens(&root.join("dev/dri").join(&file)).then_some(Gpu { id: file, uuid: None, number: 0 })
     };
     numbers.into_iter().filter_map(gpu).collect()
 }
@@ -114,7 +182,19 @@ pub(crate) fn devices(offered: &Value, found: &Gpus) -> Devices {
         (name.contains('/') && count <= MOST).then(|| known.iter().cloned().chain(beyond).collect())
     };
     let lists = offered.as_object().into_iter().flatten();
-    Devices::new(lists.filter_map(|(name, amount)| Some((name.clone(), list(name, amount)?))).collect())
+    let mut lists: Vec<(&String, Vec<String>)> =
+        lists.filter_map(|(name, amount)| Some((name, list(name, amount)?))).collect();
+    // Those that processes are told of come first if there are too many.
+    lists.sort_by_key(|(name, _)| !TOLD.contains(&name.as_str()));
+    let mut left = MOST_OF_ALL;
+    let bounded = lists.into_iter().filter(|(_, list)| match left.checked_sub(list.len()) {
+        Some(less) => {
+            left = less;
+            true
+        }
+        None => false,
+    });
+    Devices::new(bounded.map(|(name, list)| (name.clone(), list)).collect())
 }
 
 /// Writes on a pod which devices it has; none: that what somebody else wrote there is not so.
@@ -135,14 +215,8 @@ pub(crate) fn recorded(pod: &Object) -> Grant {
     pod.metadata()["annotations"][ASSIGNED].as_str().map(Grant::read).unwrap_or_default()
 }
 
-/// The variables for devices at these places of their list: by name if all have one, otherwise by number.
-fn variables(resource: &str, places: &[usize], names: Option<Vec<&str>>) -> Vec<(&'static str, String)> {
-    let is_named = names.is_some();
-    let list = match names {
-        Some(names) => places.iter().filter_map(|place| names.get(*place).map(ToString::to_string)).collect(),
-        None => places.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    }
-    .join(",");
+/// The variables for a list of devices, by name or by number.
+fn variables(resource: &str, list: String, is_named: bool) -> Vec<(&'static str, String)> {
     if resource == AMD {
         // Not HIP_VISIBLE_DEVICES besides: that one counts among what this one has left.
         return vec![("ROCR_VISIBLE_DEVICES", list)];
@@ -156,6 +230,11 @@ fn variables(resource: &str, places: &[usize], names: Option<Vec<&str>>) -> Vec<
     all
 }
 
+/// What is said of a device that a pod has and the node has not.
+fn gone(resource: &str, id: &str) -> String {
+    format!("the device {id} ({resource}) that this pod was given is not on the node any more")
+}
+
 impl Tick {
     /// What a container's process is told of devices.
     ///
@@ -167,24 +246,46 @@ impl Tick {
         container: &str,
     ) -> Result<Vec<(&'static str, String)>, String> {
         let mut told = Vec::new();
-        if !self.room.has_granted() {
+        if !self.room.has_granted() && self.confined.is_empty() {
             return Ok(told);
         }
         for resource in TOLD {
             let Some(visible) = self.visible(pod, container, resource) else { continue };
             let all = self.room.devices(resource);
-            let place = |id: &str| {
-                let place = all.iter().position(|known| known == id);
-                place.ok_or_else(|| {
-                    format!(
-                        "the device {id} ({resource}) that this pod was given is not on the node any more"
-                    )
+            let names = self.names_of(resource, all);
+            let word = |id: &str| {
+                let place = all.iter().position(|known| known == id).ok_or_else(|| gone(resource, id))?;
+                Ok(match &names {
+                    Some(names) => names[place].to_owned(),
+                    None => self.number_of(resource, id).unwrap_or(place).to_string(),
                 })
             };
-            let places = visible.into_iter().map(place).collect::<Result<Vec<usize>, String>>()?;
-            told.extend(variables(resource, &places, self.names_of(resource, all)));
+            let list = visible.into_iter().map(word).collect::<Result<Vec<String>, String>>()?;
+            told.extend(variables(resource, list.join(","), names.is_some()));
         }
         Ok(told)
+    }
+
+    fn number_of(&self, resource: &str, id: &str) -> Option<usize> {
+        self.gpus.get(resource)?.iter().find(|gpu| gpu.id == id).map(|gpu| gpu.number)
+    }
+
+    /// Notes the pods that have a device which the node has not, to tell them.
+    pub(crate) fn see_devices(&mut self) {
+        for (key, held) in self.cache.held_of("Pod") {
+            let grant = recorded(&held.object);
+            if grant.is_nothing() || is_ended(&held.object) {
+                continue;
+            }
+            let is_missing =
+                |(resource, id): &(&str, &str)| !self.room.devices(resource).iter().any(|known| known == id);
+            if let Some((resource, id)) = grant.iter().find(is_missing) {
+                let told =
+                    format!("{}; what runs goes on, and is not started again without it", gone(resource, id));
+                self.bereft.insert(key.clone(), told);
+                self.dirty.insert(key.clone());
+            }
+        }
     }
 
     /// The devices of a resource that a container is told of; none if it is told nothing.
@@ -195,7 +296,8 @@ impl Tick {
             return Some(share.iter().map(String::as_str).collect());
         }
         let left: Vec<&str> = self.room.unpromised(resource).collect();
-        (left.len() < self.room.devices(resource).len()).then_some(left)
+        let is_told = left.len() < self.room.devices(resource).len() || self.confined.contains(resource);
+        is_told.then_some(left)
     }
 
     /// What the vendor's libraries call these devices; none unless they have a name for each.

@@ -47,8 +47,9 @@ impl Tick {
             return Err(cause.into());
         }
         let forgotten = if is_first { Vec::new() } else { self.cache.keys_but(&there) };
+        let counted_anew = if is_first { Vec::new() } else { self.quotas.doubt_all() };
+        self.look_at(counted_anew);
         for key in forgotten {
-            self.recount_for(&key, revision);
             let ripple = self.depart(&key, revision);
             self.take(ripple);
         }
@@ -72,9 +73,8 @@ impl Tick {
 
     /// What the arrival of an object means to others, whatever it says.
     fn met(&mut self, key: &Key, uid: &str) {
-        if key.starts_with(CLASSES) {
-            // Pods to come may have another priority.
-            self.patterns.clear();
+        if let Some(class) = key.strip_prefix(CLASSES) {
+            self.class_changed(class);
         }
         if ["/configmaps/", "/secrets/", "/serviceaccounts/"].iter().any(|kind| key.starts_with(kind)) {
             self.unblock(key);
@@ -107,6 +107,7 @@ impl Tick {
         self.absorb_events(lost);
         let writing = self.runs.all_alive().into_iter().map(|run| run.pod).collect();
         self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
+        self.see_devices();
         self.adopt_volumes();
         self.sweep_directories();
     }
@@ -117,7 +118,7 @@ impl Tick {
             match &change.after {
                 Some(entry) => self.take_entry(entry),
                 None => {
-                    self.recount_for(&change.key, change.revision);
+                    self.others_changed(&change.key, change.revision, None);
                     let ripple = self.depart(&change.key, change.revision);
                     self.take(ripple);
                 }
@@ -131,13 +132,11 @@ impl Tick {
             return;
         }
         self.foreign += 1;
-        // A new object was charged when it was made; of others only pods and claims come to use less, or more.
-        let may_differ =
-            ["/pods/", "/persistentvolumeclaims/"].iter().any(|kind| entry.key.starts_with(kind));
-        if may_differ && entry.created != entry.modified {
-            self.recount_for(&entry.key, entry.modified);
-        }
         if let Some(object) = self.registry.just_made(entry).or_else(|| read(entry)) {
+            // A new object was charged when it was made.
+            if entry.created != entry.modified {
+                self.others_changed(&entry.key, entry.modified, Some(&object));
+            }
             let ripple = self.arrive(&entry.key, entry.modified, object, None);
             self.take(ripple);
         }
@@ -154,7 +153,10 @@ impl Tick {
             self.node_changed(&object);
         }
         if key.starts_with("/pods/") {
-            self.pod_holds(&object);
+            self.pod_holds(key, &object);
+        }
+        if key.starts_with("/namespaces/") {
+            self.neighbours.stir();
         }
         self.met(key, object.text("uid"));
         self.living.changed(key);
@@ -179,8 +181,8 @@ impl Tick {
         if key.starts_with("/pods/") {
             self.pod_left(key);
         }
-        if key.starts_with(CLASSES) {
-            self.patterns.clear();
+        if let Some(class) = key.strip_prefix(CLASSES) {
+            self.class_changed(class);
         }
         if let Some(uid) = self.cache.uid_of(key) {
             self.fates.disown(uid);
@@ -244,10 +246,11 @@ impl Tick {
 
     /// Takes in the newest state of an object at once instead of waiting for its change to arrive.
     pub(crate) fn reload(&mut self, key: &Key) -> Result<(), ReadError> {
+        self.leapt(key);
         match self.registry.store.get(key)? {
             Some(entry) => self.take_entry(&entry),
             None => {
-                self.recount_for(key, self.registry.store.revision());
+                self.others_changed(key, self.registry.store.revision(), None);
                 let ripple = self.depart(key, self.registry.store.revision());
                 self.take(ripple);
             }
@@ -263,9 +266,6 @@ impl Tick {
         let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
         let known = (self.node.unschedulable, &self.node.labels, &self.node.taints);
         if (unschedulable, &labels, &taints) != known {
-            if taints != self.node.taints {
-                self.tainted = self.world.now();
-            }
             self.node.unschedulable = unschedulable;
             self.node.labels = labels;
             self.node.taints = taints;

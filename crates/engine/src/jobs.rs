@@ -36,6 +36,9 @@ impl Tick {
         let pods = self.pods_of_job(draft, &job);
         self.forget_pods(draft, &job, &pods);
         let plan = job::plan(&job, &pods, now);
+        if self.draining() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
+            return;
+        }
         let plan = self.allowed(draft, key, &job, &pods, plan);
         let mut wake = plan.wake_at;
         let is_quiet = plan.actions.is_empty() && plan.status.is_none();
@@ -45,9 +48,6 @@ impl Tick {
         self.timers.set(key, wake);
         if is_quiet && job::is_finished(&job.status) && !draft.touches(key) {
             self.rest(key, &job);
-        }
-        if self.draining() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
-            return;
         }
         let about = if plan.events.is_empty() { Object::default() } else { self.about(draft, key) };
         if let Some(status) = plan.status {

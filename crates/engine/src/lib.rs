@@ -30,6 +30,7 @@ mod living;
 mod logs;
 mod messages;
 mod namespaces;
+mod neighbours;
 mod notes;
 mod pace;
 mod pods;
@@ -63,11 +64,20 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The GPUs that a machine's directories below `root` tell of (`/` is this machine), by the resource that they are: what
-/// an engine that starts here offers to pods.
+/// an engine that starts here offers to pods, if its starter was told this of its devices ([`allotting`]).
 #[must_use]
-pub fn gpus(root: &std::path::Path) -> std::collections::BTreeMap<String, Vec<String>> {
+pub fn gpus(
+    root: &std::path::Path,
+    allotted: &std::collections::BTreeMap<String, String>,
+) -> std::collections::BTreeMap<String, Vec<String>> {
     let ids = |gpus: Vec<gpus::Gpu>| gpus.into_iter().map(|gpu| gpu.id).collect();
-    gpus::find(root).into_iter().map(|(resource, found)| (resource.to_owned(), ids(found))).collect()
+    let (own, _) = gpus::allotted(gpus::find(root), allotted);
+    own.into_iter().map(|(resource, found)| (resource.to_owned(), ids(found))).collect()
+}
+
+/// The variables by which a batch system tells a process which devices of the machine are its own.
+pub fn allotting() -> impl Iterator<Item = &'static str> {
+    gpus::ALLOTTING.into_iter().map(|(_, variable)| variable)
 }
 
 /// The shim's main function: the process that owns the containers' processes and outlives the engine.

@@ -109,6 +109,9 @@ impl Tick {
         if !is_scripted && let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
             plan.events.push((EventType::Normal, "DevicesHidden", hidden));
         }
+        if let Some(gone) = self.bereft.remove(key).filter(|_| !is_ended(&before)) {
+            plan.events.push((EventType::Warning, "DeviceGone", gone));
+        }
         if !blocked.is_empty() {
             facts.blocked = blocked;
             plan = kubelet::plan(parts(pod), &facts, now);
@@ -297,6 +300,8 @@ impl Tick {
         self.room.leave(key);
         self.room.free(&uid);
         self.room.keep();
+        self.leaving.remove(&uid);
+        self.neighbours.forget(key);
         let alive = self.runs.alive(&uid);
         for run in &alive {
             self.runtime.signal(run, libc::SIGKILL);

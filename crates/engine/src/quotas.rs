@@ -6,90 +6,79 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::SignedDuration;
-use windlass_apiserver::admission::{self, Counting, Quota};
+use futures::future::join_all;
+use windlass_apiserver::admission::{self, Quota};
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::kind::{Fields, Kind};
 use windlass_apiserver::registry::{Object, ends};
 use windlass_control::job::{self, Action, Plan};
 use windlass_control::view::{Job, Pod};
-use windlass_store::{Key, ReadError, Revision};
+use windlass_store::{Key, ReadError};
 
-use crate::cache::Ripple;
+use self::books::Look;
+pub(crate) use self::books::{Book, Quotas};
 use crate::draft::Draft;
 use crate::events::Note;
 use crate::tick::Tick;
 
+mod books;
+mod others;
+
 /// Where the quotas' keys begin.
 pub(crate) const QUOTAS: &str = "/resourcequotas/";
 const LIMIT_RANGES: &str = "/limitranges/";
-/// How long after a change all is counted anew, whatever happened (upstream's `resourceQuotaSyncPeriod`): time alone
-/// may give back what a pod uses that should be gone.
-const RECOUNT: SignedDuration = SignedDuration::from_mins(5);
-/// How long after a pod went whose deletion was asked for: whether it still counted when it was last looked at depends
-/// on its grace and on the time of that look.
-const UNSURE: SignedDuration = SignedDuration::from_secs(1);
-
-/// The quotas that there are, and the limit ranges, by namespace.
-#[derive(Default)]
-pub(crate) struct Quotas {
-    quotas: BTreeMap<String, BTreeSet<Key>>,
-    ranges: BTreeMap<String, BTreeSet<Key>>,
-}
-
-impl Quotas {
-    fn is_empty(&self) -> bool {
-        self.quotas.is_empty()
-    }
-
-    fn of(&self, namespace: &str) -> impl Iterator<Item = &Key> {
-        self.quotas.get(namespace).into_iter().flatten()
-    }
-
-    fn all(&self) -> impl Iterator<Item = &Key> {
-        self.quotas.values().flatten()
-    }
-
-    /// Whether a namespace has any of either.
-    fn limit(&self, namespace: &str) -> bool {
-        self.quotas.contains_key(namespace) || self.ranges.contains_key(namespace)
-    }
-
-    fn insert(&mut self, key: &Key) {
-        let kind = if key.starts_with(QUOTAS) { &mut self.quotas } else { &mut self.ranges };
-        kind.entry(namespace(key).to_owned()).or_default().insert(key.clone());
-    }
-
-    fn remove(&mut self, key: &Key) {
-        let kind = if key.starts_with(QUOTAS) { &mut self.quotas } else { &mut self.ranges };
-        if let Some(keys) = kind.get_mut(namespace(key)) {
-            keys.remove(key);
-            if keys.is_empty() {
-                kind.remove(namespace(key));
-            }
-        }
-    }
-}
 
 impl Tick {
-    /// Before a round: waits for the turn to use quotas, and takes in what requests have used of them.
-    pub(crate) async fn take_quota_turn(&mut self) -> Result<(), ReadError> {
+    /// Before a round: waits for the turns to use the quotas of the namespaces that it may change something in, and takes
+    /// in what requests have used of them. Of others that it comes to change after all the commit says if they are others.
+    pub(crate) async fn take_quota_turns(&mut self) -> Result<(), ReadError> {
         if self.quotas.is_empty() {
             return Ok(());
         }
-        self.turn = Some(self.registry.quota_turn().await);
-        let all: Vec<Key> = self.quotas.all().cloned().collect();
-        all.iter().try_for_each(|key| self.reload(key))
+        let ahead = self.ahead().map(|key| namespace(key));
+        let limited: BTreeSet<String> =
+            ahead.filter(|namespace| self.quotas.has(namespace)).map(str::to_owned).collect();
+        self.turns = join_all(limited.iter().map(|namespace| self.registry.quota_turn(namespace))).await;
+        let concerned = limited.iter().flat_map(|namespace| self.quotas.of(namespace));
+        let concerned: Vec<Key> = concerned.cloned().collect();
+        concerned.iter().try_for_each(|key| self.reload(key))
     }
 
-    /// One look at a quota: counts what is used.
+    /// One look at a quota: writes down what others changed, or counts all that is used.
     pub(crate) fn quota(&mut self, draft: &mut Draft, key: &Key) {
         self.timers.set(key, None);
         let Some(quota) = draft.current(&self.cache, key).cloned() else { return };
-        match self.registry.recount(namespace(key), &quota) {
-            Ok(status) => self.write_quota(draft, key, status),
-            Err(cause) => tracing::error!(%key, %cause, "a quota cannot be counted"),
-        }
+        let now = self.world.now();
+        let book = self.quotas.book(key);
+        let known = book.clone();
+        let status = match book.look(now) {
+            Look::Rest(until) => return self.timers.set(key, Some(until)),
+            Look::Shift => {
+                let mut used = Quota::read(&quota);
+                used.apply(&std::mem::take(&mut book.shift));
+                self.registry.count_numbers(namespace(key), &mut used);
+                used.status()
+            }
+            Look::Count => match self.registry.recount(namespace(key), &quota) {
+                Ok(count) => {
+                    book.close(&count);
+                    count.quota.status()
+                }
+                Err(cause) => {
+                    tracing::error!(%key, %cause, "a quota cannot be counted");
+                    book.put_off(now);
+                    return self.time_quota(key);
+                }
+            },
+        };
+        draft.books.entry(key.clone()).or_insert(known);
+        self.write_quota(draft, key, status);
+        self.time_quota(key);
+    }
+
+    fn time_quota(&mut self, key: &Key) {
+        let next = self.quotas.book(key).next();
+        self.timers.set(key, next);
     }
 
     fn write_quota(&mut self, draft: &mut Draft, key: &Key, status: serde_json::Value) {
@@ -102,7 +91,6 @@ impl Tick {
         if !draft.touches(key) {
             return;
         }
-        self.timers.set(key, self.world.now().checked_add(RECOUNT).ok());
         // What is written here is counted already.
         draft.quiet.insert(key.clone());
         let after = draft.current(&self.cache, key).map(|quota| Quota::read(quota));
@@ -122,29 +110,25 @@ impl Tick {
             return;
         }
         let now = self.world.now();
-        let mut books: BTreeMap<Key, Quota> = BTreeMap::new();
-        let mut unsure: BTreeSet<Key> = BTreeSet::new();
-        let touched = draft.touched(prefix).filter(|key| self.quotas.quotas.contains_key(namespace(key)));
+        let mut charged: BTreeMap<Key, Quota> = BTreeMap::new();
+        let touched = draft.touched(prefix).filter(|key| self.quotas.has(namespace(key)));
         let touched: Vec<Key> = touched.cloned().collect();
         for key in touched {
             let Some((kind, before, after)) = draft.uncharged(&key) else { continue };
             for quota_key in self.quotas.of(namespace(&key)) {
-                let known = books.remove(quota_key);
+                let known = charged.remove(quota_key);
                 let read = || draft.current(&self.cache, quota_key).map(|quota| Quota::read(quota));
                 let Some(mut quota) = known.or_else(read) else { continue };
-                quota.account(kind, fields(before.as_ref()), fields(after.as_ref()), now);
-                if after.is_none() && before.as_ref().is_some_and(is_deleted) {
-                    unsure.insert(quota_key.clone());
-                }
-                books.insert(quota_key.clone(), quota);
+                let counted = self.quotas.counted_by(quota_key).unwrap_or(now);
+                quota.apply(&quota.shift(kind, fields(before.as_ref()), fields(after.as_ref()), counted));
+                charged.insert(quota_key.clone(), quota);
             }
             draft.charged(&key);
         }
-        for (key, quota) in books {
+        for (key, quota) in charged {
             self.write_quota(draft, &key, quota.status());
-        }
-        for key in unsure {
-            self.timers.set(&key, now.checked_add(UNSURE).ok());
+            self.quotas.book(&key).stir(now);
+            self.time_quota(&key);
         }
     }
 
@@ -171,6 +155,8 @@ impl Tick {
         plan: Plan,
     ) -> Plan {
         if creations(&plan).next().is_none() {
+            // It may have been suspended: when it wants something again it is asked as one that never was refused.
+            self.refusals.forget(key);
             return plan;
         }
         if !self.quotas.limit(&job.metadata.namespace) && !creations(&plan).any(|pod| speaks_of_priority(pod))
@@ -187,7 +173,7 @@ impl Tick {
         if let Some(until) = self.refusals.holds(key, now) {
             return within(0, until);
         }
-        let Some((fitting, name, why)) = self.first_refusal(draft, key, job, &plan) else {
+        let Some(refused) = self.first_refusal(draft, key, job, &plan) else {
             if self.refusals.forget(key) {
                 // There may be more room than for it alone.
                 self.wake_refused(&job.metadata.namespace);
@@ -195,26 +181,20 @@ impl Tick {
             return plan;
         };
         let until = self.refusals.refused(key, now);
-        self.refusals.name(key, name);
+        self.refusals.name(key, refused.name, refused.class);
         let about = self.about(draft, key);
         let note = Note {
             warning: true,
             reason: "FailedCreate".to_owned(),
-            message: format!("Error creating: {}", why.message),
+            message: format!("Error creating: {}", refused.why.message),
             component: crate::jobs::CONTROLLER,
         };
         self.note(draft, &about, &note);
-        within(fitting, until)
+        within(refused.fitting, until)
     }
 
-    /// How many of the pods of a plan may be, and which is the next one and why it may not; nothing if all may.
-    fn first_refusal(
-        &mut self,
-        draft: &Draft,
-        key: &Key,
-        job: &Job,
-        plan: &Plan,
-    ) -> Option<(usize, String, ApiError)> {
+    /// Which of the pods of a plan may not be, and why; nothing if all may.
+    fn first_refusal(&mut self, draft: &Draft, key: &Key, job: &Job, plan: &Plan) -> Option<Refused> {
         let kind = self.cache.kind_of("/pods/")?;
         let mut quotas = self.quotas_of(draft, &job.metadata.namespace);
         let mut checked: Option<Arc<serde_json::Value>> = None;
@@ -227,75 +207,33 @@ impl Tick {
             let known = self.refusals.pod(key).map(str::to_owned);
             let pod = match self.pattern(job, manifest, known.as_deref()) {
                 Ok(pod) => pod,
-                Err((name, why)) => return Some((index, name, why)),
+                Err((name, why)) => {
+                    let class = &manifest["spec"]["priorityClassName"];
+                    let class = Some(class.as_str().unwrap_or_default().to_owned());
+                    return Some(Refused { fitting: index, name, why, class });
+                }
             };
             checked = Some(Arc::clone(manifest));
             if let Err(why) = admission::charge(&mut quotas, kind, None, &pod, self.world.now()) {
                 let another = || self.registry.another(pod.metadata())["name"].as_str().map(str::to_owned);
                 let name = known.or_else(another).unwrap_or_default();
                 let why = forbidden(kind, &name, &why);
-                return Some((index, name, why));
+                return Some(Refused { fitting: index, name, why, class: None });
             }
         }
         None
     }
+}
 
-    /// The quota as it is known, before a change of it is taken in.
-    pub(crate) fn quota_before(&self, key: &Key) -> Option<Object> {
-        if !key.starts_with(QUOTAS) {
-            return None;
-        }
-        self.cache.held(key).map(|held| held.object.clone())
-    }
-
-    /// A quota or limit range came or changed. It is counted when its limits are others; what requests used is known.
-    pub(crate) fn limits_arrive(&mut self, key: &Key, before: Option<Object>, ripple: &mut Ripple) {
-        if !key.starts_with(QUOTAS) && !key.starts_with(LIMIT_RANGES) {
-            return;
-        }
-        self.quotas.insert(key);
-        if key.starts_with(LIMIT_RANGES) {
-            return self.limits_changed(key);
-        }
-        let Some(after) = self.cache.held(key).map(|held| &held.object) else { return };
-        let Some(before) = before.filter(|before| before.text("uid") == after.text("uid")) else { return };
-        if before.spec() == after.spec() {
-            ripple.dirty.retain(|other| other != key);
-            self.timers.set(key, self.world.now().checked_add(RECOUNT).ok());
-        }
-        if Quota::read(after).gives_more_than(&Quota::read(&before)) {
-            self.wake_refused(namespace(key));
-        }
-    }
-
-    /// A quota or limit range is gone, or a Job that was refused something.
-    pub(crate) fn limits_depart(&mut self, key: &Key) {
-        self.refusals.forget(key);
-        if key.starts_with(QUOTAS) || key.starts_with(LIMIT_RANGES) {
-            self.quotas.remove(key);
-            self.limits_changed(key);
-        }
-    }
-
-    /// What limit ranges fill in is in the patterns of pods.
-    fn limits_changed(&mut self, key: &Key) {
-        self.patterns.clear();
-        self.wake_refused(namespace(key));
-    }
-
-    /// Somebody else changed or removed an object: what it used is counted anew.
-    pub(crate) fn recount_for(&mut self, key: &Key, revision: Revision) {
-        if self.quotas.is_empty() || self.cache.knows(key, revision) {
-            return;
-        }
-        let Some(kind) = self.cache.kind_of(key) else { return };
-        let concerned = self.quotas.of(namespace(key)).filter(|quota| {
-            let held = self.cache.held(quota);
-            held.is_some_and(|held| Quota::renewed(&held.object).counting(kind) != Counting::No)
-        });
-        let concerned: Vec<Key> = concerned.cloned().collect();
-        self.dirty.extend(concerned);
-    }
+/// A pod that may not be.
+struct Refused {
+    /// How many of its plan come before it.
+    fitting: usize,
+    /// The name that it would have.
+    name: String,
+    why: ApiError,
+    /// If it does not depend on quotas: the priority class that it names; empty if it names none.
+    class: Option<String>,
 }
 
 /// The pods that a plan creates.
@@ -309,10 +247,6 @@ fn creations(plan: &Plan) -> impl Iterator<Item = &Arc<serde_json::Value>> {
 /// The namespace in an object's key; of one without, whatever stands there.
 fn namespace(key: &str) -> &str {
     key.split('/').nth(2).unwrap_or_default()
-}
-
-fn is_deleted(object: &Object) -> bool {
-    !object["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// What is written so that it is removed is gone.

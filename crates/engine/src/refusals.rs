@@ -22,6 +22,8 @@ struct Refusal {
     until: Timestamp,
     /// The name that the refused pod would have: told each time, so that it is one event that is seen again.
     pod: Option<String>,
+    /// If no quota was why: the priority class that the pod names; empty if it names none.
+    class: Option<String>,
 }
 
 impl Refusals {
@@ -35,17 +37,23 @@ impl Refusals {
         self.0.get(key)?.pod.as_deref()
     }
 
-    /// The name of the pod that a Job was just refused.
-    pub(crate) fn name(&mut self, key: &Key, pod: String) {
+    /// The pod that a Job was just refused: its name, and, if no quota was why, the priority class that it names.
+    pub(crate) fn name(&mut self, key: &Key, pod: String, class: Option<String>) {
         if let Some(refusal) = self.0.get_mut(key) {
             refusal.pod = Some(pod);
+            refusal.class = class;
         }
     }
 
     /// It was refused; until when it waits.
     pub(crate) fn refused(&mut self, key: &Key, now: Timestamp) -> Timestamp {
-        let refusal =
-            self.0.entry(key.clone()).or_insert(Refusal { times: 0, since: now, until: now, pod: None });
+        let refusal = self.0.entry(key.clone()).or_insert_with(|| Refusal {
+            times: 0,
+            since: now,
+            until: now,
+            pod: None,
+            class: None,
+        });
         let wait = 2i32.checked_pow(refusal.times).and_then(|factor| FIRST.checked_mul(factor));
         refusal.until = now.saturating_add(wait.map_or(LONGEST, |wait| wait.min(LONGEST))).unwrap_or(now);
         refusal.times += 1;
@@ -60,8 +68,9 @@ impl Refusals {
     /// There may be a place in a namespace: those who have waited longest for one there need not wait longer. The others
     /// wait for their time, so that little room does not have thousands ask for it.
     pub(crate) fn wake(&mut self, namespace: &str, now: Timestamp) -> Vec<Key> {
-        let waits =
-            |key: &Key, refusal: &Refusal| key.split('/').nth(2) == Some(namespace) && refusal.until > now;
+        let waits = |key: &Key, refusal: &Refusal| {
+            is_in(key, namespace) && refusal.until > now && refusal.class.is_none()
+        };
         let waiting = self.0.iter().filter(|(key, refusal)| waits(key, refusal));
         let mut waiting: Vec<_> = waiting.map(|(key, refusal)| (refusal.since, key.clone())).collect();
         if waiting.len() > AT_ONCE {
@@ -69,13 +78,45 @@ impl Refusals {
             waiting.truncate(AT_ONCE);
         }
         let woken: Vec<Key> = waiting.into_iter().map(|(_, key)| key).collect();
-        for key in &woken {
+        self.wake_these(&woken, now);
+        woken
+    }
+
+    /// A priority class came or changed: none of those need wait longer that were refused for its sake, or name no class
+    /// and may have been. None of them takes anything from the others.
+    pub(crate) fn wake_class(&mut self, class: &str, now: Timestamp) -> Vec<Key> {
+        let is_its = |refusal: &Refusal| {
+            refusal.until > now
+                && refusal.class.as_deref().is_some_and(|named| named.is_empty() || named == class)
+        };
+        let woken = self.0.iter().filter(|(_, refusal)| is_its(refusal)).map(|(key, _)| key.clone());
+        let woken: Vec<Key> = woken.collect();
+        self.wake_these(&woken, now);
+        woken
+    }
+
+    /// A namespace's limit ranges are others: those who were refused whatever the quotas allow need not wait longer.
+    pub(crate) fn wake_limited(&mut self, namespace: &str, now: Timestamp) -> Vec<Key> {
+        let is_its = |key: &Key, refusal: &Refusal| {
+            is_in(key, namespace) && refusal.until > now && refusal.class.is_some()
+        };
+        let woken = self.0.iter().filter(|(key, refusal)| is_its(key, refusal)).map(|(key, _)| key.clone());
+        let woken: Vec<Key> = woken.collect();
+        self.wake_these(&woken, now);
+        woken
+    }
+
+    fn wake_these(&mut self, woken: &[Key], now: Timestamp) {
+        for key in woken {
             if let Some(refusal) = self.0.get_mut(key) {
                 refusal.until = now;
             }
         }
-        woken
     }
+}
+
+fn is_in(key: &Key, namespace: &str) -> bool {
+    key.split('/').nth(2) == Some(namespace)
 }
 
 #[cfg(test)]
@@ -119,5 +160,29 @@ mod tests {
         longest.sort();
         assert_eq!(woken, longest);
         assert_eq!(refusals.wake("ns", at(20)).len(), 8, "the next ones");
+    }
+
+    #[test]
+    fn class_that_comes_wakes_all_that_wait_for_it_and_nobody_else() {
+        let (mut refusals, now) = (Refusals::default(), Timestamp::UNIX_EPOCH);
+        let key = |number: usize| Key::from(format!("/jobs.batch/ns{}/j{number:02}", number % 3));
+        for number in 0..30 {
+            refusals.refused(&key(number), now);
+            refusals.name(&key(number), "pod".to_owned(), Some("urgent".to_owned()));
+        }
+        let others = [("a", Some("other")), ("b", Some("")), ("c", None)];
+        for (name, class) in others {
+            let key = Key::from(format!("/jobs.batch/ns0/{name}"));
+            refusals.refused(&key, now);
+            refusals.name(&key, "pod".to_owned(), class.map(str::to_owned));
+        }
+        let woken = refusals.wake_class("urgent", now);
+        assert_eq!(woken.len(), 31, "and the one that names none");
+        assert!(woken.iter().all(|key| refusals.holds(key, now).is_none()));
+        assert!(refusals.holds(&"/jobs.batch/ns0/a".into(), now).is_some());
+        assert!(refusals.wake_class("urgent", now).is_empty());
+        // Room in a quota is for those only that a quota keeps.
+        assert_eq!(refusals.wake("ns0", now), [Key::from("/jobs.batch/ns0/c")]);
+        assert_eq!(refusals.wake_limited("ns0", now), [Key::from("/jobs.batch/ns0/a")]);
     }
 }

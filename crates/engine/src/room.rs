@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use windlass_apiserver::registry::Object;
-use windlass_control::schedule::{self, Amounts, Decision, Held, Plan, Shortage, Stand};
+use windlass_control::schedule::{self, Amounts, Decision, Held, Plan, Quarrel, Stand};
 use windlass_store::Key;
 
 use crate::draft::Draft;
@@ -17,6 +17,7 @@ use crate::world::rfc3339;
 impl Tick {
     /// Binds a pod to the node, lets it wait for room, or says why it cannot come.
     pub(crate) fn place(&mut self, draft: &mut Draft, key: &Key) {
+        let waited = self.neighbours.leave(key);
         let Some(pod) = draft.current(&self.cache, key) else { return self.room.leave(key) };
         match schedule::stand(pod, &self.node, self.world.now()) {
             Stand::Settled => self.room.leave(key),
@@ -37,39 +38,40 @@ impl Tick {
                 // Since it came it is counted among those that are here.
                 self.room.free(uid(pod));
                 if let Some(shortage) = self.room.shortage(&request) {
-                    return self.turn_away(draft, key, &shortage);
+                    return self.turn_away(draft, key, shortage.reason(), shortage.message());
                 }
+                if self.clashes(draft, key) {
+                    let message = format!("Predicate NodePorts failed: {}", Quarrel::Ports.words());
+                    return self.turn_away(draft, key, "NodePorts".to_owned(), message);
+                }
+                let Some(pod) = draft.current(&self.cache, key) else { return };
                 self.room.take(uid(pod), request, priority(pod));
                 self.scheduled(draft, key, plan);
             }
-            Stand::Open(request) => self.enter(draft, key, request),
+            Stand::Open(request) => self.enter(draft, key, request, waited),
         }
     }
 
     /// Ends a pod that named this node itself and does not fit, as a kubelet does (`rejectPod`).
-    fn turn_away(&mut self, draft: &mut Draft, key: &Key, shortage: &Shortage) {
+    fn turn_away(&mut self, draft: &mut Draft, key: &Key, reason: String, message: String) {
         let about = self.about(draft, key);
         let now = rfc3339(self.world.now());
         draft.edit(&self.cache, key, |pod| {
             let status = &mut pod["status"];
             status["phase"] = "Failed".into();
-            status["reason"] = shortage.reason().into();
-            status["message"] = format!("Pod was rejected: {}", shortage.message()).into();
+            status["reason"] = reason.as_str().into();
+            status["message"] = format!("Pod was rejected: {message}").into();
             if status["startTime"].is_null() {
                 status["startTime"] = now.into();
             }
         });
-        let note = Note {
-            warning: true,
-            reason: shortage.reason(),
-            message: shortage.message(),
-            component: "kubelet",
-        };
+        let note = Note { warning: true, reason, message, component: "kubelet" };
         self.note(draft, &about, &note);
     }
 
-    /// A pod that this node may take: once its claims are bound, and there is room.
-    fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts) {
+    /// A pod that this node may take: once its claims are bound, and there is room. Those that waited for others (`waited`)
+    /// come in their order: the first of them may be why the next has to wait on.
+    fn enter(&mut self, draft: &mut Draft, key: &Key, request: Amounts, waited: bool) {
         let fits = self.room.lacks(&request).is_empty();
         if let Some(waits) = self.unclaimed(draft, key, fits) {
             self.room.leave(key);
@@ -78,8 +80,13 @@ impl Tick {
             }
             return;
         }
+        // Too little room is told before, but for ports, which are asked for first.
+        if let Some(quarrel) = self.quarrel(draft, key).filter(|quarrel| fits || *quarrel == Quarrel::Ports) {
+            self.room.leave(key);
+            return self.keep_apart(draft, key, quarrel);
+        }
         let Some(pod) = draft.current(&self.cache, key) else { return };
-        if request.is_nothing() && self.room.is_open() {
+        if request.is_nothing() && self.room.is_open() && !waited {
             self.room.take(uid(pod), request, priority(pod));
             let plan = schedule::bind(pod, &self.node, self.world.now());
             self.scheduled(draft, key, plan);
@@ -107,6 +114,11 @@ impl Tick {
                 placed.push(key);
                 continue;
             }
+            if let Some(quarrel) = self.quarrel(draft, &key) {
+                self.keep_apart(draft, &key, quarrel);
+                placed.push(key);
+                continue;
+            }
             let Some(pod) = draft.current(&self.cache, &key) else { continue };
             self.room.take(uid(pod), request, priority(pod));
             let plan = schedule::bind(pod, &self.node, self.world.now());
@@ -129,7 +141,12 @@ impl Tick {
     }
 
     /// Writes what was decided for a pod.
-    fn scheduled(&mut self, draft: &mut Draft, key: &Key, plan: Plan) {
+    pub(crate) fn scheduled(&mut self, draft: &mut Draft, key: &Key, plan: Plan) {
+        if matches!(plan.decision, Decision::Bind { .. })
+            && let Some(pod) = draft.current(&self.cache, key)
+        {
+            self.neighbours.bind(key, pod.spec());
+        }
         let about = self.about(draft, key);
         let (alike, room) = (&mut self.alike, &self.room);
         draft.edit(&self.cache, key, |pod| {
@@ -152,8 +169,9 @@ impl Tick {
     }
 
     /// What the store says of a pod: one that is bound here and has not ended holds what it asks for.
-    pub(crate) fn pod_holds(&mut self, pod: &Object) {
+    pub(crate) fn pod_holds(&mut self, key: &Key, pod: &Object) {
         let holds = pod["spec"]["nodeName"] == self.node.name.as_str() && !is_ended(pod);
+        self.pod_is_here(key, pod, holds);
         let held = || Held {
             request: Amounts::requested(&pod["spec"]),
             priority: priority(pod),
@@ -177,12 +195,14 @@ impl Tick {
         offered.retain(|name, _| name.contains('/'));
         offered.extend(node["status"]["allocatable"].as_object().cloned().unwrap_or_default());
         let offered = Value::Object(offered);
-        self.room.equip(gpus::devices(&offered, &self.gpus));
+        if self.room.equip(gpus::devices(&offered, &self.gpus)) {
+            self.see_devices();
+        }
         self.room.offer(Amounts::read(&offered));
     }
 }
 
-fn priority(pod: &Object) -> i64 {
+pub(crate) fn priority(pod: &Object) -> i64 {
     pod["spec"]["priority"].as_i64().unwrap_or(0)
 }
 

@@ -173,7 +173,7 @@ impl Engine {
         let address = listener.local_addr().map_err(StartError::Serve)?;
         let registry = Registry::new(store.clone(), config.world.clone());
         let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
-        let machine = Machine::read(config.home.root(), &config.devices);
+        let machine = Machine::read(config.home.root(), &config.devices, &config.allotted);
         bootstrap::ensure(&registry, &config.node, &machine).await?;
 
         let hub = Hub::default();
@@ -414,8 +414,11 @@ pub(crate) fn tick(
         },
         room: schedule::Room::default(),
         newcomers: Vec::new(),
+        neighbours: Default::default(),
         gpus: machine.gpus.clone(),
-        tainted: config.world.now(),
+        confined: machine.confined.clone(),
+        bereft: Default::default(),
+        leaving: Default::default(),
         authority,
         host: Host {
             env: config.environment.clone(),
@@ -445,7 +448,7 @@ pub(crate) fn tick(
         alike: Default::default(),
         patterns: Default::default(),
         quotas: Default::default(),
-        turn: None,
+        turns: Vec::new(),
         refusals: Default::default(),
         dirty: Default::default(),
         garbage: Default::default(),

@@ -16,20 +16,33 @@ impl Tick {
     /// Deletes a pod that the node's taints drive out now; whether it did.
     pub(crate) fn drive_out(&mut self, draft: &mut Draft, key: &Key) -> bool {
         let now = self.world.now();
+        if self.node.taints.is_empty() && self.leaving.is_empty() {
+            return false;
+        }
         let Some(pod) = draft.current(&self.cache, key) else { return false };
+        let uid = pod.text("uid").to_owned();
+        if is_deleting(pod) || is_ended(pod) {
+            self.leaving.remove(&uid);
+            return false;
+        }
+        let (namespace, name) = (pod.text("namespace").to_owned(), pod.text("name").to_owned());
         let is_due = match self.leave(pod) {
-            Leave::Never => false,
+            Leave::Never => {
+                if self.leaving.remove(&uid).is_some() {
+                    self.tell_of_taints(draft, key, format!("Cancelling deletion of Pod {namespace}/{name}"));
+                }
+                false
+            }
             Leave::Now => true,
-            Leave::At(at) => at <= now,
+            Leave::At(at) => {
+                self.leaving.insert(uid, at);
+                at <= now
+            }
         };
         if !is_due {
             return false;
         }
-        let message = format!("Marking for deletion Pod {}/{}", pod.text("namespace"), pod.text("name"));
-        let reason = "TaintManagerEviction".to_owned();
-        let note = Note { warning: false, reason, message, component: "taint-eviction-controller" };
-        let about = self.about(draft, key);
-        self.note(draft, &about, &note);
+        self.tell_of_taints(draft, key, format!("Marking for deletion Pod {namespace}/{name}"));
         draft.edit(&self.cache, key, |pod| {
             let condition = json!({
                 "type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager",
@@ -41,22 +54,32 @@ impl Tick {
         true
     }
 
-    /// When a pod's patience with the node's taints ends.
-    pub(crate) fn driven_out_at(&self, pod: &Object) -> Option<Timestamp> {
+    fn tell_of_taints(&mut self, draft: &mut Draft, key: &Key, message: String) {
+        let reason = "TaintManagerEviction".to_owned();
+        let note = Note { warning: false, reason, message, component: "taint-eviction-controller" };
+        let about = self.about(draft, key);
+        self.note(draft, &about, &note);
+    }
+
+    /// When a pod's patience with the node's taints ends. Of one that was just bound it begins now.
+    pub(crate) fn driven_out_at(&mut self, pod: &Object) -> Option<Timestamp> {
+        if self.node.taints.is_empty() || is_deleting(pod) || is_ended(pod) {
+            return None;
+        }
         match self.leave(pod) {
-            Leave::At(at) => Some(at),
+            Leave::At(at) => {
+                self.leaving.insert(pod.text("uid").to_owned(), at);
+                Some(at)
+            }
             Leave::Never | Leave::Now => None,
         }
     }
 
     fn leave(&self, pod: &Object) -> Leave {
-        let is_here = pod["spec"]["nodeName"] == self.node.name.as_str();
-        if self.node.taints.is_empty() || !is_here || is_deleting(pod) || is_ended(pod) {
+        if pod["spec"]["nodeName"] != self.node.name.as_str() {
             return Leave::Never;
         }
-        // Of a pod that came later its patience counts from then (upstream: the time at which it is handled first).
-        let came = pod["status"]["startTime"].as_str().and_then(|time| time.parse::<Timestamp>().ok());
-        let met = came.map_or(self.tainted, |came| came.max(self.tainted));
-        schedule::leave(pod.spec(), &self.node.taints, met)
+        let known = self.leaving.get(pod.text("uid")).copied();
+        schedule::leave(pod.spec(), &self.node.taints, known, self.world.now())
     }
 }

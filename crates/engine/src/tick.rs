@@ -5,7 +5,7 @@
 //! they want in one transaction, and only then starts or ends processes. While it decides it changes nothing but the
 //! draft; a conflict loses nothing: the draft is thrown away and the plans are asked again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +35,7 @@ use crate::intake::JOBS;
 use crate::jobs::Pattern;
 use crate::living::Living;
 use crate::logs::Hub;
+use crate::neighbours::Neighbours;
 use crate::pace::Pace;
 use crate::quotas::{QUOTAS, Quotas};
 use crate::refusals::Refusals;
@@ -94,10 +95,16 @@ pub(crate) struct Tick {
     pub(crate) node: windlass_control::schedule::Node,
     /// Who holds the node's room, and who waits for some.
     pub(crate) room: windlass_control::schedule::Room,
-    /// Since when the node has the taints that it has, as far as this engine knows.
-    pub(crate) tainted: Timestamp,
+    /// When pods (by uid) have to leave for the node's taints' sake. The next engine begins anew.
+    pub(crate) leaving: HashMap<String, Timestamp>,
     /// The GPUs that the machine had when the engine started.
     pub(crate) gpus: Gpus,
+    /// The kinds of them of which the engine was told which are its own.
+    pub(crate) confined: BTreeSet<&'static str>,
+    /// Pods that have a device which the node has not, and what they are to be told.
+    pub(crate) bereft: BTreeMap<Key, String>,
+    /// Who is on the node, and who waits for others to come or go.
+    pub(crate) neighbours: Neighbours,
     /// Pods that came to wait for room in this draft.
     pub(crate) newcomers: Vec<Key>,
     /// The authority's certificate, which every namespace is given.
@@ -122,9 +129,9 @@ pub(crate) struct Tick {
     pub(crate) alike: Alike,
     /// What Jobs' pods have in common, by the Job's uid.
     pub(crate) patterns: HashMap<String, Pattern>,
-    /// The quotas, the turn to use some of them while a round lasts, and who was refused.
+    /// The quotas, the turns to use some of them while a round lasts, and who was refused.
     pub(crate) quotas: Quotas,
-    pub(crate) turn: Option<Turn>,
+    pub(crate) turns: Vec<Turn>,
     pub(crate) refusals: Refusals,
     /// Objects to look at.
     pub(crate) dirty: BTreeSet<Key>,
@@ -196,7 +203,8 @@ impl Tick {
 
     /// One transaction: decided, committed, done.
     async fn step(&mut self, stop: &Stop) -> Result<(), TickError> {
-        self.take_quota_turn().await?;
+        self.ask_those_apart();
+        self.take_quota_turns().await?;
         let mut draft = Draft::default();
         let asked = self.decide(&mut draft);
         if draft.is_empty() {
@@ -209,7 +217,8 @@ impl Tick {
     }
 
     fn nothing_to_write(&mut self, draft: Draft) {
-        self.turn = None;
+        self.turns.clear();
+        self.neighbours.settle();
         self.room.keep();
         self.garbage.extend(draft.again);
     }
@@ -217,15 +226,17 @@ impl Tick {
     /// What becomes of a draft once the store has answered: its effects, or another look.
     async fn settle(
         &mut self,
-        draft: Draft,
+        mut draft: Draft,
         asked: Asked,
         outcome: Result<Committed, CommitError>,
     ) -> Result<(), TickError> {
+        self.neighbours.settle();
         match &outcome {
             Ok(_) => self.room.keep(),
             Err(_) => {
                 self.room.take_back();
                 self.withdraw(&draft.unmade);
+                self.quotas.take_back(std::mem::take(&mut draft.books));
             }
         }
         match outcome {
@@ -265,7 +276,7 @@ impl Tick {
         loop {
             let outcome = draft.transaction(&self.registry).commit().await;
             // Requests do not wait for room on the disk with it.
-            self.turn = None;
+            self.turns.clear();
             let was_full = std::mem::replace(&mut self.full, matches!(outcome, Err(CommitError::Full(_))));
             // The node tells it before the log does: who has read the log finds it there.
             match &outcome {
@@ -327,6 +338,12 @@ impl Tick {
         self.account(draft, "/");
         self.sweep_events(draft);
         asked
+    }
+
+    /// What the next round may look at, and more.
+    pub(crate) fn ahead(&self) -> impl Iterator<Item = &Key> {
+        let planned = PLANNED.iter().flat_map(|(prefix, _)| keys_with(&self.dirty, prefix).take(BATCH));
+        planned.chain(self.garbage.iter().take(BATCH))
     }
 
     /// Notes objects to be looked at; of kinds that have no plan nothing is noted.
@@ -424,6 +441,11 @@ impl Asked {
 
 /// The first key below a prefix.
 fn first_with(keys: &BTreeSet<Key>, prefix: &str) -> Option<Key> {
+    keys_with(keys, prefix).next().cloned()
+}
+
+/// The keys below a prefix.
+fn keys_with<'a>(keys: &'a BTreeSet<Key>, prefix: &'a str) -> impl Iterator<Item = &'a Key> {
     let from = (Bound::Included(prefix), Bound::Unbounded);
-    keys.range::<str, _>(from).next().filter(|key| key.starts_with(prefix)).cloned()
+    keys.range::<str, _>(from).take_while(move |key| key.starts_with(prefix))
 }

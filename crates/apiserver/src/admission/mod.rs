@@ -14,5 +14,5 @@ mod tests;
 mod usage;
 
 pub use amounts::Amounts;
-pub use quota::{Quota, charge};
+pub use quota::{Quota, Shift, charge};
 pub use usage::{Counting, usage};

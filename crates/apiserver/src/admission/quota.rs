@@ -11,12 +11,33 @@ use serde_json::{Value, json};
 use super::amounts::Amounts;
 use super::pods;
 use super::scopes::{self, Scope};
-use super::usage::{Counting, compute, counting, is_about, number, usage};
+use super::usage::{Counting, compute, counting, is_about, is_limited, number, usage};
 use crate::kind::{Fields, Kind};
 
 /// Resources that each container must ask for where a quota limits them.
 const ASKED_FOR: [&str; 6] =
     ["cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"];
+
+/// What is used more, and less.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Shift {
+    more: Amounts,
+    less: Amounts,
+}
+
+impl Shift {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.more == self.less
+    }
+
+    /// This one, and then another.
+    pub fn add(&mut self, other: &Shift) {
+        self.more.add(&other.more);
+        self.less.add(&other.less);
+    }
+}
 
 /// A quota, read.
 #[derive(Clone, PartialEq, Debug)]
@@ -104,22 +125,52 @@ impl Quota {
         before.hard.names().any(more) || self.hard.names().any(more)
     }
 
-    /// What an object that changed uses more, and less, than before. Nothing is refused.
-    pub fn account(
-        &mut self,
+    /// What an object that changed uses more, and less, than before, of what this quota is about.
+    ///
+    /// `counted` is the time by which pods counted that are being deleted when all was counted last: what of them is in
+    /// the quota is so whatever the time is now.
+    #[must_use]
+    pub fn shift(
+        &self,
         kind: &Kind,
         before: Option<&dyn Fields>,
         after: Option<&dyn Fields>,
-        now: Timestamp,
-    ) {
+        counted: Timestamp,
+    ) -> Shift {
         let of = |object: Option<&dyn Fields>| {
             let object = object.filter(|object| self.matches(kind, *object));
-            object.map(|object| usage(kind, object, now)).unwrap_or_default()
+            let used = object.map(|object| usage(kind, object, counted)).unwrap_or_default();
+            used.only(|name| self.hard.has(name) && is_about(kind, name))
         };
-        let (less, more) = (of(before), of(after));
-        if less != more {
-            self.take(kind, &more);
-            self.used.subtract(&less);
+        Shift { less: of(before), more: of(after) }
+    }
+
+    /// Takes and gives back. Nothing is refused.
+    pub fn apply(&mut self, shift: &Shift) {
+        if !shift.is_nothing() {
+            self.used.add(&shift.more);
+            self.used.subtract(&shift.less);
+        }
+    }
+
+    /// Whether it is about particular objects only.
+    #[must_use]
+    pub fn has_scopes(&self) -> bool {
+        !self.scopes.is_empty()
+    }
+
+    /// Whether it limits how many objects of a kind there are, whatever they are.
+    #[must_use]
+    pub fn limits_number(&self, kind: &Kind) -> bool {
+        !self.has_scopes() && is_limited(kind) && number(kind, 0).names().any(|name| self.hard.has(name))
+    }
+
+    /// So many objects of a kind there are.
+    pub fn set_number(&mut self, kind: &Kind, objects: usize) {
+        for (name, amount) in number(kind, objects).iter() {
+            if self.hard.has(name) {
+                self.used.set(name, amount);
+            }
         }
     }
 

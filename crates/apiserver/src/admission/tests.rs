@@ -128,10 +128,12 @@ fn pod_gives_back_what_it_used_when_it_ends_but_is_still_there() {
     let mut after = before.clone();
     after["status"]["phase"] = json!("Succeeded");
     let was = quota.clone();
-    quota.account(kind("Pod"), Some(&before), Some(&after), now());
+    let shift = quota.shift(kind("Pod"), Some(&before), Some(&after), now());
+    quota.apply(&shift);
     assert_eq!(quota.status()["used"], json!({"pods": "0", "count/pods": "1", "requests.cpu": "0"}));
     assert!(quota.gives_more_than(&was) && !was.gives_more_than(&quota));
-    quota.account(kind("Pod"), Some(&after), None, now());
+    let shift = quota.shift(kind("Pod"), Some(&after), None, now());
+    quota.apply(&shift);
     assert_eq!(quota.status()["used"], json!({"pods": "0", "count/pods": "0", "requests.cpu": "0"}));
 }
 
@@ -193,11 +195,13 @@ proptest! {
                 Happening::Ends(at) if at < pods.len() => {
                     let before = pods[at].clone();
                     pods[at]["status"]["phase"] = json!("Succeeded");
-                    quotas[0].account(of_pods, Some(&before), Some(&pods[at]), now());
+                    let shift = quotas[0].shift(of_pods, Some(&before), Some(&pods[at]), now());
+                    quotas[0].apply(&shift);
                 }
                 Happening::Goes(at) if at < pods.len() => {
                     let before = pods.remove(at);
-                    quotas[0].account(of_pods, Some(&before), None, now());
+                    let shift = quotas[0].shift(of_pods, Some(&before), None, now());
+                    quotas[0].apply(&shift);
                 }
                 Happening::Ends(_) | Happening::Goes(_) => {}
             }

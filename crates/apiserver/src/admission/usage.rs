@@ -29,7 +29,7 @@ const OLD_NAMES: [&str; 3] = ["configmaps", "resourcequotas", "secrets"];
 const BY_CLASS: &str = ".storageclass.storage.k8s.io/";
 
 /// Whether quotas are asked about a kind at all. Events never were.
-fn is_limited(kind: &Kind) -> bool {
+pub(super) fn is_limited(kind: &Kind) -> bool {
     kind.namespaced && kind.served == Served::Full && kind.kind != "Event"
 }
 

@@ -84,7 +84,11 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
     let registry = &call.app.registry;
     let creates = door == Door::Main && CREATED_BY_PUT.contains(&call.kind.kind);
     if creates && registry.entry(call.kind, call.namespace(), &call.name).is_err_and(|e| e.code == 404) {
-        return create_by_put(&call, object, dry_run, warnings).await;
+        match create_by_put(&call, object.clone(), dry_run, warnings.clone()).await {
+            // Somebody else was faster: there is something to replace.
+            Err(error) if error.reason == "AlreadyExists" => {}
+            answer => return answer,
+        }
     }
     if CONDITIONAL.contains(&call.kind.kind) && meta::text(&object, "resourceVersion").is_empty() {
         let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
@@ -105,9 +109,21 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
     answer(&call, StatusCode::OK, stored, &warnings)
 }
 
-/// `PUT` of an object that is not there.
+/// `PUT` of an object that is not there. One that is known by its uid is not made again: who renews a lease that somebody
+/// has taken away is to ask for it anew.
+///
+/// Source: upstream apiserver, `pkg/registry/generic/registry/store.go` (`Update`), which holds the uid against the object
+/// that is not there.
 async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, mut warnings: Vec<String>) -> Answer {
+    let uid = meta::text(&object, "uid");
+    if !uid.is_empty() {
+        let why = format_args!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+        return Err(ApiError::conflict(&call.kind.subject(&call.name), why));
+    }
     Guard::of(call).check(&object)?;
+    if apply::is_tracked(&object) {
+        Author::of(call, Door::Main).track(&Value::Null, &mut object);
+    }
     meta::set(&mut object, "name", call.name.as_str().into());
     meta::set(&mut object, "resourceVersion", Value::Null);
     let created = call.app.registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;

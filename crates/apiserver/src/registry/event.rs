@@ -49,8 +49,12 @@ impl Written {
     /// The same as an object: for whoever has to change it before it is stored.
     #[must_use]
     pub fn object(&self) -> Object {
-        // What was written here reads.
-        schema::read_stored(&self.value.bytes).unwrap_or_default().into()
+        let object = schema::read_stored(&self.value.bytes).unwrap_or_else(|cause| {
+            // What was written here reads.
+            tracing::error!(%cause, key = %self.key, "an event cannot be read");
+            serde_json::Value::default()
+        });
+        object.into()
     }
     /// The bytes of it.
     #[must_use]

@@ -4,13 +4,13 @@
 //! What is used of a quota is written in the transaction that uses it, so that two who come at once cannot both take
 //! what is left. What is given back is the engine's to count.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{Mutex, OwnedMutexGuard};
-use windlass_store::{Entry, ListRequest, Store, Tags, Write};
+use windlass_store::{Entry, ListRequest, Revision, Store, Tags, Write};
 
+use super::turns::{Turn, Turns};
 use super::update::write;
 use super::{Object, Registry, object_of, read_error};
 use crate::admission::{self, Counting, Quota, limit_range};
@@ -25,16 +25,27 @@ const PAGE: usize = 500;
 pub(super) struct Guards {
     /// Some namespace has, or had, some since the start.
     any: AtomicBool,
-    turn: Arc<Mutex<()>>,
+    turns: Turns,
 }
 
-/// The right to use something of a quota. Whoever writes without it may have to try again, no more.
-pub type Turn = OwnedMutexGuard<()>;
+/// A quota, counted anew.
+pub struct Count {
+    /// What is used.
+    pub quota: Quota,
+    /// The revision of the store that it was counted at.
+    pub revision: Revision,
+    /// The time by which pods counted that are being deleted.
+    pub now: Timestamp,
+    /// Whether there are pods whose share time alone may give back.
+    pub fades: bool,
+    /// How many objects were read for it.
+    pub read: usize,
+}
 
 impl Guards {
     pub(super) fn of(store: &Store) -> Guards {
         let any = ["/resourcequotas/", "/limitranges/"].iter().any(|prefix| store.count(prefix) > 0);
-        Guards { any: AtomicBool::new(any), turn: Arc::default() }
+        Guards { any: AtomicBool::new(any), turns: Turns::default() }
     }
 
     /// An object of this kind is about to be created.
@@ -56,12 +67,12 @@ impl Registry {
         if !self.guarded_by("resourcequotas", namespace) {
             return None;
         }
-        Some(self.quota_turn().await)
+        Some(self.guards.turns.in_row(namespace).await)
     }
 
-    /// Waits for the turn to use something of quotas.
-    pub async fn quota_turn(&self) -> Turn {
-        Arc::clone(&self.guards.turn).lock_owned().await
+    /// Waits for the engine's turn to use something of a namespace's quotas: one request goes before it at most.
+    pub async fn quota_turn(&self, namespace: &str) -> Turn {
+        self.guards.turns.next(namespace).await
     }
 
     /// What a create (or, with `before`, a change) writes besides: what is used of the namespace's quotas then.
@@ -103,43 +114,64 @@ impl Registry {
         }
     }
 
-    /// The status of a quota, counted anew.
-    pub fn recount(&self, namespace: &str, quota: &Object) -> Result<Value, ApiError> {
-        let mut counted = Quota::renewed(quota);
-        let now = self.world.now();
+    /// What is used of a quota, counted anew as it is at one revision.
+    pub fn recount(&self, namespace: &str, quota: &Object) -> Result<Count, ApiError> {
+        let (revision, now) = (self.store.revision(), self.world.now());
+        let mut count = Count { quota: Quota::renewed(quota), revision, now, fades: false, read: 0 };
         for kind in kinds::all() {
-            let prefix = kind.prefix(Some(namespace));
-            match counted.counting(kind) {
+            match count.quota.counting(kind) {
                 Counting::No => {}
-                Counting::Number => counted.count(kind, self.store.count(&prefix)),
-                how => {
-                    let ended =
-                        |tags: &Tags| matches!(tags.get("f/status.phase"), Some("Succeeded" | "Failed"));
-                    let wanted = |tags: &Tags| how == Counting::Objects || !ended(tags);
-                    let mut after: Option<String> = None;
-                    loop {
-                        let request = ListRequest {
-                            prefix: &prefix,
-                            after_key: after.as_deref(),
-                            limit: Some(PAGE),
-                            at: None,
-                            tagged: None,
-                            filter: Some(&wanted),
-                        };
-                        let page = self.store.list(&request).map_err(|e| read_error(&e))?;
-                        for entry in &page.entries {
-                            counted.count_object(kind, &object_of(entry)?, now);
-                        }
-                        after = page.entries.last().map(|entry| entry.key.to_string()).filter(|_| page.more);
-                        if after.is_none() {
-                            break;
-                        }
-                    }
+                Counting::Number => {
+                    count.quota.count(kind, self.store.count(&kind.prefix(Some(namespace))));
                 }
+                how => self.count_objects(&mut count, kind, namespace, how)?,
             }
         }
-        counted.counted(&Quota::read(quota), kinds::all());
-        Ok(counted.status())
+        count.quota.counted(&Quota::read(quota), kinds::all());
+        Ok(count)
+    }
+
+    fn count_objects(
+        &self,
+        count: &mut Count,
+        kind: &'static Kind,
+        namespace: &str,
+        how: Counting,
+    ) -> Result<(), ApiError> {
+        let prefix = kind.prefix(Some(namespace));
+        let ended = |tags: &Tags| matches!(tags.get("f/status.phase"), Some("Succeeded" | "Failed"));
+        let wanted = |tags: &Tags| how == Counting::Objects || !ended(tags);
+        let mut after: Option<String> = None;
+        loop {
+            let request = ListRequest {
+                prefix: &prefix,
+                after_key: after.as_deref(),
+                limit: Some(PAGE),
+                at: Some(count.revision),
+                tagged: None,
+                filter: Some(&wanted),
+            };
+            let page = self.store.list(&request).map_err(|e| read_error(&e))?;
+            for entry in &page.entries {
+                let object = object_of(entry)?;
+                count.fades |= super::meta::deleting(&object);
+                count.quota.count_object(kind, &object, count.now);
+            }
+            count.read += page.entries.len();
+            after = page.entries.last().map(|entry| entry.key.to_string()).filter(|_| page.more);
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sets what a quota without scopes says of mere numbers of objects: those are known without reading any.
+    pub fn count_numbers(&self, namespace: &str, quota: &mut Quota) {
+        for kind in kinds::all() {
+            if quota.limits_number(kind) {
+                quota.set_number(kind, self.store.count(&kind.prefix(Some(namespace))));
+            }
+        }
     }
 
     /// The limit ranges that a new or changed object has to do with.

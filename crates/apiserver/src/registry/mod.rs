@@ -17,6 +17,7 @@ mod object;
 mod priority;
 mod spec;
 mod transaction;
+mod turns;
 mod update;
 
 /// What the fuzz targets ask of specs that are taken again.
@@ -45,11 +46,12 @@ pub(crate) use disk::show_pressure;
 pub(crate) use encode::{INDEXED, LABEL};
 pub use encode::{Resting, head, indexed_tags, resting, tags, template, template_of, without_type};
 pub use event::{Event, Written};
-pub use guards::Turn;
+pub use guards::Count;
 pub(crate) use known::Known;
 pub use object::Object;
 pub use spec::Spec;
 pub use transaction::Transaction;
+pub use turns::Turn;
 pub use update::ends;
 
 /// How often a write is tried again when another writer was faster, before it is given up as a conflict.

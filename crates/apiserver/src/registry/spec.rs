@@ -78,7 +78,14 @@ impl Spec {
     }
 
     fn value(&self) -> &Arc<Value> {
-        let read = |json: &Vec<u8>| schema::read_stored(json).unwrap_or_default();
+        let read = |json: &Vec<u8>| match schema::read_stored(json) {
+            Ok(value) => value,
+            Err(cause) => {
+                // What it says may be a secret.
+                tracing::error!(%cause, bytes = json.len(), "the text of a spec cannot be read");
+                Value::Null
+            }
+        };
         self.value.get_or_init(|| Arc::new(self.json.get().map(read).unwrap_or_default()))
     }
 }

@@ -34,7 +34,7 @@ const ANSWER_LIMIT: u64 = 64 << 10;
 /// The lock of starting, below a home.
 pub(super) const STARTING: &str = "start.lock";
 /// What an engine's process sees of the environment of whoever starts it.
-const INHERITED: [&str; 10] = [
+const INHERITED: [&str; 13] = [
     "PATH",
     "HOME",
     "USER",
@@ -45,6 +45,10 @@ const INHERITED: [&str; 10] = [
     limits::OF_AN_ATTEMPT,
     limits::OF_ALL,
     limits::PIDS,
+    // The devices of a batch system's allocation.
+    "CUDA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
 ];
 
 /// The lock of starting: exclusive for a starter, shared for those who look.

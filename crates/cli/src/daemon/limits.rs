@@ -1,5 +1,7 @@
-//! How much of what containers write the engine keeps, and how many processes they may have, as the environment of the
-//! engine's process says. Knows no log and no process.
+//! How much of what containers write the engine keeps, how many processes they may have, and which devices are its own,
+//! as the environment of the engine's process says. Knows no log, no process and no device.
+
+use std::collections::BTreeMap;
 
 use windlass_engine::LogLimits;
 
@@ -45,6 +47,12 @@ fn size(env: &Env, name: &str) -> Result<Option<u64>, String> {
     let bytes = amount.parse::<u64>().ok().and_then(|amount| amount.checked_mul(unit));
     let wrong = || format!("{name}: {text:?} is no size; write it in bytes or like 64Mi");
     bytes.ok_or_else(wrong).map(Some)
+}
+
+/// What this process was told of the devices that are its own. Set to nothing, a variable means none.
+pub(crate) fn allotted(env: &Env) -> BTreeMap<String, String> {
+    let told = |name: &'static str| Some((name.to_owned(), env.vars.get(name)?.clone()));
+    windlass_engine::allotting().filter_map(told).collect()
 }
 
 #[cfg(test)]

@@ -187,6 +187,7 @@ fn config(boot: &Boot, env: &Env) -> Result<Config, String> {
     config.movable_clock = ephemeral::is_owned(&config.home);
     config.logs = limits::of_logs(env)?;
     config.pids = limits::of_pids(env)?;
+    config.allotted = limits::allotted(env);
     let service = env.get(service::VARIABLE).map(|name| (service::VARIABLE.to_owned(), name.to_owned()));
     config.notes = service.into_iter().collect();
     config.idle_exit = boot.idle_exit_s.map(Duration::from_secs);

@@ -1,11 +1,11 @@
-//! Which nodes a pod accepts: nodeSelector, required node affinity, spreading. Preferences do not matter where there is one
-//! node. What a pod wants of the pods beside it is not looked at, and it is told so.
+//! Which nodes a pod accepts: nodeSelector, required node affinity, the label that it is spread by. Preferences do not
+//! matter where there is one node. What a pod wants of the pods beside it is `beside`'s.
 //!
 //! Source: `NodeSelectorTerm` in `core/v1/types.go`; upstream `component-helpers/scheduling/corev1/nodeaffinity`.
 
 use serde_json::Value;
 
-use super::{Event, Node};
+use super::Node;
 
 /// Why the pod does not accept the node, if it does not.
 pub(super) fn mismatch(spec: &Value, node: &Node) -> Option<String> {
@@ -25,22 +25,6 @@ pub(super) fn unspread(spec: &Value, node: &Node) -> Option<String> {
     constraints
         .any(|constraint| insists(constraint) && !is_label(constraint))
         .then(|| "1 node(s) didn't match pod topology spread constraints (missing required label)".to_owned())
-}
-
-/// What is said of a pod that insists on others beside it, or on none.
-pub(super) fn warning(spec: &Value) -> Option<Event> {
-    let insists = |field: &&str| {
-        let list = &spec["affinity"][*field]["requiredDuringSchedulingIgnoredDuringExecution"];
-        list.as_array().is_some_and(|list| !list.is_empty())
-    };
-    let field = ["podAffinity", "podAntiAffinity"].into_iter().find(insists)?;
-    Some(Event {
-        warning: true,
-        reason: "AffinityIgnored",
-        message: format!(
-            "spec.affinity.{field} is not looked at: there is one node, whatever else runs on it"
-        ),
-    })
 }
 
 fn selector(spec: &Value, node: &Node) -> Option<String> {
@@ -94,7 +78,8 @@ fn first_missed(term: &Value, node: &Node) -> Option<String> {
     by_label.or_else(by_field).map(in_words)
 }
 
-fn holds(requirement: &Value, actual: Option<&str>) -> bool {
+/// Whether what a node or pod has for the key of a requirement is what it requires.
+pub(super) fn holds(requirement: &Value, actual: Option<&str>) -> bool {
     let values = || requirement["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let numbers = || Some((actual?.parse::<i64>().ok()?, values().next()?.parse::<i64>().ok()?));
     match requirement["operator"].as_str().unwrap_or_default() {

@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 pub use crate::job::Event;
 
 mod affinity;
+mod beside;
 mod devices;
 mod host;
 mod request;
 mod room;
 mod taints;
 
+pub use beside::{Beside, Quarrel, clashes, has_ports, quarrel, repels};
 pub use devices::{Devices, Grant};
 pub use request::Amounts;
 pub use room::{Held, Lack, Room, Shortage};
@@ -180,6 +182,20 @@ pub fn short(pod: &impl Fields, lacks: &[Lack], has_victims: bool, now: Timestam
     refuse(pod, &why, now)
 }
 
+/// A pod waits for others to come or go. None if its condition says so already.
+#[must_use]
+pub fn apart(pod: &impl Fields, quarrel: Quarrel, now: Timestamp) -> Option<Plan> {
+    let preemption = match pod["spec"]["preemptionPolicy"] == "Never" {
+        true => "not eligible due to preemptionPolicy=Never",
+        false if quarrel.is_hopeless() => {
+            "0/1 nodes are available: 1 Preemption is not helpful for scheduling"
+        }
+        false => "0/1 nodes are available: 1 No preemption victims found for incoming pod",
+    };
+    let why = format!("1 {}. no new claims to deallocate, preemption: {preemption}", quarrel.words());
+    refuse(pod, &why, now)
+}
+
 /// Everything that keeps the pod from this node.
 fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
     let spec = &pod["spec"];
@@ -189,7 +205,8 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
         obstacles.push(format!("spec.nodeName is {preset}, and the only node is {}", node.name));
     }
     let scheduler = spec["schedulerName"].as_str().unwrap_or("default-scheduler");
-    if !matches!(scheduler, "" | "default-scheduler") {
+    // Another scheduler may have bound it meanwhile.
+    if preset.is_empty() && !matches!(scheduler, "" | "default-scheduler") {
         obstacles
             .push(format!("spec.schedulerName is {scheduler}, and this engine has only default-scheduler"));
     }
@@ -202,7 +219,9 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
         obstacles.extend(taints::refusal(spec, &node.taints));
     }
     obstacles.extend(affinity::mismatch(spec, node));
-    obstacles.extend(affinity::unspread(spec, node));
+    if preset.is_empty() {
+        obstacles.extend(affinity::unspread(spec, node));
+    }
     // What is played needs nothing of the host.
     if !windlass_fate::is_scripted(&pod["metadata"]) {
         obstacles.extend(host::refusals(spec, node.images));
@@ -236,6 +255,11 @@ pub fn unschedulable_until(pod: &impl Fields) -> Option<(Option<Timestamp>, Opti
     if !windlass_fate::is_scripted(metadata) {
         return None;
     }
+    // Most are not: what does not have the word (or hides it) need not be read at each look.
+    let text = metadata["annotations"][windlass_fate::POD].as_str()?;
+    if !text.contains("unschedulable") && !text.contains('\\') {
+        return None;
+    }
     let created = metadata["creationTimestamp"].as_str()?.parse().ok()?;
     // What could not be read was refused when it was written.
     windlass_fate::Fate::read(metadata, &pod["spec"]).ok()?.unschedulable(created)
@@ -253,7 +277,6 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         let message = format!("Successfully assigned {}/{} to {name}", text("namespace"), text("name"));
         events.push(Event { warning: false, reason: "Scheduled", message });
     }
-    events.extend(affinity::warning(&pod["spec"]));
     match windlass_fate::is_scripted(metadata) {
         true => events.push(Event {
             warning: false,

@@ -157,9 +157,11 @@ impl Room {
         i64::try_from(self.holders.len()).unwrap_or(i64::MAX) >= self.slots
     }
 
-    /// The devices that pods can be given of what the node offers.
-    pub fn equip(&mut self, devices: Devices) {
+    /// The devices that pods can be given of what the node offers; whether they are others than before.
+    pub fn equip(&mut self, devices: Devices) -> bool {
+        let is_news = self.devices != devices;
         self.devices = devices;
+        is_news
     }
 
     /// A pod of this priority holds its request from now on, and the devices that it is given here.

@@ -26,9 +26,12 @@ pub(super) fn refusal(spec: &Value, taints: &[Value]) -> Option<String> {
         .then(|| "1 node(s) had untolerated taint(s)".to_owned())
 }
 
-/// When a pod on a node that has had these taints `since` then has to leave it.
+/// When a pod on a node with these taints has to leave it; `known` is when it had to leave as it was looked at last.
+///
+/// A time that is set stays, whatever taints come and go: it falls only with the last taint, with tolerations that have
+/// no end, or when one of the taints is not tolerated at all. (Upstream `processPodOnNode`.)
 #[must_use]
-pub fn leave(spec: &Value, taints: &[Value], since: Timestamp) -> Leave {
+pub fn leave(spec: &Value, taints: &[Value], known: Option<Timestamp>, now: Timestamp) -> Leave {
     let mut shortest = None::<i64>;
     for taint in taints.iter().filter(|taint| taint["effect"] == "NoExecute") {
         let mut tolerations = tolerating(spec, taint).peekable();
@@ -36,16 +39,17 @@ pub fn leave(spec: &Value, taints: &[Value], since: Timestamp) -> Leave {
             return Leave::Now;
         }
         for seconds in tolerations.filter_map(|toleration| toleration["tolerationSeconds"].as_i64()) {
-            if seconds <= 0 {
-                return Leave::Now;
-            }
-            shortest = Some(shortest.map_or(seconds, |known| known.min(seconds)));
+            shortest = Some(shortest.map_or(seconds, |least| least.min(seconds)).max(0));
         }
     }
-    match shortest.map(|seconds| since.checked_add(SignedDuration::from_secs(seconds))) {
-        Some(Ok(at)) => Leave::At(at),
-        // Longer than time is.
-        Some(Err(_)) | None => Leave::Never,
+    match (shortest, known) {
+        (None, _) => Leave::Never,
+        (Some(_), Some(known)) => Leave::At(known),
+        (Some(0), None) => Leave::Now,
+        // Longer than time is, is never.
+        (Some(seconds), None) => {
+            now.checked_add(SignedDuration::from_secs(seconds)).map_or(Leave::Never, Leave::At)
+        }
     }
 }
 
@@ -109,7 +113,7 @@ mod tests {
             json!({"key": "b", "effect": "NoExecute"}),
             json!({"key": "c", "effect": "NoSchedule"}),
         ];
-        let with = |tolerations: Value| leave(&json!({"tolerations": tolerations}), &taints, at(100));
+        let with = |tolerations: Value| leave(&json!({"tolerations": tolerations}), &taints, None, at(100));
         let exists = |key: &str, seconds: Value| json!({"key": key, "operator": "Exists", "tolerationSeconds": seconds});
         assert_eq!(with(json!([])), Leave::Now);
         assert_eq!(with(json!([exists("a", json!(null))])), Leave::Now, "b is not tolerated");
@@ -117,6 +121,23 @@ mod tests {
         assert_eq!(with(json!([exists("a", json!(20)), exists("b", json!(5))])), Leave::At(at(105)));
         assert_eq!(with(json!([exists("a", json!(0)), exists("b", json!(5))])), Leave::Now);
         assert_eq!(with(json!([exists("a", json!(i64::MAX)), exists("b", json!(null))])), Leave::Never);
-        assert_eq!(leave(&json!({}), &taints[2..], at(1)), Leave::Never);
+        assert_eq!(leave(&json!({}), &taints[2..], None, at(1)), Leave::Never);
+    }
+
+    #[test]
+    fn time_that_is_set_stays_while_taints_come_and_go() {
+        let taint = |key: &str| json!({"key": key, "effect": "NoExecute"});
+        let exists = |key: &str, seconds: Value| json!({"key": key, "operator": "Exists", "tolerationSeconds": seconds});
+        let spec = json!({"tolerations": [
+            exists("a", json!(300)), exists("b", json!(20)), exists("c", json!(null))]});
+        let both = [taint("a"), taint("b")];
+        let first = Leave::At(at(400));
+        assert_eq!(leave(&spec, &both[..1], None, at(100)), first);
+        for taints in [&both[..1], &both[..], &both[1..], &[taint("a"), taint("c")]] {
+            assert_eq!(leave(&spec, taints, Some(at(400)), at(350)), first, "{taints:?}");
+        }
+        assert_eq!(leave(&spec, &[taint("c")], Some(at(400)), at(350)), Leave::Never);
+        assert_eq!(leave(&spec, &[], Some(at(400)), at(350)), Leave::Never);
+        assert_eq!(leave(&spec, &[taint("a"), taint("d")], Some(at(400)), at(350)), Leave::Now);
     }
 }

@@ -271,14 +271,29 @@ fn pod_without_room_waits_in_upstreams_words_and_says_so_once() {
 }
 
 #[test]
-fn pod_that_insists_on_other_pods_is_told_that_nobody_looks() {
-    let term = json!([{"topologyKey": "kubernetes.io/hostname", "labelSelector": {}}]);
-    let apart = |rule: &str| host(json!({"affinity": {"podAntiAffinity": {rule: term}}}));
-    let told = |pod: &Value| bind(pod, &node(Images::Wait), at(1)).events.len();
-    let insists = apart("requiredDuringSchedulingIgnoredDuringExecution");
-    assert_eq!((told(&insists), told(&apart("preferredDuringSchedulingIgnoredDuringExecution"))), (2, 1));
-    let events = bind(&insists, &node(Images::Wait), at(1)).events;
-    assert!(events[1].message.starts_with("spec.affinity.podAntiAffinity is not looked at"), "{events:?}");
+fn who_cannot_be_beside_others_is_told_in_the_words_of_the_scheduler() {
+    let mut pod = host(json!({}));
+    let told = |pod: &Value, quarrel| apart(pod, quarrel, at(1)).unwrap().condition["message"].clone();
+    assert_eq!(
+        told(&pod, Quarrel::Affinity),
+        "0/1 nodes are available: 1 node(s) didn't match pod affinity rules. no new claims to deallocate, preemption: \
+         0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    );
+    assert_eq!(
+        told(&pod, Quarrel::Ports),
+        "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. no new claims to \
+         deallocate, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."
+    );
+    pod["status"]["conditions"] = json!([apart(&pod, Quarrel::Spread, at(1)).unwrap().condition]);
+    assert_eq!(apart(&pod, Quarrel::Spread, at(2)), None, "it is told once");
+}
+
+#[test]
+fn scheduler_of_somebody_else_is_waited_for_and_its_binding_counts() {
+    let mut foreign = host(json!({"schedulerName": "theirs"}));
+    assert!(why(&foreign, &node(Images::Wait)).contains("spec.schedulerName is theirs"));
+    foreign["spec"]["nodeName"] = "laptop".into();
+    assert!(matches!(stand(&foreign, &node(Images::Wait), at(1)), Stand::Placed(_)));
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn gpu_that_cannot_be_opened_or_is_excluded_does_not_count_and_one_that_sleeps_h
         ),
         ("dev/nvidia0", ""),
     ]);
-    assert_eq!(find(root.path())[NVIDIA], [Gpu { id: "0000:01:00.0".into(), uuid: None }]);
+    assert_eq!(find(root.path())[NVIDIA], [Gpu { id: "0000:01:00.0".into(), uuid: None, number: 0 }]);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn gpus_of_amd_are_the_compute_nodes_with_a_file() {
 
 #[test]
 fn what_is_declared_beyond_what_was_found_has_numbers() {
-    let found = Gpus::from([(NVIDIA, vec![Gpu { id: "0000:3b:00.0".into(), uuid: None }])]);
+    let found = Gpus::from([(NVIDIA, vec![Gpu { id: "0000:3b:00.0".into(), uuid: None, number: 0 }])]);
     let all = devices(
         &json!({"cpu": "8", NVIDIA: "3", AMD: 2, "example.com/tokens": "100000", "example.com/half": "1500m"}),
         &found,
@@ -118,16 +118,86 @@ fn processes_are_told_by_name_or_by_number_in_the_order_of_the_bus() {
         list.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(
-        pairs(variables(NVIDIA, &[1], Some(vec!["GPU-a", "GPU-b"]))),
+        pairs(variables(NVIDIA, "GPU-b".into(), true)),
         "CUDA_VISIBLE_DEVICES=GPU-b NVIDIA_VISIBLE_DEVICES=GPU-b"
     );
     assert_eq!(
-        pairs(variables(NVIDIA, &[0, 2], None)),
+        pairs(variables(NVIDIA, "0,2".into(), false)),
         "CUDA_VISIBLE_DEVICES=0,2 NVIDIA_VISIBLE_DEVICES=0,2 CUDA_DEVICE_ORDER=PCI_BUS_ID"
     );
     assert_eq!(
-        pairs(variables(NVIDIA, &[], Some(vec!["GPU-a"]))),
+        pairs(variables(NVIDIA, String::new(), true)),
         "CUDA_VISIBLE_DEVICES= NVIDIA_VISIBLE_DEVICES=void"
     );
-    assert_eq!(pairs(variables(AMD, &[0, 1], None)), "ROCR_VISIBLE_DEVICES=0,1");
+    assert_eq!(pairs(variables(AMD, "0,1".into(), false)), "ROCR_VISIBLE_DEVICES=0,1");
+}
+
+/// Machine with this many GPUs of NVIDIA's, each with a name.
+fn several(count: usize) -> Gpus {
+    let gpu = |number: usize| Gpu {
+        id: format!("0000:{number:02}:00.0"),
+        uuid: Some(format!("GPU-{number}{number}-x")),
+        number,
+    };
+    Gpus::from([(NVIDIA, (0..count).map(gpu).collect())])
+}
+
+fn told(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn engine_in_an_allocation_has_the_devices_of_the_allocation() {
+    let numbers = |text: &str| {
+        let (own, confined) = allotted(several(4), &told(&[("CUDA_VISIBLE_DEVICES", text)]));
+        assert!(confined.contains(NVIDIA) && !confined.contains(AMD));
+        own.get(NVIDIA).into_iter().flatten().map(|gpu| gpu.number).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers("2,3"), [2, 3]);
+    assert_eq!(numbers(" 3 , GPU-1"), [3, 1], "by name or the beginning of one");
+    for none in ["", "-1", "NoDevFiles", "none", "GPU-", "MIG-0"] {
+        assert_eq!(numbers(none), [0; 0], "{none:?}");
+    }
+    assert_eq!(numbers("1,7,2"), [1], "those after one that is not there do not count");
+    assert_eq!(numbers("1,1,2"), [1]);
+    let (all, confined) = allotted(several(4), &told(&[]));
+    assert!(all == several(4) && confined.is_empty());
+}
+
+#[test]
+fn what_hip_says_counts_among_what_rocr_has_left() {
+    let gpu = |number: usize| Gpu { id: format!("renderD{}", 128 + number), uuid: None, number };
+    let four = || Gpus::from([(AMD, (0..4).map(gpu).collect())]);
+    let pairs = [("ROCR_VISIBLE_DEVICES", "1,2,3"), ("HIP_VISIBLE_DEVICES", "0,2")];
+    for (pairs, expected) in [(&pairs[..], &[1, 3][..]), (&pairs[1..], &[0, 2]), (&pairs[..1], &[1, 2, 3])] {
+        let (own, confined) = allotted(four(), &told(pairs));
+        assert_eq!(own[AMD].iter().map(|gpu| gpu.number).collect::<Vec<_>>(), expected);
+        assert!(confined.contains(AMD));
+    }
+    let (none, confined) = allotted(several(1), &told(&[("ROCR_VISIBLE_DEVICES", "0")]));
+    assert!(none == several(1) && confined.contains(AMD), "of what there is not there is nothing");
+}
+
+#[test]
+fn file_that_nobody_may_open_is_no_gpu() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = machine(&[("dev/nvidia0", ""), ("dev/nvidia1", "")]);
+    let shut = root.path().join("dev/nvidia0");
+    std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o000)).expect("shut");
+    // Root may open what it likes.
+    let expected: &[&str] =
+        if nix::unistd::geteuid().is_root() { &["nvidia0", "nvidia1"] } else { &["nvidia1"] };
+    assert_eq!(ids(&find(root.path()), NVIDIA), expected);
+    assert_eq!(find(root.path())[NVIDIA].last().map(|gpu| gpu.number), Some(expected.len() - 1));
+}
+
+#[test]
+fn devices_of_all_resources_together_are_bounded() {
+    let many: serde_json::Map<String, Value> =
+        (0..100).map(|number| (format!("a.example/r{number}"), json!("1000"))).collect();
+    let mut many = Value::Object(many);
+    many[NVIDIA] = json!("2");
+    let all = devices(&many, &Gpus::new());
+    let listed = (0..100).filter(|number| !all.of(&format!("a.example/r{number}")).is_empty()).count();
+    assert_eq!((listed, all.of(NVIDIA).len()), (8, 2));
 }

@@ -29,7 +29,8 @@ impl Tick {
         let mut ready = Ready::default();
         // While it drains nobody is let in, however much room there is.
         let is_idle = self.dirty.is_empty() && self.garbage.is_empty();
-        let rests = is_idle && (self.draining() || !self.room.is_stirred());
+        let is_stirred = self.room.is_stirred() || self.neighbours.is_stirred();
+        let rests = is_idle && (self.draining() || !is_stirred);
         let turns = rests && self.turning.as_mut().is_some_and(Turning::is_wanted);
         let next = self.next_time();
         if rests && !turns {

@@ -319,3 +319,17 @@ async fn zone_of_the_schedule_is_that_of_its_name() {
     assert!(annotations["batch.kubernetes.io/cronjob-scheduled-timestamp"].ends_with(":00+05:30"));
     crons.cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schedule_that_never_comes_keeps_no_engine() {
+    let cluster =
+        Cluster::with(|config| config.idle_exit = Some(std::time::Duration::from_millis(100))).await;
+    let crons: Api<CronJob> = Api::namespaced(cluster.client.clone(), "default");
+    let never = hourly("never", &["true"], &json!({"schedule": "0 0 31 2 *"}));
+    let never = serde_json::from_value(never).expect("it");
+    crons.create(&PostParams::default(), &never).await.expect("created");
+    let idle = cluster.engine.as_ref().expect("an engine").idle();
+    tokio::time::timeout(PATIENCE, idle).await.expect("nothing keeps it");
+    crons.get("never").await.expect("it is kept all the same");
+    cluster.stop().await;
+}

@@ -173,3 +173,67 @@ async fn declared_devices_are_numbers_and_containers_share_what_their_pod_has() 
     assert_eq!(logs, ["0,PCI_BUS_ID,0/0,1\n", "1,PCI_BUS_ID,1/\n"]);
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn engine_in_an_allocation_gives_and_shows_no_gpus_but_those_of_the_allocation() {
+    let machine = tempfile::tempdir().expect("a temporary directory");
+    plant(machine.path());
+    let cluster = Cluster::with(|config| {
+        config.devices = machine.path().to_owned();
+        config.allotted = [("CUDA_VISIBLE_DEVICES".to_owned(), "1".to_owned())].into();
+    })
+    .await;
+    make(&cluster, pod("none", json!({}))).await;
+    assert_eq!(says(&cluster, "none").await, "GPU-11 unset", "the other one is somebody else's");
+    make(&cluster, pod("first", one())).await;
+    assert_eq!(assigned(&runs(&cluster, "first").await), "nvidia.com/gpu=0000:5e:00.0");
+    assert_eq!(says(&cluster, "first").await, "GPU-11 unset");
+    let node = Api::<Node>::all(cluster.client.clone()).get("windlass").await.expect("the node");
+    let all = node.status.and_then(|status| status.allocatable).expect("allocatable");
+    assert_eq!(all["nvidia.com/gpu"].0, "1");
+    make(&cluster, pod("late", json!({}))).await;
+    assert_eq!(says(&cluster, "late").await, " unset", "nothing is left");
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pod_whose_gpu_is_gone_is_told_so_and_runs_on() {
+    use futures::TryStreamExt;
+    use kube::runtime::watcher::Event::{Apply, InitApply};
+    let machine = tempfile::tempdir().expect("a temporary directory");
+    plant(machine.path());
+    let mut cluster = Cluster::with(|config| {
+        config.store = StoreKind::Durable;
+        config.devices = machine.path().to_owned();
+    })
+    .await;
+    make(&cluster, pod("first", one())).await;
+    runs(&cluster, "first").await;
+    cluster.engine.take().expect("it runs").stop(StopPods::Leave).await;
+    std::fs::remove_dir_all(machine.path().join("proc/driver/nvidia/gpus/0000:3b:00.0")).expect("removed");
+    let mut config = crate::support::config(&cluster.home);
+    config.store = StoreKind::Durable;
+    config.devices = machine.path().to_owned();
+    let engine = Engine::start(config).await.expect("the engine starts again");
+    (cluster.client, cluster.engine) = (engine.client(), Some(engine));
+    let events: Api<k8s_openapi::api::core::v1::Event> = Api::namespaced(cluster.client.clone(), "default");
+    let about =
+        kube::runtime::watcher::Config::default().fields("involvedObject.name=first,reason=DeviceGone");
+    let told = async {
+        let mut told = std::pin::pin!(kube::runtime::watcher(events, about));
+        loop {
+            if let Apply(event) | InitApply(event) = told.try_next().await.expect("a watch").expect("no end")
+            {
+                return event.message.unwrap_or_default();
+            }
+        }
+    };
+    let message = tokio::time::timeout(crate::support::PATIENCE, told).await.expect("it is told in time");
+    assert_eq!(
+        message,
+        "the device 0000:3b:00.0 (nvidia.com/gpu) that this pod was given is not on the node any more; what runs goes \
+         on, and is not started again without it"
+    );
+    runs(&cluster, "first").await;
+    cluster.stop().await;
+}

@@ -16,6 +16,7 @@ mod kube_rs;
 mod kubectl;
 mod limits;
 mod messages;
+mod neighbours;
 mod node;
 mod pages;
 mod priorities;

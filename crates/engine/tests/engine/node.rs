@@ -130,3 +130,45 @@ async fn patience_with_a_taint_begins_when_the_pod_comes() {
     cluster.wait_pod("comes-late", |pod: Option<&Pod>| pod.is_none()).await;
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn patience_goes_on_when_another_taint_comes_and_ends_with_the_last() {
+    let cluster = crate::clock::start().await;
+    let nodes: Api<Node> = Api::all(cluster.client.clone());
+    let tainted = async |keys: &[&str]| {
+        let taints: Vec<_> = keys.iter().map(|key| json!({"key": key, "effect": "NoExecute"})).collect();
+        let patch = Patch::Merge(json!({"spec": {"taints": taints}}));
+        nodes.patch("windlass", &PatchParams::default(), &patch).await.expect("tainted");
+    };
+    let hour = json!([{"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 3600}]);
+    make(&cluster, pod("patient", hour)).await;
+    cluster.wait_pod("patient", pod_phase("Running")).await;
+    tainted(&["maint"]).await;
+    crate::clock::advance(&cluster, "30m").await;
+    tainted(&[]).await;
+    // It is told once the node is as it was.
+    let events: Api<k8s_openapi::api::core::v1::Event> = Api::namespaced(cluster.client.clone(), "default");
+    let selected = kube::runtime::watcher::Config::default()
+        .fields("involvedObject.name=patient,reason=TaintManagerEviction");
+    let cancelled = async {
+        use futures::TryStreamExt;
+        use kube::runtime::watcher::Event::{Apply, InitApply};
+        let mut told = std::pin::pin!(kube::runtime::watcher(events, selected));
+        loop {
+            if let Apply(event) | InitApply(event) = told.try_next().await.expect("a watch").expect("no end")
+            {
+                return event.message.unwrap_or_default();
+            }
+        }
+    };
+    let message = tokio::time::timeout(crate::support::PATIENCE, cancelled).await.expect("in time");
+    assert_eq!(message, "Cancelling deletion of Pod default/patient");
+    tainted(&["maint"]).await;
+    crate::clock::advance(&cluster, "40m").await;
+    let there = cluster.pods().get("patient").await.expect("the pod");
+    assert!(there.metadata.deletion_timestamp.is_none(), "it began anew: {there:?}");
+    tainted(&["maint", "broken"]).await;
+    crate::clock::advance(&cluster, "21m").await;
+    cluster.wait_pod("patient", |pod: Option<&Pod>| pod.is_none()).await;
+    cluster.stop().await;
+}

@@ -210,3 +210,93 @@ async fn pod_that_asks_for_more_than_the_limit_it_is_given_is_refused() {
     assert!(cluster.pods_of("large").await.is_empty());
     cluster.stop().await;
 }
+
+/// A pod that finds no node here and so stays as it is.
+fn waiting(name: &str, cpu: &str) -> k8s_openapi::api::core::v1::Pod {
+    let pod = json!({"metadata": {"name": name, "labels": {"go": "yes"}}, "spec": {
+        "runtimeClassName": "windlass-host", "restartPolicy": "Never", "nodeSelector": {"no": "such"},
+        "containers": [{"name": "main", "image": "host", "command": ["true"],
+            "resources": {"requests": {"cpu": cpu}}}]}});
+    serde_json::from_value(pod).expect("a Pod")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_change_and_remove_is_given_back_as_it_is_counted() {
+    let cluster = Cluster::start().await;
+    limit(&cluster, &json!({"pods": "40", "count/pods": "40", "requests.cpu": "40", "configmaps": "9"}))
+        .await;
+    let pods = cluster.pods();
+    for number in 0..20 {
+        let pod = waiting(&format!("pod-{number}"), "500m");
+        pods.create(&PostParams::default(), &pod).await.expect("created");
+    }
+    used(&cluster, &json!({"pods": "20", "count/pods": "20", "requests.cpu": "10", "configmaps": "1"})).await;
+    let settings = serde_json::from_value(json!({"metadata": {"name": "settings"}})).expect("a ConfigMap");
+    let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
+    maps.create(&PostParams::default(), &settings).await.expect("created");
+    // Five end, of them two go; five others go; the rest only gets labels, and one of it is marked.
+    let ended = json!({"status": {"phase": "Succeeded"}});
+    let labelled = json!({"metadata": {"labels": {"seen": "yes"}}});
+    for number in 0..5 {
+        let name = format!("pod-{number}");
+        let patched = pods.patch_status(&name, &PatchParams::default(), &Patch::Merge(&ended)).await;
+        patched.expect("its end is told");
+    }
+    for number in 5..20 {
+        let name = format!("pod-{number}");
+        pods.patch(&name, &PatchParams::default(), &Patch::Merge(&labelled)).await.expect("labelled");
+    }
+    for number in [0, 1, 5, 6, 7, 8, 9] {
+        let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+        pods.delete(&format!("pod-{number}"), &now).await.expect("deleted");
+    }
+    maps.delete("settings", &DeleteParams::default()).await.expect("deleted");
+    let left = json!({"pods": "10", "count/pods": "13", "requests.cpu": "5", "configmaps": "1"});
+    used(&cluster, &left).await;
+    // A count finds the same: another limit has all counted.
+    let more = json!({"spec": {"hard": {"secrets": "9"}}});
+    quotas(&cluster).patch("quota", &PatchParams::default(), &Patch::Merge(&more)).await.expect("patched");
+    let mut all = left;
+    all["secrets"] = json!("0");
+    used(&cluster, &all).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quotas_of_two_namespaces_hold_while_both_are_filled_at_once() {
+    let cluster = Cluster::start().await;
+    let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(cluster.client.clone());
+    let second = serde_json::from_value(json!({"metadata": {"name": "second"}})).expect("a Namespace");
+    namespaces.create(&PostParams::default(), &second).await.expect("created");
+    let quota =
+        json!({"metadata": {"name": "quota"}, "spec": {"hard": {"count/jobs.batch": "5", "pods": "2"}}});
+    let quota: ResourceQuota = serde_json::from_value(quota).expect("a quota");
+    for namespace in ["default", "second"] {
+        let quotas: Api<ResourceQuota> = Api::namespaced(cluster.client.clone(), namespace);
+        quotas.create(&PostParams::default(), &quota).await.expect("created");
+        let counted = |quota: Option<&ResourceQuota>| {
+            quota.and_then(|quota| quota.status.as_ref()).is_some_and(|status| status.used.is_some())
+        };
+        let waiting = await_condition(quotas, "quota", counted);
+        tokio::time::timeout(PATIENCE, waiting).await.expect("it is counted in time").expect("a watch");
+    }
+    let creates = stream::iter(0..40).map(|n| {
+        let namespace = if n % 2 == 0 { "default" } else { "second" };
+        let jobs: Api<k8s_openapi::api::batch::v1::Job> = Api::namespaced(cluster.client.clone(), namespace);
+        let job = serde_json::from_value(job(&format!("job-{n}"), &["true"])).expect("a Job");
+        async move { jobs.create(&PostParams::default(), &job).await.ok().map(|_| (namespace, n)) }
+    });
+    let made: Vec<(&str, i32)> =
+        creates.buffer_unordered(16).filter_map(|made| async move { made }).collect().await;
+    for namespace in ["default", "second"] {
+        assert_eq!(made.iter().filter(|(of, _)| *of == namespace).count(), 5, "{namespace}");
+    }
+    for (namespace, n) in made {
+        let jobs: Api<k8s_openapi::api::batch::v1::Job> = Api::namespaced(cluster.client.clone(), namespace);
+        let name = format!("job-{n}");
+        let done = await_condition(jobs, &name, has_condition("Complete"));
+        tokio::time::timeout(PATIENCE, done).await.expect("it is done in time").expect("a watch");
+    }
+    used(&cluster, &json!({"count/jobs.batch": "5", "pods": "0"})).await;
+    cluster.stop().await;
+}

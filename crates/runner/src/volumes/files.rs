@@ -217,6 +217,18 @@ fn remove(place: &Path) -> io::Result<()> {
     }
 }
 
+/// The bytes of a file of ours. One that its owner may not read, as a mode of the pod's may have it, may be for this moment.
+fn bytes(place: &Path, mode: u32) -> io::Result<Vec<u8>> {
+    match fs::read(place) {
+        Err(cause) if cause.kind() == io::ErrorKind::PermissionDenied => {}
+        read => return read,
+    }
+    fs::set_permissions(place, Permissions::from_mode(mode | 0o400))?;
+    let read = fs::read(place);
+    fs::set_permissions(place, Permissions::from_mode(mode))?;
+    read
+}
+
 /// What a volume holds. None: nothing that can be read whole; of a volume that is not there an error.
 fn read(volume: &Path) -> io::Result<Option<Payload>> {
     fs::metadata(volume)?;
@@ -238,7 +250,8 @@ fn read(volume: &Path) -> io::Result<Option<Payload>> {
             if meta.is_dir() {
                 folders.push(path);
             } else if meta.is_file() {
-                payload.insert(path, (fs::read(entry.path())?, meta.mode() & 0o7777));
+                let mode = meta.mode() & 0o7777;
+                payload.insert(path, (bytes(&entry.path(), mode)?, mode));
             }
         }
     }

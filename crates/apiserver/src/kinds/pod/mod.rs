@@ -3,6 +3,7 @@
 mod container;
 pub(crate) mod default;
 pub(crate) mod fate;
+mod label_keys;
 mod prepare;
 pub(crate) mod qos;
 mod table;

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{qos, token};
+use super::{label_keys, qos, token};
 use crate::kind::{Fields, Rest};
 use crate::kinds::common;
 use crate::kinds::json::{fill, fill_text, items, object, put, set, text};
@@ -20,6 +20,7 @@ pub(crate) fn prepare_create(pod: &mut Value) {
         admit(spec);
         token::mount(spec, &uid);
     }
+    label_keys::merge(pod);
     let qos = qos::class(&pod["spec"]);
     common::start(pod, json!({"phase": "Pending", "qosClass": qos}));
     if items(&pod["spec"], "schedulingGates").is_empty() {

@@ -1,5 +1,6 @@
 //! This machine: home, network, kernel. Reads `/proc` and `/sys`, and writes one file into the home.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use nix::sys::resource::{Resource, getrlimit};
@@ -8,6 +9,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::{Finding, Level};
 use crate::cluster::Call;
+use crate::daemon::limits::allotted;
 use crate::env::Env;
 
 /// A home with less room than this, bytes, fills soon.
@@ -21,7 +23,7 @@ pub(super) fn findings(call: Call<'_>) -> Vec<Finding> {
     findings.push(user_namespaces(Path::new("/proc/sys"), geteuid().is_root()));
     findings.push(limits(windlass_engine::limits_not_enforced()));
     findings.push(open_files());
-    findings.push(gpus(Path::new("/")));
+    findings.push(gpus(Path::new("/"), &allotted(call.env)));
     findings
 }
 
@@ -121,9 +123,9 @@ fn limits(not_enforced: Option<String>) -> Finding {
 }
 
 /// The GPUs that an engine offers to jobs.
-fn gpus(root: &Path) -> Finding {
+fn gpus(root: &Path, allotted: &BTreeMap<String, String>) -> Finding {
     const WHAT: &str = "GPUs";
-    let found = windlass_engine::gpus(root);
+    let found = windlass_engine::gpus(root, allotted);
     let one =
         |(resource, ids): (&String, &Vec<String>)| format!("{} {resource} ({})", ids.len(), ids.join(", "));
     let found: Vec<String> = found.iter().map(one).collect();
@@ -201,8 +203,11 @@ mod tests {
     #[test]
     fn gpus_are_counted_by_kind() {
         let folder = folder(&[("dev/nvidia0", ""), ("dev/nvidia1", "")]);
-        assert_eq!(gpus(folder.path()).text, "2 nvidia.com/gpu (nvidia0, nvidia1)");
-        assert!(gpus(Path::new("/no/such/place")).text.starts_with("none is found"));
+        let all = BTreeMap::new();
+        assert_eq!(gpus(folder.path(), &all).text, "2 nvidia.com/gpu (nvidia0, nvidia1)");
+        let own = [("CUDA_VISIBLE_DEVICES".to_owned(), "1".to_owned())].into();
+        assert_eq!(gpus(folder.path(), &own).text, "1 nvidia.com/gpu (nvidia1)");
+        assert!(gpus(Path::new("/no/such/place"), &all).text.starts_with("none is found"));
     }
 
     #[test]

@@ -122,6 +122,7 @@ impl Sim {
             os: String::new(),
             boot_id: String::new(),
             gpus: Default::default(),
+            confined: Default::default(),
         };
         bootstrap::ensure(&registry, &config.node, &machine).await.expect("the engine's own objects");
         let (clock_of, outcomes) = (clock.clone(), Mutex::new(Rng::new(rng.next())));

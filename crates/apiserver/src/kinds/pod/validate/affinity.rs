@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{int, is_set, items, text};
+use crate::kinds::pod::label_keys;
 use crate::kinds::rules::{at, item, optional_choice, wrong};
 use crate::kinds::selector;
 use crate::names;
@@ -33,9 +34,11 @@ pub(super) fn check(errors: &mut Errors, spec: &Value, path: &str) {
 /// A term about other pods: the label that says how near, and whose.
 fn near(errors: &mut Errors, term: &Value, path: &str) {
     selector::validate(errors, &term["labelSelector"], &at(path, "labelSelector"));
+    selector::validate(errors, &term["namespaceSelector"], &at(path, "namespaceSelector"));
     for name in items(term, "namespaces").iter().filter_map(Value::as_str) {
         wrong(errors, &at(path, "namespace"), name, names::dns_label(name));
     }
+    label_keys::validate(errors, term, path);
     let (key, path) = (text(term, "topologyKey"), at(path, "topologyKey"));
     if key.is_empty() {
         errors.push(FieldError::required(&path, "can not be empty"));
@@ -79,15 +82,7 @@ fn spread_details(errors: &mut Errors, constraint: &Value, action: &str, path: &
     for key in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
         optional_choice(errors, constraint, path, key, &["Honor", "Ignore"]);
     }
-    let keys = items(constraint, "matchLabelKeys");
-    if !keys.is_empty() && !is_set(constraint, "labelSelector") {
-        let detail = "must not be specified when labelSelector is not set";
-        errors.push(FieldError::forbidden(at(path, "matchLabelKeys"), detail));
-    } else {
-        for (i, key) in keys.iter().filter_map(Value::as_str).enumerate() {
-            wrong(errors, &item(&at(path, "matchLabelKeys"), i), key, names::qualified_name(key));
-        }
-    }
+    label_keys::validate(errors, constraint, path);
     selector::validate(errors, &constraint["labelSelector"], &at(path, "labelSelector"));
 }
 
