@@ -54,10 +54,10 @@ fn counts(quota: &Quota, kind: &Kind, object: &Value) {
     assert!(amounts(&usage(kind, object, now()).to_json()).all(|(_, amount)| amount >= 0));
     let (mut one, mut other) = (quota.clone(), quota.clone());
     one.count_object(kind, object, now());
-    other.account(kind, None, Some(object), now());
+    other.apply(&quota.shift(kind, None, Some(object), now()));
     assert_eq!(one, other);
     sound(&one);
-    other.account(kind, Some(object), None, now());
+    other.apply(&quota.shift(kind, Some(object), None, now()));
     sound(&other);
     // At the end of the scale what was cut off does not come back.
     if used(&one).all(|(_, amount)| amount < MOST) {
