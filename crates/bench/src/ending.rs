@@ -83,7 +83,7 @@ impl Signals {
                 end(&home);
                 _ = std::fs::remove_dir_all(&home);
             }
-            leave(signal)
+            leave(signal);
         });
         tokio::select! {
             _ = ended => {}

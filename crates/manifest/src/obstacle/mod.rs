@@ -89,7 +89,7 @@ fn lost_node(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Obstacle> 
     let is_told = of_pod_events(pod, events).any(|event| event.reason.as_deref() == Some("NodeNotReady"));
     let is_unready = facts::phase(pod) == "Running"
         && facts::pod_condition(pod, "Ready").is_some_and(|ready| ready.status == "False");
-    if !is_taken && !(is_told && is_unready) {
+    if !(is_taken || is_told && is_unready) {
         return None;
     }
     let node = others.iter().find(|one| one["kind"] == "Node" && one["metadata"]["name"] == name);
