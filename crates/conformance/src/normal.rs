@@ -177,6 +177,7 @@ pattern!(
 );
 pattern!(REVISION_AFTER, r"(<revision>, current: |<revision> \()(\d+)");
 pattern!(AGE, r"^(\d+[smhdy]){1,2}$");
+pattern!(AGO, r"\((\d+[smhdy]){1,2} ago\)");
 pattern!(EVENT_NAME, r"\.[0-9a-f]{13,16}$");
 pattern!(TOKEN_VOLUME, r"kube-api-access-[a-z0-9]{5}");
 pattern!(JWT, r"eyJ[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+");
@@ -205,7 +206,8 @@ fn text(of: &str, names: &Names, key: &str) -> String {
     let text = TOKEN_VOLUME.replace_all(&text, "kube-api-access-<suffix>");
     // A CronJob names its Jobs after the minute that they are for.
     let text = MINUTES.replace_all(&text, "-<minutes>");
-    HASH.replace_all(&text, "hash=<hash>").into_owned()
+    let text = HASH.replace_all(&text, "hash=<hash>");
+    if key == "cells" { AGO.replace_all(&text, "(<age> ago)").into_owned() } else { text.into_owned() }
 }
 
 #[cfg(test)]
@@ -266,6 +268,7 @@ mod tests {
         let names = Names::default();
         assert_eq!(text("5m3s", &names, "cells"), "<age>");
         assert_eq!(text("5m3s", &names, "message"), "5m3s");
+        assert_eq!(text("2 (324d ago)", &names, "cells"), "2 (<age> ago)");
         assert_eq!(text("0", &names, "resourceVersion"), "0");
         assert_eq!(
             text("too old resource version: 5 (10)", &names, "message"),
