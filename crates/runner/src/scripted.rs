@@ -114,12 +114,6 @@ impl Scripted {
         self.lock().starts.clone()
     }
 
-    /// The keys of the starts but for the first so many, in their order.
-    #[must_use]
-    pub fn started_since(&self, count: usize) -> Vec<Key> {
-        self.lock().starts.iter().skip(count).map(|start| start.key.clone()).collect()
-    }
-
     /// The runs that run now.
     #[must_use]
     pub fn running(&self) -> Vec<Key> {
@@ -150,15 +144,6 @@ impl Scripted {
         let mut state = self.lock();
         if let Some(Run { last: None, .. }) = state.runs.get(key) {
             self.started(&mut state, key);
-        }
-    }
-
-    /// Begins every run that hangs.
-    pub fn begin_all(&self) {
-        let mut state = self.lock();
-        let hang = state.runs.iter().filter(|(_, run)| run.last.is_none()).map(|(key, _)| key.clone());
-        for key in hang.collect::<Vec<_>>() {
-            self.started(&mut state, &key);
         }
     }
 
