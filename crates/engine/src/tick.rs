@@ -203,10 +203,8 @@ impl Tick {
 
     /// One transaction: decided, committed, done.
     async fn step(&mut self, stop: &Stop) -> Result<(), TickError> {
-        self.ask_those_apart();
-        self.take_quota_turns().await?;
         let mut draft = Draft::default();
-        let asked = self.decide(&mut draft);
+        let asked = self.begin(&mut draft).await?;
         if draft.is_empty() {
             self.nothing_to_write(draft);
             return Ok(());
@@ -214,6 +212,13 @@ impl Tick {
         self.announce(&draft.unmade);
         let outcome = self.commit(&draft, stop).await;
         self.settle(draft, asked, outcome).await
+    }
+
+    /// What a round is to write.
+    async fn begin(&mut self, draft: &mut Draft) -> Result<Asked, ReadError> {
+        self.ask_those_apart();
+        self.take_quota_turns().await?;
+        Ok(self.decide(draft))
     }
 
     fn nothing_to_write(&mut self, draft: Draft) {

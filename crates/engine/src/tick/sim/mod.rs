@@ -212,7 +212,7 @@ impl Sim {
     async fn round(&mut self, kill: Kill, conflict: bool) -> bool {
         self.take_in();
         let mut draft = Draft::default();
-        let asked = self.tick.decide(&mut draft);
+        let asked = self.tick.begin(&mut draft).await.expect("a readable store");
         if draft.is_empty() {
             self.tick.nothing_to_write(draft);
             return !self.tick.dirty.is_empty() || !self.tick.garbage.is_empty();
