@@ -4,7 +4,6 @@
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use windlass_runner::cgroup::Reason;
 use windlass_runner::runtime::{Ended, Event, Exec, Limits, Runtime, Start, Unlimited};
@@ -245,25 +244,22 @@ async fn many_processes_of_a_run_end_with_it() {
     let home = Home::new();
     let many = Limits { pids: Some(1000), ..Limits::default() };
     let Some(shim) = enforcing(&home, many).await else { return };
-    // Daemons, each with a session, an environment and streams of its own.
-    let gate = home.fifo("gate");
+    // Daemons, each with a session and an environment of its own; while one lives, it holds `alive`.
+    let (gate, alive) = (home.fifo("gate"), home.fifo("alive"));
     let script = format!(
-        "n=0; while [ $n -lt 150 ]; do env -i setsid sleep 1000 < /dev/null > /dev/null 2>&1 & echo $!; n=$((n+1)); \
+        "n=0; while [ $n -lt 150 ]; do env -i setsid sleep 1000 < /dev/null > {} 2>&1 & echo $!; n=$((n+1)); \
          done; read line < {}; exit 5",
+        alive.display(),
         gate.display()
     );
+    let gone = tokio::spawn(async move { common::read_fifo(&alive).await });
     shim.start(vec![limited(home.sh("many", &script), many)]);
     let directories = directories(started(&shim, "many").await);
     let _open = common::write_fifo(&gate);
     assert_eq!(ended(&ends(&shim, 1).await["many"]), Ended::Code(5));
-    let left = || entries(&home.log("many")).iter().any(|(_, _, pid)| is_alive(pid.parse().unwrap()));
+    assert_eq!(entries(&home.log("many")).len(), 150);
     // Killed they are; that the machine lets 150 die in time is not this test's.
-    let gone = async {
-        while left() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(common::PATIENCE, gone).await.expect("they are gone in time");
+    assert_eq!(gone.await.unwrap(), "");
     shim.shutdown(true).await;
     assert!(directories.iter().all(|directory| !directory.exists()));
 }
