@@ -15,4 +15,4 @@ mod usage;
 
 pub use amounts::Amounts;
 pub use quota::{Quota, Shift, charge};
-pub use usage::{Counting, usage};
+pub use usage::{Counting, fades, usage};

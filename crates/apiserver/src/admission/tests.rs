@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Counting, Quota, charge, limit_range, usage};
+use super::{Counting, Quota, charge, fades, limit_range, usage};
 use crate::kind::Kind;
 use crate::kinds;
 
@@ -245,8 +245,10 @@ fn pod_that_should_be_gone_is_not_held_against_its_namespace() {
     stuck["metadata"]["deletionTimestamp"] = json!("2026-11-21T11:00:00Z");
     stuck["metadata"]["deletionGracePeriodSeconds"] = json!(30);
     assert_eq!(usage(kind("Pod"), &stuck, now()).to_string(), "count/pods=1");
+    assert!(!fades(kind("Pod"), &stuck, now()), "nothing more is given back");
     stuck["metadata"]["deletionTimestamp"] = json!("2026-11-21T11:59:45Z");
     assert_eq!(usage(kind("Pod"), &stuck, now()).to_string(), "count/pods=1,pods=1");
+    assert!(fades(kind("Pod"), &stuck, now()));
 }
 
 #[test]

@@ -120,6 +120,12 @@ pub fn usage(kind: &Kind, object: &dyn Fields, now: Timestamp) -> Amounts {
     used
 }
 
+/// Whether time alone will make an object use less: a pod that is being deleted, until it should be gone.
+#[must_use]
+pub fn fades(kind: &Kind, object: &dyn Fields, now: Timestamp) -> bool {
+    is_pod(kind) && object["metadata"]["deletionTimestamp"].is_string() && is_alive(object, now)
+}
+
 /// A pod counts until it has ended, or should have: one that cannot be deleted is not held against its namespace.
 fn is_alive(pod: &dyn Fields, now: Timestamp) -> bool {
     if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {

@@ -154,7 +154,7 @@ impl Registry {
             let page = self.store.list(&request).map_err(|e| read_error(&e))?;
             for entry in &page.entries {
                 let object = object_of(entry)?;
-                count.fades |= super::meta::deleting(&object);
+                count.fades |= admission::fades(kind, &object, count.now);
                 count.quota.count_object(kind, &object, count.now);
             }
             count.read += page.entries.len();
