@@ -26,11 +26,27 @@ pub enum Bug {
     ReplacesTooSoon,
     /// A Job whose end is decided makes pods as if it went on.
     GoesOnAfterTheEnd,
+    /// A pod that was evicted counts twice when it fails.
+    CountsEvictedTwice,
+    /// What a status lists as ended and not yet counted is counted, and its pod once more.
+    CountsListedTwice,
+    /// An elastic Job that shrinks lets the pods of its former indexes run on.
+    KeepsFormerIndexes,
+    /// Jobs of other controllers are worked on.
+    MeddlesWithManaged,
+    /// A CronJob that forbids it starts a Job beside another one.
+    OverlapsJobs,
+    /// The time to live of a Job counts from its creation.
+    ExpiresEarly,
+    /// A namespace goes when all in it has been asked to go.
+    EmptiesTooEarly,
+    /// Pods stay on a node whose taint they do not tolerate.
+    IgnoresTaints,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 19] = [
         Bug::GivesUpEarly,
         Bug::CountsTwice,
         Bug::KeepsFinalizers,
@@ -42,6 +58,14 @@ impl Bug {
         Bug::RunsTooMany,
         Bug::ReplacesTooSoon,
         Bug::GoesOnAfterTheEnd,
+        Bug::CountsEvictedTwice,
+        Bug::CountsListedTwice,
+        Bug::KeepsFormerIndexes,
+        Bug::MeddlesWithManaged,
+        Bug::OverlapsJobs,
+        Bug::ExpiresEarly,
+        Bug::EmptiesTooEarly,
+        Bug::IgnoresTaints,
     ];
 }
 

@@ -114,6 +114,12 @@ impl Scripted {
         self.lock().starts.clone()
     }
 
+    /// The keys of the starts but for the first so many, in their order.
+    #[must_use]
+    pub fn started_since(&self, count: usize) -> Vec<Key> {
+        self.lock().starts.iter().skip(count).map(|start| start.key.clone()).collect()
+    }
+
     /// The runs that run now.
     #[must_use]
     pub fn running(&self) -> Vec<Key> {
@@ -143,7 +149,25 @@ impl Scripted {
     pub fn begin(&self, key: &Key) {
         let mut state = self.lock();
         if let Some(Run { last: None, .. }) = state.runs.get(key) {
-            self.started(&mut state, key);
+            self.begun(&mut state, key);
+        }
+    }
+
+    /// Begins every run that hangs.
+    pub fn begin_all(&self) {
+        let mut state = self.lock();
+        let hang = state.runs.iter().filter(|(_, run)| run.last.is_none()).map(|(key, _)| key.clone());
+        for key in hang.collect::<Vec<_>>() {
+            self.begun(&mut state, &key);
+        }
+    }
+
+    /// A run that hung has started; what it was sent meanwhile reaches it now, as the shim keeps it.
+    fn begun(&self, state: &mut State, key: &Key) {
+        self.started(state, key);
+        let Some(run) = state.runs.get(key) else { return };
+        for signal in run.signals.clone() {
+            self.reached(state, key, signal);
         }
     }
 
@@ -208,6 +232,14 @@ impl Scripted {
                 unlimited: None,
             },
         );
+    }
+
+    /// A run is ended by a signal, if it is one that it does not ignore.
+    fn reached(&self, state: &mut State, key: &Key, signal: i32) {
+        let ignores = |run: &Run| run.outcome == Outcome::RunsUntilKilled && signal != libc::SIGKILL;
+        if state.runs.get(key).is_some_and(|run| !ignores(run)) {
+            self.exited(state, key, Ended::Signal(signal));
+        }
     }
 
     fn start_one(&self, state: &mut State, start: Start) {
@@ -336,9 +368,7 @@ impl Runtime for Scripted {
             return;
         }
         run.signals.push(signal);
-        if run.outcome != Outcome::RunsUntilKilled || signal == libc::SIGKILL {
-            self.exited(&mut state, key, Ended::Signal(signal));
-        }
+        self.reached(&mut state, key, signal);
     }
 
     fn forget(&self, keys: Vec<Key>) {

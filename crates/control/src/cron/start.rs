@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::due::{self, Never};
 use super::zone;
 use super::{Create, Draft, Event, Known, SCHEDULED};
+use crate::planted::{Bug, is_planted};
 use crate::view::{CronJob, Job, Reference};
 
 /// Starts the Job of the latest time that has come, if none was started for it, and says when to look again.
@@ -56,7 +57,7 @@ fn run(draft: &mut Draft<'_>, jobs: &[&Job], known: &Known<'_>, time: Timestamp)
         return;
     }
     let policy = draft.cron.spec.concurrency_policy.as_str();
-    if policy == "Forbid" && !draft.status.active.is_empty() {
+    if policy == "Forbid" && !draft.status.active.is_empty() && !is_planted(Bug::OverlapsJobs) {
         let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
         return draft.tell(Event::normal("JobAlreadyActive", message));
     }

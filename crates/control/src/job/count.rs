@@ -143,7 +143,8 @@ pub(super) fn tally<'a>(job: &Job, own: &[&'a Pod]) -> Tally<'a> {
 fn outcome(pod: &Pod, job: &Job, indexed: bool, uncounted: &Uncounted) -> Outcome {
     let index = index_of(pod).filter(|&index| index < index_count(job));
     let uid = pod.metadata.uid.as_str();
-    if uncounted.failed.contains(uid) || (indexed && index.is_none()) {
+    let is_listed = uncounted.failed.contains(uid) && !is_planted(Bug::CountsListedTwice);
+    if is_listed || (indexed && index.is_none()) {
         return Outcome::Nothing;
     }
     match (pod.status.phase.as_str(), index) {
@@ -182,11 +183,14 @@ impl Counted {
     fn of(tally: &Tally<'_>, done: &[(&Pod, Outcome)]) -> Self {
         let (mut succeeded, mut failed) = tally.earlier;
         let mut indexes = BTreeSet::new();
-        for (_, outcome) in done {
+        for (pod, outcome) in done {
             match outcome {
                 Outcome::Success => succeeded = succeeded.saturating_add(1),
                 Outcome::Failure => {
-                    failed = failed.saturating_add(1 + i32::from(is_planted(Bug::CountsTwice)));
+                    let is_evicted = || pod.status.conditions.iter().any(|c| c.kind == "DisruptionTarget");
+                    let again =
+                        is_planted(Bug::CountsTwice) || (is_planted(Bug::CountsEvictedTwice) && is_evicted());
+                    failed = failed.saturating_add(1 + i32::from(again));
                 }
                 Outcome::Index(index) => _ = indexes.insert(*index),
                 Outcome::Ignored | Outcome::Nothing => {}

@@ -132,7 +132,8 @@ fn misplaced<'a>(active: &[&'a Pod], completions: u32) -> (Vec<&'a Pod>, Vec<&'a
     let mut misplaced = Vec::new();
     let mut places: BTreeMap<u32, &'a Pod> = BTreeMap::new();
     for &pod in active {
-        let Some(index) = index_of(pod).filter(|&index| index < completions) else {
+        let is_kept = |index: u32| index < completions || is_planted(Bug::KeepsFormerIndexes);
+        let Some(index) = index_of(pod).filter(|&index| is_kept(index)) else {
             misplaced.push(pod);
             continue;
         };

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::planted::{Bug, is_planted};
 use crate::view::Meta;
 
 /// The entry of `spec.finalizers` that keeps a namespace until it is empty.
@@ -73,7 +74,10 @@ pub fn plan(meta: &Meta, namespace: &Value, remaining: &[Remaining], now: Timest
     Plan {
         delete,
         status: (status != namespace["status"]).then_some(status),
-        finalize: remaining.iter().all(|left| left.objects == 0),
+        finalize: remaining.iter().all(|left| {
+            let is_asked_to_go = left.untouched == 0 && is_planted(Bug::EmptiesTooEarly);
+            left.objects == 0 || is_asked_to_go
+        }),
     }
 }
 

@@ -6,6 +6,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::planted::{Bug, is_planted};
+
 /// When a pod has to leave its node because of taints of effect `NoExecute`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Leave {
@@ -33,7 +35,8 @@ pub(super) fn refusal(spec: &Value, taints: &[Value]) -> Option<String> {
 #[must_use]
 pub fn leave(spec: &Value, taints: &[Value], known: Option<Timestamp>, now: Timestamp) -> Leave {
     let mut shortest = None::<i64>;
-    for taint in taints.iter().filter(|taint| taint["effect"] == "NoExecute") {
+    let drives_out = |taint: &&Value| taint["effect"] == "NoExecute" && !is_planted(Bug::IgnoresTaints);
+    for taint in taints.iter().filter(drives_out) {
         let mut tolerations = tolerating(spec, taint).peekable();
         if tolerations.peek().is_none() {
             return Leave::Now;

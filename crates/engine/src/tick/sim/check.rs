@@ -1,46 +1,63 @@
-//! What must hold after every step, and what must hold at rest: looked at from outside, in what is stored and in what
-//! runs. It knows no plan and no draft.
+//! What must hold of every version of every object, whoever wrote it: looked at from outside, in what is stored and in
+//! what was stored before. It knows no plan and no draft. What one transaction of the engine must be as a whole is in
+//! `transaction.rs`, what holds when nothing is left to do in `idle.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::Sim;
-use super::fate::text;
+use super::mirror::{Mirror, Version};
+use super::read::*;
 
-const TRACKED: &str = "batch.kubernetes.io/job-tracking";
-const INDEX: &str = "batch.kubernetes.io/job-completion-index";
+/// The condition that other controllers leave on Jobs and pods.
+pub(super) const MARK: &str = "example.com/Seen";
+
+/// Who wrote.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Author {
+    Engine,
+    Client,
+}
 
 /// What was seen of a history so far.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// As of which revision.
-    revision: windlass_store::Revision,
-    jobs: BTreeMap<String, Job>,
-    pods: BTreeMap<String, Pod>,
+    pub(super) jobs: BTreeMap<String, Job>,
+    pub(super) pods: BTreeMap<String, Pod>,
+    /// The Job of each time of a CronJob, by its uid and the time.
+    times: BTreeMap<(String, String), String>,
+    /// CronJobs that at some time allowed Jobs beside one another.
+    pub(super) overlapping: BTreeSet<String>,
 }
 
+/// What was seen of a Job.
 #[derive(Default)]
-struct Job {
-    name: String,
+pub(super) struct Job {
+    pub(super) name: String,
     /// A client was told that it exists.
     is_acknowledged: bool,
-    /// It may go: somebody deleted it, or its time to live says so.
+    /// Somebody deleted it, or what it belongs to.
     may_go: bool,
     /// Its last condition, once there is one: type and reason.
     end: Option<(String, String)>,
     /// It will have one: no pod is made any more.
-    is_ending: bool,
+    pub(super) is_ending: bool,
     /// Indexes that were completed.
     completed: BTreeSet<u64>,
     failed: i64,
-    /// The most pods that it may have had at once.
-    parallelism: u64,
+    /// What others wrote into its counters.
+    slack: i64,
+    /// Others gave it a pod, perhaps of an index that has ended.
+    has_adopted: bool,
+    /// Others decided its end, or changed how many failures it may have.
+    pub(super) is_meddled_with: bool,
 }
 
-struct Pod {
-    job: String,
-    phase: String,
+/// What was seen of a pod.
+pub(super) struct Pod {
+    pub(super) job: String,
+    pub(super) phase: String,
 }
 
 impl Seen {
@@ -48,321 +65,234 @@ impl Seen {
     pub(super) fn acknowledged(&mut self, job: &Value) {
         let seen = self.jobs.entry(text(job, "uid").to_owned()).or_default();
         seen.is_acknowledged = true;
-        seen.name = text(job, "name").to_owned();
-        seen.may_go |= !job["spec"]["ttlSecondsAfterFinished"].is_null();
+        seen.name = called(job);
     }
 
     /// A client's delete was answered.
     pub(super) fn deleted(&mut self, uid: &str) {
         self.jobs.entry(uid.to_owned()).or_default().may_go = true;
     }
-}
 
-impl Sim {
-    /// After every step.
-    pub(super) fn check(&mut self) -> Result<(), String> {
-        let revision = self.registry.store.revision();
-        if std::mem::replace(&mut self.seen.revision, revision) == revision {
-            return self.check_runs();
+    /// One version.
+    pub(super) fn version(
+        &mut self,
+        mirror: &Mirror,
+        version: &Version,
+        author: Author,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        if version.is_of("/jobs.batch/") {
+            self.job(mirror, version, author, now)
+        } else if version.is_of("/pods/") {
+            self.pod(version, author)
+        } else {
+            let cron = version.after.as_ref().filter(|cron| cron["spec"]["concurrencyPolicy"] == "Allow");
+            self.overlapping.extend(cron.map(|cron| text(cron, "uid").to_owned()));
+            Ok(())
         }
-        let (jobs, pods) = (self.stored("/jobs.batch/"), self.stored("/pods/"));
-        for (uid, seen) in &self.seen.jobs {
-            let is_there = jobs.iter().any(|job| text(job, "uid") == uid);
-            if seen.is_acknowledged && !seen.may_go && !is_there {
-                return Err(format!("{} is lost", seen.name));
-            }
-        }
-        for pod in &pods {
-            self.check_pod(pod)?;
-        }
-        for job in &jobs {
-            self.check_job(job, &pods)?;
-        }
-        self.check_crons(&jobs)?;
-        self.check_quota(&pods)?;
-        self.check_runs()
     }
 
-    /// No more pods than the quota allows, those apart that go.
-    fn check_quota(&self, pods: &[Value]) -> Result<(), String> {
-        let live = pods.iter().filter(|pod| !is_terminal(pod) && !is_going(pod)).count();
-        for quota in self.stored("/resourcequotas/") {
-            let most: usize = amount(&quota["spec"]["hard"]["pods"]);
-            if live > most {
-                return Err(format!("{live} pods at once, and the quota allows {most}"));
-            }
+    fn pod(&mut self, version: &Version, author: Author) -> Result<(), String> {
+        let Some(pod) = &version.after else { return Ok(()) };
+        let (uid, phase) = (text(pod, "uid"), pod["status"]["phase"].as_str().unwrap_or_default());
+        let job = owner(pod).unwrap_or_default();
+        if author == Author::Engine
+            && version.before.as_ref().is_some_and(|old| has_mark(old))
+            && !has_mark(pod)
+        {
+            return Err(format!("pod {}: what others wrote into its status is lost", called(pod)));
+        }
+        let Some(seen) = self.pods.get_mut(uid) else {
+            self.pods.insert(uid.to_owned(), Pod { job: job.to_owned(), phase: phase.to_owned() });
+            return Ok(());
+        };
+        if ["Succeeded", "Failed"].contains(&seen.phase.as_str()) && seen.phase != phase {
+            return Err(format!("pod {} was {} and is {phase}", called(pod), seen.phase));
+        }
+        phase.clone_into(&mut seen.phase);
+        if !job.is_empty() && version.before.as_ref().is_some_and(|before| owner(before) != Some(job)) {
+            // Adopted, and counted again if it was before: as another's, or as the same Job's before it was let go.
+            job.clone_into(&mut seen.job);
+            let adopter = self.jobs.entry(job.to_owned()).or_default();
+            adopter.slack += 1;
+            adopter.has_adopted = true;
         }
         Ok(())
     }
 
-    fn check_pod(&mut self, pod: &Value) -> Result<(), String> {
-        let (uid, phase) = (text(pod, "uid"), pod["status"]["phase"].as_str().unwrap_or_default());
-        let job = owner(pod).unwrap_or_default();
-        if let Some(seen) = self.seen.pods.get_mut(uid) {
-            if ["Succeeded", "Failed"].contains(&seen.phase.as_str()) && seen.phase != phase {
-                return Err(format!("pod {} was {} and is {phase}", text(pod, "name"), seen.phase));
-            }
-            phase.clone_into(&mut seen.phase);
-            return Ok(());
+    fn job(
+        &mut self,
+        mirror: &Mirror,
+        version: &Version,
+        author: Author,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let Some(newest) = version.after.as_ref().or(version.before.as_ref()) else { return Ok(()) };
+        let uid = text(newest, "uid");
+        let seen = self.jobs.entry(uid.to_owned()).or_default();
+        seen.name = called(newest);
+        seen.may_go |= !mirror.is_open(text(newest, "namespace")) || owner(newest).is_some();
+        if author == Author::Engine {
+            seen.goes_rightly(version, now)?;
         }
-        self.seen.pods.insert(uid.to_owned(), Pod { job: job.to_owned(), phase: phase.to_owned() });
-        let Some(seen) = self.seen.jobs.get(job) else { return Ok(()) };
-        if seen.is_ending {
-            return Err(format!("{} has a new pod after its end was decided", seen.name));
+        let Some(job) = &version.after else {
+            // What waited for others when it was deleted goes when they let it.
+            let was_going = version.before.as_ref().is_some_and(|before| is_going(before));
+            let is_wrong = seen.is_acknowledged && author == Author::Client && !seen.may_go && !was_going;
+            return if is_wrong { Err(format!("{} is lost", seen.name)) } else { Ok(()) };
+        };
+        if version.before.is_none() {
+            self.time(job)?;
         }
-        match index(pod) {
-            Some(index) if seen.completed.contains(&index) => {
-                Err(format!("{}: index {index} was completed and runs again", seen.name))
-            }
+        let seen = self.jobs.entry(uid.to_owned()).or_default();
+        let before = version.before.as_deref();
+        if author == Author::Client {
+            seen.forgive(before, job);
+        } else {
+            left_alone(before, job)?;
+        }
+        seen.goes_on(job)?;
+        if author == Author::Engine && before.is_none_or(|before| before["status"] != job["status"]) {
+            agrees_with_itself(job, seen.has_adopted)?;
+        }
+        Ok(())
+    }
+
+    /// What the Jobs of several versions, all of which were looked at, say of their pods.
+    pub(super) fn counters(&self, versions: &[Version]) -> Result<(), String> {
+        let jobs = versions.iter().filter(|version| version.is_of("/jobs.batch/"));
+        for job in jobs.filter_map(|version| version.after.as_ref()) {
+            let uid = text(job, "uid");
+            let Some(seen) = self.jobs.get(uid) else { continue };
+            seen.agrees_with_pods(job, self.pods.values().filter(|pod| pod.job == uid))?;
+        }
+        Ok(())
+    }
+
+    /// One Job for a scheduled time, however often it is looked at.
+    fn time(&mut self, job: &Value) -> Result<(), String> {
+        let time = &job["metadata"]["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"];
+        let (Some(cron), Some(time)) = (owner(job), time.as_str()) else { return Ok(()) };
+        let uid = text(job, "uid").to_owned();
+        match self.times.insert((cron.to_owned(), time.to_owned()), uid.clone()) {
+            Some(other) if other != uid => Err(format!("{}: two Jobs of {time}", called(job))),
             _ => Ok(()),
         }
     }
+}
 
-    fn check_job(&mut self, job: &Value, pods: &[Value]) -> Result<(), String> {
-        let (uid, name, status) = (text(job, "uid"), text(job, "name"), &job["status"]);
-        let seen = self.seen.jobs.entry(uid.to_owned()).or_default();
-        name.clone_into(&mut seen.name);
-        seen.may_go |=
-            !job["spec"]["ttlSecondsAfterFinished"].is_null() || !text(job, "deletionTimestamp").is_empty();
-        let ends: Vec<_> = ["Complete", "Failed"].into_iter().filter_map(|end| said(status, end)).collect();
-        if ends.len() > 1 || (seen.end.is_some() && seen.end.as_ref() != ends.first()) {
-            return Err(format!("{name} ended with {:?} and ends with {ends:?}", seen.end));
+impl Job {
+    /// The engine deletes a Job of a client's only when its time to live is over.
+    fn goes_rightly(&self, version: &Version, now: Timestamp) -> Result<(), String> {
+        let was_going = version.before.as_ref().is_none_or(|before| is_going(before));
+        let goes = version.after.as_ref().is_none_or(|after| is_going(after));
+        let Some(newest) = version.after.as_ref().or(version.before.as_ref()) else { return Ok(()) };
+        if was_going || !goes || self.may_go || is_expired(newest, now) {
+            return Ok(());
         }
-        seen.end = ends.first().cloned();
-        let coming = ["SuccessCriteriaMet", "FailureTarget"];
-        let is_coming = coming.into_iter().any(|end| said(status, end).is_some());
-        if seen.is_ending && !is_coming && seen.end.is_none() {
+        Err(format!("{} is deleted, and nobody asked for it", self.name))
+    }
+
+    /// What a client wrote into the counters is not the engine's to answer for.
+    fn forgive(&mut self, before: Option<&Value>, job: &Value) {
+        let Some(before) = before else { return };
+        for of in ["succeeded", "failed"] {
+            let counted =
+                |job: &Value| int(&job["status"][of]) + i64::try_from(uncounted(job, of).len()).unwrap_or(0);
+            self.slack += (counted(job) - counted(before)).max(0);
+        }
+        let limits = |job: &Value| ["backoffLimit", "completions"].map(|field| job["spec"][field].clone());
+        self.is_meddled_with |= limits(before) != limits(job)
+            || uncounted(before, "failed") != uncounted(job, "failed")
+            || is_ending(before) != is_ending(job)
+            || int(&before["status"]["failed"]) != int(&job["status"]["failed"]);
+    }
+
+    /// What once was stays.
+    fn goes_on(&mut self, job: &Value) -> Result<(), String> {
+        let (name, status) = (&self.name, &job["status"]);
+        let ends: Vec<_> = ["Complete", "Failed"].into_iter().filter_map(|end| said(status, end)).collect();
+        if ends.len() > 1 || (self.end.is_some() && self.end.as_ref() != ends.first()) {
+            return Err(format!("{name} ended with {:?} and ends with {ends:?}", self.end));
+        }
+        self.end = ends.into_iter().next();
+        if self.is_ending && !is_ending(job) {
             return Err(format!("{name}: its end was decided and is taken back"));
         }
-        seen.is_ending = is_coming || seen.end.is_some();
-        let failed = status["failed"].as_i64().unwrap_or(0);
-        if failed < seen.failed {
-            return Err(format!("{name}: {} pods had failed, and now {failed}", seen.failed));
+        self.is_ending = is_ending(job);
+        let failed = int(&status["failed"]);
+        if failed < self.failed {
+            return Err(format!("{name}: {} pods had failed, and now {failed}", self.failed));
         }
-        seen.failed = failed;
-        let completed = indexes(status["completedIndexes"].as_str().unwrap_or_default());
-        if let Some(lost) = seen.completed.difference(&completed).next() {
+        self.failed = failed;
+        let done = completed(job);
+        // An elastic Job that shrinks loses what is beyond its end.
+        let count = u64::try_from(int(&job["spec"]["completions"])).unwrap_or(0);
+        if let Some(lost) = self.completed.difference(&done).find(|lost| **lost < count) {
             return Err(format!("{name}: index {lost} was completed, and is not any more"));
         }
-        if is_indexed(job) && status["succeeded"].as_u64().unwrap_or(0) != completed.len() as u64 {
-            return Err(format!(
-                "{name}: {} succeeded, and completed are {completed:?}",
-                status["succeeded"]
-            ));
-        }
-        let failed_indexes = indexes(status["failedIndexes"].as_str().unwrap_or_default());
-        if let Some(both) = completed.intersection(&failed_indexes).next() {
-            return Err(format!("{name}: index {both} has succeeded and failed"));
-        }
-        seen.completed = completed;
-        seen.parallelism = seen.parallelism.max(job["spec"]["parallelism"].as_u64().unwrap_or(1));
-        let most = seen.parallelism;
-        self.check_counts(job)?;
-        let own = || pods.iter().filter(|pod| owner(pod) == Some(uid) && !is_terminal(pod));
-        if let Some(pod) = own().find(|_| !ends.is_empty()) {
-            return Err(format!("{name} is over, and its pod {} not", text(pod, "name")));
-        }
-        let waits = job["spec"]["podReplacementPolicy"] == "Failed";
-        if waits && own().count() as u64 > most {
-            return Err(format!("{name}: more than {most} pods, those counted that are still to end"));
-        }
-        let live: Vec<_> = pods
-            .iter()
-            .filter(|pod| owner(pod) == Some(uid) && !is_terminal(pod) && !is_going(pod))
-            .collect();
-        if live.len() as u64 > most {
-            return Err(format!("{name}: {} pods at once, and at most {most} may be", live.len()));
-        }
-        let mut taken = BTreeSet::new();
-        match live.iter().filter_map(|pod| index(pod)).find(|index| !taken.insert(*index)) {
-            Some(twice) => Err(format!("{name}: two pods work on index {twice}")),
-            None => Ok(()),
-        }
+        self.completed = done;
+        Ok(())
     }
 
     /// No pod is counted twice: what the counters say never exceeds the pods that came to such an end.
-    fn check_counts(&self, job: &Value) -> Result<(), String> {
-        let (uid, status) = (text(job, "uid"), &job["status"]);
-        let of_it = || self.seen.pods.values().filter(|pod| pod.job == uid);
-        let succeeded = of_it().filter(|pod| pod.phase == "Succeeded").count();
-        let counted = status["succeeded"].as_u64().unwrap_or(0);
-        if counted > succeeded as u64 {
-            return Err(format!("{}: counts {counted} successes of {succeeded}", text(job, "name")));
-        }
-        let (failed, counted) =
-            (of_it().filter(|pod| pod.phase != "Succeeded").count(), status["failed"].as_u64());
-        if counted.unwrap_or(0) > failed as u64 {
-            return Err(format!("{}: counts {counted:?} failures of {failed}", text(job, "name")));
-        }
-        Ok(())
-    }
-
-    /// One Job for a scheduled time, and none beside another where that is forbidden.
-    fn check_crons(&self, jobs: &[Value]) -> Result<(), String> {
-        for cron in self.stored("/cronjobs.batch/") {
-            let own = || jobs.iter().filter(|job| owner(job) == Some(text(&cron, "uid")));
-            let mut times = BTreeSet::new();
-            let time = |job: &Value| {
-                job["metadata"]["annotations"]["batch.kubernetes.io/cronjob-scheduled-timestamp"].clone()
-            };
-            if let Some(twice) = own().map(time).find(|time| !times.insert(time.to_string())) {
-                return Err(format!("{}: two Jobs of {twice}", text(&cron, "name")));
-            }
-            let open = own().filter(|job| ended(job).is_none() && !is_going(job)).count();
-            if cron["spec"]["concurrencyPolicy"] != "Allow" && open > 1 {
-                return Err(format!("{}: {open} Jobs at once", text(&cron, "name")));
+    fn agrees_with_pods<'a>(
+        &self,
+        job: &Value,
+        pods: impl Iterator<Item = &'a Pod> + Clone,
+    ) -> Result<(), String> {
+        let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
+        let succeeded = count(pods.clone().filter(|pod| pod.phase == "Succeeded").count());
+        let failed = count(pods.filter(|pod| pod.phase != "Succeeded").count());
+        for (of, there) in [("succeeded", succeeded), ("failed", failed)] {
+            let counted = int(&job["status"][of]);
+            if counted > there + self.slack && !is_managed(job) {
+                return Err(format!("{}: counts {counted} {of} of {there}", self.name));
             }
         }
         Ok(())
     }
+}
 
-    /// No container of a pod runs twice.
-    fn check_runs(&self) -> Result<(), String> {
-        let mut running = BTreeSet::new();
-        for run in self.runtime.running() {
-            if !running.insert((run.pod.clone(), run.container.clone())) {
-                return Err(format!("{} of pod {} runs twice at once", run.container, run.pod));
-            }
-        }
-        Ok(())
+/// The engine writes into a Job of another controller's nothing but what deleting it needs, and takes nothing away that
+/// others wrote.
+fn left_alone(before: Option<&Value>, job: &Value) -> Result<(), String> {
+    let Some(before) = before else { return Ok(()) };
+    if is_managed(job) && (&before["spec"], &before["status"]) != (&job["spec"], &job["status"]) {
+        return Err(format!("{} is another controller's, and was written", called(job)));
     }
-
-    /// When the engine has nothing to do, though fate may have.
-    pub(super) fn check_idle(&self) -> Result<(), String> {
-        let pods = self.stored("/pods/");
-        for job in
-            self.stored("/jobs.batch/").iter().filter(|job| job["spec"]["suspend"] == true && !is_going(job))
-        {
-            let is_live =
-                |pod: &&Value| owner(pod) == Some(text(job, "uid")) && !is_terminal(pod) && !is_going(pod);
-            if let Some(pod) = pods.iter().find(is_live) {
-                return Err(format!(
-                    "{} is suspended, and its pod {} runs on",
-                    text(job, "name"),
-                    text(pod, "name")
-                ));
-            }
-        }
-        Ok(())
+    if has_mark(before) && !has_mark(job) {
+        return Err(format!("{}: what others wrote into its status is lost", called(job)));
     }
+    Ok(())
+}
 
-    /// When nothing happens any more.
-    pub(super) fn check_rest(&self) -> Result<(), String> {
-        let (jobs, pods) = (self.stored("/jobs.batch/"), self.stored("/pods/"));
-        if let Some(run) = self.runtime.running().first() {
-            return Err(format!("{run:?} still runs"));
-        }
-        for pod in &pods {
-            let name = text(pod, "name");
-            if !is_terminal(pod) {
-                return Err(format!("pod {name} is {} for ever", pod["status"]["phase"]));
-            }
-            let is_tracked =
-                pod["metadata"]["finalizers"].as_array().is_some_and(|list| list.contains(&TRACKED.into()));
-            // Of an index that may be tried again the last failure is kept until it is: it counts the tries.
-            let waits = |job: &&Value| {
-                owner(pod) == Some(text(job, "uid"))
-                    && !job["spec"]["backoffLimitPerIndex"].is_null()
-                    && ended(job).is_none()
-            };
-            if is_tracked && !jobs.iter().any(|job| waits(&job)) {
-                return Err(format!("pod {name} has ended and keeps its finalizer"));
-            }
-        }
-        for job in &jobs {
-            self.check_job_at_rest(job, &pods)?;
-        }
-        for quota in self.stored("/resourcequotas/") {
-            let used = &quota["status"]["used"];
-            if (amount(&used["pods"]), amount(&used["count/pods"])) != (0, pods.len()) {
-                return Err(format!("of {} pods none runs, and the quota counts {used}", pods.len()));
-            }
-        }
-        Ok(())
+/// The counters of a status that the engine wrote are about the same.
+fn agrees_with_itself(job: &Value, has_adopted: bool) -> Result<(), String> {
+    let (name, status, completed) = (called(job), &job["status"], completed(job));
+    if is_managed(job) {
+        return Ok(());
     }
-
-    fn check_job_at_rest(&self, job: &Value, pods: &[Value]) -> Result<(), String> {
-        let (name, spec, status) = (text(job, "name"), &job["spec"], &job["status"]);
-        let uncounted = &status["uncountedTerminatedPods"];
-        let is_counted = |of: &str| uncounted[of].as_array().is_none_or(Vec::is_empty);
-        if !is_counted("succeeded") || !is_counted("failed") {
-            return Err(format!("{name}: pods are counted for ever: {uncounted}"));
-        }
-        for field in ["active", "ready", "terminating"] {
-            if status[field].as_i64().unwrap_or(0) != 0 {
-                return Err(format!("{name}: {field} is {}, and nothing runs", status[field]));
-            }
-        }
-        let may_wait = spec["suspend"] == true || spec["parallelism"] == 0;
-        let Some(end) = ended(job) else {
-            return if may_wait { Ok(()) } else { Err(format!("{name} never ends: {status}")) };
-        };
-        let succeeded = status["succeeded"].as_u64().unwrap_or(0);
-        let wanted = spec["completions"].as_u64();
-        if end == "Complete"
-            && spec["successPolicy"].is_null()
-            && wanted.is_some_and(|wanted| succeeded < wanted)
-        {
-            return Err(format!("{name} is complete with {succeeded} of {wanted:?}"));
-        }
-        let (failed, limit) =
-            (status["failed"].as_u64().unwrap_or(0), spec["backoffLimit"].as_u64().unwrap_or(6));
-        let is_late = said(status, "Failed").is_some_and(|(_, reason)| reason == "BackoffLimitExceeded");
-        let is_never = spec["template"]["spec"]["restartPolicy"] == "Never";
-        if is_late && is_never && failed <= limit {
-            return Err(format!("{name}: gave up after {failed} failures of {limit}"));
-        }
-        if end == "Complete" && is_never && failed > limit && spec["successPolicy"].is_null() {
-            return Err(format!("{name}: complete after {failed} failures, and {limit} are allowed"));
-        }
-        let left = pods.iter().find(|pod| owner(pod) == Some(text(job, "uid")) && !is_terminal(pod));
-        left.map_or(Ok(()), |pod| Err(format!("{name} has ended, and its pod {} not", text(pod, "name"))))
+    if is_indexed(job) && int(&status["succeeded"]) != i64::try_from(completed.len()).unwrap_or(0) {
+        return Err(format!("{name}: {} succeeded, and completed are {completed:?}", status["succeeded"]));
+    }
+    let failed = indexes(status["failedIndexes"].as_str().unwrap_or_default());
+    match completed.intersection(&failed).next() {
+        Some(both) if !has_adopted => Err(format!("{name}: index {both} has succeeded and failed")),
+        _ => Ok(()),
     }
 }
 
-fn amount(quantity: &Value) -> usize {
-    quantity.as_str().and_then(|text| text.parse().ok()).expect("a number")
+fn has_mark(object: &Value) -> bool {
+    said(&object["status"], MARK).is_some()
 }
 
-fn owner(object: &Value) -> Option<&str> {
-    let owners = object["metadata"]["ownerReferences"].as_array()?;
-    owners.iter().find(|owner| owner["controller"] == true)?["uid"].as_str()
-}
-
-fn index(pod: &Value) -> Option<u64> {
-    pod["metadata"]["annotations"][INDEX].as_str()?.parse().ok()
-}
-
-fn is_indexed(job: &Value) -> bool {
-    job["spec"]["completionMode"] == "Indexed"
-}
-
-fn is_terminal(pod: &Value) -> bool {
-    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
-}
-
-fn is_going(object: &Value) -> bool {
-    !text(object, "deletionTimestamp").is_empty()
-}
-
-/// The type and reason of a condition that is true.
-fn said(status: &Value, kind: &str) -> Option<(String, String)> {
-    let conditions = status["conditions"].as_array()?;
-    let is_it = |c: &&Value| c["type"] == kind && c["status"] == "True";
-    let found = conditions.iter().find(is_it)?;
-    Some((kind.to_owned(), found["reason"].as_str().unwrap_or_default().to_owned()))
-}
-
-fn ended(job: &Value) -> Option<&'static str> {
-    ["Complete", "Failed"].into_iter().find(|end| said(&job["status"], end).is_some())
-}
-
-/// The numbers of `0,2-4`.
-fn indexes(text: &str) -> BTreeSet<u64> {
-    let number = |text: &str| text.parse::<u64>().expect("a number");
-    let range = |part: &str| {
-        let (from, to) = part.split_once('-').unwrap_or((part, part));
-        number(from)..=number(to)
-    };
-    text.split(',').filter(|part| !part.is_empty()).flat_map(range).collect()
+/// Whether a Job is over, and for so long that it is to go.
+pub(super) fn is_expired(job: &Value, now: Timestamp) -> bool {
+    let Some(seconds) = job["spec"]["ttlSecondsAfterFinished"].as_i64() else { return false };
+    let mut conditions = job["status"]["conditions"].as_array().into_iter().flatten();
+    let end =
+        conditions.find(|c| (c["type"] == "Complete" || c["type"] == "Failed") && c["status"] == "True");
+    let at = end.and_then(|end| end["lastTransitionTime"].as_str()?.parse::<Timestamp>().ok());
+    at.is_some_and(|at| now.duration_since(at) >= SignedDuration::from_secs(seconds))
 }
