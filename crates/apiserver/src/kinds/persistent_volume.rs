@@ -100,7 +100,7 @@ fn prepare_create(pv: &mut Value) {
 fn validate(pv: &Value) -> Errors {
     let mut errors = Errors::new();
     let spec = &pv["spec"];
-    volume::access_modes(&mut errors, spec, "");
+    volume::access_modes(&mut errors, spec, "spec");
     capacity(&mut errors, spec);
     let policies = ["Delete", "Recycle", "Retain"];
     optional_choice(&mut errors, spec, "spec", "persistentVolumeReclaimPolicy", &policies);

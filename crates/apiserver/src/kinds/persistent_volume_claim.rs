@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::common::{self, AGE, NAME, PLAIN, column, never, wide};
 use super::json::{fill, fill_text, is_set, object, put, same, set, text};
 use super::pod::default::round_quantities;
-use super::rules::{optional_choice, required, wrong};
+use super::rules::{at, optional_choice, required, wrong};
 use super::{selector, table, volume};
 use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind, Subresource};
@@ -70,35 +70,41 @@ fn prepare_create(claim: &mut Value) {
 
 fn validate(claim: &Value) -> Errors {
     let mut errors = Errors::new();
-    let spec = &claim["spec"];
-    if spec["accessModes"].as_array().is_none_or(Vec::is_empty) {
-        errors.push(FieldError::required("spec.accessModes", "at least 1 access mode is required"));
+    of_spec(&mut errors, &claim["spec"], "spec");
+    errors
+}
+
+/// Every problem of a claim's spec, or of the one that a pod's volume has.
+pub(super) fn of_spec(errors: &mut Errors, spec: &Value, path: &str) {
+    let has_modes = spec["accessModes"].as_array().is_some_and(|modes| !modes.is_empty());
+    if !has_modes {
+        let detail = "at least 1 access mode is required";
+        errors.push(FieldError::required(at(path, "accessModes"), detail));
     }
     if is_set(spec, "selector") {
-        selector::validate(&mut errors, &spec["selector"], "spec.selector");
+        selector::validate(errors, &spec["selector"], &at(path, "selector"));
     }
-    if !errors.iter().any(|error| error.path == "spec.accessModes") {
-        volume::access_modes(&mut errors, spec, "");
+    if has_modes {
+        volume::access_modes(errors, spec, path);
     }
-    let storage = &spec["resources"]["requests"]["storage"];
-    let path = "spec.resources[storage]";
+    let (storage, at_storage) = (&spec["resources"]["requests"]["storage"], at(path, "resources[storage]"));
     if storage.is_null() {
-        errors.push(FieldError::required(path, ""));
+        errors.push(FieldError::required(at_storage, ""));
     } else {
-        volume::positive(&mut errors, storage, path);
+        volume::positive(errors, storage, &at_storage);
     }
     let class = text(spec, "storageClassName");
     if !class.is_empty() {
-        wrong(&mut errors, "spec.storageClassName", class, names::dns_subdomain(class));
+        wrong(errors, &at(path, "storageClassName"), class, names::dns_subdomain(class));
     }
-    optional_choice(&mut errors, spec, "spec", "volumeMode", volume::VOLUME_MODES);
-    for (source, path) in [("dataSource", "spec.dataSource"), ("dataSourceRef", "spec.dataSourceRef")] {
+    optional_choice(errors, spec, path, "volumeMode", volume::VOLUME_MODES);
+    for source in ["dataSource", "dataSourceRef"] {
         if is_set(spec, source) {
-            required(&mut errors, &spec[source], path, "name");
-            required(&mut errors, &spec[source], path, "kind");
+            let path = at(path, source);
+            required(errors, &spec[source], &path, "name");
+            required(errors, &spec[source], &path, "kind");
         }
     }
-    errors
 }
 
 fn validate_update(new: &Value, old: &Value, status: bool) -> Errors {

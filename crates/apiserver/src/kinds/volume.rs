@@ -20,11 +20,11 @@ const SHOWN: [&str; 4] = ["ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "Rea
 pub(super) const VOLUME_MODES: &[&str] = &["Block", "Filesystem"];
 
 /// Every problem of access modes.
-pub(super) fn access_modes(errors: &mut Errors, spec: &Value, missing: &str) {
-    let path = "spec.accessModes";
+pub(super) fn access_modes(errors: &mut Errors, spec: &Value, path: &str) {
+    let path = &super::rules::at(path, "accessModes");
     let modes: Vec<&str> = items(spec, "accessModes").iter().filter_map(Value::as_str).collect();
     if modes.is_empty() {
-        errors.push(FieldError::required(path, missing));
+        errors.push(FieldError::required(path, ""));
     }
     let known = MODES.map(|(mode, _)| mode);
     for mode in &modes {

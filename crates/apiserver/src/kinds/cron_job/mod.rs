@@ -13,6 +13,10 @@ use crate::kind::{Kind, Propagation, Subresource};
 use crate::kinds::common::{self, PLAIN};
 use crate::kinds::job::default::fill_parts;
 use crate::kinds::json::{fill, fill_text, object};
+use crate::kinds::pod::disabled;
+
+/// Where the spec of its Jobs' pods is.
+const POD_SPEC: &str = "/spec/jobTemplate/spec/template/spec";
 
 /// The row.
 pub(super) const KIND: Kind = Kind {
@@ -59,10 +63,12 @@ fn fill_defaults(cron: &mut Value) {
 /// A new CronJob has no status.
 fn prepare_create(cron: &mut Value) {
     common::start(cron, json!({}));
+    disabled::forget_below(cron, &Value::Null, POD_SPEC);
 }
 
 /// An update of the CronJob itself: the status stays; a changed spec counts the generation up.
 fn prepare_update(new: &mut Value, old: &Value) {
     common::keep_status(new, old);
+    disabled::forget_below(new, old, POD_SPEC);
     common::count_generation(new, old);
 }

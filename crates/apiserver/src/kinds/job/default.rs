@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::kind::{Fields, Rest};
 use crate::kinds::common::{self, condition};
 use crate::kinds::json::{fill, fill_text, flag, int, is_set, items_mut, object, set, text};
-use crate::kinds::pod::default as pod;
+use crate::kinds::pod::{default as pod, disabled};
 
 /// The label that ties a pod to its Job's uid.
 pub(super) const CONTROLLER_UID: &str = "batch.kubernetes.io/controller-uid";
@@ -18,6 +18,9 @@ pub(super) const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 pub(super) const LEGACY_CONTROLLER_UID: &str = "controller-uid";
 /// The older spelling of [`JOB_NAME`].
 pub(super) const LEGACY_JOB_NAME: &str = "job-name";
+
+/// Where its pods' spec is.
+const POD_SPEC: &str = "/spec/template/spec";
 
 /// Fills absent fields of a Job and of its pod template.
 pub(crate) fn fill_defaults(job: &mut Value) {
@@ -83,6 +86,7 @@ pub(crate) fn prepare_create(job: &mut Value) {
         generate_selector(job);
     }
     take_labels_of_template(job);
+    disabled::forget_below(job, &Value::Null, POD_SPEC);
 }
 
 fn generate_selector(job: &mut Value) {
@@ -110,6 +114,7 @@ fn generate_selector(job: &mut Value) {
 /// An update of the Job itself: the status stays; a changed spec counts the generation up.
 pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
     common::keep_status(new, old);
+    disabled::forget_below(new, old, POD_SPEC);
     common::count_generation(new, old);
 }
 

@@ -97,7 +97,7 @@ fn whole_requests(spec: &mut Value) {
     if spec["resources"]["limits"].as_object().is_none_or(serde_json::Map::is_empty) {
         return;
     }
-    let sums: Vec<_> = ["cpu", "memory"].map(|name| (name, of_containers(spec, name))).into();
+    let sums: Vec<_> = ["cpu", "memory"].map(|name| (name, of_containers(spec, "requests", name))).into();
     let Some(resources) = given(spec, "resources") else { return };
     if let Some(requests) = object(resources, "requests") {
         for (name, sum) in sums {
@@ -109,9 +109,10 @@ fn whole_requests(spec: &mut Value) {
     requests_from_limits(resources);
 }
 
-/// What a pod's containers request of a resource: all that run together, or more if an init container needs more.
-fn of_containers(spec: &Value, name: &str) -> Option<Quantity> {
-    let request = |container: &Value| Quantity::of(&container["resources"]["requests"][name]).ok();
+/// What a pod's containers ask for (`requests`) or may have (`limits`) of a resource: all that run together, or more if an
+/// init container needs more.
+pub(super) fn of_containers(spec: &Value, list: &str, name: &str) -> Option<Quantity> {
+    let request = |container: &Value| Quantity::of(&container["resources"][list][name]).ok();
     let add = |a: Option<Quantity>, b: Option<Quantity>| match (a, b) {
         (Some(a), Some(b)) => Some(a.plus(b)),
         (a, b) => a.or(b),

@@ -2,6 +2,7 @@
 
 mod container;
 pub(crate) mod default;
+pub(super) mod disabled;
 pub(crate) mod fate;
 mod label_keys;
 mod prepare;

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{label_keys, qos, token};
+use super::{disabled, label_keys, qos, token};
 use crate::kind::{Fields, Rest};
 use crate::kinds::common;
 use crate::kinds::json::{fill, fill_text, items, object, put, set, text};
@@ -17,6 +17,7 @@ const DEVICES: &str = "devices.windlass.dev/assigned";
 pub(crate) fn prepare_create(pod: &mut Value) {
     let uid = text(&pod["metadata"], "uid").to_owned();
     if let Some(spec) = object(pod, "spec") {
+        disabled::forget(spec, &Value::Null);
         admit(spec);
         token::mount(spec, &uid);
     }
@@ -70,6 +71,7 @@ pub(crate) fn prepare_update(new: &mut Value, old: &Value) {
     common::keep_status(new, old);
     keep_devices(new, old);
     if let Some(spec) = object(new, "spec") {
+        disabled::forget(spec, &old["spec"]);
         // Admission again: what it gave on creation comes back where a writer left it out.
         for key in ["priority", "preemptionPolicy"] {
             if !old["spec"][key].is_null() {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::kinds::json::{fill as fill_field, fill_text, given, is_set, items_mut, set, text};
+use crate::kinds::json::{fill as fill_field, fill_text, given, is_set, items_mut, object, set, text};
 
 /// The sources of a volume that this API knows, in upstream's order (k8s.io/api, core/v1, VolumeSource).
 pub(super) const SOURCES: &[&str] = &[
@@ -70,9 +70,40 @@ pub(super) fn fill(volume: &mut Value) {
             }
         }
     }
+    fill_storage(volume);
     if let Some(image) = given(volume, "image") {
         let latest = super::container::is_latest(text(image, "reference"));
         fill_text(image, "pullPolicy", if latest { "Always" } else { "IfNotPresent" });
+    }
+}
+
+/// What the volumes of storage systems say where they say nothing (zz_generated.defaults.go), and the claims that are made
+/// for pods.
+fn fill_storage(volume: &mut Value) {
+    if let Some(iscsi) = given(volume, "iscsi") {
+        fill_text(iscsi, "iscsiInterface", "default");
+    }
+    if let Some(rbd) = given(volume, "rbd") {
+        for (key, value) in [("pool", "rbd"), ("user", "admin"), ("keyring", "/etc/ceph/keyring")] {
+            fill_text(rbd, key, value);
+        }
+    }
+    if let Some(disk) = given(volume, "azureDisk") {
+        for (key, value) in [("cachingMode", "ReadWrite"), ("fsType", "ext4"), ("kind", "Shared")] {
+            fill_field(disk, key, value);
+        }
+        fill_field(disk, "readOnly", false);
+    }
+    if let Some(scale) = given(volume, "scaleIO") {
+        fill_text(scale, "storageMode", "ThinProvisioned");
+        fill_text(scale, "fsType", "xfs");
+    }
+    let template = given(volume, "ephemeral").and_then(|of| given(of, "volumeClaimTemplate"));
+    if let Some(spec) = template.and_then(|template| object(template, "spec")) {
+        fill_field(spec, "volumeMode", "Filesystem");
+        if let Some(resources) = given(spec, "resources") {
+            super::default::round_resources(resources);
+        }
     }
 }
 

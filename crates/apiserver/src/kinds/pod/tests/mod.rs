@@ -1,8 +1,11 @@
 //! Situations of pods: what they become, what is refused and in which words, how they are shown.
 #![expect(clippy::needless_pass_by_value, reason = "rows read best as literals")]
 
+mod devices;
 mod refused;
 mod shown;
+mod sources;
+mod surroundings;
 mod updates;
 
 use serde_json::{Value, json};

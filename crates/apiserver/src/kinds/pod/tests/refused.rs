@@ -6,12 +6,12 @@ use super::{KIND, pod, texts, with};
 
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 
-fn check(extra: Value, expect: &[&str]) {
+pub(super) fn check(extra: Value, expect: &[&str]) {
     assert_eq!(texts(&(KIND.validate)(&pod(extra.clone()))), expect, "{extra}");
 }
 
 /// The same for one container; the texts are told without its path.
-fn check_container(container: Value, expect: &[&str]) {
+pub(super) fn check_container(container: Value, expect: &[&str]) {
     let expect: Vec<String> = expect.iter().map(|e| format!("spec.containers[0].{e}")).collect();
     check(with(container), &expect.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Context, env, handlers, mounts, resources, security};
+use super::{Context, claims, devices, env, handlers, mounts, resources, security};
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{int, is_set, items, text};
 use crate::kinds::rules::{at, choice, item, optional_choice, required, wrong};
@@ -42,6 +42,7 @@ pub(super) fn check(errors: &mut Errors, context: &Context, path: &str) {
             handlers::of_container(errors, context.spec, container, &path);
         } else {
             no_handlers(errors, container, &path);
+            resized_in_place(errors, container, &path);
         }
     }
 }
@@ -76,9 +77,48 @@ fn common(errors: &mut Errors, context: &Context, container: &Value, path: &str)
     env::variables(errors, container, &at(path, "env"));
     env::sources(errors, container, &at(path, "envFrom"));
     mounts::check(errors, context, container, &at(path, "volumeMounts"));
+    devices::check(errors, context, container, &at(path, "volumeDevices"));
     choice(errors, container, path, "imagePullPolicy", &["Always", "IfNotPresent", "Never"]);
     resources::check(errors, &container["resources"], &at(path, "resources"));
-    security::container(errors, container, &at(path, "securityContext"));
+    claims::of_container(errors, &container["resources"], &context.claims, &at(path, "resources.claims"));
+    resize_policy(errors, context, container, &at(path, "resizePolicy"));
+    security::container(errors, context.spec, container, &at(path, "securityContext"));
+}
+
+/// What becomes of a container whose resources change. Upstream names the list, not the rule, in most of these paths.
+/// Source: `validateResizePolicy`.
+fn resize_policy(errors: &mut Errors, context: &Context, container: &Value, path: &str) {
+    let mut seen = BTreeSet::new();
+    for (i, rule) in items(container, "resizePolicy").iter().enumerate() {
+        let (resource, policy) = (text(rule, "resourceName"), text(rule, "restartPolicy"));
+        if !seen.insert(resource) {
+            errors.push(FieldError::duplicate(item(path, i), resource));
+        }
+        for (given, supported) in
+            [(resource, ["cpu", "memory"]), (policy, ["NotRequired", "RestartContainer"])]
+        {
+            match given {
+                "" => errors.push(FieldError::required(path, "")),
+                given if supported.contains(&given) => {}
+                given => errors.push(FieldError::not_supported(path, given, &supported)),
+            }
+        }
+        if text(context.spec, "restartPolicy") == "Never" && policy != "NotRequired" {
+            let detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
+            errors.push(FieldError::invalid(path, policy, detail));
+        }
+    }
+}
+
+/// An init container that ends is not started again for its resources.
+fn resized_in_place(errors: &mut Errors, container: &Value, path: &str) {
+    for (i, rule) in items(container, "resizePolicy").iter().enumerate() {
+        if text(rule, "restartPolicy") == "RestartContainer" {
+            let path = at(&item(&at(path, "resizePolicy"), i), "restartPolicy");
+            let detail = "must not be set to 'RestartContainer' for non-sidecar initContainers";
+            errors.push(FieldError::invalid(path, "RestartContainer", detail));
+        }
+    }
 }
 
 fn ports(errors: &mut Errors, container: &Value, path: &str) {

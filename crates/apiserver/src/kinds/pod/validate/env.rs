@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::field::{Errors, FieldError};
+use crate::field::{Cause, Errors, FieldError};
 use crate::kinds::json::{is_set, items, text};
 use crate::kinds::rules::{at, item, required, wrong};
 use crate::names;
@@ -179,6 +179,33 @@ fn file_ref(errors: &mut Errors, of: &Value, path: &str) {
         wrong(errors, &at(path, "volumeName"), volume, names::dns_label(volume));
     }
     super::mounts::descending(errors, text(of, "path"), &at(path, "path"));
+}
+
+/// Variables out of files: those lie in an emptyDir of the pod. Source: `validateFileKeyRefVolumes`.
+pub(super) fn files(errors: &mut Errors, spec: &Value, path: &str) {
+    for (container, path) in super::containers_of(spec, path) {
+        for (i, variable) in items(container, "env").iter().enumerate() {
+            let file = &variable["valueFrom"]["fileKeyRef"];
+            if file.is_null() {
+                continue;
+            }
+            let path = format!("{path}.env[{i}].valueFrom.fileKeyRef.volumeName");
+            let name = text(file, "volumeName");
+            match items(spec, "volumes").iter().rfind(|volume| text(volume, "name") == name) {
+                Some(volume) if is_set(volume, "emptyDir") => {}
+                Some(_) => {
+                    let detail = "referenced volume must be of type emptyDir";
+                    errors.push(FieldError::invalid(path, name, detail));
+                }
+                None => errors.push(FieldError {
+                    path,
+                    cause: Cause::NotFound,
+                    value: name.into(),
+                    detail: String::new(),
+                }),
+            }
+        }
+    }
 }
 
 /// Every problem of `envFrom`.

@@ -1,22 +1,27 @@
 //! What a pod's spec may say, on its own and as a template. Source: upstream pkg/apis/core/validation/validation.go.
 //!
-//! Not checked here: affinity between pods, the inside of topology spread and DNS settings, and of volumes of clouds and
-//! storage systems: nothing that runs on one machine reads them.
+//! Not checked here: what only a pod of Windows may say of its rights, and annotations of old instead of fields.
 
 mod affinity;
+mod claims;
 mod containers;
+mod devices;
 mod env;
 mod handlers;
 mod mounts;
+mod projected;
 pub(crate) mod resources;
 mod security;
+mod sources;
+mod surroundings;
 mod volumes;
+mod whole;
 
 pub(crate) use mounts::no_backsteps;
 pub(crate) use resources::check as resources;
 pub(crate) use volumes::HOST_PATHS;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -31,7 +36,9 @@ pub(super) struct Context<'a> {
     /// The pod's spec.
     pub(super) spec: &'a Value,
     /// Its sound volumes, by name.
-    pub(super) volumes: BTreeSet<&'a str>,
+    pub(super) volumes: BTreeMap<&'a str, &'a Value>,
+    /// The names of its resource claims.
+    pub(super) claims: BTreeSet<&'a str>,
 }
 
 /// Every problem of a new pod.
@@ -52,7 +59,7 @@ pub(crate) fn pod(pod: &Value) -> Errors {
 /// Every problem of a pod, new or changed.
 pub(super) fn of_any_pod(pod: &Value) -> Errors {
     let mut errors = Errors::new();
-    spec(&mut errors, &pod["spec"], "spec", true);
+    spec(&mut errors, &pod["spec"], "spec", Some(text(&pod["metadata"], "name")));
     for list in ["containers", "initContainers"] {
         for (i, container) in items(&pod["spec"], list).iter().enumerate() {
             let image = text(container, "image");
@@ -73,34 +80,36 @@ pub(crate) fn template(errors: &mut Errors, template: &Value, path: &str) {
     errors.extend(names::labels(&template["metadata"]["labels"], &at(path, "labels")));
     errors.extend(names::annotations(&template["metadata"]["annotations"], &at(path, "annotations")));
     fate::check(errors, template, path);
-    spec(errors, &template["spec"], &at(path, "spec"), false);
+    spec(errors, &template["spec"], &at(path, "spec"), None);
     if !items(&template["spec"], "ephemeralContainers").is_empty() {
         let path = at(path, "spec.ephemeralContainers");
         errors.push(FieldError::forbidden(path, "ephemeral containers not allowed in pod template"));
     }
 }
 
-fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
+/// `pod` is the name of the pod; a template has none.
+fn spec(errors: &mut Errors, spec: &Value, path: &str, pod: Option<&str>) {
     // A negative one is only warned of: pods made from it get one second.
     if !is_set(spec, "terminationGracePeriodSeconds") {
         errors.push(FieldError::required(at(path, "terminationGracePeriodSeconds"), ""));
     }
-    let volumes = volumes::check(errors, items(spec, "volumes"), &at(path, "volumes"));
-    let context = Context { spec, volumes };
+    let volumes = volumes::check(errors, items(spec, "volumes"), &at(path, "volumes"), pod);
+    let claims = claims::of_pod(errors, items(spec, "resourceClaims"), &at(path, "resourceClaims"));
+    let context = Context { spec, volumes, claims };
     containers::check(errors, &context, path);
-    if is_set(spec, "resources") {
-        resources::check(errors, &spec["resources"], &at(path, "resources"));
-    }
-    host_ports(errors, spec, path, of_pod);
+    whole::check(errors, spec, path);
+    host_ports(errors, spec, path, pod.is_some());
     choice(errors, spec, path, "restartPolicy", &["Always", "OnFailure", "Never"]);
     choice(errors, spec, path, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);
     errors.extend(names::labels(&spec["nodeSelector"], &at(path, "nodeSelector")));
     security::pod(errors, spec, path);
     affinity::check(errors, spec, path);
-    surroundings(errors, spec, path);
+    surroundings::dns(errors, spec, path);
     gates(errors, spec, path);
-    identity(errors, spec, path);
-    system(errors, spec, path);
+    surroundings::users(errors, spec, path);
+    surroundings::host_name(errors, spec, path);
+    surroundings::names_of(errors, spec, path);
+    surroundings::system(errors, spec, path);
     deadline(errors, spec, path);
     tolerations(errors, spec, path);
     optional_choice(errors, spec, path, "preemptionPolicy", &["PreemptLowerPriority", "Never"]);
@@ -108,6 +117,15 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str, of_pod: bool) {
         let overhead = serde_json::json!({"limits": spec["overhead"]});
         resources::check(errors, &overhead, &at(path, "overhead"));
     }
+    env::files(errors, spec, path);
+}
+
+/// All containers of a pod with their paths, in upstream's order (`VisitContainersWithPath`).
+fn containers_of<'a>(spec: &'a Value, path: &str) -> impl Iterator<Item = (&'a Value, String)> {
+    ["initContainers", "containers", "ephemeralContainers"].into_iter().flat_map(move |list| {
+        let path = at(path, list);
+        items(spec, list).iter().enumerate().map(move |(i, container)| (container, item(&path, i)))
+    })
 }
 
 /// A pod on the host's network has the ports that its containers have.
@@ -139,82 +157,6 @@ fn gates(errors: &mut Errors, spec: &Value, path: &str) {
         if !seen.insert(name) {
             errors.push(FieldError::duplicate(path, name));
         }
-    }
-}
-
-/// Names that the pod has or uses.
-fn identity(errors: &mut Errors, spec: &Value, path: &str) {
-    let labels = ["hostname", "subdomain"];
-    let subdomains = ["serviceAccountName", "nodeName", "priorityClassName"];
-    for key in labels.iter().chain(&subdomains) {
-        let name = text(spec, key);
-        let rule = if labels.contains(key) { names::dns_label } else { names::dns_subdomain };
-        if !name.is_empty() {
-            wrong(errors, &at(path, key), name, rule(name));
-        }
-    }
-    if let Some(name) = spec["runtimeClassName"].as_str() {
-        wrong(errors, &at(path, "runtimeClassName"), name, names::dns_subdomain(name));
-    }
-    for (i, alias) in items(spec, "hostAliases").iter().enumerate() {
-        address(errors, text(alias, "ip"), &format!("{path}.hostAliases[{i}].ip"));
-        for (j, name) in items(alias, "hostnames").iter().filter_map(Value::as_str).enumerate() {
-            let path = format!("{path}.hostAliases[{i}].hostnames[{j}]");
-            wrong(errors, &path, name, names::dns_subdomain(name));
-        }
-    }
-}
-
-/// How the pod finds names.
-fn surroundings(errors: &mut Errors, spec: &Value, path: &str) {
-    let (dns, dns_path) = (&spec["dnsConfig"], at(path, "dnsConfig"));
-    if text(spec, "dnsPolicy") == "None" {
-        if !is_set(spec, "dnsConfig") {
-            let detail = "must provide `dnsConfig` when `dnsPolicy` is None";
-            errors.push(FieldError::required(dns_path, detail));
-            return;
-        }
-        if items(dns, "nameservers").is_empty() {
-            let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
-            errors.push(FieldError::required(at(&dns_path, "nameservers"), detail));
-            return;
-        }
-    }
-    for (list, most, what) in [("nameservers", 3, "nameservers"), ("searches", 32, "search paths")] {
-        if items(dns, list).len() > most {
-            let detail = format!("must not have more than {most} {what}");
-            errors.push(FieldError::invalid(at(&dns_path, list), dns[list].clone(), detail));
-        }
-    }
-    for (i, server) in items(dns, "nameservers").iter().filter_map(Value::as_str).enumerate() {
-        address(errors, server, &item(&at(&dns_path, "nameservers"), i));
-    }
-    for (i, search) in items(dns, "searches").iter().filter_map(Value::as_str).enumerate() {
-        let name = search.strip_suffix('.').unwrap_or(search);
-        if search != "." {
-            wrong(errors, &item(&at(&dns_path, "searches"), i), name, names::search_domain(name));
-        }
-    }
-    for (i, option) in items(dns, "options").iter().enumerate() {
-        if text(option, "name").is_empty() {
-            errors.push(FieldError::required(item(&at(&dns_path, "options"), i), "must not be empty"));
-        }
-    }
-}
-
-fn system(errors: &mut Errors, spec: &Value, path: &str) {
-    let (system, systems) = (text(&spec["os"], "name"), ["linux", "windows"]);
-    if is_set(spec, "os") && system.is_empty() {
-        errors.push(FieldError::required(at(path, "os.name"), ""));
-    } else if is_set(spec, "os") && !systems.contains(&system) {
-        errors.push(FieldError::not_supported(at(path, "os"), system, &systems));
-    }
-}
-
-fn address(errors: &mut Errors, given: &str, path: &str) {
-    if given.parse::<std::net::IpAddr>().is_err() {
-        let detail = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-        errors.push(FieldError::invalid(path, given, detail));
     }
 }
 

@@ -11,8 +11,18 @@ use crate::quantity::Quantity;
 
 const STANDARD: &[&str] = &["cpu", "memory", "ephemeral-storage"];
 
-/// Every problem of `requests` and `limits`.
+/// Every problem of a container's `requests` and `limits`.
 pub(crate) fn check(errors: &mut Errors, resources: &Value, path: &str) {
+    check_named(errors, resources, path, name_of);
+}
+
+/// The same of whatever has resources of these names.
+pub(super) fn check_named(
+    errors: &mut Errors,
+    resources: &Value,
+    path: &str,
+    name_of: fn(&mut Errors, &str, &str),
+) {
     for list in ["limits", "requests"] {
         for (name, value) in entries(resources, list) {
             let of = of_resource(path, list, name);
@@ -31,7 +41,8 @@ pub(crate) fn check(errors: &mut Errors, resources: &Value, path: &str) {
     }
 }
 
-fn is_huge(name: &str) -> bool {
+/// Whether a resource is memory in huge pages.
+pub(super) fn is_huge(name: &str) -> bool {
     name.starts_with("hugepages-")
 }
 

@@ -49,10 +49,14 @@ pub(super) fn pod(errors: &mut Errors, spec: &Value, path: &str) {
 }
 
 /// Every problem of a container's security context.
-pub(super) fn container(errors: &mut Errors, container: &Value, path: &str) {
+pub(super) fn container(errors: &mut Errors, spec: &Value, container: &Value, path: &str) {
     let context = &container["securityContext"];
     ids(errors, context, path, &["runAsUser", "runAsGroup"]);
     optional_choice(errors, context, path, "procMount", &["Default", "Unmasked"]);
+    if text(context, "procMount") == "Unmasked" && spec["hostUsers"] != Value::Bool(false) {
+        let detail = "`hostUsers` must be false to use `Unmasked`";
+        errors.push(FieldError::invalid(at(path, "procMount"), "Unmasked", detail));
+    }
     seccomp(errors, context, path);
     if context["allowPrivilegeEscalation"] != Value::Bool(false) {
         return;

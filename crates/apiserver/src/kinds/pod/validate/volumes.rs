@@ -1,11 +1,11 @@
 //! The volumes of a pod.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::env;
 use super::mounts::{no_backsteps, not_reserved};
+use super::{env, projected, sources};
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{int, is_set, items, text};
 use crate::kinds::pod::volume::SOURCES;
@@ -16,33 +16,52 @@ use crate::quantity::Quantity;
 const MODE: &str = "must be a number between 0 and 0777 (octal), both inclusive";
 pub(crate) const HOST_PATHS: &[&str] =
     &["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
-/// The shortest and longest life of a projected token, in seconds.
-const TOKEN_SECONDS: (i64, i64) = (600, 1 << 32);
 
-/// Every problem of the volumes. The names of the sound ones come back: only those can be mounted.
-pub(super) fn check<'a>(errors: &mut Errors, volumes: &'a [Value], path: &str) -> BTreeSet<&'a str> {
-    let mut sound = BTreeSet::new();
+/// Every problem of the volumes of a pod of this name, or of a template. The sound ones come back by name: only those can
+/// be mounted.
+pub(super) fn check<'a>(
+    errors: &mut Errors,
+    volumes: &'a [Value],
+    path: &str,
+    pod: Option<&str>,
+) -> BTreeMap<&'a str, &'a Value> {
+    let mut sound: BTreeMap<&str, &Value> = BTreeMap::new();
     for (i, volume) in volumes.iter().enumerate() {
         let path = item(path, i);
         let name = text(volume, "name");
         let mut found = Errors::new();
-        source(&mut found, volume, &path);
+        source(&mut found, volume, &path, pod);
         if name.is_empty() {
             found.push(FieldError::required(at(&path, "name"), ""));
         } else {
             wrong(&mut found, &at(&path, "name"), name, names::dns_label(name));
         }
-        if sound.contains(name) {
+        if sound.contains_key(name) {
             found.push(FieldError::duplicate(at(&path, "name"), name));
         } else if found.is_empty() {
-            sound.insert(name);
+            sound.insert(name, volume);
         }
         errors.append(&mut found);
+        made_for_the_pod(errors, volume, volumes, &path, pod);
     }
     sound
 }
 
-fn source(errors: &mut Errors, volume: &Value, path: &str) {
+/// A claim that is made for one of the pod's volumes is no other volume's.
+fn made_for_the_pod(errors: &mut Errors, volume: &Value, all: &[Value], path: &str, pod: Option<&str>) {
+    let name = text(&volume["persistentVolumeClaim"], "claimName");
+    let Some(of) =
+        pod.filter(|pod| !pod.is_empty()).and_then(|pod| name.strip_prefix(pod)?.strip_prefix('-'))
+    else {
+        return;
+    };
+    if all.iter().any(|other| is_set(other, "ephemeral") && text(other, "name") == of) {
+        let detail = "must not reference a PVC that gets created for an ephemeral volume";
+        errors.push(FieldError::invalid(at(path, "persistentVolumeClaim.claimName"), name, detail));
+    }
+}
+
+fn source(errors: &mut Errors, volume: &Value, path: &str, pod: Option<&str>) {
     // Upstream looks at emptyDir first, so that it is the other one that is too many.
     let mut given: Vec<&str> = SOURCES.iter().copied().filter(|s| is_set(volume, s)).collect();
     given.sort_by_key(|s| *s != "emptyDir");
@@ -63,8 +82,11 @@ fn source(errors: &mut Errors, volume: &Value, path: &str) {
                 downward(errors, file, &at_source);
             }
         }
-        "projected" => projected(errors, of, &at_source),
-        _ => {}
+        "projected" => {
+            mode(errors, of, &at_source, "defaultMode");
+            projected::check(errors, of, &at_source);
+        }
+        other => sources::check(errors, other, volume, path, pod),
     }
     for other in more {
         errors.push(FieldError::forbidden(at(path, other), "may not specify more than 1 volume type"));
@@ -100,7 +122,8 @@ fn keys(errors: &mut Errors, of: &Value, path: &str, name: &str) {
     }
 }
 
-fn key_to_path(errors: &mut Errors, key: &Value, path: &str) {
+/// A key of a config map or secret, and the file that it is.
+pub(super) fn key_to_path(errors: &mut Errors, key: &Value, path: &str) {
     required(errors, key, path, "key");
     required(errors, key, path, "path");
     not_reserved(errors, text(key, "path"), &at(path, "path"));
@@ -114,7 +137,7 @@ fn mode(errors: &mut Errors, of: &Value, path: &str, key: &str) {
 }
 
 /// A file with a field of the pod.
-fn downward(errors: &mut Errors, file: &Value, path: &str) {
+pub(super) fn downward(errors: &mut Errors, file: &Value, path: &str) {
     required(errors, file, path, "path");
     not_reserved(errors, text(file, "path"), &at(path, "path"));
     match (is_set(file, "fieldRef"), is_set(file, "resourceFieldRef")) {
@@ -134,66 +157,4 @@ fn downward(errors: &mut Errors, file: &Value, path: &str) {
         }
     }
     mode(errors, file, path, "mode");
-}
-
-fn projected(errors: &mut Errors, of: &Value, path: &str) {
-    mode(errors, of, path, "defaultMode");
-    let mut paths = BTreeSet::new();
-    for (i, source) in items(of, "sources").iter().enumerate() {
-        let at_source = item(&at(path, "sources"), i);
-        let given = [
-            "secret",
-            "configMap",
-            "downwardAPI",
-            "serviceAccountToken",
-            "clusterTrustBundle",
-            "podCertificate",
-        ];
-        for key in ["secret", "configMap"] {
-            let (of, at_source) = (&source[key], at(&at_source, key));
-            if of.is_null() {
-                continue;
-            }
-            required(errors, of, &at_source, "name");
-            for (i, key) in items(of, "items").iter().enumerate() {
-                key_to_path(errors, key, &item(&at(&at_source, "items"), i));
-                let taken = text(key, "path");
-                conflict(errors, &mut paths, taken, text(of, "name"), path);
-            }
-        }
-        for file in items(&source["downwardAPI"], "items") {
-            downward(errors, file, &at(&at_source, "downwardAPI"));
-            conflict(errors, &mut paths, text(file, "path"), text(file, "path"), path);
-        }
-        if is_set(source, "serviceAccountToken") {
-            token(errors, &source["serviceAccountToken"], &at(&at_source, "serviceAccountToken"), path);
-        }
-        if given.iter().filter(|key| is_set(source, key)).count() > 1 {
-            let detail = "may not specify more than 1 volume type per source";
-            errors.push(FieldError::forbidden(at_source, detail));
-        }
-    }
-}
-
-fn conflict<'a>(errors: &mut Errors, paths: &mut BTreeSet<&'a str>, taken: &'a str, value: &str, path: &str) {
-    if !taken.is_empty() && !paths.insert(taken) {
-        errors.push(FieldError::invalid(path, value, "conflicting duplicate paths"));
-    }
-}
-
-/// Upstream names the volume, not the source, in the path of the token's file.
-fn token(errors: &mut Errors, of: &Value, path: &str, volume: &str) {
-    let seconds = int(of, "expirationSeconds").unwrap_or(0);
-    let detail = if seconds < TOKEN_SECONDS.0 {
-        Some("may not specify a duration less than 10 minutes")
-    } else if seconds > TOKEN_SECONDS.1 {
-        Some("may not specify a duration larger than 2^32 seconds")
-    } else {
-        None
-    };
-    if let Some(detail) = detail {
-        errors.push(FieldError::invalid(at(path, "expirationSeconds"), seconds, detail));
-    }
-    required(errors, of, volume, "path");
-    not_reserved(errors, text(of, "path"), &at(volume, "path"));
 }
