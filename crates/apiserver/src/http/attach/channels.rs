@@ -12,7 +12,7 @@ use futures::stream::{self, SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch as signal;
+use tokio::sync::{Notify, watch as signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -32,8 +32,14 @@ const ERROR: u8 = 3;
 /// How often a client is shown that the connection lives, also while it waits for a slow reader of its stdin: clients
 /// give up after a minute without a sign.
 const SIGN: Duration = Duration::from_secs(15);
-/// How long a client may take to end the connection after its last message.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a client that has been greeted may be silent until it is spoken to all the same: its library may answer no
+/// ping.
+const GREETING: Duration = Duration::from_secs(1);
+/// How long a client may be silent after the last message to it. One that reads slowly shows meanwhile that it lives:
+/// kubectl sends a ping every five seconds.
+const FAREWELL: Duration = Duration::from_secs(15);
+/// How long a server that stops waits for that.
+const LAST_FAREWELL: Duration = Duration::from_secs(5);
 
 /// Why a client is not served any more.
 enum End {
@@ -66,9 +72,10 @@ pub(super) async fn serve<S>(
     let Attached { input, terminal, stdout, stderr, ended } = attached;
     let (mut sink, mut source) = socket.split();
     let end = {
-        let outputs = Outputs { stdout, stderr };
-        let mut writing = std::pin::pin!(write(&mut sink, outputs, ended, talk));
-        let mut reading = std::pin::pin!(read(&mut source, input, terminal.as_deref(), talk, protocol));
+        let (outputs, heard) = (Outputs { stdout, stderr }, Notify::new());
+        let mut writing = std::pin::pin!(write(&mut sink, outputs, ended, talk, &heard));
+        let reading = read(&mut source, input, terminal.as_deref(), talk, protocol, &heard);
+        let mut reading = std::pin::pin!(reading);
         tokio::select! {
             // What is there to be said is said before an end is.
             end = &mut writing => end,
@@ -76,17 +83,32 @@ pub(super) async fn serve<S>(
             () = leave => End::Stop,
         }
     };
-    let code = match end {
-        End::Client => return,
-        End::Run => CloseCode::Normal,
-        End::Stop => CloseCode::Away,
+    match end {
+        End::Client => {}
+        End::Run => farewell(&mut sink, &mut source, CloseCode::Normal).await,
+        End::Stop => _ = timeout(LAST_FAREWELL, farewell(&mut sink, &mut source, CloseCode::Away)).await,
+    }
+}
+
+/// Ends the connection, once the client has read what is still on its way to it or is silent.
+async fn farewell<S>(
+    sink: &mut SplitSink<WebSocketStream<S>, Message>,
+    source: &mut SplitStream<WebSocketStream<S>>,
+    code: CloseCode,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let close = Message::Close(Some(CloseFrame { code, reason: "".into() }));
+    let saying = async {
+        let _ = sink.send(close).await;
+        future::pending::<()>().await;
     };
-    let farewell = async {
-        let _ = sink.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
-        // What is still on its way is read and thrown away: closing over it would destroy what was said last.
-        while let Some(Ok(_)) = source.next().await {}
-    };
-    let _ = timeout(FAREWELL, farewell).await;
+    // What the client says is read and thrown away: closing over it would destroy what was said to it last.
+    let hearing = async { while let Ok(Some(Ok(_))) = timeout(FAREWELL, source.next()).await {} };
+    tokio::select! {
+        () = saying => {}
+        () = hearing => {}
+    }
 }
 
 /// What a client reads.
@@ -96,15 +118,24 @@ struct Outputs {
 }
 
 /// Says what comes, and at the end how it ended.
+///
+/// The client is greeted by a ping, and spoken to once it has been heard: kubectl 1.29 to 1.33 begins to read before it
+/// knows its own channels, and throws away what comes for them until then (kubernetes/kubernetes#131189). A program
+/// beside a container may have said all it has to say, and ended, before.
 async fn write<S>(
     sink: &mut SplitSink<WebSocketStream<S>, Message>,
     outputs: Outputs,
     ended: future::BoxFuture<'static, Fate>,
     talk: Talk,
+    heard: &Notify,
 ) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+        return End::Client;
+    }
+    let _ = timeout(GREETING, heard.notified()).await;
     // An empty message on the first channel that is written tells that the connection stands.
     let first = match &outputs {
         Outputs { stdout: Some(_), .. } => STDOUT,
@@ -185,17 +216,19 @@ fn status(fate: &Fate, talk: Talk) -> serde_json::Value {
     }
 }
 
-/// Does what the client says, until it is gone.
+/// Does what the client says, until it is gone. That it was `heard` is told.
 async fn read<S>(
     source: &mut SplitStream<WebSocketStream<S>>,
     mut input: Option<Box<dyn Input>>,
     terminal: Option<&dyn Terminal>,
     talk: Talk,
     protocol: Protocol,
+    heard: &Notify,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     while let Some(Ok(message)) = source.next().await {
+        heard.notify_one();
         let bytes = match message {
             Message::Binary(bytes) => bytes,
             // Some clients send text as text.

@@ -5,6 +5,8 @@
 mod channels;
 mod handshake;
 mod message;
+#[cfg(test)]
+mod tests;
 
 /// What the fuzz targets ask of clients' messages.
 #[cfg(any(test, feature = "fuzzing"))]
