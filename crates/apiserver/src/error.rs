@@ -87,6 +87,24 @@ impl ApiError {
         )
         .about(subject)
     }
+    /// 409: the uid that a body or a precondition names is not the object's, which may be gone. Clients look for these
+    /// words, upstream's, the key in etcd included.
+    ///
+    /// Source: upstream apiserver, `pkg/storage/interfaces.go` (`Preconditions.Check`) and `pkg/storage/errors.go`;
+    /// nodes have their old name in keys, `pkg/kubeapiserver/default_storage_factory_builder.go`.
+    #[must_use]
+    pub fn other_uid(subject: &Subject, namespace: Option<&str>, given: &str, present: &str) -> ApiError {
+        let folder = if subject.resource == "nodes" { "minions" } else { subject.resource };
+        let place = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        ApiError::conflict(
+            subject,
+            format_args!(
+                "StorageError: invalid object, Code: 4, Key: /registry/{folder}/{place}{}, ResourceVersion: 0, \
+                 AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {present}",
+                subject.name
+            ),
+        )
+    }
     /// 409: the resource version is stale.
     #[must_use]
     pub fn stale(subject: &Subject) -> ApiError {

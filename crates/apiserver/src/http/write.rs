@@ -20,7 +20,7 @@ use crate::registry::{ChangeFn, Created, Door, meta};
 const CONDITIONAL: [&str; 2] = ["Lease", "RuntimeClass"];
 
 /// Kinds that a `PUT` creates where they are not there (`AllowCreateOnUpdate` upstream).
-const CREATED_BY_PUT: [&str; 2] = ["Event", "Lease"];
+const CREATED_BY_PUT: [&str; 4] = ["Event", "Lease", "LimitRange", "RuntimeClass"];
 
 /// `POST` of a new object.
 pub(super) async fn create(mut call: Call) -> Answer {
@@ -82,12 +82,18 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
         )));
     }
     let registry = &call.app.registry;
-    let creates = door == Door::Main && CREATED_BY_PUT.contains(&call.kind.kind);
-    if creates && registry.entry(call.kind, call.namespace(), &call.name).is_err_and(|e| e.code == 404) {
-        match create_by_put(&call, object.clone(), dry_run, warnings.clone()).await {
-            // Somebody else was faster: there is something to replace.
-            Err(error) if error.reason == "AlreadyExists" => {}
-            answer => return answer,
+    if door == Door::Main && CREATED_BY_PUT.contains(&call.kind.kind) {
+        let present = match registry.get(call.kind, call.namespace(), &call.name) {
+            Err(error) if error.code == 404 => None,
+            found => Some(found?),
+        };
+        same_uid(&call, &object, present.as_ref())?;
+        if present.is_none() {
+            match create_by_put(&call, object.clone(), dry_run, warnings.clone()).await {
+                // Somebody else was faster: there is something to replace.
+                Err(error) if error.reason == "AlreadyExists" => {}
+                answer => return answer,
+            }
         }
     }
     if CONDITIONAL.contains(&call.kind.kind) && meta::text(&object, "resourceVersion").is_empty() {
@@ -109,25 +115,35 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
     answer(&call, StatusCode::OK, stored, &warnings)
 }
 
-/// `PUT` of an object that is not there. One that is known by its uid is not made again: who renews a lease that somebody
-/// has taken away is to ask for it anew.
+/// Who replaces an object by its uid means that object: where it is gone none is made, and nothing is said of another one
+/// of its name but that.
 ///
-/// Source: upstream apiserver, `pkg/registry/generic/registry/store.go` (`Update`), which holds the uid against the object
-/// that is not there.
-async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, mut warnings: Vec<String>) -> Answer {
-    let uid = meta::text(&object, "uid");
-    if !uid.is_empty() {
-        let why = format_args!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
-        return Err(ApiError::conflict(&call.kind.subject(&call.name), why));
+/// Source: upstream apiserver, `pkg/registry/generic/registry/store.go` (`Update`), `pkg/storage/etcd3/store.go`
+/// (`GuaranteedUpdate`).
+fn same_uid(call: &Call, given: &Value, present: Option<&Value>) -> Result<(), ApiError> {
+    let (given, present) = (meta::text(given, "uid"), present.map_or("", |object| meta::text(object, "uid")));
+    if given.is_empty() || given == present {
+        return Ok(());
     }
+    Err(ApiError::other_uid(&call.kind.subject(&call.name), call.namespace(), given, present))
+}
+
+/// `PUT` of an object that is not there.
+async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, mut warnings: Vec<String>) -> Answer {
     Guard::of(call).check(&object)?;
     if apply::is_tracked(&object) {
         Author::of(call, Door::Main).track(&Value::Null, &mut object);
     }
     meta::set(&mut object, "name", call.name.as_str().into());
-    meta::set(&mut object, "resourceVersion", Value::Null);
+    let given = object["metadata"]["resourceVersion"].take();
     let created = call.app.registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
     warnings.extend_from_slice(&created.warnings);
+    if dry_run && given != "" {
+        // It has got no version: upstream gives back what it was given.
+        let mut whole = created.whole();
+        meta::set(&mut whole, "resourceVersion", given);
+        return answer(call, StatusCode::CREATED, whole, &warnings);
+    }
     created_answer(call, &created, &warnings)
 }
 

@@ -84,7 +84,7 @@ fn revise(
     mut new: Value,
 ) -> Result<Value, ApiError> {
     agree_on_namespace(kind, namespace, &mut new)?;
-    identify(kind, name, old, &mut new)?;
+    identify(kind, namespace, name, old, &mut new)?;
     for field in SERVERS {
         meta::set(&mut new, field, old["metadata"][field].clone());
     }
@@ -129,7 +129,13 @@ fn dressed(kind: &Kind, object: &Value) -> Value {
 }
 
 /// Name, uid and resource version are the old ones, or the update is refused.
-fn identify(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(), ApiError> {
+fn identify(
+    kind: &Kind,
+    namespace: Option<&str>,
+    name: &str,
+    old: &Value,
+    new: &mut Value,
+) -> Result<(), ApiError> {
     let given = meta::text(new, "name");
     if given.is_empty() {
         meta::set(new, "name", name.into());
@@ -146,10 +152,7 @@ fn identify(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
     let subject = kind.subject(name);
     let (given, present) = (meta::text(new, "uid"), meta::text(old, "uid"));
     if given != present {
-        return Err(ApiError::conflict(
-            &subject,
-            format_args!("Precondition failed: UID in precondition: {given}, UID in object meta: {present}"),
-        ));
+        return Err(ApiError::other_uid(&subject, namespace, given, present));
     }
     let given = meta::text(new, "resourceVersion");
     if given.is_empty() || given == "0" {

@@ -254,11 +254,17 @@ async fn generation_counts_changes_of_the_spec_alone() {
 #[tokio::test]
 async fn identity_cannot_be_changed() {
     let api = Api::new().await;
-    api.make(JOBS, job("pi")).await;
+    let made = api.make(JOBS, job("pi")).await;
     let path = format!("{JOBS}/pi");
     let uid = api.merge(&path, json!({"metadata": {"uid": "other"}})).await;
     assert_eq!((uid.code, uid.json()["reason"].clone()), (409, json!("Conflict")));
-    assert!(uid.message().contains("Precondition failed: UID in precondition: other, UID in object meta: "));
+    let words = format!(
+        "Operation cannot be fulfilled on jobs.batch \"pi\": StorageError: invalid object, Code: 4, \
+         Key: /registry/jobs/default/pi, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
+         UID in precondition: other, UID in object meta: {}",
+        made["metadata"]["uid"].as_str().unwrap()
+    );
+    assert_eq!(uid.message(), words);
     let name = api.merge(&path, json!({"metadata": {"name": "other"}})).await;
     assert_eq!(name.message(), "the name of the object (other) does not match the name on the URL (pi)");
     assert_eq!(api.put(&format!("{JOBS}/absent"), job("absent")).await.code, 404);
