@@ -50,48 +50,25 @@ pub(super) struct Ledger {
     /// The last line may have no end.
     is_torn: bool,
     /// How many runs were started, by owner and work; only of those whose runs differ.
-    counts: BTreeMap<String, BTreeMap<String, usize>>,
+    counts: Counts,
 }
+
+type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
 impl Ledger {
     /// Opens it, and reads what it says of runs that are not forgotten, in the order in which they were asked for. What
     /// cannot be read is left out, and told in the engine's log.
     pub(super) fn open(path: PathBuf) -> (Ledger, Vec<Play>) {
-        let text = match std::fs::read_to_string(&path) {
+        let text = match std::fs::read(&path) {
             Ok(text) => text,
             Err(error) => {
                 if error.kind() != io::ErrorKind::NotFound {
                     tracing::warn!(%error, path = %path.display(), "played runs are lost");
                 }
-                String::new()
+                Vec::new()
             }
         };
-        let mut plays: Vec<Play> = Vec::new();
-        let mut counts = BTreeMap::<String, BTreeMap<String, usize>>::new();
-        for line in text.lines().filter(|line| !line.is_empty()) {
-            match serde_json::from_str(line) {
-                Ok(asked @ Entry::Asked { .. }) => {
-                    if let Entry::Asked { counted: Some((owner, work)), .. } = &asked {
-                        *counts.entry(owner.clone()).or_default().entry(work.clone()).or_default() += 1;
-                    }
-                    plays.extend(Play::of(asked));
-                }
-                Ok(Entry::Signalled { key, signal, at }) => {
-                    if let Some(play) = plays.iter_mut().find(|play| *play.key() == key) {
-                        play.signal(signal, at);
-                    }
-                }
-                Ok(Entry::Counted { owner, work, runs }) => {
-                    counts.entry(owner).or_default().insert(work, runs);
-                }
-                Ok(Entry::Disowned(owner)) => {
-                    counts.remove(&owner);
-                }
-                Ok(Entry::Forgotten(keys)) => plays.retain(|play| !keys.contains(play.key())),
-                // The last line of an engine that was killed may end in its middle.
-                Err(error) => tracing::warn!(%error, "a line of the ledger of played runs is left out"),
-            }
-        }
+        let (counts, plays) = understand(&text);
         let mut ledger = Ledger { path, file: None, lines: 0, kept: 0, is_torn: false, counts };
         if !text.is_empty() {
             ledger.rewrite(&plays.iter().flat_map(Play::entries).collect::<Vec<_>>());
@@ -148,30 +125,63 @@ impl Ledger {
 
     fn rewrite(&mut self, entries: &[Entry]) {
         self.file = None;
-        let counts = self.counts.iter().flat_map(|(owner, works)| {
-            works.iter().map(|(work, &runs)| Entry::Counted {
-                owner: owner.clone(),
-                work: work.clone(),
-                runs,
-            })
-        });
-        let entries: Vec<Entry> = counts.chain(entries.iter().cloned()).collect();
         let draft = self.path.with_extension("new");
         let written = || {
-            let mut text = Vec::new();
-            for entry in &entries {
-                text.extend(line(entry)?);
-            }
+            let text = text(&self.counts, entries)?;
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?.write_all(&text)?;
-            std::fs::rename(&draft, &self.path)
+            std::fs::rename(&draft, &self.path)?;
+            io::Result::Ok(text.iter().filter(|&&byte| byte == b'\n').count())
         };
         match written() {
-            Ok(()) => (self.lines, self.is_torn) = (entries.len(), false),
+            Ok(lines) => (self.lines, self.is_torn) = (lines, false),
             Err(error) => tracing::warn!(%error, "the ledger of played runs stays as long as it is"),
         }
         self.kept = self.lines;
     }
+}
+
+/// A ledger anew, with nothing in it that is forgotten.
+pub(super) fn text(counts: &Counts, entries: &[Entry]) -> io::Result<Vec<u8>> {
+    let counts = counts.iter().flat_map(|(owner, works)| {
+        works.iter().map(|(work, &runs)| Entry::Counted { owner: owner.clone(), work: work.clone(), runs })
+    });
+    let mut text = Vec::new();
+    for entry in counts.chain(entries.iter().cloned()) {
+        text.extend(line(&entry)?);
+    }
+    Ok(text)
+}
+
+/// What a ledger's bytes say.
+pub(super) fn understand(bytes: &[u8]) -> (Counts, Vec<Play>) {
+    let mut plays: Vec<Play> = Vec::new();
+    let mut counts = Counts::new();
+    for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+        match serde_json::from_slice(line) {
+            Ok(asked @ Entry::Asked { .. }) => {
+                if let Entry::Asked { counted: Some((owner, work)), .. } = &asked {
+                    *counts.entry(owner.clone()).or_default().entry(work.clone()).or_default() += 1;
+                }
+                plays.extend(Play::of(asked));
+            }
+            Ok(Entry::Signalled { key, signal, at }) => {
+                if let Some(play) = plays.iter_mut().find(|play| *play.key() == key) {
+                    play.signal(signal, at);
+                }
+            }
+            Ok(Entry::Counted { owner, work, runs }) => {
+                counts.entry(owner).or_default().insert(work, runs);
+            }
+            Ok(Entry::Disowned(owner)) => {
+                counts.remove(&owner);
+            }
+            Ok(Entry::Forgotten(keys)) => plays.retain(|play| !keys.contains(play.key())),
+            // The last line of an engine that was killed may end in its middle, and in that of a letter.
+            Err(error) => tracing::warn!(%error, "a line of the ledger of played runs is left out"),
+        }
+    }
+    (counts, plays)
 }
 
 fn line(entry: &Entry) -> io::Result<Vec<u8>> {

@@ -13,6 +13,17 @@ mod record;
 #[cfg(test)]
 mod tests;
 
+/// What the fuzz targets ask of the ledger: what is left of its bytes as the next engine writes it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) fn kept(ledger: &[u8]) -> (Vec<crate::runtime::Key>, Vec<u8>) {
+        let (counts, plays) = super::ledger::understand(ledger);
+        let keys = plays.iter().map(|play| play.key().clone()).collect();
+        let plays: Vec<_> = plays.iter().flat_map(super::Play::entries).collect();
+        (keys, super::ledger::text(&counts, &plays).expect("what was read can be written"))
+    }
+}
+
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -272,6 +272,17 @@ fn ledger_that_is_torn_loses_what_is_torn_alone() {
 }
 
 #[test]
+fn ledger_that_is_torn_within_a_letter_loses_what_is_torn_alone() {
+    let mut stage = Stage::new();
+    stage.start("a", "{run: forever, stdout: \u{e4}}");
+    let path = stage.folder.path().join("fates");
+    let text = std::fs::read(&path).unwrap();
+    let within = text.iter().position(|byte| !byte.is_ascii()).unwrap() + 1;
+    std::fs::write(&path, [&text[..], &text[..within]].concat()).unwrap();
+    assert_eq!(stage.again(), [started("a", 100)]);
+}
+
+#[test]
 fn runs_of_one_work_end_one_after_the_other_also_under_the_next_engine() {
     let mut stage = Stage::new();
     let codes = |told: Vec<Event>| -> Vec<i32> {
