@@ -11,7 +11,7 @@ use super::Reason;
 use super::hierarchy::{Absent, Controller, Seat, Table, Version};
 
 /// A look at the groups' files.
-pub(super) trait Look {
+pub(crate) trait Look {
     /// Whether this process may do everything.
     fn is_root(&self) -> bool;
     /// Whether this process may write there.
@@ -23,7 +23,7 @@ pub(super) trait Look {
 }
 
 /// The group that is ours to divide for a controller, or why there is none.
-pub(super) fn judge(
+pub(crate) fn judge(
     table: &Table,
     controller: Controller,
     leaf: &str,

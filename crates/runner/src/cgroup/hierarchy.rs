@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// What holds a limit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Controller {
+pub(crate) enum Controller {
     Memory,
     Cpu,
     Pids,
@@ -13,7 +13,7 @@ pub(super) enum Controller {
 
 impl Controller {
     /// As the kernel names it.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Controller::Memory => "memory",
             Controller::Cpu => "cpu",
@@ -22,7 +22,7 @@ impl Controller {
     }
 
     /// As a person names the limit.
-    pub(super) fn limit(self) -> &'static str {
+    pub(crate) fn limit(self) -> &'static str {
         match self {
             Controller::Memory => "memory",
             Controller::Cpu => "CPU",
@@ -33,33 +33,33 @@ impl Controller {
 
 /// Which of the two interfaces a hierarchy has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Version {
+pub(crate) enum Version {
     V1,
     V2,
 }
 
 /// The group of this process in the hierarchy that has a controller.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Seat {
-    pub(super) version: Version,
+pub(crate) struct Seat {
+    pub(crate) version: Version,
     /// As `/proc/self/cgroup` says it.
-    pub(super) path: String,
-    pub(super) directory: PathBuf,
+    pub(crate) path: String,
+    pub(crate) directory: PathBuf,
     /// Whether it is the topmost group that can be seen: the whole machine's, or a container's own.
-    pub(super) is_top: bool,
-    pub(super) is_read_only: bool,
+    pub(crate) is_top: bool,
+    pub(crate) is_read_only: bool,
 }
 
 /// Why there is no such group.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Absent {
+pub(crate) enum Absent {
     NotMounted,
     /// This process's group is outside of what is mounted.
     Elsewhere(String),
 }
 
 /// What the two files say.
-pub(super) struct Table {
+pub(crate) struct Table {
     mounts: Vec<Mount>,
     own: Vec<Own>,
 }
@@ -81,7 +81,7 @@ struct Own {
 }
 
 impl Table {
-    pub(super) fn parse(mountinfo: &str, own: &str) -> Table {
+    pub(crate) fn parse(mountinfo: &str, own: &str) -> Table {
         let own = own.lines().filter_map(|line| {
             let mut parts = line.splitn(3, ':').skip(1);
             let controllers = parts.next()?.split(',').filter(|name| !name.is_empty());
@@ -94,7 +94,7 @@ impl Table {
     }
 
     /// The group that this process is in. `leaf`, below which the shim puts itself in version 2, is taken off its end.
-    pub(super) fn seat(&self, controller: Controller, leaf: &str) -> Result<Seat, Absent> {
+    pub(crate) fn seat(&self, controller: Controller, leaf: &str) -> Result<Seat, Absent> {
         let has = |own: &&Own| own.controllers.iter().any(|name| name == controller.name());
         // A controller is in one hierarchy; those that no hierarchy of version 1 has are in that of version 2.
         match self.own.iter().find(has) {
@@ -108,7 +108,7 @@ impl Table {
     }
 
     /// The directory of a group in systemd's own hierarchy of version 1, where it leaves its marks.
-    pub(super) fn systemd(&self, path: &str) -> Option<PathBuf> {
+    pub(crate) fn systemd(&self, path: &str) -> Option<PathBuf> {
         Some(self.find(Version::V1, "name=systemd", path).ok()?.directory)
     }
 
@@ -120,9 +120,9 @@ impl Table {
         let mut mounts = self.mounts.iter().filter(is_it).peekable();
         mounts.peek().ok_or(Absent::NotMounted)?;
         let seat = mounts.find_map(|mount| {
-            let below = below(&mount.root, path)?;
-            let directory =
-                if below.is_empty() { mount.point.clone() } else { mount.point.join(&below[1..]) };
+            // Of more slashes than one the rest would be a path of its own.
+            let below = below(&mount.root, path)?.trim_matches('/');
+            let directory = if below.is_empty() { mount.point.clone() } else { mount.point.join(below) };
             let (path, is_read_only) = (path.to_owned(), mount.is_read_only);
             Some(Seat { version, path, directory, is_top: below.is_empty(), is_read_only })
         });
@@ -137,10 +137,7 @@ fn below<'a>(root: &str, path: &'a str) -> Option<&'a str> {
         return None;
     }
     let rest = path.strip_prefix(root.trim_end_matches('/'))?;
-    match rest {
-        "/" | "" => Some(""),
-        rest => rest.starts_with('/').then_some(rest),
-    }
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
 fn mount(line: &str) -> Option<Mount> {
@@ -169,8 +166,9 @@ fn unescape(text: &str) -> String {
     let mut plain = Vec::new();
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        let octal =
-            after.get(..3).filter(|_| first == b'\\').and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = after.get(..3).filter(|_| first == b'\\');
+        let digits = digits.filter(|digits| digits.iter().all(|digit| matches!(digit, b'0'..=b'7')));
+        let octal = digits.and_then(|digits| std::str::from_utf8(digits).ok());
         match octal.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
             Some(byte) => (plain.push(byte), rest = &after[3..]),
             None => (plain.push(first), rest = after),

@@ -14,6 +14,13 @@ mod hierarchy;
 #[cfg(test)]
 mod tests;
 
+/// What the fuzz targets ask of the control groups.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::delegate::{Look, judge};
+    pub(crate) use super::hierarchy::{Controller, Table, Version};
+}
+
 use serde::{Deserialize, Serialize};
 
 pub use self::base::look;

@@ -118,6 +118,20 @@ fn group_after_the_engine_went_to_its_leaf_is_the_same() {
 }
 
 #[test]
+fn group_is_below_where_groups_are_mounted_however_its_path_is_written() {
+    let top = "/sys/fs/cgroup";
+    let machine = |own| Machine {
+        mountinfo: UNIFIED.to_owned(),
+        own,
+        writable: vec![top, "/sys/fs/cgroup/run.scope"],
+        controllers: [(top, "cpu memory pids"), ("/sys/fs/cgroup/run.scope", "cpu memory pids")].into(),
+        ..Machine::default()
+    };
+    assert_eq!(machine("0:://run.scope/\n").all(), same(Ok("/sys/fs/cgroup/run.scope")));
+    assert_eq!(machine("0:://\n").all(), same(Ok(top)));
+}
+
+#[test]
 fn session_of_an_ordinary_user_is_not_the_users() {
     let own = "0::/user.slice/user-1000.slice/session-2.scope\n";
     let machine = Machine { mountinfo: UNIFIED.to_owned(), own, ..Machine::default() };
