@@ -24,7 +24,7 @@ pub(crate) const MAX_GUESTS: usize = 512;
 /// The longest question in bytes: a byte of an argument may take six, and the names and uids of Kubernetes are short.
 pub(crate) const MAX_QUESTION: usize = 6 * MAX_ARGUMENTS + (4 << 10);
 /// How much is read at a time.
-const CHUNK: usize = 16 << 10;
+pub(super) const CHUNK: usize = 16 << 10;
 
 /// What a guest asks, as one line. A shim that knows but the first form shows out who uses the other.
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ impl Door {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, words));
         }
         stream.set_nonblocking(true)?;
-        let mut guest = Guest { stream, said: Vec::new(), has_asked: false, run: None, beside: None };
+        let mut guest = Guest::new(stream);
         if self.guests.len() >= self.max_guests {
             guest.answer(&Answer::Full, &[])?;
             return Err(io::Error::other("too many write to containers already"));
@@ -136,6 +136,11 @@ impl Door {
 }
 
 impl Guest {
+    /// One who came over this stream, which does not block.
+    pub(super) fn new(stream: UnixStream) -> Guest {
+        Guest { stream, said: Vec::new(), has_asked: false, run: None, beside: None }
+    }
+
     /// Reads what is there.
     pub(crate) fn hear(&mut self) -> Heard {
         let mut chunk = [0; CHUNK];
@@ -150,14 +155,16 @@ impl Guest {
                 return if waits { Heard::Nothing } else { Heard::Gone };
             }
         }
-        match self.said.split_last() {
+        match self.said.iter().position(|&byte| byte == b'\n') {
             _ if self.has_asked => Heard::Gone,
-            Some((b'\n', question)) => {
-                let heard = serde_json::from_slice(question).map_or(Heard::Gone, Heard::Question);
+            Some(end) if end + 1 == self.said.len() => {
+                let heard = serde_json::from_slice(&self.said[..end]).map_or(Heard::Gone, Heard::Question);
                 (self.has_asked, self.said) = (true, Vec::new());
                 heard
             }
-            _ => Heard::Nothing,
+            // More than a line, however it came.
+            Some(_) => Heard::Gone,
+            None => Heard::Nothing,
         }
     }
 
