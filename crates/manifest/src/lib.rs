@@ -12,6 +12,7 @@ mod cause;
 pub mod cron;
 pub mod edit;
 mod ended;
+pub mod env_file;
 mod facts;
 mod fields;
 pub mod files;

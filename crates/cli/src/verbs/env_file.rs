@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use windlass::manifest::files::{DIRECTORY, File, MOST_BYTES};
-use windlass::manifest::{ContainerEdit, Edit};
+use windlass::manifest::{ContainerEdit, Edit, env_file};
 
 use crate::env::Env;
 use crate::fail::{Failure, Outcome};
@@ -79,49 +79,17 @@ fn read(file: &Path) -> Outcome<String> {
     Ok(text)
 }
 
-/// `NAME=VALUE` a line, the value as it stands; `NAME` alone is the caller's, if set; `#` begins a comment line.
 fn parse(text: &str, file: &str, env: &Env) -> Outcome<Vec<(String, String)>> {
-    let mut variables = Vec::new();
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim_start();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        match line.split_once('=') {
-            Some((name, value)) if is_name(name) => variables.push((name.to_owned(), value.to_owned())),
-            None if is_name(line.trim_end()) => {
-                let name = line.trim_end();
-                variables.extend(env.vars.get(name).map(|value| (name.to_owned(), value.clone())));
-            }
-            _ => {
-                // The line may hold a secret, and what is said here is kept by others.
-                let failure = Failure::new(format!("--env-file {file}:{number}"), "sets no variable");
-                let shell = if line.starts_with("export ") { ", without `export`" } else { "" };
-                return Err(failure.way_out(format!("write NAME=VALUE{shell}")));
-            }
-        }
-    }
-    Ok(variables)
-}
-
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && !name.contains(char::is_whitespace) && !name.contains('\0')
+    env_file::read(text, |name| env.vars.get(name).cloned()).map_err(|wrong| {
+        let failure = Failure::new(format!("--env-file {file}:{}", wrong.line), &wrong);
+        let shell = if wrong.is_export { ", without `export`" } else { "" };
+        failure.way_out(format!("write NAME=VALUE{shell}"))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_are_taken_as_they_stand_and_names_alone_are_the_callers() {
-        let env = Env { vars: [("HERE".to_owned(), "yes".to_owned())].into(), ..Env::default() };
-        let text = "# a comment\n\nA=1\n  B=two words # no comment\nC=\"quoted\"\nHERE\nNOT_SET\nE=\n";
-        let read = parse(text, "f", &env).unwrap();
-        let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let expected =
-            [("A", "1"), ("B", "two words # no comment"), ("C", "\"quoted\""), ("HERE", "yes"), ("E", "")];
-        assert_eq!(read, expected);
-    }
 
     #[test]
     fn a_bad_line_is_named_with_its_place() {
