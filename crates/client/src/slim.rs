@@ -22,7 +22,7 @@ pub(crate) struct SlimJob(pub(crate) Job);
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct LeanJob {
-    metadata: Meta,
+    metadata: Option<Meta>,
     spec: Option<SpecOfJob>,
     status: Option<JobStatus>,
 }
@@ -88,7 +88,7 @@ struct SpecOfJob {
     selector: Option<LabelSelector>,
     suspend: Option<bool>,
     ttl_seconds_after_finished: Option<i32>,
-    template: Template,
+    template: Option<Template>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -125,7 +125,7 @@ struct SpecOfPod {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SpecOfContainer {
-    name: String,
+    name: Option<String>,
     resources: Option<SpecOfResources>,
 }
 
@@ -151,7 +151,7 @@ impl From<SpecOfContainer> for Container {
             requests: Some(requests),
             ..ResourceRequirements::default()
         });
-        Container { name, resources, ..Container::default() }
+        Container { name: name.unwrap_or_default(), resources, ..Container::default() }
     }
 }
 
@@ -167,7 +167,10 @@ impl From<SpecOfJob> for JobSpec {
             selector: spec.selector,
             suspend: spec.suspend,
             ttl_seconds_after_finished: spec.ttl_seconds_after_finished,
-            template: PodTemplateSpec { metadata: None, spec: spec.template.spec.map(Into::into) },
+            template: PodTemplateSpec {
+                metadata: None,
+                spec: spec.template.and_then(|template| template.spec).map(Into::into),
+            },
             ..JobSpec::default()
         }
     }
@@ -175,7 +178,7 @@ impl From<SpecOfJob> for JobSpec {
 
 impl From<LeanJob> for Job {
     fn from(LeanJob { metadata, spec, status }: LeanJob) -> Self {
-        Job { metadata: metadata.into(), spec: spec.map(Into::into), status }
+        Job { metadata: metadata.unwrap_or_default().into(), spec: spec.map(Into::into), status }
     }
 }
 
@@ -190,12 +193,12 @@ impl<'de> Deserialize<'de> for SlimPod {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct Wire {
-            metadata: Meta,
+            metadata: Option<Meta>,
             spec: Option<SpecOfPod>,
             status: Option<PodStatus>,
         }
         let Wire { metadata, spec, status } = Wire::deserialize(deserializer)?;
-        Ok(SlimPod(Pod { metadata: metadata.into(), spec: spec.map(Into::into), status }))
+        Ok(SlimPod(Pod { metadata: metadata.unwrap_or_default().into(), spec: spec.map(Into::into), status }))
     }
 }
 
@@ -321,7 +324,11 @@ mod tests {
 
     #[test]
     fn strange_objects_are_read_too() {
-        for text in ["{}", r#"{"metadata":{"labels":null},"spec":{}}"#] {
+        for text in [
+            "{}",
+            r#"{"metadata":{"labels":null},"spec":{}}"#,
+            r#"{"metadata":null,"spec":{"template":null,"containers":[{"name":null}]},"status":null}"#,
+        ] {
             assert!(serde_json::from_str::<SlimJob>(text).is_ok(), "{text}");
             assert!(serde_json::from_str::<SlimPod>(text).is_ok(), "{text}");
         }
