@@ -21,7 +21,8 @@ const SAME_TAGS: u64 = 4;
 pub(crate) fn read_change(bytes: &[u8]) -> Result<Logged, Malformed> {
     let mut input = Input::of(bytes);
     let flags = input.number()?;
-    if flags > 7 || (flags & SAME_TAGS != 0 && flags != 7) {
+    // One in which nothing happens is none; the present format has no way to write it.
+    if !matches!(flags, 1..=3 | 7) {
         return Err(Malformed::Number);
     }
     let at_ms = input.number()?;

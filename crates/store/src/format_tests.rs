@@ -79,3 +79,9 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn change_of_the_first_format_in_which_nothing_happens_is_refused() {
+    // Flags, a time, and an empty key.
+    assert_eq!(crate::format_1::read_change(&[0, 1, 0]), Err(Malformed::Number));
+}
