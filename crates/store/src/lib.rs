@@ -6,6 +6,10 @@
 //! Memory holds the keys, their tags and the log of recent changes; values are in the backend, each under the
 //! revision that wrote it. One thread writes, in groups; readers and watchers run beside it.
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzz;
+
 mod types;
 
 mod tags;

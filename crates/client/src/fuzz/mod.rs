@@ -2,8 +2,11 @@
 //!
 //! Built for tests and with the feature `fuzzing`; no part of the library.
 
+mod answers;
 #[cfg(test)]
 mod tests;
+
+pub use answers::{refusals, slim_objects};
 
 use crate::attach::fuzz::{AttachEvent, heard};
 use crate::connect::fuzz::{end_of_certificate, end_of_token, said};
@@ -18,6 +21,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("credentials", credentials),
     ("followed_logs", followed_logs),
     ("heard_channels", heard_channels),
+    ("refusals", refusals),
+    ("slim_objects", slim_objects),
     ("watches", watches),
 ];
 

@@ -42,7 +42,7 @@ impl Fault {
     }
 
     /// A refusal as a server sends it.
-    pub(super) fn of_answer(code: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+    pub(crate) fn of_answer(code: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         let status: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let mut fault = Fault::of_status(code, &status);
         if fault.message.is_empty() {

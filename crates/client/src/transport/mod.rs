@@ -21,6 +21,13 @@ use serde::de::DeserializeOwned;
 pub(crate) use call::{Call, segment};
 pub(crate) use fault::Fault;
 
+/// What the fuzz targets ask of answers.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::fault::Fault;
+    pub(crate) use super::warnings::warnings;
+}
+
 use crate::door::Way;
 use crate::patience::Patience;
 use crate::{JobManager, limits};

@@ -2,8 +2,11 @@
 //!
 //! Built for tests and with the feature `fuzzing`; no part of the controllers.
 
+mod nodes;
 #[cfg(test)]
 mod tests;
+
+pub use nodes::{claims, placements};
 
 use std::collections::BTreeSet;
 
@@ -21,8 +24,13 @@ use crate::{cron, job, retention};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: &[(&str, Target)] =
-    &[("cron_plans", cron_plans), ("grants", grants), ("job_plans", job_plans)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("claims", claims),
+    ("cron_plans", cron_plans),
+    ("grants", grants),
+    ("job_plans", job_plans),
+    ("placements", placements),
+];
 
 /// An object and a list of others, with a line of `---` between them.
 fn objects<A: DeserializeOwned, B: DeserializeOwned>(data: &[u8]) -> Option<(A, Vec<B>)> {

@@ -2,11 +2,13 @@
 //!
 //! Built for tests and with the feature `fuzzing`; no part of the readers.
 
+mod handed;
 #[cfg(test)]
 mod tests;
 mod told;
 mod words;
 
+pub use handed::{arrays, batches, env_files};
 pub use told::observations;
 pub use words::words;
 
@@ -24,7 +26,10 @@ pub type Target = fn(&[u8]);
 
 /// All targets by their names.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("arrays", arrays),
+    ("batches", batches),
     ("definitions", definitions),
+    ("env_files", env_files),
     ("job_files", job_files),
     ("observations", observations),
     ("tables", tables),

@@ -1,10 +1,19 @@
-//! What must hold of every byte that is read from files and from the shim's door: the bodies of the fuzz targets in
+//! What must hold of every byte that is read from files, from `/proc`, from pods and from the shim's door: the bodies of the fuzz targets in
 //! `fuzz/`.
 //!
 //! Built for tests and with the feature `fuzzing`; no part of the runner.
 
+mod guests;
+mod kernel;
+mod pods;
+mod stored;
 #[cfg(test)]
 mod tests;
+
+pub use guests::guests;
+pub use kernel::{cgroups, processes};
+pub use pods::{pod_plans, pod_processes};
+pub use stored::{fate_ledgers, packed_logs};
 
 use std::collections::BTreeMap;
 
@@ -21,8 +30,19 @@ use crate::shim::fuzz::{Frames, Reply, Request, put, read_ledger};
 pub type Target = fn(&[u8]);
 
 /// All targets by their names.
-pub const TARGETS: &[(&str, Target)] =
-    &[("expansions", expansions), ("frames", frames), ("ledgers", ledgers), ("log_entries", log_entries)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("cgroups", cgroups),
+    ("expansions", expansions),
+    ("fate_ledgers", fate_ledgers),
+    ("frames", frames),
+    ("guests", guests),
+    ("ledgers", ledgers),
+    ("log_entries", log_entries),
+    ("packed_logs", packed_logs),
+    ("pod_plans", pod_plans),
+    ("pod_processes", pod_processes),
+    ("processes", processes),
+];
 
 /// The first byte says how long the pieces are in which the rest comes.
 fn pieces(data: &[u8]) -> Option<(usize, &[u8])> {

@@ -58,11 +58,13 @@ pub(super) fn open(base: &Path, number: u64) -> io::Result<Option<Segment>> {
 
 /// Opens a segment to be read from its end, here and now; none if it is not there.
 pub(super) fn open_whole(base: &Path, number: u64) -> io::Result<Option<Segment>> {
-    open_as(base, number, |file| {
-        let mut bytes = Vec::new();
-        FrameDecoder::new(file).take(MAX_UNPACKED).read_to_end(&mut bytes)?;
-        Ok(Segment::Unpacked(bytes))
-    })
+    open_as(base, number, |file| unpack_whole(file).map(Segment::Unpacked))
+}
+
+fn unpack_whole(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    FrameDecoder::new(file).take(MAX_UNPACKED).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn open_as(
@@ -189,6 +191,27 @@ fn found<T>(done: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What the fuzz targets ask: packed bytes as they are read in one go, piece by piece, and then from a place on.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn unpacked(packed: &[u8], place: u64) -> io::Result<[io::Result<Vec<u8>>; 3]> {
+    let flags = nix::sys::memfd::MFdFlags::MFD_CLOEXEC;
+    let file = File::from(nix::sys::memfd::memfd_create("packed", flags)?);
+    file.write_all_at(packed, 0)?;
+    let whole = unpack_whole(file.try_clone()?);
+    (&file).seek(SeekFrom::Start(0))?;
+    let mut unpacking = Unpacking { decoder: FrameDecoder::new(file), at: 0 };
+    let mut rest = |place: u64| {
+        let (mut read, mut chunk) = (Vec::new(), [0; 1000]);
+        loop {
+            match unpacking.read_at(&mut chunk, place + read.len() as u64)? {
+                0 => return Ok(read),
+                count => read.extend_from_slice(&chunk[..count]),
+            }
+        }
+    };
+    Ok([whole, rest(0), rest(place)])
 }
 
 #[cfg(test)]

@@ -36,7 +36,52 @@ mod tests;
 /// What the fuzz targets ask of the shim.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::door::{Answer, CHUNK, Guest, Heard, Question};
+    pub(crate) use super::procfs::{MARK, mark_in, stat_of};
     pub(crate) use super::wire::{Frames, Reply, Request, put};
+
+    /// What the door hears of a guest who says this in such pieces: a question as it is written, and whether the guest
+    /// is shown out.
+    pub(crate) fn heard(said: &[u8], size: usize) -> (Option<Vec<u8>>, bool) {
+        let (mut theirs, ours) = UnixStream::pair().expect("a pair of sockets");
+        ours.set_nonblocking(true).expect("it does not block");
+        let (mut guest, mut asked) = (Guest::new(ours), None);
+        for piece in said.chunks(size) {
+            theirs.write_all(piece).expect("a piece fits");
+            // What is read at once is shorter than a piece may be.
+            for _ in 0..=piece.len() / CHUNK {
+                match guest.hear() {
+                    Heard::Nothing => {}
+                    Heard::Gone => return (asked, true),
+                    Heard::Question(question) => asked = Some(written(&question)),
+                }
+            }
+        }
+        (asked, false)
+    }
+
+    /// The line that such a question is; none if this is no question.
+    pub(crate) fn question(line: &[u8]) -> Option<Vec<u8>> {
+        Some(written(&serde_json::from_slice::<Question>(line).ok()?))
+    }
+
+    /// An answer as a guest reads it, written again, and what came after it.
+    pub(crate) fn answered(said: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+        let (mut theirs, ours) = UnixStream::pair().expect("a pair of sockets");
+        theirs.write_all(said).expect("it fits");
+        drop(theirs);
+        let (answer, more) = super::enter::heard(ours).ok()?;
+        Some((written::<Answer>(&answer), more))
+    }
+
+    fn written<T: serde::Serialize>(what: &T) -> Vec<u8> {
+        let mut line = Vec::new();
+        put(&mut line, what).expect("what was read can be written");
+        line
+    }
 
     /// Of how many runs a ledger tells, and how many of its lines cannot be read; none if it is of another format.
     pub(crate) fn read_ledger(bytes: &[u8]) -> Option<(usize, usize)> {

@@ -63,7 +63,11 @@ impl Birth {
 
 /// Reads a process's state.
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
-    let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    stat_of(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// What the text of `/proc/PID/stat` says.
+pub(crate) fn stat_of(text: &[u8]) -> Option<Stat> {
     // The name is in parentheses and may hold anything, parentheses too.
     let after_name = text.iter().rposition(|&byte| byte == b')')? + 2;
     let mut fields = std::str::from_utf8(text.get(after_name..)?).ok()?.split(' ');
@@ -113,7 +117,11 @@ fn numbers(directory: &str) -> Vec<i32> {
 
 /// The run that a process was started for, if it kept the mark and may be looked at.
 pub(crate) fn mark_of(pid: i32) -> Option<String> {
-    let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    mark_in(&std::fs::read(format!("/proc/{pid}/environ")).ok()?)
+}
+
+/// The mark in an environment.
+pub(crate) fn mark_in(environ: &[u8]) -> Option<String> {
     let value = environ
         .split(|&byte| byte == 0)
         .find_map(|variable| variable.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))?;

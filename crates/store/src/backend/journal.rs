@@ -3,7 +3,7 @@
 //! would lose acknowledged writes were it done for damage in the middle: such a journal is refused, and not touched.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// What each batch ends with.
@@ -54,7 +54,7 @@ pub(crate) fn check(data: &Path) -> io::Result<Option<Damage>> {
 }
 
 /// Whether after a batch that cannot be read another one follows.
-fn goes_on(rest: &[u8]) -> bool {
+pub(crate) fn goes_on(rest: &[u8]) -> bool {
     let Some(end) = rest.windows(END.len()).position(|window| window == END) else { return false };
     let after = &rest[end + END.len()..];
     after.windows(END.len()).any(|window| window == END)
@@ -64,6 +64,10 @@ fn goes_on(rest: &[u8]) -> bool {
 fn damage(journal: &Path) -> io::Result<Option<u64>> {
     let file = File::open(journal)?;
     let length = file.metadata()?.len();
+    damage_in(file, length)
+}
+
+pub(crate) fn damage_in(file: impl Read + Seek, length: u64) -> io::Result<Option<u64>> {
     let mut reader = Reader { file: BufReader::with_capacity(1 << 16, file), left: length };
     while reader.left > 0 {
         let at = length - reader.left;
@@ -77,12 +81,12 @@ fn damage(journal: &Path) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-struct Reader {
-    file: BufReader<File>,
+struct Reader<R> {
+    file: BufReader<R>,
     left: u64,
 }
 
-impl Reader {
+impl<R: Read + Seek> Reader<R> {
     /// Reads a batch, or the zeros with which a journal is made, to its end; whether it is one.
     fn batch(&mut self) -> io::Result<bool> {
         match self.take()? {

@@ -17,6 +17,12 @@ mod torn;
 pub(crate) use durable::{Opened, open};
 pub(crate) use memory::Memory;
 
+/// What the fuzz targets ask of the journals.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz {
+    pub(crate) use super::journal::{END, damage_in, goes_on, used};
+}
+
 use std::io;
 use std::path::Path;
 
