@@ -81,7 +81,7 @@ fn read(file: &Path) -> Outcome<String> {
 
 fn parse(text: &str, file: &str, env: &Env) -> Outcome<Vec<(String, String)>> {
     env_file::read(text, |name| env.vars.get(name).cloned()).map_err(|wrong| {
-        let failure = Failure::new(format!("--env-file {file}:{}", wrong.line), &wrong);
+        let failure = Failure::new(format!("--env-file {file}:{}", wrong.line), wrong);
         let shell = if wrong.is_export { ", without `export`" } else { "" };
         failure.way_out(format!("write NAME=VALUE{shell}"))
     })

@@ -58,14 +58,10 @@ pub fn cgroups(data: &[u8]) {
     for controller in [Controller::Memory, Controller::Cpu, Controller::Pids] {
         assert!(judge(&table, controller, "", &Everywhere(false)).is_err());
         for leaf in ["", "/leaf"] {
-            let seat = match table.seat(controller, leaf) {
-                Ok(seat) => seat,
-                Err(_) => {
-                    let (_, why) =
-                        judge(&table, controller, leaf, &Everywhere(true)).expect_err("there is none");
-                    assert!(!why.is_empty() && why.len() <= 256 + data.len());
-                    continue;
-                }
+            let Ok(seat) = table.seat(controller, leaf) else {
+                let (_, why) = judge(&table, controller, leaf, &Everywhere(true)).expect_err("there is none");
+                assert!(!why.is_empty() && why.len() <= 256 + data.len());
+                continue;
             };
             let points = points(mountinfo, seat.version);
             assert!(points.iter().any(|point| seat.directory.starts_with(point)), "{seat:?} of {points:?}");
