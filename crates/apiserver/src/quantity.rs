@@ -194,50 +194,43 @@ fn scale(suffix: &str) -> Result<(Family, i128, i32), QuantityError> {
 
 /// `whole.fraction * base^power` in billionths: rounded up, and never more than the limit.
 fn magnitude(whole: &str, fraction: &str, base: i128, power: i32) -> i128 {
-    let digits: String = format!("{whole}{fraction}");
-    let digits = digits.trim_start_matches('0');
-    let mut exponent = 9 - i64::try_from(fraction.len()).unwrap_or(i64::MAX);
-    let mut value: i128 = 0;
-    let (mut dropped, mut seen) = (0i64, false);
-    // As many digits as leave room for the unit.
-    let room = 10i128.pow(if base == 10 { 30 } else { 35 - 3 * power.unsigned_abs() });
-    for digit in digits.bytes().map(|b| i128::from(b - b'0')) {
-        match value.checked_mul(10).filter(|v| *v < room) {
-            Some(next) if dropped == 0 => value = next + digit,
-            _ => {
-                dropped += 1;
-                seen |= digit != 0;
-            }
-        }
-    }
-    exponent += dropped;
-    value += i128::from(seen);
-    if base == 10 {
-        exponent += i64::from(power);
-    } else {
-        for _ in 0..power {
-            match value.checked_mul(base) {
-                Some(next) => value = next,
-                None => return LIMIT,
-            }
-        }
-    }
-    shift(value, exponent).min(LIMIT)
+    let places = 9 - i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    let digits = [whole, fraction].concat();
+    let (factor, exponent) = match base {
+        10 => (1, places + i64::from(power)),
+        base => (base.pow(power.unsigned_abs()), places),
+    };
+    scaled(&digits, factor, exponent).map_or(LIMIT, |nanos| nanos.min(LIMIT))
 }
 
-/// `value * 10^exponent`, rounded up, saturating.
-fn shift(value: i128, exponent: i64) -> i128 {
-    if value == 0 {
-        return 0;
+/// `digits * factor * 10^exponent`, rounded up and otherwise exact, however many digits there are; none if it cannot be
+/// counted. The factor is at most 1024^6.
+pub(crate) fn scaled(digits: &str, factor: i128, exponent: i64) -> Option<i128> {
+    let digits = digits.trim_start_matches('0');
+    let number = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
+    if digits.is_empty() {
+        return Some(0);
     }
-    let size = u32::try_from(exponent.unsigned_abs()).unwrap_or(u32::MAX);
-    let factor = 10i128.checked_pow(size);
-    match (exponent >= 0, factor) {
-        (true, Some(factor)) => value.checked_mul(factor).unwrap_or(LIMIT),
-        (true, None) => LIMIT,
-        (false, Some(factor)) => div_up(value, factor),
-        (false, None) => 1,
+    let size = usize::try_from(exponent.unsigned_abs()).unwrap_or(usize::MAX);
+    if exponent >= 0 {
+        let power = 10_i128.checked_pow(u32::try_from(size).ok()?)?;
+        return number(digits)?.checked_mul(factor)?.checked_mul(power);
     }
+    // Those that come to stand behind the point are multiplied as on paper, the last one first: what is carried over
+    // it counts, what stays behind it only by being there.
+    let (before, behind) = digits.split_at(digits.len().saturating_sub(size));
+    let (mut carried, mut is_more) = (0, false);
+    let mut zeros = size - behind.len();
+    for digit in behind.bytes().rev().map(|digit| i128::from(digit - b'0')) {
+        carried += digit * factor;
+        is_more |= carried % 10 != 0;
+        carried /= 10;
+    }
+    while carried > 0 && zeros > 0 {
+        is_more |= carried % 10 != 0;
+        (carried, zeros) = (carried / 10, zeros - 1);
+    }
+    number(before)?.checked_mul(factor)?.checked_add(carried + i128::from(is_more))
 }
 
 /// Division that rounds away from zero.
@@ -281,6 +274,7 @@ mod tests {
             // More digits than can be counted: those behind count only by being there.
             ("50.00300000100003703720365482036548775808", "50003000002n"),
             ("1.0000000000000000000000000000000000000001Gi", "1073741824000000001n"),
+            ("1.00000000000000000001Ei", "1152921504606846976011529216n"),
             ("99999999999999999999E", "9223372036854775807"),
         ] {
             check(input, canonical);

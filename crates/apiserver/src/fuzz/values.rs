@@ -45,7 +45,8 @@ fn write_field(term: &FieldTerm) -> String {
     format!("{}{}{value}", term.field, if term.equal { "=" } else { "!=" })
 }
 
-/// The canonical form of a quantity is the same quantity, its own canonical form, and what both readers say it is.
+/// The canonical form of a quantity is the same quantity, its own canonical form, and what both readers say it is; one
+/// of few digits is what plain arithmetic makes of it.
 pub fn quantities(data: &[u8]) {
     let Some(written) = text(data) else { return };
     let canonical = canonical_quantity(written);
@@ -54,6 +55,9 @@ pub fn quantities(data: &[u8]) {
         return;
     };
     let canonical = canonical.expect("what one reads, the other does");
+    if let Some(nanos) = plain_nanos(written) {
+        assert_eq!(quantity.nanos(), nanos, "{written:?}");
+    }
     assert_eq!(canonical_quantity(&canonical).as_ref(), Ok(&canonical));
     let again = Quantity::parse(&canonical).expect("a canonical form is one");
     assert_eq!(again, quantity, "{written:?} became {canonical:?}");
@@ -62,6 +66,27 @@ pub fn quantities(data: &[u8]) {
     if quantity.nanos().abs() < i128::from(i64::MAX) * 1_000_000_000 {
         assert_eq!(quantity.to_string(), canonical, "{written:?}");
     }
+}
+
+/// A quantity of at most ten digits with a suffix, by plain arithmetic.
+fn plain_nanos(written: &str) -> Option<i128> {
+    const MOST: i128 = i64::MAX as i128 * 1_000_000_000;
+    let (sign, number) = written.strip_prefix('-').map_or((1, written), |number| (-1, number));
+    let (number, suffix) =
+        number.split_at(number.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(number.len()));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = [whole, fraction].concat();
+    if digits.len() > 10 {
+        return None;
+    }
+    let place =
+        |units: &[&str]| units.iter().position(|unit| *unit == suffix).and_then(|at| u32::try_from(at).ok());
+    let factor = match place(&["n", "u", "m", "", "k", "M", "G", "T", "P", "E"]) {
+        Some(place) => 1000_i128.pow(place),
+        None => 1_000_000_000 * 1024_i128.pow(place(&["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])?),
+    };
+    let (amount, over) = (digits.parse::<i128>().ok()? * factor, 10_i128.pow(fraction.len() as u32));
+    Some(sign * ((amount + over - 1) / over).min(MOST))
 }
 
 /// Two lists with a line between them: counted as one by one, and they overlap where both have an index.

@@ -4,6 +4,7 @@
 //! apply to whole numbers from 1024 on, and a number keeps the family of units in which it was written.
 
 use super::DecodeError;
+use crate::quantity::scaled;
 
 /// A billionth, the finest amount.
 const NANO: i32 = -9;
@@ -49,35 +50,10 @@ fn read(text: &str) -> Result<(Option<i128>, Family), DecodeError> {
         return Err(malformed());
     }
     let (power, factor, family) = unit(suffix)?;
-    let digits = [whole, fraction].concat();
-    let digits = digits.trim_start_matches('0');
-    // Of a fraction with more digits than can be counted, those behind count only by being there.
-    let most = 36 - factor.ilog10() as usize;
-    let kept = digits.len().min(most.max(digits.len().saturating_sub(fraction.len())));
-    let (digits, behind) = digits.split_at(kept);
-    let places = i32::try_from(fraction.len() - behind.len()).unwrap_or(i32::MAX);
-    let exponent = power.saturating_sub(places).saturating_sub(NANO);
-    // Nor do those of a whole number whose power of ten takes them away.
-    let fine = usize::try_from(exponent.min(0).unsigned_abs()).unwrap_or(usize::MAX);
-    let (digits, taken) = digits.split_at(digits.len() - digits.len().saturating_sub(most).min(fine));
-    let exponent = exponent.saturating_add(i32::try_from(taken.len()).unwrap_or(i32::MAX));
-    let more = i128::from(taken.bytes().chain(behind.bytes()).any(|digit| digit != b'0'));
-    let value = if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
-    let nanos = value.and_then(|value| scale(value.checked_add(more)?.checked_mul(factor)?, exponent));
+    let places = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    let exponent = i64::from(power) - places - i64::from(NANO);
+    let nanos = scaled(&[whole, fraction].concat(), factor, exponent);
     Ok((nanos.map(|nanos| if text.starts_with('-') { -nanos } else { nanos }), family))
-}
-
-/// `value` times ten to the power of `exponent`, rounded up.
-fn scale(value: i128, exponent: i32) -> Option<i128> {
-    let power = 10_i128.checked_pow(exponent.unsigned_abs());
-    match power {
-        _ if value == 0 => Some(0),
-        // Finer than anything that an i128 can divide: the least amount there is.
-        None if exponent < 0 => Some(1),
-        None => None,
-        Some(power) if exponent < 0 => Some(value / power + i128::from(value % power != 0)),
-        Some(power) => value.checked_mul(power),
-    }
 }
 
 /// A suffix as a power of ten, a factor and the family it belongs to.
