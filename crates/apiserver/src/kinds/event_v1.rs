@@ -106,6 +106,10 @@ fn rename(object: Value, name: impl Fn(&str) -> Option<&'static str>) -> Value {
 fn core(own: Value) -> Value {
     let mut core = rename(own, |key| NAMES.iter().find(|(own, _)| *own == key).map(|(_, core)| *core));
     set(&mut core, "apiVersion", "v1");
+    // That form leaves it out where this one says it.
+    if int(&core["series"], "count") == Some(0) {
+        remove(&mut core["series"], "count");
+    }
     (event::KIND.default)(&mut core);
     schema::dress(event::KIND.schema, &mut core);
     core
@@ -213,6 +217,19 @@ mod tests {
         assert_eq!(there["message"], "text");
         assert_eq!(there["reportingComponent"], "example.com/c");
         assert_eq!(own(there), here);
+    }
+
+    #[test]
+    fn series_without_a_count_has_none_when_it_is_stored_again() {
+        let mut there = json!({
+            "apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "ns"},
+            "involvedObject": {}, "series": {"lastObservedTime": null},
+        });
+        (event::KIND.default)(&mut there);
+        schema::dress(event::KIND.schema, &mut there);
+        let here = own(there.clone());
+        assert_eq!(here["series"]["count"], 0);
+        assert_eq!(core(here), there);
     }
 
     #[test]
