@@ -17,6 +17,12 @@ impl Indexes {
             })
             .collect();
         ranges.sort_unstable();
+        // Each index once, whoever wrote them.
+        ranges.dedup_by(|(first, last), (_, before)| {
+            let is_in = *first <= *before;
+            *before = if is_in { (*last).max(*before) } else { *before };
+            is_in
+        });
         Indexes(ranges)
     }
 
@@ -73,6 +79,9 @@ mod tests {
         let found: Vec<u32> = (0..12).filter(|index| indexes.contains(*index)).collect();
         assert_eq!((found.as_slice(), indexes.count()), (&[1, 3, 4, 5, 9][..], 5));
         assert!(!Indexes::parse("").contains(0) && Indexes::parse("x,7-3,-").count() == 0);
+        // As nobody writes them, each still counts once.
+        let indexes = Indexes::parse("1,0-5,7,3-6");
+        assert!((0..=7).all(|index| indexes.contains(index)) && indexes.count() == 8);
     }
 
     #[test]
