@@ -132,8 +132,8 @@ impl Table {
 
 /// The part of a group's path below another group: empty, or with a slash in front.
 fn below<'a>(root: &str, path: &'a str) -> Option<&'a str> {
-    // Outside of the namespace, or removed.
-    if path.split('/').any(|part| part == "..") || path.ends_with(" (deleted)") {
+    // No path of the kernel's, outside of the namespace, or removed.
+    if !path.starts_with('/') || path.split('/').any(|part| part == "..") || path.ends_with(" (deleted)") {
         return None;
     }
     let rest = path.strip_prefix(root.trim_end_matches('/'))?;
