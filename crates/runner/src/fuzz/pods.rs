@@ -28,7 +28,10 @@ pub fn pod_plans(data: &[u8]) {
     let Some((states, text)) = data.split_first_chunk::<4>() else { return };
     let Ok(mut pod) = serde_json::from_slice::<Value>(text) else { return };
     let Some(all) = names(&pod) else { return };
-    let facts = Facts { runs: runs(&all, states), ..Facts::default() };
+    // Nothing runs of a pod that has no node.
+    let is_placed = pod["spec"]["nodeName"].as_str().is_some_and(|node| !node.is_empty());
+    let runs = if is_placed { runs(&all, states) } else { Vec::new() };
+    let facts = Facts { runs, ..Facts::default() };
     let is_over = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     let is_going = PodView::from(&pod).at("/metadata/deletionTimestamp").is_some_and(Value::is_string);
     let made = plan(&pod, &facts, now());

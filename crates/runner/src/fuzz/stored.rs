@@ -29,5 +29,8 @@ pub fn packed_logs(data: &[u8]) {
         return;
     };
     assert_eq!(pieces.expect("it is whole"), whole);
-    assert_eq!(rest.expect("it is whole"), whole.get(usize::from(place)..).unwrap_or_default());
+    // What stands behind the end is never asked for.
+    if let Some(tail) = whole.get(usize::from(place)..).filter(|tail| !tail.is_empty()) {
+        assert_eq!(rest.expect("it is whole"), tail);
+    }
 }
