@@ -95,13 +95,19 @@ impl Tick {
         draft.quiet.insert(key.clone());
         let after = draft.current(&self.cache, key).map(|quota| Quota::read(quota));
         if after.is_some_and(|after| after.gives_more_than(&before)) {
-            self.wake_refused(namespace(key));
+            self.wake_refused_next(namespace(key));
         }
     }
 
     fn wake_refused(&mut self, namespace: &str) {
         let woken = self.refusals.wake(namespace, self.world.now());
         self.look_at(woken);
+    }
+
+    /// The same while a draft is made, for the next round: a Job that this draft has made pods for would not see them.
+    fn wake_refused_next(&mut self, namespace: &str) {
+        let woken = self.refusals.wake(namespace, self.world.now());
+        self.woken.extend(woken);
     }
 
     /// Charges to the quotas, and gives back, what the draft has changed below a prefix since it was asked last.
@@ -180,7 +186,7 @@ impl Tick {
         let Some(refused) = self.first_refusal(draft, key, job, &plan) else {
             if self.refusals.forget(key) {
                 // There may be more room than for it alone.
-                self.wake_refused(&job.metadata.namespace);
+                self.wake_refused_next(&job.metadata.namespace);
             }
             return plan;
         };

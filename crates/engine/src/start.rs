@@ -451,6 +451,7 @@ pub(crate) fn tick(
         turns: Vec::new(),
         refusals: Default::default(),
         dirty: Default::default(),
+        woken: Vec::new(),
         garbage: Default::default(),
         blocked: Default::default(),
         careful: 0,

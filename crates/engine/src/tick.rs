@@ -135,6 +135,8 @@ pub(crate) struct Tick {
     pub(crate) refusals: Refusals,
     /// Objects to look at.
     pub(crate) dirty: BTreeSet<Key>,
+    /// The same, but not before the next round.
+    pub(crate) woken: Vec<Key>,
     /// Objects to ask garbage collection about.
     pub(crate) garbage: BTreeSet<Key>,
     /// Pods whose containers wait for a ConfigMap or Secret, by namespace.
@@ -342,6 +344,8 @@ impl Tick {
         }
         self.account(draft, "/");
         self.sweep_events(draft);
+        let woken = std::mem::take(&mut self.woken);
+        self.look_at(woken);
         asked
     }
 
