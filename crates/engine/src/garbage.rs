@@ -36,6 +36,8 @@ impl Tick {
         let node = node(&object);
         let dependents = self.dependents(&node);
         if is_deleting(&object) {
+            // It may have waited for a Job that is gone to take its finalizer off.
+            self.look_at([key.clone()]);
             self.owner(draft, kind, key, &object, &node, &dependents);
             return;
         }

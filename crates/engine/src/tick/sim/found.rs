@@ -59,3 +59,20 @@ async fn job_in_a_namespace_that_goes_makes_no_pods() {
     sim.rest().await.expect("it goes");
     assert!(sim.mirror.get("/namespaces/team-0").is_none());
 }
+
+#[tokio::test]
+async fn failed_pod_that_is_kept_for_its_index_goes_with_a_job_that_goes() {
+    let mut sim = begin().await;
+    let indexed = json!({"completionMode": "Indexed", "backoffLimitPerIndex": 1, "parallelism": 1});
+    let mut job = job(&indexed);
+    job["spec"]["template"]["spec"]["containers"][0]["command"] = json!(["/bad"]);
+    create(&mut sim, "/jobs.batch/", Some("default"), job).await;
+    settle(&mut sim).await;
+    // Its index waits for its back-off, and nobody deletes what is being deleted already.
+    sim.delete_one("/pods/").await;
+    settle(&mut sim).await;
+    assert!(sim.any("/pods/").is_some_and(|(_, pod)| is_going(&pod) && is_tracked(&pod)));
+    sim.delete("/jobs.batch/default/one", &Default::default()).await;
+    settle(&mut sim).await;
+    assert!(sim.any("/pods/").is_none(), "it is kept for nobody");
+}
