@@ -58,6 +58,8 @@ pub(super) struct Job {
 pub(super) struct Pod {
     pub(super) job: String,
     pub(super) phase: String,
+    /// Its Job was done with it before it had ended, however it ends then.
+    is_let_go: bool,
 }
 
 impl Seen {
@@ -103,9 +105,11 @@ impl Seen {
             return Err(format!("pod {}: what others wrote into its status is lost", called(pod)));
         }
         let Some(seen) = self.pods.get_mut(uid) else {
-            self.pods.insert(uid.to_owned(), Pod { job: job.to_owned(), phase: phase.to_owned() });
+            let pod = Pod { job: job.to_owned(), phase: phase.to_owned(), is_let_go: false };
+            self.pods.insert(uid.to_owned(), pod);
             return Ok(());
         };
+        seen.is_let_go |= !is_tracked(pod) && !is_terminal(pod);
         if ["Succeeded", "Failed"].contains(&seen.phase.as_str()) && seen.phase != phase {
             return Err(format!("pod {} was {} and is {phase}", called(pod), seen.phase));
         }
@@ -243,7 +247,7 @@ impl Job {
     ) -> Result<(), String> {
         let count = |pods: usize| i64::try_from(pods).unwrap_or(i64::MAX);
         let succeeded = count(pods.clone().filter(|pod| pod.phase == "Succeeded").count());
-        let failed = count(pods.filter(|pod| pod.phase != "Succeeded").count());
+        let failed = count(pods.filter(|pod| pod.phase != "Succeeded" || pod.is_let_go).count());
         for (of, there) in [("succeeded", succeeded), ("failed", failed)] {
             let counted = int(&job["status"][of]);
             if counted > there + self.slack && !is_managed(job) {

@@ -71,12 +71,12 @@ impl Seen {
             let is_released = version.after.as_ref().is_none_or(|after| !is_tracked(after));
             let Some(uid) = owner(pod).filter(|_| is_released) else { continue };
             let Some(job) = job_of(mirror, uid) else { continue };
-            // One whose label was taken off is let go uncounted, also if it leaves at once; unless the Job goes, too.
+            // One whose label was taken off is let go uncounted, also if it leaves at once. A Job that goes counts all.
             let stays = match &version.after {
                 Some(after) => owner(after) == owner(pod),
-                None => pod["metadata"]["labels"][LABEL].is_string() || is_going(job),
+                None => pod["metadata"]["labels"][LABEL].is_string(),
             };
-            if !stays {
+            if !stays && !is_going(job) {
                 continue;
             }
             let was = before.get(uid).copied().unwrap_or(job);
@@ -229,8 +229,8 @@ impl Released {
             }
             _ if fails => self.failed += counts,
             _ if is_going(before) => self.failed += if waits_for_ends(job) { 0 } else { counts },
-            _ if is_going(was) || version.after.is_none() => {}
             _ if is_tainted && is_going(pod) => self.unknown += 1,
+            _ if is_going(was) || version.after.is_none() => {}
             // The Job itself ends it: it has one too many.
             _ if is_going(pod) => {}
             _ => return Err(format!("pod {} is let go, and runs", called(pod))),
