@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, PodTemplateSpec, ResourceRequirements};
+use k8s_openapi::api::core::v1::{
+    Container, Pod, PodSpec, PodStatus, PodTemplateSpec, Probe, ResourceRequirements,
+};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference, Time};
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -119,39 +121,55 @@ struct SpecOfPod {
     restart_policy: Option<String>,
     runtime_class_name: Option<String>,
     containers: Option<Vec<SpecOfContainer>>,
+    init_containers: Option<Vec<SpecOfContainer>>,
 }
 
-/// A template's containers say nothing of a job's status, its pods' what they wait for room for.
+/// A template's containers say nothing of a job's status; its pods' say what they wait for room for, what they were ended
+/// for, and which of them run beside the command.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct SpecOfContainer {
     name: Option<String>,
     resources: Option<SpecOfResources>,
+    restart_policy: Option<String>,
+    startup_probe: Option<IgnoredAny>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct SpecOfResources {
+    limits: Option<BTreeMap<String, Quantity>>,
     requests: Option<BTreeMap<String, Quantity>>,
 }
 
 impl From<SpecOfPod> for PodSpec {
     fn from(spec: SpecOfPod) -> Self {
-        let SpecOfPod { node_name, restart_policy, runtime_class_name, containers } = spec;
-        let containers = containers.into_iter().flatten().map(Into::into).collect();
-        PodSpec { node_name, restart_policy, runtime_class_name, containers, ..PodSpec::default() }
+        let SpecOfPod { node_name, restart_policy, runtime_class_name, containers, init_containers } = spec;
+        let all = |list: Vec<SpecOfContainer>| list.into_iter().map(Container::from).collect();
+        let containers = containers.map(all).unwrap_or_default();
+        let init_containers = init_containers.map(all);
+        PodSpec {
+            node_name,
+            restart_policy,
+            runtime_class_name,
+            containers,
+            init_containers,
+            ..PodSpec::default()
+        }
     }
 }
 
 impl From<SpecOfContainer> for Container {
     fn from(container: SpecOfContainer) -> Self {
-        let SpecOfContainer { name, resources } = container;
-        let requests = resources.and_then(|resources| resources.requests);
-        let resources = requests.map(|requests| ResourceRequirements {
-            requests: Some(requests),
+        let SpecOfContainer { name, resources, restart_policy, startup_probe } = container;
+        let resources = resources.map(|SpecOfResources { limits, requests }| ResourceRequirements {
+            limits,
+            requests,
             ..ResourceRequirements::default()
         });
-        Container { name: name.unwrap_or_default(), resources, ..Container::default() }
+        let startup_probe = startup_probe.map(|_| Probe::default());
+        let name = name.unwrap_or_default();
+        Container { name, resources, restart_policy, startup_probe, ..Container::default() }
     }
 }
 
@@ -299,12 +317,26 @@ mod tests {
             "status": { "phase": "Pending", "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message }] } })
     }
 
+    /// One that was killed beside a sidecar, for more than its memory.
+    fn killed_pod() -> serde_json::Value {
+        let container = |name: &str| json!({ "name": name, "image": "i", "resources": { "limits": { "memory": "64Mi" } } });
+        let mut sidecar = container("beside");
+        sidecar["restartPolicy"] = json!("Always");
+        sidecar["startupProbe"] = json!({ "exec": { "command": ["true"] } });
+        json!({ "metadata": { "name": "train-2", "uid": "r",
+                "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": "train", "uid": "j1", "controller": true }] },
+            "spec": { "containers": [container("main")], "initContainers": [sidecar] },
+            "status": { "phase": "Failed", "containerStatuses": [{ "name": "main", "image": "", "imageID": "",
+                "ready": false, "restartCount": 0, "state": { "terminated": { "exitCode": 137, "reason": "OOMKilled" } } }] } })
+    }
+
     #[test]
     fn a_status_is_the_same_without_what_is_left_out() {
-        let all = [pod(), waiting_pod()];
+        let all = [pod(), waiting_pod(), killed_pod()];
         let slim_pod = all.clone().map(|pod| serde_json::from_value::<SlimPod>(pod).unwrap().0);
         let pods = all.map(|pod| serde_json::from_value::<Pod>(pod).unwrap());
-        for (value, at) in jobs().into_iter().zip([0, 1].into_iter().cycle()) {
+        let every = jobs().into_iter().flat_map(|job| (0..3).map(move |at| (job.clone(), at)));
+        for (value, at) in every {
             let (slim_pod, pods) = ([slim_pod[at].clone()], [pods[at].clone()]);
             let whole: Job = serde_json::from_value(value.clone()).unwrap();
             let SlimJob(slim) = serde_json::from_value(value.clone()).unwrap();

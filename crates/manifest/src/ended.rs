@@ -49,7 +49,7 @@ pub(crate) fn because(scene: &Scene<'_>, cause: &Cause) -> String {
             format!("{} ended with code {code} (pod {pod})", who(scene, container))
         }
         Cause::Signalled { pod, container, out_of_memory: true, .. } => {
-            let limit = memory_limit(scene, container).map(|limit| format!(" of {limit}"));
+            let limit = memory_limit(scene, pod, container).map(|limit| format!(" of {limit}"));
             let limit = limit.unwrap_or_default();
             let who = who(scene, container);
             format!("{who} used more memory than its limit{limit} and was killed (pod {pod})")
@@ -124,11 +124,16 @@ fn who(scene: &Scene<'_>, container: &str) -> String {
     }
 }
 
-fn memory_limit(scene: &Scene<'_>, container: &str) -> Option<String> {
-    let spec = facts::spec(scene.job)?.template.spec.as_ref()?;
-    let mut all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-    let limits = all.find(|one| one.name == container)?.resources.as_ref()?.limits.as_ref()?;
-    limits.get("memory").map(|limit| limit.0.clone())
+/// A container's limit as its pod has it, where the job names none but its namespace does; else the job's.
+fn memory_limit(scene: &Scene<'_>, pod: &str, container: &str) -> Option<String> {
+    let pod = scene.pods.items().iter().find(|one| facts::pod_name(one) == pod);
+    let template = facts::spec(scene.job).and_then(|spec| spec.template.spec.as_ref());
+    let specs = [pod.and_then(|pod| pod.spec.as_ref()), template];
+    specs.into_iter().flatten().find_map(|spec| {
+        let mut all = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+        let limits = all.find(|one| one.name == container)?.resources.as_ref()?.limits.as_ref()?;
+        limits.get("memory").map(|limit| limit.0.clone())
+    })
 }
 
 /// Why a container was ended from outside, if that is known.

@@ -54,11 +54,19 @@ fn headers(data: &[u8]) -> HeaderMap {
 /// A job and its pods: what can be read whole can be read without what nobody looks at, and the same is said of it.
 pub fn slim_objects(data: &[u8]) {
     let Ok(value) = serde_json::from_slice::<Value>(data) else { return };
-    let Ok(job) = serde_json::from_value::<Job>(value["job"].clone()) else { return };
+    let Ok(mut job) = serde_json::from_value::<Job>(value["job"].clone()) else { return };
+    // Each pod has the containers of its template; those of an input need not.
+    if let Some(pod) = job.spec.as_mut().and_then(|spec| spec.template.spec.as_mut()) {
+        (pod.containers, pod.init_containers) = (Vec::new(), None);
+    }
     let SlimJob(slim_job) = serde_json::from_value(value["job"].clone()).expect("it can be read whole");
     let (mut pods, mut slim_pods) = (Vec::new(), Vec::new());
     for pod in value["pods"].as_array().into_iter().flatten() {
         let Ok(whole) = serde_json::from_value::<Pod>(pod.clone()) else { return };
+        // There is no pod without a container.
+        if whole.spec.as_ref().is_none_or(|spec| spec.containers.is_empty()) {
+            return;
+        }
         pods.push(whole);
         let SlimPod(slim) = serde_json::from_value(pod.clone()).expect("it can be read whole");
         slim_pods.push(slim);
