@@ -9,7 +9,7 @@ use windlass_apiserver::kind::{Kind, Rest};
 use windlass_apiserver::kinds;
 use windlass_apiserver::registry::{Object, Resting, resting};
 use windlass_control::job::is_finished;
-use windlass_control::view::{Job, Meta, Pod};
+use windlass_control::view::{Job, Meta, Owner, Pod};
 use windlass_store::{Entry, Key, Revision};
 
 use crate::claims::is_of_claims;
@@ -205,10 +205,14 @@ impl Cache {
         }
         let meta = view.meta();
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
+        self.ask_owners(key, meta.owner_references.iter().map(|owner| owner.uid.as_str()), &mut ripple);
         match self.nodes.get_mut(key).filter(|node| node.is(meta)) {
             Some(node) => node.revision = revision,
             None => {
                 ripple.dirty.extend(self.former_owners(key, meta));
+                if meta.owner_references.iter().any(|owner| !self.stands(owner, meta)) {
+                    ripple.garbage.push(key.clone());
+                }
                 self.unindex(key);
                 let owners = meta.owner_references.iter().map(|owner| owner.uid.clone()).collect();
                 self.enlist(key, Node { uid: meta.uid.clone(), owners, revision });
@@ -247,9 +251,10 @@ impl Cache {
             self.put_event(key, revision, resting.until.unwrap_or(Timestamp::UNIX_EPOCH));
             return Ripple::default();
         }
+        let mut ripple = Ripple::default();
+        self.ask_owners(key, resting.owners.iter().copied(), &mut ripple);
         self.unindex(key);
         let owners: Vec<String> = resting.owners.iter().map(|&uid| uid.to_owned()).collect();
-        let mut ripple = Ripple::default();
         if owners.iter().any(|owner| !self.live.contains_key(owner)) {
             ripple.garbage.push(key.clone());
         }
@@ -319,6 +324,27 @@ impl Cache {
         }
         self.live.insert(node.uid.clone(), key.clone());
         self.nodes.insert(key.clone(), node);
+    }
+
+    /// Owners that are being deleted may have waited for an object: it may no longer name them, or no longer block them.
+    ///
+    /// Source: upstream `addUnblockedOwnersToDeleteQueue` in `pkg/controller/garbagecollector/graph_builder.go`.
+    fn ask_owners<'a>(&'a self, key: &Key, now: impl Iterator<Item = &'a str>, ripple: &mut Ripple) {
+        let before = self.nodes.get(key).into_iter().flat_map(|node| node.owners.iter().map(String::as_str));
+        let owners = before.chain(now).filter_map(|uid| self.live.get(uid));
+        let waits = |owner: &&Key| {
+            let held = self.held.get(*owner);
+            held.is_some_and(|held| held.view.meta().deletion_timestamp.is_some())
+        };
+        ripple.garbage.extend(owners.filter(waits).cloned());
+    }
+
+    /// Whether the object of an owner's uid is the one that the reference names: a dependent of another namespace, or of
+    /// another object of that name, has no owner.
+    pub(crate) fn stands(&self, owner: &Owner, dependent: &Meta) -> bool {
+        let Some(key) = self.live.get(&owner.uid) else { return false };
+        let Some(kind) = kinds::by_kind(&owner.api_version, &owner.kind) else { return true };
+        **key == *kind.key(Some(&dependent.namespace), &owner.name)
     }
 
     /// Garbage collection is asked about what has no owner any more, and about what waits for its dependents.

@@ -3,7 +3,7 @@
 //! The same event again counts up the one that is there; many alike about one object become one;
 //! Normal events about pods, and those that they wait for room, have a budget, so that ten thousand short pods do not cost three writes more each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -12,14 +12,21 @@ use windlass_apiserver::world::World;
 
 use crate::world::hex;
 
-/// Alike events about one object before they become one (upstream: 10 in 10 minutes).
-const ALIKE: u32 = 10;
+/// Different messages of one reason about one object, no ten minutes apart, before they become one event.
+///
+/// Source: upstream `EventAggregate` in client-go's `tools/record/events_cache.go`.
+const ALIKE: usize = 10;
 const ALIKE_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_mins(10);
+/// What stands before the message of a combined event.
+const COMBINED: &str = "(combined from similar events): ";
 /// Normal events about pods that may come at once, and how many come back each second.
 const POD_BURST: f64 = 600.0;
 const PODS_PER_SECOND: f64 = 10.0;
 /// Remembered events; beyond that the memory is emptied, and a repeated event is a new one.
 const MEMORY: usize = 4096;
+
+/// How long an event is kept (upstream's default).
+pub(crate) const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
 /// An event somebody wants recorded.
 #[derive(Clone, PartialEq, Debug)]
@@ -39,8 +46,8 @@ pub(crate) struct Recorder {
     known: HashMap<Arc<Topic>, Known>,
     /// Where `known` has the event of a name.
     names: HashMap<String, Arc<Topic>>,
-    /// How many alike events an object had since when.
-    alike: HashMap<(String, String), (Timestamp, u32)>,
+    /// The messages that an object had of a reason, and when the last came.
+    alike: HashMap<(String, String), (Timestamp, BTreeSet<String>)>,
     tokens: f64,
     refilled: Timestamp,
     /// Normal pod events that were not recorded since the start.
@@ -109,15 +116,21 @@ impl Recorder {
         }
         self.bound();
         let uid = about.text("uid").to_owned();
-        let message = self.combine(&uid, note, now);
-        let topic = (uid, note.reason.clone(), message);
+        let is_combined = self.is_combined(&uid, note, now);
+        let message = match is_combined {
+            true => format!("{COMBINED}{}", note.message),
+            false => note.message.clone(),
+        };
+        // One event for all that are combined, with the last message.
+        let topic =
+            (uid, note.reason.clone(), if is_combined { COMBINED.to_owned() } else { message.clone() });
         if let Some(known) = self.known.get_mut(&topic) {
             known.count += 1;
-            return Some(Record::Again(Told { known: known.clone(), message: topic.2, seen: now }));
+            return Some(Record::Again(Told { known: known.clone(), message, seen: now }));
         }
         let name = format!("{}.{}", about.text("name"), hex(world, 8));
         let known = Known { name, first: now, count: 1 };
-        let told = Told { known: known.clone(), message: topic.2.clone(), seen: now };
+        let told = Told { known: known.clone(), message, seen: now };
         let topic = Arc::new(topic);
         self.names.insert(known.name.clone(), Arc::clone(&topic));
         self.known.insert(topic, known);
@@ -131,17 +144,20 @@ impl Recorder {
         }
     }
 
-    fn combine(&mut self, uid: &str, note: &Note, now: Timestamp) -> String {
-        let (since, seen) = self.alike.entry((uid.to_owned(), note.reason.clone())).or_insert((now, 0));
-        if now.duration_since(*since) > ALIKE_WITHIN {
-            (*since, *seen) = (now, 0);
+    fn is_combined(&mut self, uid: &str, note: &Note, now: Timestamp) -> bool {
+        let fresh = || (now, BTreeSet::new());
+        let (last, messages) = self.alike.entry((uid.to_owned(), note.reason.clone())).or_insert_with(fresh);
+        if now.duration_since(*last) > ALIKE_WITHIN {
+            messages.clear();
         }
-        *seen += 1;
-        if *seen <= ALIKE {
-            return note.message.clone();
+        *last = now;
+        messages.insert(note.message.clone());
+        let is_combined = messages.len() >= ALIKE;
+        if is_combined {
+            // No more than these are remembered.
+            messages.pop_first();
         }
-        // One text for all that follow, so that they count up one event.
-        format!("(combined from similar events): {}", note.reason)
+        is_combined
     }
 
     fn afford(&mut self, now: Timestamp) -> bool {
@@ -164,5 +180,55 @@ impl Recorder {
     }
 }
 
-/// How long an event is kept (upstream's default).
-pub(crate) const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Still;
+    impl World for Still {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+        fn random(&self, buffer: &mut [u8]) {
+            buffer.fill(7);
+        }
+    }
+
+    fn told(recorder: &mut Recorder, message: &str) -> (String, u32) {
+        let note = Note {
+            warning: true,
+            reason: "Failed".to_owned(),
+            message: message.to_owned(),
+            component: "kubelet",
+        };
+        let about = Object::from(serde_json::json!({"kind": "Pod", "metadata": {"name": "p", "uid": "u"}}));
+        match recorder.record(&about, &note, &Still) {
+            Some(Record::New(told) | Record::Again(told)) => (told.message, told.known.count),
+            None => panic!("warnings are always told"),
+        }
+    }
+
+    #[test]
+    fn few_messages_count_up_however_often_they_come() {
+        let mut recorder = Recorder::new(Timestamp::UNIX_EPOCH);
+        for round in 1..=20 {
+            for message in ["one", "two", "three"] {
+                assert_eq!(told(&mut recorder, message), (message.to_owned(), round));
+            }
+        }
+    }
+
+    #[test]
+    fn many_messages_become_one_event_that_tells_the_last() {
+        let mut recorder = Recorder::new(Timestamp::UNIX_EPOCH);
+        for n in 1..10 {
+            assert_eq!(told(&mut recorder, &format!("pod {n}")), (format!("pod {n}"), 1));
+        }
+        for n in 10..20 {
+            assert_eq!(
+                told(&mut recorder, &format!("pod {n}")),
+                (format!("(combined from similar events): pod {n}"), n - 9)
+            );
+        }
+    }
+}

@@ -4,14 +4,16 @@
 use serde::Deserialize;
 use serde_json::Value;
 use windlass_apiserver::kind::{Kind, Propagation};
+use windlass_apiserver::kinds;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
 use windlass_control::garbage::{self, Action, Node, OwnerState};
 use windlass_control::job;
-use windlass_control::view::Meta;
+use windlass_control::view::{Meta, Owner};
 use windlass_store::Key;
 
 use crate::cache::controller_uid;
 use crate::draft::Draft;
+use crate::events::Note;
 use crate::intake::read;
 use crate::jobs::drop_finalizer;
 use crate::pods::is_deleting;
@@ -41,13 +43,39 @@ impl Tick {
             self.owner(draft, kind, key, &object, &node, &dependents);
             return;
         }
+        if !node.meta.owner_references.iter().all(|owner| can_be_found(owner, &node.meta)) {
+            return;
+        }
+        self.tell_of_strangers(draft, &object, &node.meta);
         let nodes: Vec<Node> = dependents.list.into_iter().map(|(_, _, node)| node).collect();
         let action = garbage::dependent(&node, &nodes, |owner| {
             let held = self.cache.held(self.cache.key_of(&owner.uid)?);
-            Some(held.map_or(OwnerState::Solid, |held| OwnerState::of(held.view.meta())))
+            let stands = self.cache.stands(owner, &node.meta);
+            stands.then(|| held.map_or(OwnerState::Solid, |held| OwnerState::of(held.view.meta())))
         });
         if let Some(action) = action {
             self.carry_out(draft, kind, key, object, &action);
+        }
+    }
+
+    /// Owners that are somewhere else, which a reference cannot mean.
+    ///
+    /// Source: upstream `reportInvalidNamespaceOwnerRef` in `pkg/controller/garbagecollector/graph_builder.go`.
+    fn tell_of_strangers(&mut self, draft: &mut Draft, about: &Object, meta: &Meta) {
+        for owner in &meta.owner_references {
+            let Some(there) = self.cache.key_of(&owner.uid).cloned() else { continue };
+            let elsewhere = kinds::by_kind(&owner.api_version, &owner.kind).filter(|kind| kind.namespaced);
+            let is_elsewhere =
+                elsewhere.is_some_and(|kind| !there.starts_with(kind.prefix(Some(&meta.namespace)).as_str()));
+            if is_elsewhere {
+                let (version, kind, name, uid) = (&owner.api_version, &owner.kind, &owner.name, &owner.uid);
+                let named =
+                    format!("[{version}/{kind}, namespace: {}, name: {name}, uid: {uid}]", meta.namespace);
+                let message = format!("ownerRef {named} does not exist in namespace {:?}", meta.namespace);
+                let reason = "OwnerRefInvalidNamespace".to_owned();
+                let note = Note { warning: true, reason, message, component: "garbage-collector-controller" };
+                self.note(draft, about, &note);
+            }
         }
     }
 
@@ -194,6 +222,15 @@ impl Tick {
     pub(crate) fn stored(&self, key: &str) -> Option<Object> {
         read(&self.registry.store.get(key).ok()??)
     }
+}
+
+/// Whether it can be known if an owner is there: not of a kind that is not served here (an operator's, say), and not of one
+/// in a namespace if the dependent is in none. What cannot be known is no reason to delete anything.
+///
+/// Source: upstream `isDangling` in `pkg/controller/garbagecollector/garbagecollector.go`.
+fn can_be_found(owner: &Owner, dependent: &Meta) -> bool {
+    let kind = kinds::by_kind(&owner.api_version, &owner.kind);
+    kind.is_some_and(|kind| !kind.namespaced || !dependent.namespace.is_empty())
 }
 
 fn node(object: &Object) -> Node {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use windlass_apiserver::registry::{Object, resting};
+use windlass_control::namespace::AUTHORITY;
 use windlass_runner::cgroup::Reason;
 use windlass_runner::process::limits_of;
 use windlass_runner::runtime::Event;
@@ -164,6 +165,12 @@ impl Tick {
         let before = self.cron_before(key);
         let quota = self.quota_before(key);
         let mut ripple = self.cache.put(key, revision, object, view);
+        if let Some((namespace, AUTHORITY)) =
+            key.strip_prefix("/configmaps/").and_then(|rest| rest.split_once('/'))
+        {
+            // What pods trust is looked at again, whoever wrote it.
+            ripple.dirty.push(format!("/namespaces/{namespace}").into());
+        }
         self.limits_arrive(key, quota, &mut ripple);
         if let Some(before) = before {
             self.cron_changed(key, &before, &mut ripple);

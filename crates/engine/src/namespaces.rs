@@ -22,6 +22,17 @@ const LOOK_AT_LEAST: SignedDuration = SignedDuration::from_secs(5);
 /// The wait is so small a part of the time that it has taken.
 const PART: i32 = 16;
 
+/// What pods trust is the authority of today, whoever wrote something else.
+///
+/// Source: upstream `syncNamespace` in `pkg/controller/certificates/rootcacertpublisher/publisher.go`.
+fn restore(draft: &mut Draft, kind: &'static Kind, key: &Key, there: Object, data: &Value) {
+    if !data.is_null() && there["data"] != *data && !is_deleting(&there) {
+        let mut after = there.clone();
+        after["data"] = data.clone();
+        draft.replace(kind, key, there, after);
+    }
+}
+
 /// What is left of a kind in a namespace, and a batch of the objects themselves.
 type Left = (Remaining, &'static Kind, Vec<(Key, Object)>);
 
@@ -48,8 +59,11 @@ impl Tick {
         let Some(kind) = named else { return };
         let meta = &object["metadata"];
         let key = kind.key(meta["namespace"].as_str(), meta["name"].as_str().unwrap_or_default());
-        if draft.touches(&key) || self.stored(&key).is_some() {
+        if draft.touches(&key) {
             return;
+        }
+        if let Some(there) = self.stored(&key) {
+            return restore(draft, kind, &key.into(), there, &object["data"]);
         }
         match self.registry.prepare(kind, object) {
             Ok(object) => {

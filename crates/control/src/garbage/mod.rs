@@ -1,6 +1,6 @@
 //! Garbage collection: which objects lost their owners, and which owners wait for their dependents.
 //!
-//! It knows no kind: an object is its metadata, an owner is found by uid alone.
+//! It knows no kind: an object is its metadata. Who asks says whether an owner is there.
 //!
 //! Source: upstream `attemptToDeleteItem`, `processDeletingDependentsItem` and `orphanDependents` in
 //! `pkg/controller/garbagecollector/garbagecollector.go`.
@@ -74,7 +74,7 @@ pub struct OwnerPlan {
 }
 
 /// What becomes of an object whose owners may be gone. `dependents` are the objects that name it as an owner;
-/// `owner` finds an owner by uid, and is none if there is no such object.
+/// `owner` finds an owner, and is none if there is no such object.
 #[must_use]
 pub fn dependent(
     node: &Node,

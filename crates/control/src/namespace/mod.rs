@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::planted::{Bug, is_planted};
 use crate::view::Meta;
 
+/// The ConfigMap of every namespace that says whom its pods trust.
+pub const AUTHORITY: &str = "kube-root-ca.crt";
 /// The entry of `spec.finalizers` that keeps a namespace until it is empty.
 pub const FINALIZER: &str = "kubernetes";
 
@@ -27,7 +29,7 @@ pub fn given(namespace: &str, authority_pem: &str) -> [Value; 2] {
         }),
         json!({
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "kube-root-ca.crt", "namespace": namespace, "annotations": {about: why}},
+            "metadata": {"name": AUTHORITY, "namespace": namespace, "annotations": {about: why}},
             "data": {"ca.crt": authority_pem},
         }),
     ]

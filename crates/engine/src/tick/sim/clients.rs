@@ -217,6 +217,7 @@ pub(super) fn kind_of(key: &str) -> &'static Kind {
         Some("cronjobs.batch") => ("batch/v1", "CronJob"),
         Some("pods") => ("v1", "Pod"),
         Some("namespaces") => ("v1", "Namespace"),
+        Some("configmaps") => ("v1", "ConfigMap"),
         Some("nodes") => ("v1", "Node"),
         Some("resourcequotas") => ("v1", "ResourceQuota"),
         _ => panic!("no client of a history writes {key}"),

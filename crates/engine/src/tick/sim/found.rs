@@ -1,6 +1,8 @@
 //! What histories have found, one situation each.
 
 use serde_json::json;
+use windlass_apiserver::kind::Propagation;
+use windlass_apiserver::registry::DeleteOptions;
 
 use super::clients::kind_of;
 use super::read::*;
@@ -75,4 +77,106 @@ async fn failed_pod_that_is_kept_for_its_index_goes_with_a_job_that_goes() {
     sim.delete("/jobs.batch/default/one", &Default::default()).await;
     settle(&mut sim).await;
     assert!(sim.any("/pods/").is_none(), "it is kept for nobody");
+}
+
+/// A ConfigMap with owners, each a kind, a name and whether it waits for this one; and its uid.
+async fn map(sim: &mut Sim, namespace: &str, name: &str, owners: &[serde_json::Value]) -> String {
+    let metadata = json!({"name": name, "ownerReferences": owners, "finalizers": ["example.com/hold"]});
+    create(sim, "/configmaps/", Some(namespace), json!({"metadata": metadata})).await;
+    let made = sim.mirror.get(&format!("/configmaps/{namespace}/{name}")).expect("it is there").clone();
+    text(&made, "uid").to_owned()
+}
+
+fn reference(name: &str, uid: &str) -> serde_json::Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid, "blockOwnerDeletion": true})
+}
+
+async fn free(sim: &mut Sim, key: &str) {
+    sim.update(key, |old: &serde_json::Value| {
+        let mut new = old.clone();
+        new["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+        if !is_going(old) {
+            new["metadata"].as_object_mut().expect("an object").remove("finalizers");
+        }
+        Ok(new)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn owner_of_a_kind_that_is_not_known_here_keeps_what_it_owns() {
+    let mut sim = begin().await;
+    let workflow = json!({"apiVersion": "example.com/v1", "kind": "Workflow", "name": "a", "uid": "1"});
+    map(&mut sim, "default", "kept", &[workflow]).await;
+    settle(&mut sim).await;
+    let kept = sim.mirror.get("/configmaps/default/kept").expect("it stays").clone();
+    assert!(!is_going(&kept));
+}
+
+#[tokio::test]
+async fn dependent_of_an_owner_in_another_namespace_has_none_and_is_told_so() {
+    let mut sim = begin().await;
+    let uid = map(&mut sim, "default", "owner", &[]).await;
+    map(&mut sim, "kube-public", "stray", &[reference("owner", &uid)]).await;
+    settle(&mut sim).await;
+    let stray = sim.mirror.get("/configmaps/kube-public/stray").expect("held").clone();
+    assert!(is_going(&stray));
+    let mut told = false;
+    sim.registry.store.scan("/events/kube-public/stray.", &mut |_, _, _, _| told = true);
+    assert!(told, "an event says why");
+}
+
+#[tokio::test]
+async fn owner_that_waits_goes_when_what_it_waits_for_no_longer_blocks_it() {
+    for (how, names_it) in [("does not block", true), ("does not name it", false)] {
+        let mut sim = begin().await;
+        let uid = map(&mut sim, "default", "owner", &[]).await;
+        map(&mut sim, "default", "held", &[reference("owner", &uid)]).await;
+        let options = DeleteOptions { propagation: Some(Propagation::Foreground), ..Default::default() };
+        sim.delete("/configmaps/default/owner", &options).await;
+        free(&mut sim, "/configmaps/default/owner").await;
+        settle(&mut sim).await;
+        assert!(sim.mirror.get("/configmaps/default/owner").is_some(), "it waits");
+        let free = move |old: &serde_json::Value| {
+            let mut new = old.clone();
+            let owners = &mut new["metadata"]["ownerReferences"];
+            match names_it {
+                true => owners[0]["blockOwnerDeletion"] = json!(false),
+                false => *owners = json!([]),
+            }
+            Ok(new)
+        };
+        assert!(sim.update("/configmaps/default/held", free).await);
+        settle(&mut sim).await;
+        assert!(sim.mirror.get("/configmaps/default/owner").is_none(), "{how}: it waits for ever");
+    }
+}
+
+#[tokio::test]
+async fn owner_that_waits_goes_when_another_owner_keeps_what_it_waits_for() {
+    let mut sim = begin().await;
+    let (going, staying) =
+        (map(&mut sim, "default", "going", &[]).await, map(&mut sim, "default", "staying", &[]).await);
+    map(&mut sim, "default", "both", &[reference("going", &going), reference("staying", &staying)]).await;
+    let options = DeleteOptions { propagation: Some(Propagation::Foreground), ..Default::default() };
+    sim.delete("/configmaps/default/going", &options).await;
+    free(&mut sim, "/configmaps/default/going").await;
+    settle(&mut sim).await;
+    assert!(sim.mirror.get("/configmaps/default/going").is_none(), "it waits for ever");
+    assert!(sim.mirror.get("/configmaps/default/both").is_some_and(|both| !is_going(both)));
+}
+
+#[tokio::test]
+async fn whom_pods_trust_is_written_again_whoever_wrote_something_else() {
+    let mut sim = begin().await;
+    let key = "/configmaps/default/kube-root-ca.crt";
+    let given = sim.mirror.get(key).expect("every namespace has it")["data"].clone();
+    let change = |old: &serde_json::Value| {
+        let mut new = old.clone();
+        new["data"]["ca.crt"] = json!("nobody");
+        Ok(new)
+    };
+    assert!(sim.update(key, change).await);
+    settle(&mut sim).await;
+    assert_eq!(sim.mirror.get(key).expect("it stays")["data"], given);
 }
