@@ -112,7 +112,7 @@ pub enum Rest {
 pub enum Served {
     /// All verbs.
     Full,
-    /// Reads as an empty list; writes are answered 405 with this sentence.
+    /// Reads as an empty list, or as what the server itself has put there; writes are answered 405 with this sentence.
     Empty(&'static str),
     /// Only `POST`: it is answered and never stored.
     Review,

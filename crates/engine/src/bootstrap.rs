@@ -1,6 +1,7 @@
 //! The objects that an engine has from its first moment: its namespaces, its node, the class of host processes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -132,6 +133,23 @@ async fn ensure_account(registry: &Registry, role: Role) -> Result<(), ApiError>
     }
 }
 
+/// The API's own service, which says where it listens. It is written again only where that has changed.
+pub(crate) async fn ensure_service(registry: &Registry, address: SocketAddr) -> Result<(), ApiError> {
+    let service = kinds::service::of_api(&address.ip().to_string(), address.port());
+    let name = service["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let spec = service["spec"].clone();
+    create(registry, "v1", "Service", service).await?;
+    let Some(kind) = kinds::by_kind("v1", "Service") else { return Ok(()) };
+    let change = move |old: &Value| {
+        let mut new = old.clone();
+        new["spec"] = spec.clone();
+        Ok(new)
+    };
+    let change = std::sync::Arc::new(change);
+    registry.update(kind, Some("default"), &name, Door::Engine, false, change).await?;
+    Ok(())
+}
+
 /// Amounts of extended resources.
 type Counts = BTreeMap<String, String>;
 
@@ -163,7 +181,8 @@ async fn create(registry: &Registry, api_version: &str, kind: &str, object: Valu
     let Some(kind) = kinds::by_kind(api_version, kind) else {
         return Err(ApiError::internal(format_args!("{api_version} {kind} is not served")));
     };
-    match registry.create(kind, None, object, false).await {
+    let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
+    match registry.create(kind, namespace.as_deref(), object, false).await {
         Ok(_) => Ok(()),
         Err(error) if error.reason == "AlreadyExists" => Ok(()),
         Err(error) => Err(error),

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 use windlass_apiserver::registry::Object;
-use windlass_control::schedule::{self, Amounts, Decision, Held, Plan, Quarrel, Stand};
+use windlass_control::schedule::{self, Amounts, Decision, Held, Plan, Quarrel, Rejection, Stand};
 use windlass_store::Key;
 
 use crate::draft::Draft;
@@ -37,14 +37,11 @@ impl Tick {
                 let request = Amounts::requested(&pod["spec"]);
                 // Since it came it is counted among those that are here.
                 self.room.free(uid(pod));
-                if let Some(shortage) = self.room.shortage(&request) {
-                    return self.turn_away(draft, key, shortage.reason(), shortage.message());
+                let shortage = self.room.shortage(&request);
+                let clashes = || self.clashes(draft, key);
+                if let Some(why) = schedule::rejection(pod, &self.node, shortage.as_ref(), clashes) {
+                    return self.turn_away(draft, key, why);
                 }
-                if self.clashes(draft, key) {
-                    let message = format!("Predicate NodePorts failed: {}", Quarrel::Ports.words());
-                    return self.turn_away(draft, key, "NodePorts".to_owned(), message);
-                }
-                let Some(pod) = draft.current(&self.cache, key) else { return };
                 self.room.take(uid(pod), request, priority(pod));
                 self.scheduled(draft, key, plan);
             }
@@ -52,8 +49,9 @@ impl Tick {
         }
     }
 
-    /// Ends a pod that named this node itself and does not fit, as a kubelet does (`rejectPod`).
-    fn turn_away(&mut self, draft: &mut Draft, key: &Key, reason: String, message: String) {
+    /// Ends a pod that is bound to this node and that the node does not take, as a kubelet does (`rejectPod`).
+    fn turn_away(&mut self, draft: &mut Draft, key: &Key, why: Rejection) {
+        let Rejection { reason, message } = why;
         let about = self.about(draft, key);
         let now = rfc3339(self.world.now());
         draft.edit(&self.cache, key, |pod| {
@@ -87,14 +85,25 @@ impl Tick {
         }
         let Some(pod) = draft.current(&self.cache, key) else { return };
         if request.is_nothing() && self.room.is_open() && !waited {
-            self.room.take(uid(pod), request, priority(pod));
-            let plan = schedule::bind(pod, &self.node, self.world.now());
-            self.scheduled(draft, key, plan);
-            return;
+            return self.bind(draft, key, request);
         }
         let created = pod["metadata"]["creationTimestamp"].as_str().unwrap_or_default();
         self.room.wait(key, request, priority(pod), created);
         self.newcomers.push(key.clone());
+    }
+
+    /// A pod that fits comes in, and holds what it asks for, if the node finds that it is for its operating system.
+    fn bind(&mut self, draft: &mut Draft, key: &Key, request: Amounts) {
+        let Some(pod) = draft.current(&self.cache, key) else { return };
+        let rejection = schedule::of_another_system(pod);
+        if rejection.is_none() {
+            self.room.take(uid(pod), request, priority(pod));
+        }
+        let plan = schedule::bind(pod, &self.node, self.world.now());
+        self.scheduled(draft, key, plan);
+        if let Some(why) = rejection {
+            self.turn_away(draft, key, why);
+        }
     }
 
     /// Places who waits and fits, at most so many, and tells the newcomers that stay outside why. Returns who was placed,
@@ -119,10 +128,7 @@ impl Tick {
                 placed.push(key);
                 continue;
             }
-            let Some(pod) = draft.current(&self.cache, &key) else { continue };
-            self.room.take(uid(pod), request, priority(pod));
-            let plan = schedule::bind(pod, &self.node, self.world.now());
-            self.scheduled(draft, &key, plan);
+            self.bind(draft, &key, request);
             self.kubelet(draft, &key);
             placed.push(key);
         }

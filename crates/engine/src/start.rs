@@ -175,6 +175,7 @@ impl Engine {
         let accounts = Accounts::new(registry.clone(), &identity.seed(&config.home)?);
         let machine = Machine::read(config.home.root(), &config.devices, &config.allotted);
         bootstrap::ensure(&registry, &config.node, &machine).await?;
+        bootstrap::ensure_service(&registry, address).await?;
 
         let hub = Hub::default();
         let (runtime, fates) = with_fates(runtime, &config);

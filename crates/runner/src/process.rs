@@ -178,7 +178,11 @@ fn stdio(spec: &Value) -> Stdio {
     Stdio { stdin, tty: spec["tty"] == true }
 }
 
+/// What the pod's host would be called. Source: upstream kubelet `GeneratePodHostNameAndDomain`.
 fn hostname(pod: &Value) -> String {
+    if let Some(name) = pod.pointer("/spec/hostnameOverride").and_then(Value::as_str) {
+        return name.to_owned();
+    }
     let names = ["/spec/hostname", "/metadata/name"].into_iter();
     let name =
         names.filter_map(|name| pod.pointer(name)?.as_str()).find(|name| !name.is_empty()).unwrap_or("");

@@ -232,15 +232,24 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
 
 /// Why a part that upstream has is not served here.
 fn left_out(kind: &Kind, part: &str) -> Option<ApiError> {
-    let is_forward = kind.group.is_empty() && kind.kind == "Pod" && part == "portforward";
-    is_forward.then(|| {
-        ApiError::new(
-            405,
-            "MethodNotAllowed",
+    if !kind.group.is_empty() || kind.kind != "Pod" {
+        return None;
+    }
+    let sentence = match part {
+        "portforward" => {
             "port-forward is not served: pods here are processes of this machine and listen on its own ports; \
-             connect to 127.0.0.1 and the port",
-        )
-    })
+             connect to 127.0.0.1 and the port"
+        }
+        "ephemeralcontainers" => {
+            "ephemeral containers are not served: pods here are processes of this machine; `kubectl exec` runs a program \
+             beside them, and this machine's own ps, strace and gdb see them"
+        }
+        "resize" => {
+            "resize is not served: a pod here keeps the resources that it was made with; make another with those it needs"
+        }
+        _ => return None,
+    };
+    Some(ApiError::new(405, "MethodNotAllowed", sentence))
 }
 
 /// Kinds that are only listed answer writes with their sentence. An answer that cannot be given is refused

@@ -11,30 +11,6 @@ const fn number(name: &'static str, description: &'static str) -> Column {
     Column { kind: "integer", ..column(name, description) }
 }
 
-/// v1 services.
-pub(super) const SERVICES: Kind = Kind {
-    kind: "Service",
-    plural: "services",
-    singular: "service",
-    short_names: &["svc"],
-    categories: &["all"],
-    served: Served::Empty(
-        "this server runs Jobs and Pods; services are listed only so that clients work, and cannot be written",
-    ),
-    schema: "io.k8s.api.core.v1.Service",
-    name_rule: NameRule::Label,
-    columns: &[
-        NAME,
-        column("Type", "How it is reached."),
-        column("Cluster-IP", "Its address within the cluster."),
-        column("External-IP", "Its address from outside."),
-        column("Port(s)", "The ports it listens on."),
-        AGE,
-        wide("Selector", "Which pods stand behind it."),
-    ],
-    ..PLAIN
-};
-
 /// apps/v1 replica sets.
 pub(super) const REPLICA_SETS: Kind = Kind {
     group: "apps",

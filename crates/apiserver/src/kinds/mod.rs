@@ -21,6 +21,7 @@ mod resource_quota;
 mod review;
 mod runtime_class;
 mod secret;
+pub mod service;
 mod service_account;
 pub(crate) mod storage_class;
 
@@ -48,7 +49,7 @@ static ALL: [Kind; 31] = [
     persistent_volume_claim::KIND,
     limit_range::KIND,
     resource_quota::KIND,
-    empty::SERVICES,
+    service::KIND,
     job::KIND,
     cron_job::KIND,
     empty::REPLICA_SETS,

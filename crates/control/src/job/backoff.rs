@@ -47,10 +47,14 @@ fn delays(pod: &Pod) -> bool {
     pod.status.phase == "Failed" && pod.metadata.deletion_timestamp.is_none()
 }
 
-/// When the pod ended: its last container's end, else when it stopped being ready, else when its deletion was asked
-/// for, else its creation.
+/// When the pod ended: its last container's end (sidecars end after the others), else when it stopped being ready, else
+/// when its deletion was asked for, else its creation.
+///
+/// Source: upstream `getFinishedTime`, `getFinishTimeFromContainers`.
 pub(super) fn finished_at(pod: &Pod) -> Timestamp {
-    last_end(&pod.status.container_statuses)
+    let sidecars = pod.status.init_container_statuses.iter();
+    let sidecars = sidecars.filter(|status| pod.spec.sidecars.contains(&status.name));
+    last_end(last_end(None, &pod.status.container_statuses), sidecars)
         .or_else(|| {
             let ready = pod.status.conditions.iter().find(|condition| condition.kind == "Ready")?;
             (ready.status == "False").then_some(ready.last_transition_time)?
@@ -63,10 +67,15 @@ pub(super) fn finished_at(pod: &Pod) -> Timestamp {
         .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// The latest end of all containers, if all have one.
-fn last_end(statuses: &[ContainerStatus]) -> Option<Timestamp> {
-    let ends = statuses.iter().map(|status| status.state.terminated.as_ref()?.finished_at);
-    ends.reduce(|latest, end| Some(latest?.max(end?))).flatten()
+/// The latest of an earlier end and those of all these containers, if all have one.
+fn last_end<'a>(
+    earlier: Option<Timestamp>,
+    statuses: impl IntoIterator<Item = &'a ContainerStatus>,
+) -> Option<Timestamp> {
+    statuses.into_iter().try_fold(earlier, |latest, status| {
+        let end = status.state.terminated.as_ref()?.finished_at?;
+        Some(Some(latest.map_or(end, |latest| latest.max(end))))
+    })?
 }
 
 /// The uids of those pods of a Job that no later plan of it needs to be given.

@@ -157,6 +157,7 @@ fn outcome(pod: &Pod, job: &Job, indexed: bool, uncounted: &Uncounted) -> Outcom
 }
 
 /// The pods that an older or another controller had seen end, but not yet counted.
+#[derive(Default)]
 struct Uncounted {
     succeeded: BTreeSet<String>,
     failed: BTreeSet<String>,
@@ -169,6 +170,39 @@ impl Uncounted {
             value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
         Self { succeeded: list("succeeded"), failed: list("failed") }
+    }
+
+    /// Of these the pods that still hold the finalizer after this plan: they are counted with its removal, as
+    /// `cleanUncountedPodsWithoutFinalizers` does.
+    fn still_held(&self, draft: &Draft<'_>, tally: &Tally<'_>, managed: &Managed<'_>) -> Self {
+        if self.succeeded.is_empty() && self.failed.is_empty() {
+            return Self::default();
+        }
+        let unfinished = tally.active.iter().chain(&tally.terminating);
+        let all = unfinished.chain(tally.done.iter().map(|(pod, _)| pod)).filter(|pod| is_tracked(pod));
+        let mut held: BTreeSet<&str> = all.map(|pod| pod.metadata.uid.as_str()).collect();
+        for action in &draft.plan.actions {
+            if let Action::Release { uid, .. } = action {
+                held.remove(uid.as_str());
+            }
+        }
+        for pod in &managed.delete {
+            held.remove(pod.metadata.uid.as_str());
+        }
+        let of = |list: &BTreeSet<String>| {
+            list.iter().filter(|uid| held.contains(uid.as_str())).cloned().collect::<BTreeSet<_>>()
+        };
+        Self { succeeded: of(&self.succeeded), failed: of(&self.failed) }
+    }
+
+    fn as_status(&self) -> Value {
+        let mut status = json!({});
+        for (name, list) in [("succeeded", &self.succeeded), ("failed", &self.failed)] {
+            if !list.is_empty() {
+                status[name] = json!(list);
+            }
+        }
+        status
     }
 }
 
@@ -233,15 +267,21 @@ pub(super) fn account(
         }
         release(draft, pod);
     }
+    let uncounted = Uncounted::of(&draft.job.status);
     if over {
-        release_unfinished(draft, tally, managed, verdict);
+        release_unfinished(draft, tally, managed, verdict, &uncounted);
+    }
+    let held = uncounted.still_held(draft, tally, managed);
+    draft.status.failed = draft.status.failed.saturating_sub(count_of(held.failed.len()));
+    if !is_indexed(draft.job) {
+        draft.status.succeeded = draft.status.succeeded.saturating_sub(count_of(held.succeeded.len()));
     }
     draft.status.active = count_of(tally.active.len() + managed.create.len() - managed.delete.len());
     let deleted_ready = managed.delete.iter().filter(|pod| is_ready(pod)).count();
     draft.status.ready = Some(count_of(tally.ready - deleted_ready));
     let lingering = managed.delete.iter().filter(|pod| lingers(pod)).count();
     draft.status.terminating = Some(count_of(tally.terminating.len() + lingering));
-    draft.status.uncounted_terminated_pods = Some(json!({}));
+    draft.status.uncounted_terminated_pods = Some(held.as_status());
 }
 
 /// Whether the pod takes time to end once it is deleted. One that no node has yet is gone at once.
@@ -263,6 +303,7 @@ fn release_unfinished(
     tally: &Tally<'_>,
     managed: &Managed<'_>,
     verdict: Option<&Verdict>,
+    uncounted: &Uncounted,
 ) {
     let fails = verdict.is_some_and(|verdict| verdict.target == Target::Failure);
     let valid = |pod: &Pod| {
@@ -279,7 +320,8 @@ fn release_unfinished(
         if !deleted && verdict.is_some() && pod.metadata.deletion_timestamp.is_none() {
             continue; // Beyond this plan's bound.
         }
-        counted += i32::from(fails && valid(pod) && judge(draft.job, pod).counts());
+        let listed = uncounted.failed.contains(&pod.metadata.uid);
+        counted += i32::from(fails && !listed && valid(pod) && judge(draft.job, pod).counts());
         if !deleted {
             released.push(*pod);
         }

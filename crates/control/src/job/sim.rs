@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::count::{is_indexed, is_terminal, is_tracked};
+use super::count::{index_count, is_indexed, is_terminal, is_tracked};
 use super::finish::finished_condition;
 use super::indexed::index_of;
 use super::*;
@@ -254,12 +254,15 @@ impl World {
 
     /// Takes the finalizer off, and notes what the pod must have been counted as.
     fn release(&mut self, uid: &str) {
-        let indexed = is_indexed(&self.job);
+        let (indexed, size) = (is_indexed(&self.job), index_count(&self.job));
         let pod = self.pod(uid);
         assert!(is_tracked(pod), "{uid} is released twice");
         pod.metadata.finalizers.retain(|finalizer| finalizer != TRACKING_FINALIZER);
         let code = pod.status.container_statuses.first().and_then(|status| status.state.terminated.as_ref());
         let ignored = code.is_some_and(|end| end.exit_code == IGNORED_CODE);
+        if indexed && index_of(pod).is_none_or(|index| index >= size) {
+            return; // The Job has been made smaller meanwhile.
+        }
         let (phase, deleted) = (pod.status.phase.clone(), pod.metadata.deletion_timestamp.is_some());
         match phase.as_str() {
             "Succeeded" if indexed => {}
@@ -310,7 +313,14 @@ impl World {
         }
         assert!(!(held(new, "SuccessCriteriaMet") && held(new, "FailureTarget")));
         assert_eq!(held(new, "Complete"), new.completion_time.is_some());
-        assert_eq!(new.uncounted_terminated_pods, Some(json!({})));
+        let uncounted = new
+            .uncounted_terminated_pods
+            .iter()
+            .flat_map(|lists| ["succeeded", "failed"].map(|of| &lists[of]));
+        for uid in uncounted.filter_map(Value::as_array).flatten() {
+            let is_left = |pod: &Pod| pod.metadata.uid == uid.as_str().unwrap() && is_tracked(pod);
+            assert!(self.pods.iter().any(is_left), "{uid} is listed, and is to be counted by now");
+        }
     }
 
     fn check_pods(&self, created: bool) {

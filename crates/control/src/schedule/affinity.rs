@@ -7,10 +7,13 @@ use serde_json::Value;
 
 use super::Node;
 
+/// In a kubelet's words, that a pod does not accept the node.
+pub(super) const MISMATCH: &str = "node(s) didn't match Pod's node affinity/selector";
+
 /// Why the pod does not accept the node, if it does not.
 pub(super) fn mismatch(spec: &Value, node: &Node) -> Option<String> {
     let wanted = selector(spec, node).or_else(|| affinity(spec, node))?;
-    Some(format!("1 node(s) didn't match Pod's node affinity/selector: {wanted}"))
+    Some(format!("1 {MISMATCH}: {wanted}"))
 }
 
 /// Why the pod cannot be spread over nodes like this one, if it insists: on one node nothing is uneven, but the node must

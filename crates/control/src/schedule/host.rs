@@ -46,13 +46,13 @@ fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
     ["initContainers", "containers"].into_iter().flat_map(|list| spec[list].as_array().into_iter().flatten())
 }
 
-/// What no process of the host has, whatever its class: an entrypoint from an image, devices and names of its own.
+/// What no process of the host has, whatever its class: an entrypoint from an image, devices, claims of them,
+/// and names of its own.
 fn unprovided(spec: &Value, what: &str) -> Vec<String> {
     let mut refusals = Vec::new();
     for container in containers(spec) {
         let name = container["name"].as_str().unwrap_or_default();
-        let filled = |field: &str| container[field].as_array().is_some_and(|list| !list.is_empty());
-        if !filled("command") {
+        if !filled(container, "command") {
             refusals
                 .push(format!("container {name} has no command, and {what} has no image to take one from"));
         }
@@ -61,10 +61,35 @@ fn unprovided(spec: &Value, what: &str) -> Vec<String> {
             refusals.push(format!("container {name} has a device at {path}, and {what} has the host's only"));
         }
     }
-    if spec["hostAliases"].as_array().is_some_and(|list| !list.is_empty()) {
-        refusals.push(format!("spec.hostAliases is set, and {what} has the host's names only"));
+    refusals.extend(names(spec, what));
+    if filled(spec, "resourceClaims") {
+        refusals.push(format!(
+            "spec.resourceClaims is set, and {what} is given devices by resources.limits only"
+        ));
     }
     refusals
+}
+
+/// Names that a process of the host does not find, or does not have. Options of the resolver alone change no name.
+fn names(spec: &Value, what: &str) -> Vec<String> {
+    let dns = &spec["dnsConfig"];
+    let qualified =
+        spec["setHostnameAsFQDN"] == true && spec["subdomain"].as_str().is_some_and(|s| !s.is_empty());
+    [
+        (filled(spec, "hostAliases"), "spec.hostAliases is set"),
+        (spec["dnsPolicy"] == "None", "spec.dnsPolicy is None"),
+        (filled(dns, "nameservers"), "spec.dnsConfig.nameservers is set"),
+        (filled(dns, "searches"), "spec.dnsConfig.searches is set"),
+        (qualified, "spec.setHostnameAsFQDN is set"),
+    ]
+    .into_iter()
+    .filter(|(is_asked, _)| *is_asked)
+    .map(|(_, said)| format!("{said}, and {what} has the host's names only"))
+    .collect()
+}
+
+fn filled(parent: &Value, list: &str) -> bool {
+    parent[list].as_array().is_some_and(|list| !list.is_empty())
 }
 
 /// Other groups or more rights than the engine's own. The user is left to the runner, which knows which one it is, and
@@ -83,7 +108,7 @@ fn identity(spec: &Value) -> Vec<String> {
                 "{place}.privileged is set, and processes have the rights of the engine's user"
             ));
         }
-        if context["capabilities"]["add"].as_array().is_some_and(|list| !list.is_empty()) {
+        if filled(&context["capabilities"], "add") {
             refusals.push(format!(
                 "{place}.capabilities.add is set, and processes have the rights of the engine's user"
             ));

@@ -14,12 +14,14 @@ mod affinity;
 mod beside;
 mod devices;
 mod host;
+mod placed;
 mod request;
 mod room;
 mod taints;
 
 pub use beside::{Beside, Quarrel, clashes, has_ports, quarrel, repels};
 pub use devices::{Devices, Grant};
+pub use placed::{Rejection, of_another_system, rejection};
 pub use request::Amounts;
 pub use room::{Held, Lack, Room, Shortage};
 pub use taints::{Leave, leave};
@@ -88,7 +90,7 @@ pub enum Stand {
     /// This node cannot take it; what to write, if its condition does not say so already.
     Refused(Option<Plan>),
     /// It named this node itself, or was bound to it by somebody else: no scheduler asks whether it fits, the node does
-    /// ([`Room::shortage`]).
+    /// ([`rejection`]).
     Placed(Plan),
     /// It is placed when there is room for what it asks for.
     Open(Amounts),
@@ -119,7 +121,7 @@ pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
         return Stand::Settled;
     }
     if !bound && let Some(why) = unschedulable(pod, now) {
-        return Stand::Refused(wait("Unschedulable", why, present, now));
+        return Stand::Refused(wait(pod, why, now));
     }
     let obstacles = obstacles(pod, node);
     if !obstacles.is_empty() {
@@ -130,7 +132,7 @@ pub fn stand(pod: &impl Fields, node: &Node, now: Timestamp) -> Stand {
 
 /// The one message of a pod that this node does not take.
 fn refuse(pod: &impl Fields, why: &str, now: Timestamp) -> Option<Plan> {
-    wait("Unschedulable", format!("0/1 nodes are available: {why}."), scheduled(pod), now)
+    wait(pod, format!("0/1 nodes are available: {why}."), now)
 }
 
 /// A pod waits for a claim; `why` in the words of the scheduler. None if its condition says so already.
@@ -215,11 +217,10 @@ fn obstacles(pod: &impl Fields, node: &Node) -> Vec<String> {
         obstacles
             .push(format!("1 node(s) were unschedulable: `kubectl uncordon {}` opens it again", node.name));
     }
+    // Of a pod that is bound the node asks the rest itself, and does not wait for it to change.
     if preset.is_empty() {
         obstacles.extend(taints::refusal(spec, &node.taints));
-    }
-    obstacles.extend(affinity::mismatch(spec, node));
-    if preset.is_empty() {
+        obstacles.extend(affinity::mismatch(spec, node));
         obstacles.extend(affinity::unspread(spec, node));
     }
     // What is played needs nothing of the host.
@@ -288,19 +289,20 @@ pub fn bind(pod: &impl Fields, node: &Node, now: Timestamp) -> Plan {
         }),
         false => events.extend(host::warning(&pod["spec"])),
     }
-    let condition = condition("True", None, scheduled(pod), now);
+    let condition = condition(pod, "True", None, now);
     Plan { decision: Decision::Bind { node: name }, condition, events }
 }
 
-fn wait(reason: &'static str, message: String, present: Option<&Value>, now: Timestamp) -> Option<Plan> {
-    if present.is_some_and(|condition| {
+fn wait(pod: &impl Fields, message: String, now: Timestamp) -> Option<Plan> {
+    let reason = "Unschedulable";
+    if scheduled(pod).is_some_and(|condition| {
         condition["status"] == "False"
             && condition["reason"] == reason
             && condition["message"] == message.as_str()
     }) {
         return None;
     }
-    let condition = condition("False", Some((reason, &message)), present, now);
+    let condition = condition(pod, "False", Some((reason, &message)), now);
     let failed = Event { warning: true, reason: "FailedScheduling", message: message.clone() };
     Some(Plan { decision: Decision::Wait { reason, message }, condition, events: vec![failed] })
 }
@@ -310,8 +312,10 @@ fn scheduled(pod: &impl Fields) -> Option<&Value> {
     pod["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == "PodScheduled")
 }
 
-fn condition(status: &str, why: Option<(&str, &str)>, present: Option<&Value>, now: Timestamp) -> Value {
-    let since = match present {
+/// Its new one. Scheduler and kubelet tell the generation that they have seen, with every condition of a pod
+/// (`CalculatePodConditionObservedGeneration`).
+fn condition(pod: &impl Fields, status: &str, why: Option<(&str, &str)>, now: Timestamp) -> Value {
+    let since = match scheduled(pod) {
         Some(condition) if condition["status"] == status => condition["lastTransitionTime"].clone(),
         _ => json!(Timestamp::from_second(now.as_second()).unwrap_or(now)),
     };
@@ -320,6 +324,10 @@ fn condition(status: &str, why: Option<(&str, &str)>, present: Option<&Value>, n
     if let Some((reason, message)) = why {
         condition["reason"] = reason.into();
         condition["message"] = message.into();
+    }
+    let generation = &pod["metadata"]["generation"];
+    if !generation.is_null() {
+        condition["observedGeneration"] = generation.clone();
     }
     condition
 }

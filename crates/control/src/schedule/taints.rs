@@ -19,13 +19,20 @@ pub enum Leave {
     At(Timestamp),
 }
 
+/// In the words of scheduler and kubelet, that a taint keeps a pod out.
+pub(super) const UNTOLERATED: &str = "node(s) had untolerated taint(s)";
+
 /// Why a pod does not come to a node with these taints.
 pub(super) fn refusal(spec: &Value, taints: &[Value]) -> Option<String> {
     let keeps_out = |taint: &&Value| matches!(taint["effect"].as_str(), Some("NoSchedule" | "NoExecute"));
     let mut keeping = taints.iter().filter(keeps_out);
-    keeping
-        .any(|taint| tolerating(spec, taint).next().is_none())
-        .then(|| "1 node(s) had untolerated taint(s)".to_owned())
+    keeping.any(|taint| tolerating(spec, taint).next().is_none()).then(|| format!("1 {UNTOLERATED}"))
+}
+
+/// Whether a pod cannot be on a node with these taints, not for a second.
+pub(super) fn drives_out(spec: &Value, taints: &[Value]) -> bool {
+    let mut driving = taints.iter().filter(|taint| taint["effect"] == "NoExecute");
+    driving.any(|taint| tolerating(spec, taint).next().is_none())
 }
 
 /// When a pod on a node with these taints has to leave it; `known` is when it had to leave as it was looked at last.

@@ -323,6 +323,102 @@ fn taint_keeps_out_whoever_does_not_tolerate_it_or_names_the_node() {
 }
 
 #[test]
+fn pod_that_is_bound_and_does_not_match_is_sent_away() {
+    let no_clash = || false;
+    let taint = json!({"key": "k", "value": "v", "effect": "NoExecute"});
+    let tainted = Node { taints: vec![taint.clone()], ..node(Images::Wait) };
+    let bound = |spec: Value| {
+        let mut pod = host(spec);
+        pod["spec"]["nodeName"] = "laptop".into();
+        assert!(matches!(stand(&pod, &tainted, at(1)), Stand::Placed(_)), "it does not wait: {pod}");
+        pod
+    };
+    let check = |pod: &Value, node: &Node, expect: Option<(&str, &str)>| {
+        let told = rejection(pod, node, None, no_clash);
+        assert_eq!(told.as_ref().map(|of| (of.reason.as_str(), of.message.as_str())), expect, "{pod}");
+    };
+    check(&bound(json!({"nodeSelector": {"cores": "8"}})), &node(Images::Wait), None);
+    check(
+        &bound(json!({"nodeSelector": {"gpu": "yes"}})),
+        &tainted,
+        Some((
+            "NodeAffinity",
+            "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector",
+        )),
+    );
+    check(
+        &bound(json!({})),
+        &tainted,
+        Some(("TaintToleration", "Predicate TaintToleration failed: node(s) had untolerated taint(s)")),
+    );
+    let patient = json!({"tolerations": [{"key": "k", "operator": "Exists", "tolerationSeconds": 5}]});
+    check(&bound(patient), &tainted, None);
+    check(
+        &bound(json!({"os": {"name": "windows"}})),
+        &tainted,
+        Some(("PodOSNotSupported", "Failed to admit pod as the OS field doesn't match node OS")),
+    );
+    check(&bound(json!({"os": {"name": "linux"}})), &node(Images::Wait), None);
+    let mut labelled = bound(json!({}));
+    labelled["metadata"]["labels"] = json!({"kubernetes.io/os": "windows"});
+    check(
+        &labelled,
+        &node(Images::Wait),
+        Some((
+            "PodOSSelectorNodeLabelDoesNotMatch",
+            "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label",
+        )),
+    );
+    let ports = rejection(&bound(json!({})), &tainted, None, || true).unwrap();
+    assert_eq!(
+        ports.message,
+        "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+    );
+}
+
+#[test]
+fn scheduler_does_not_ask_for_which_system_a_pod_is() {
+    let windows = host(json!({"os": {"name": "windows"}}));
+    assert!(matches!(stand(&windows, &node(Images::Wait), at(1)), Stand::Open(_)));
+    assert_eq!(of_another_system(&windows).unwrap().reason, "PodOSNotSupported");
+}
+
+#[test]
+fn names_and_claims_that_no_host_process_has_are_refused() {
+    for (spec, told) in [
+        (json!({"dnsPolicy": "None", "dnsConfig": {"nameservers": ["1.1.1.1"]}}), "spec.dnsPolicy is None"),
+        (
+            json!({"dnsPolicy": "Default", "dnsConfig": {"nameservers": ["1.1.1.1"]}}),
+            "spec.dnsConfig.nameservers",
+        ),
+        (json!({"dnsConfig": {"searches": ["example.com"]}}), "spec.dnsConfig.searches is set"),
+        (json!({"setHostnameAsFQDN": true, "subdomain": "s"}), "spec.setHostnameAsFQDN is set"),
+        (json!({"hostAliases": [{"ip": "127.0.0.1"}]}), "spec.hostAliases is set"),
+        (json!({"resourceClaims": [{"name": "c", "resourceClaimName": "r"}]}), "spec.resourceClaims is set"),
+    ] {
+        assert!(why(&host(spec.clone()), &node(Images::Wait)).contains(told), "{spec}");
+        assert!(why(&pod(spec.clone()), &node(Images::Host)).contains(told), "{spec}");
+    }
+    for spec in [
+        json!({"dnsPolicy": "ClusterFirst"}),
+        json!({"dnsPolicy": "Default", "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]}}),
+        json!({"setHostnameAsFQDN": true}),
+        json!({"hostnameOverride": "h", "subdomain": "s", "hostAliases": [], "resourceClaims": []}),
+    ] {
+        assert_eq!(why(&host(spec.clone()), &node(Images::Wait)), "", "{spec}");
+    }
+}
+
+#[test]
+fn condition_tells_the_generation_that_was_seen() {
+    let mut pod = host(json!({}));
+    pod["metadata"]["generation"] = 3.into();
+    assert_eq!(plan(&pod, &node(Images::Wait), at(1)).unwrap().condition["observedGeneration"], 3);
+    pod["spec"]["nodeSelector"] = json!({"gpu": "yes"});
+    assert_eq!(plan(&pod, &node(Images::Wait), at(1)).unwrap().condition["observedGeneration"], 3);
+}
+
+#[test]
 fn every_obstacle_is_named() {
     let message =
         why(&pod(json!({"nodeSelector": {"gpu": "yes"}, "schedulerName": "mine"})), &node(Images::Wait));

@@ -338,6 +338,23 @@ pub struct PodSpec {
     /// What must be gone before it is scheduled.
     #[serde(deserialize_with = "nullable")]
     pub scheduling_gates: Vec<Value>,
+    /// The names of its init containers that go on beside the others.
+    #[serde(rename = "initContainers", deserialize_with = "restartable")]
+    pub sidecars: Vec<String>,
+}
+
+/// Of init containers the names of those that are started again whenever they end.
+fn restartable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct InitContainer {
+        #[serde(deserialize_with = "nullable")]
+        name: String,
+        restart_policy: Option<String>,
+    }
+    let all: Vec<InitContainer> = nullable(deserializer)?;
+    let kept = all.into_iter().filter(|container| container.restart_policy.as_deref() == Some("Always"));
+    Ok(kept.map(|container| container.name).collect())
 }
 
 /// What of a pod's status matters to controllers.

@@ -28,6 +28,16 @@ fn nulls_read_as_absent() {
 }
 
 #[test]
+fn sidecars_are_the_init_containers_that_are_always_started_again() {
+    let containers = json!([{"name": "once"}, {"name": "s", "restartPolicy": "Always", "image": "i"}, {"name": "n",
+        "restartPolicy": "Never"}, {"name": null, "restartPolicy": null}]);
+    let spec: PodSpec = serde_json::from_value(json!({"initContainers": containers})).unwrap();
+    assert_eq!(spec.sidecars, ["s"]);
+    let spec: PodSpec = serde_json::from_value(json!({"initContainers": null})).unwrap();
+    assert!(spec.sidecars.is_empty());
+}
+
+#[test]
 fn status_survives_its_way_to_the_store_and_back() {
     let text = json!({
         "conditions": [{"type": "Custom", "status": "True", "lastProbeTime": "2026-11-20T10:00:00Z",

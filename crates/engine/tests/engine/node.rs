@@ -69,6 +69,41 @@ async fn drained_node_has_no_pods_until_it_is_opened_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pod_that_is_bound_here_and_not_for_this_node_has_failed() {
+    let cluster = Cluster::start().await;
+    let fails = |name: &'static str, spec: Value| {
+        let cluster = &cluster;
+        async move {
+            let mut wrong = pod(name, json!([]));
+            wrong["spec"].as_object_mut().expect("a spec").extend(spec.as_object().cloned().expect("fields"));
+            make(cluster, wrong).await;
+            let ended = cluster.wait_pod(name, pod_phase("Failed")).await.expect("the pod");
+            let status = ended.status.expect("a status");
+            let events = cluster.events_about(name).await;
+            let told = events
+                .iter()
+                .any(|event| event.reason == status.reason && event.type_.as_deref() == Some("Warning"));
+            assert!(told, "{events:#?}");
+            (status.reason.unwrap_or_default(), status.message.unwrap_or_default())
+        }
+    };
+    let told = fails("choosy", json!({"nodeName": "windlass", "nodeSelector": {"gpu": "yes"}})).await;
+    let why =
+        "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector";
+    assert_eq!(told, ("NodeAffinity".to_owned(), why.to_owned()));
+    // Upstream's scheduler does not ask for which system a pod is: the node does.
+    let windows = json!({"name": "windows"});
+    for (name, spec) in
+        [("scheduled", json!({"os": windows})), ("bound", json!({"os": windows, "nodeName": "windlass"}))]
+    {
+        let told = fails(name, spec).await;
+        let why = "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS";
+        assert_eq!(told, ("PodOSNotSupported".to_owned(), why.to_owned()));
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cordoned_node_takes_none_but_those_that_tolerate_it() {
     let cluster = Cluster::start().await;
     by_kubectl(&cluster, |kubectl| drop(kubectl.ok("cordon windlass"))).await;

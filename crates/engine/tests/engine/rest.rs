@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::support::{Cluster, PATIENCE, config, finished, has_condition, job};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PropagationPolicy};
 use kube::runtime::wait::{await_condition, conditions};
 use serde_json::json;
 use windlass_engine::{Engine, StopPods, StoreKind, System, World};
@@ -93,5 +95,28 @@ async fn finished_job_can_be_given_a_time_to_live() {
     let patch = Patch::Merge(json!({"spec": {"ttlSecondsAfterFinished": 0}}));
     cluster.jobs().patch("late", &PatchParams::default(), &patch).await.expect("patched");
     is_gone(&cluster, "late", &uid).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_of_the_api_says_where_it_listens_and_is_written_when_that_changes() {
+    let mut cluster = durable().await;
+    let find = async |cluster: &Cluster| {
+        let services: Api<Service> = Api::namespaced(cluster.client.clone(), "default");
+        let all = services.list(&ListParams::default()).await.expect("a list").items;
+        assert_eq!(all.len(), 1, "no other is made here");
+        services.get("kubernetes").await.expect("the API's service")
+    };
+    let before = find(&cluster).await;
+    let spec = before.spec.clone().expect("a spec");
+    assert_eq!(spec.cluster_ip.as_deref(), Some("127.0.0.1"));
+    let port =
+        |service: &Service| service.spec.as_ref().expect("a spec").ports.as_ref().expect("ports")[0].port;
+    let address = cluster.engine.as_ref().expect("an engine").address();
+    assert_eq!(port(&before), i32::from(address.port()));
+    restart(&mut cluster, SignedDuration::ZERO).await;
+    let after = find(&cluster).await;
+    let is_same = after.metadata.resource_version == before.metadata.resource_version;
+    assert_eq!(is_same, port(&after) == port(&before), "{after:#?}");
     cluster.stop().await;
 }

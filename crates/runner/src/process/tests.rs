@@ -337,6 +337,15 @@ fn long_host_name_is_cut() {
 }
 
 #[test]
+fn host_name_of_the_pods_own_is_taken_as_it_is() {
+    let mut pod = pod(json!({}));
+    pod["spec"]["hostname"] = json!("h");
+    pod["spec"]["hostnameOverride"] = json!("db-0.example.com");
+    let process = process(&pod, "main", &Objects, &host()).unwrap();
+    assert_eq!(process.env[2], ("HOSTNAME".to_owned(), "db-0.example.com".to_owned()));
+}
+
+#[test]
 fn stdin_is_null_unless_the_container_asks_for_one() {
     let stdio = |container| made(container).stdio;
     assert_eq!(stdio(json!({})), Stdio::default());

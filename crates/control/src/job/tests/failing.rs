@@ -54,6 +54,44 @@ fn back_off_survives_a_restart_and_the_loss_of_earlier_failed_pods() {
 }
 
 #[test]
+fn back_off_begins_with_the_end_of_the_last_sidecar() {
+    let ended = |name: &str, second: i64| crate::view::ContainerStatus {
+        name: name.into(),
+        state: crate::view::ContainerState {
+            terminated: Some(crate::view::Terminated { exit_code: 1, finished_at: Some(at(second)) }),
+        },
+        ..Default::default()
+    };
+    // Of init containers only those count that run beside the others.
+    for (main, init, finished) in [
+        (Some(4), Some(7), 7),
+        (Some(7), Some(4), 7),
+        (None, Some(6), 6),
+        (Some(4), None, 0), // It stopped being ready at 0.
+    ] {
+        let status = |name: &str, end: Option<i64>| match end {
+            Some(second) => ended(name, second),
+            None => crate::view::ContainerStatus { name: name.into(), ..Default::default() },
+        };
+        let mut world = World::with(json!({"completions": 1}));
+        world.settle().end("p0", 1);
+        let pod = world.pod("p0");
+        pod.status.conditions = vec![crate::view::PodCondition {
+            kind: "Ready".into(),
+            status: "False".into(),
+            last_transition_time: Some(at(0)),
+        }];
+        let mut spec = (*pod.spec).clone();
+        spec.sidecars = vec!["s".into()];
+        pod.spec = spec.into();
+        pod.status.container_statuses = vec![status("c", main)];
+        pod.status.init_container_statuses = vec![ended("once", 100), status("s", init)];
+        world.settle();
+        assert_eq!(world.wake_at, Some(at(finished + 10)), "{main:?} {init:?}");
+    }
+}
+
+#[test]
 fn who_deletes_a_failed_pod_gets_its_replacement_now() {
     let mut world = World::with(json!({"completions": 1}));
     world.settle().end("p0", 1).settle();
@@ -197,6 +235,35 @@ fn pods_that_another_controller_left_uncounted_are_counted_once() {
     world.job.status.failed = 2;
     world.settle();
     assert_eq!((world.status().succeeded, world.status().failed), (2, 2));
+}
+
+#[test]
+fn pod_that_runs_on_though_it_is_listed_as_uncounted_is_counted_with_its_end() {
+    for (list, code, expect) in
+        [("failed", 1, (0, 1)), ("failed", 0, (0, 1)), ("succeeded", 0, (1, 0)), ("succeeded", 1, (1, 1))]
+    {
+        let mut world = World::with(json!({"parallelism": 2, "completions": 9, "backoffLimit": 9}));
+        world.settle().run("p0");
+        world.job.status.uncounted_terminated_pods = Some(json!({list: ["p0", "gone"]}));
+        world.settle();
+        let counted = |world: &World| (world.status().succeeded, world.status().failed);
+        let gone = if list == "failed" { (0, 1) } else { (1, 0) };
+        assert_eq!(counted(&world), gone, "{list}: only the one that is gone");
+        assert_eq!(world.status().uncounted_terminated_pods, Some(json!({list: ["p0"]})));
+        world.end("p0", code).settle();
+        assert_eq!(counted(&world), (expect.0 + gone.0, expect.1 + gone.1), "{list}, exit code {code}");
+        assert_eq!(world.status().uncounted_terminated_pods, Some(json!({})));
+    }
+}
+
+#[test]
+fn listed_pods_of_a_job_that_fails_are_counted_once() {
+    let mut world = World::with(json!({"parallelism": 3, "completions": 3, "backoffLimit": 0}));
+    world.settle().run("p0").run("p1");
+    world.job.status.uncounted_terminated_pods = Some(json!({"failed": ["p0"]}));
+    world.end("p2", 1).settle().reap().settle();
+    assert_eq!(world.conditions(), ["FailureTarget", "Failed"]);
+    assert_eq!(world.status().failed, 3);
 }
 
 #[test]

@@ -93,6 +93,7 @@ fn tells(kubectl: &Kubectl) {
     kubectl.ok("wait --for=condition=failed job/told --timeout=180s");
     let all = kubectl.ok("get all");
     assert!(all.contains("job.batch/told") && all.contains("pod/told-"), "{all}");
+    assert!(all.contains("service/kubernetes   ClusterIP   127.0.0.1    <none>"), "{all}");
     assert!(kubectl.ok("get jobs -A").contains("default"));
     assert!(kubectl.ok("get jobs --field-selector=metadata.name=told -o name").trim() == "job.batch/told");
     assert!(kubectl.ok("get pods --field-selector=status.phase=Failed -o name").contains("pod/told-"));

@@ -179,7 +179,7 @@ fn not_here(kubectl: &Kubectl) {
         // It asks for kinds of long-running workloads, of which there are none here.
         ("cluster-info dump", "could not find the requested resource"),
         ("certificate approve someone", "doesn't have a resource type"),
-        ("debug plain --image=any", "ephemeral containers are disabled for this cluster"),
+        ("debug plain --image=any", "ephemeral containers are not served"),
         ("create role any --verb=get --resource=pods", "its three roles, which are fixed"),
         ("create clusterrolebinding any --clusterrole=view --user=me", "its three roles, which are fixed"),
         ("create poddisruptionbudget any --min-available=1 --selector=a=b", "cannot be written"),
