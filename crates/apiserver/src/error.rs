@@ -40,12 +40,14 @@ pub struct ApiError {
     pub message: String,
     /// `details` of the Status: name, group, kind, uid, causes, retryAfterSeconds.
     pub details: Option<Value>,
+    /// `metadata.continue` of the Status: how a list goes on all the same.
+    pub next: Option<String>,
 }
 
 impl ApiError {
     /// An error without details.
     pub fn new(code: u16, reason: &'static str, message: impl Into<String>) -> ApiError {
-        ApiError { code, reason, message: message.into(), details: None }
+        ApiError { code, reason, message: message.into(), details: None, next: None }
     }
     /// 400: the request cannot be understood.
     pub fn bad_request(message: impl Into<String>) -> ApiError {
@@ -165,6 +167,9 @@ impl ApiError {
         });
         if let Some(details) = &self.details {
             status["details"] = details.clone();
+        }
+        if let Some(next) = &self.next {
+            status["metadata"]["continue"] = next.as_str().into();
         }
         status
     }

@@ -13,6 +13,7 @@ use super::respond::{self, Answer};
 use crate::error::ApiError;
 use crate::field::FieldError;
 use crate::kind::{Kind, Propagation};
+use crate::kinds::priority_class;
 use crate::registry::{DeleteOptions, Deleted, meta, object_of};
 
 /// Deletes of a collection that are under way at once; the store commits them in groups.
@@ -32,6 +33,7 @@ const CHILDREN_STAY: &str = "child pods are preserved by default when jobs are d
 pub(super) async fn delete(mut call: Call) -> Answer {
     let bytes = call.body().await?;
     let options = options(&call.headers, &bytes, &call.query)?;
+    keep_systems_class(call.kind, &call.name)?;
     let deleted = call.app.registry.delete(call.kind, call.namespace(), &call.name, &options).await;
     let mut response = match deleted {
         Ok(Deleted::Gone(object)) if !SHOWN.contains(&call.kind.kind) => {
@@ -44,29 +46,53 @@ pub(super) async fn delete(mut call: Call) -> Answer {
     Ok(response)
 }
 
-/// `DELETE` of a collection: each object by itself, as upstream does; the answer lists them.
+/// 403 for the classes that every cluster has. In a collection they go, as upstream: only this verb is overridden there.
+///
+/// Source: upstream `pkg/registry/scheduling/priorityclass/storage/storage.go` (`Delete`).
+fn keep_systems_class(kind: &Kind, name: &str) -> Result<(), ApiError> {
+    if kind.kind != "PriorityClass" || priority_class::system_names().all(|class| class != name) {
+        return Ok(());
+    }
+    let subject = kind.subject(name);
+    let detail = format!(
+        "{} {name:?} is forbidden: this is a system priority class and cannot be deleted",
+        subject.qualified()
+    );
+    Err(ApiError::forbidden(&subject, detail))
+}
+
+/// `DELETE` of a collection: each object by itself, as upstream does; the answer lists them. The query says both which
+/// objects, as of a list, and how they go. With a limit it is one page, and the answer says where the next begins.
+///
+/// Source: upstream apiserver, `endpoints/handlers/delete.go` (`DeleteCollection`), `registry/generic/registry/store.go`.
 pub(super) async fn delete_collection(mut call: Call) -> Answer {
+    let mut pages = Pages::read(&call)?;
     let bytes = call.body().await?;
     let options = options(&call.headers, &bytes, &call.query)?;
-    let mut pages = Pages::all(&call)?;
-    pages.limit(PAGE);
+    let is_whole = pages.unlimited();
+    if is_whole {
+        pages.limit(PAGE);
+    }
     let mut items = Vec::new();
-    let revision = loop {
+    let metadata = loop {
         let found = pages.next()?;
         let shown = |entry| object_of(entry).map(|object| call.kind.show(object));
         let objects = found.entries.iter().map(shown).collect::<Result<Vec<_>, _>>()?;
         for object in delete_each(&call, &options, objects).await? {
             items.push(object);
         }
+        if !is_whole {
+            break found.metadata(&call)?;
+        }
         if found.last.is_none() {
-            break found.revision;
+            break json!({"resourceVersion": found.revision.0.to_string()});
         }
     };
     let items: Vec<Value> = items.into_iter().map(without_type).collect();
     let list = json!({
         "kind": format!("{}List", call.kind.kind),
         "apiVersion": call.kind.api_version(),
-        "metadata": {"resourceVersion": revision.0.to_string()},
+        "metadata": metadata,
         "items": items,
     });
     let mut response = respond::json(StatusCode::OK, &list);
@@ -117,25 +143,34 @@ fn warnings(kind: &Kind, options: &DeleteOptions) -> Vec<String> {
     if silent { vec![CHILDREN_STAY.to_owned()] } else { Vec::new() }
 }
 
-/// Reads `DeleteOptions` from the body; what it does not say, from the query.
-pub(super) fn options(headers: &HeaderMap, bytes: &Bytes, query: &Query) -> Result<DeleteOptions, ApiError> {
-    let (sent, _) = if bytes.is_empty() { (json!({}), Vec::new()) } else { body::decode(headers, bytes)? };
-    read_options(&sent, query)
+/// Reads `DeleteOptions` from the body; if there is none, from the query.
+///
+/// Source: upstream apiserver, `endpoints/handlers/delete.go`, and apimachinery, `meta/v1/conversion.go`
+/// (`Convert_url_Values_To_v1_DeleteOptions`): of a request with a body the query says nothing of the options.
+fn options(headers: &HeaderMap, bytes: &Bytes, query: &Query) -> Result<DeleteOptions, ApiError> {
+    if !bytes.is_empty() {
+        let (sent, _) = body::decode(headers, bytes)?;
+        return read_options(&sent);
+    }
+    let precondition = |name: &str| query.get(name).map(ToOwned::to_owned);
+    Ok(DeleteOptions {
+        grace_period_seconds: query.number("gracePeriodSeconds")?,
+        propagation: propagation(query.get("propagationPolicy"), query.flag("orphanDependents")?)?,
+        uid: precondition("uid"),
+        resource_version: precondition("resourceVersion"),
+        dry_run: query.dry_run("DeleteOptions")?,
+    })
 }
 
-/// Reads `DeleteOptions` from a value (an Eviction carries one); what it does not say, from the query.
-pub(super) fn read_options(sent: &Value, query: &Query) -> Result<DeleteOptions, ApiError> {
+/// Reads `DeleteOptions` from a value (an Eviction carries one).
+pub(super) fn read_options(sent: &Value) -> Result<DeleteOptions, ApiError> {
     let kind = sent["kind"].as_str().unwrap_or("DeleteOptions");
     if !sent.is_object() || kind != "DeleteOptions" {
         return Err(ApiError::bad_request(format!("the body is not a DeleteOptions but a {kind}")));
     }
-    let policy = sent["propagationPolicy"].as_str().or_else(|| query.get("propagationPolicy"));
-    let orphan = match sent["orphanDependents"].as_bool() {
-        Some(orphan) => Some(orphan),
-        None => query.flag("orphanDependents")?,
-    };
+    let policy = sent["propagationPolicy"].as_str();
     let grace = match &sent["gracePeriodSeconds"] {
-        Value::Null => query.number("gracePeriodSeconds")?,
+        Value::Null => None,
         number => Some(number.as_i64().ok_or_else(|| {
             let kind = if number.is_string() { "string" } else { "value" };
             ApiError::bad_request(format!(
@@ -146,22 +181,21 @@ pub(super) fn read_options(sent: &Value, query: &Query) -> Result<DeleteOptions,
     let precondition = |field: &str| sent["preconditions"][field].as_str().map(ToOwned::to_owned);
     Ok(DeleteOptions {
         grace_period_seconds: grace,
-        propagation: propagation(policy, orphan)?,
+        propagation: propagation(policy, sent["orphanDependents"].as_bool())?,
         uid: precondition("uid"),
         resource_version: precondition("resourceVersion"),
-        dry_run: dry_run(sent, query)?,
+        dry_run: dry_run(sent)?,
     })
 }
 
-fn dry_run(sent: &Value, query: &Query) -> Result<bool, ApiError> {
+fn dry_run(sent: &Value) -> Result<bool, ApiError> {
     for value in sent["dryRun"].as_array().into_iter().flatten() {
         if value != "All" {
             let error = FieldError::not_supported("dryRun", vec![value.clone()], &["All"]);
             return Err(invalid_options("DeleteOptions", error));
         }
     }
-    let asked = sent["dryRun"].as_array().is_some_and(|list| !list.is_empty());
-    Ok(asked || query.dry_run("DeleteOptions")?)
+    Ok(sent["dryRun"].as_array().is_some_and(|list| !list.is_empty()))
 }
 
 fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, ApiError> {

@@ -17,7 +17,7 @@ use crate::kinds;
 
 const ALL_VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-/// Upstream deletes namespaces one by one.
+/// Upstream deletes namespaces one by one (`pkg/registry/core/namespace/storage`: no `CollectionDeleter`).
 const NAMESPACE_VERBS: [&str; 7] = ["create", "delete", "get", "list", "patch", "update", "watch"];
 const REVIEW_VERBS: [&str; 1] = ["create"];
 const READ_VERBS: [&str; 3] = ["get", "list", "watch"];
@@ -138,6 +138,11 @@ fn part_type(kind: &Kind, part: Subresource) -> (&'static str, &'static str, &'s
             (kind.group, kind.version, kind.kind)
         }
     }
+}
+
+/// Whether a kind's objects go as a collection.
+pub(super) fn goes_as_collection(kind: &Kind) -> bool {
+    verbs(kind).contains(&"deletecollection")
 }
 
 fn verbs(kind: &Kind) -> &'static [&'static str] {

@@ -191,6 +191,9 @@ async fn on_collection(method: &Method, call: Call) -> Answer {
         Method::GET => list::list(&call),
         _ if call.kind.namespaced && call.namespace.is_none() => Err(method_not_allowed()),
         Method::POST => write::create(writable(call)?).await,
+        Method::DELETE if call.kind.served == Served::Full && !discovery::goes_as_collection(call.kind) => {
+            Err(method_not_allowed())
+        }
         Method::DELETE => delete::delete_collection(writable(call)?).await,
         _ => Err(method_not_allowed()),
     }

@@ -43,7 +43,8 @@ pub(super) struct Found {
 #[derive(Serialize, Deserialize)]
 struct Token {
     v: String,
-    rv: u64,
+    /// The revision that the pages show; none to go on at the newest.
+    rv: Option<u64>,
     after: String,
 }
 
@@ -63,7 +64,7 @@ impl Pages {
                 return Err(ApiError::bad_request(text));
             }
             let token = Token::read(token, &pages.prefix)?;
-            pages.at = Some(Revision(token.rv));
+            pages.at = token.rv.map(Revision);
             pages.after = Some(token.after);
             pages.continued = true;
             return Ok(pages);
@@ -79,8 +80,11 @@ impl Pages {
         Ok(pages)
     }
 
-    /// All that the selectors select, newest state.
+    /// All that the selectors select, newest state. What else the query says of a list or watch can be read.
     pub(super) fn all(call: &Call) -> Result<Pages, ApiError> {
+        for number in ["limit", "timeoutSeconds"] {
+            call.query.number(number)?;
+        }
         let kind = call.kind;
         let selector =
             Selector::parse(kind, call.query.text("labelSelector"), call.query.text("fieldSelector"))?;
@@ -143,15 +147,25 @@ impl Pages {
         (!self.one || key == self.prefix) && self.selector.passes_key(self.kind.namespaced, key)
     }
 
+    /// Source: upstream apiserver, `pkg/storage/etcd3/errors.go`.
     fn read_error(&self, error: &ReadError) -> ApiError {
-        match error {
-            ReadError::Compacted { .. } if self.continued => ApiError::expired(
-                "The provided continue parameter is too old to display a consistent list result. \
-                 You must start a new list without the continue parameter.",
-            ),
-            error => read_error(error),
+        match (error, &self.after) {
+            (ReadError::Compacted { .. }, Some(after)) if self.continued => too_old(after),
+            (error, _) => read_error(error),
         }
     }
+}
+
+/// 410 with a token by which the list goes on at the newest revision.
+fn too_old(after: &str) -> ApiError {
+    let token = Token { v: TOKEN_VERSION.to_owned(), rv: None, after: after.to_owned() };
+    let error = ApiError::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+         without the continue parameter, or use the continue token in this response to retrieve the remainder of the \
+         results. Continuing with the provided token results in an inconsistent list - objects that were created, \
+         modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+    );
+    ApiError { next: token.write().ok(), ..error }
 }
 
 impl Found {
@@ -159,7 +173,8 @@ impl Found {
     pub(super) fn metadata(&self, call: &Call) -> Result<Value, ApiError> {
         let mut metadata = json!({"resourceVersion": self.revision.0.to_string()});
         if let Some(after) = &self.last {
-            let token = Token { v: TOKEN_VERSION.to_owned(), rv: self.revision.0, after: after.clone() };
+            let token =
+                Token { v: TOKEN_VERSION.to_owned(), rv: Some(self.revision.0), after: after.clone() };
             metadata["continue"] = token.write()?.into();
             if let Some(remaining) = self.remaining {
                 metadata["remainingItemCount"] = remaining.into();

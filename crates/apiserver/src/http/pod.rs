@@ -146,7 +146,7 @@ pub(super) async fn evict(mut call: Call) -> Answer {
         Value::Null => json!({}),
         options => options.clone(),
     };
-    let mut options = delete::read_options(&sent, &call.query)?;
+    let mut options = delete::read_options(&sent)?;
     options.dry_run |= call.query.dry_run("CreateOptions")?;
     let registry = &call.app.registry;
     if !options.dry_run {

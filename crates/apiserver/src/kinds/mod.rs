@@ -33,7 +33,7 @@ mod selector;
 mod table;
 #[cfg(test)]
 mod tests;
-mod volume;
+pub(crate) mod volume;
 
 use crate::kind::Kind;
 

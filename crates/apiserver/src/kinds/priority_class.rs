@@ -59,7 +59,7 @@ pub fn system_classes() -> [Value; 2] {
         .map(|(name, value, what)| json!({"metadata": {"name": name}, "value": value, "description": what}))
 }
 
-/// Whether a name is one of the system's classes'.
+/// The names of the system's classes.
 pub(crate) fn system_names() -> impl Iterator<Item = &'static str> {
     CLASSES.iter().map(|(name, ..)| *name)
 }

@@ -83,7 +83,7 @@ pub(super) fn phase(object: &Value) -> Value {
 }
 
 /// The class of a volume or claim: of old the annotation says it.
-pub(super) fn class(object: &Value) -> &str {
+pub(crate) fn class(object: &Value) -> &str {
     match object["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"].as_str() {
         Some(class) => class,
         None => text(&object["spec"], "storageClassName"),

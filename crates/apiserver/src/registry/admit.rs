@@ -1,5 +1,5 @@
 //! What a cluster's admission asks of a new pod beyond the pod itself: that what it names is there. And the class of a
-//! claim that names none.
+//! claim that names none, and which claims may grow.
 //!
 //! Source: upstream's plugins ServiceAccount, RuntimeClass and DefaultStorageClass. Pods that the engine makes for Jobs do not come
 //! this way: they wait, and say why.
@@ -10,6 +10,8 @@ use super::{Registry, meta};
 use crate::error::ApiError;
 use crate::kind::Kind;
 use crate::kinds;
+use crate::kinds::volume::class;
+use crate::quantity::Quantity;
 
 /// Storage classes that are looked at for the default: nobody has more.
 const CLASSES: usize = 1000;
@@ -34,6 +36,31 @@ impl Registry {
         {
             claim["spec"]["storageClassName"] = newest["metadata"]["name"].clone();
         }
+    }
+
+    /// Refuses a claim that grows beyond what it was made for unless its class lets claims grow. That it is bound its kind
+    /// has asked.
+    ///
+    /// Source: upstream `plugin/pkg/admission/storage/persistentvolume/resize/admission.go`.
+    pub(super) fn may_grow(&self, kind: &'static Kind, old: &Value, new: &Value) -> Result<(), ApiError> {
+        let size = |claim: &Value| Quantity::of(&claim["spec"]["resources"]["requests"]["storage"]).ok();
+        if size(new) <= size(old) || self.class_lets_grow(class(old), class(new)) {
+            return Ok(());
+        }
+        let subject = kind.subject(meta::text(new, "name"));
+        let text = format!(
+            "{} {:?} is forbidden: only dynamically provisioned pvc can be resized and the storageclass that provisions \
+             the pvc must support resize",
+            subject.qualified(),
+            subject.name
+        );
+        Err(ApiError::forbidden(&subject, text))
+    }
+
+    fn class_lets_grow(&self, before: &str, name: &str) -> bool {
+        let Some(kind) = kinds::by_kind("storage.k8s.io/v1", "StorageClass") else { return false };
+        let is_same = !name.is_empty() && name == before;
+        is_same && self.get(kind, None, name).is_ok_and(|class| class["allowVolumeExpansion"] == true)
     }
 
     /// Refuses a pod whose service account, runtime class or priority class is not there; fills in its priority.

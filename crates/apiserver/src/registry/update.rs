@@ -10,9 +10,9 @@ use crate::kind::{Fields, Kind};
 use crate::{apply, names, schema};
 
 /// Metadata that a writer may leave out and that then stays.
-const KEPT: [&str; 3] = ["uid", "creationTimestamp", "namespace"];
-/// Metadata that only the server sets.
-const SERVERS: [&str; 3] = ["deletionTimestamp", "deletionGracePeriodSeconds", "generation"];
+const KEPT: [&str; 2] = ["uid", "namespace"];
+/// Metadata of a deletion.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
 
 impl Registry {
     /// Applies `change` to the newest version and stores the result; repeated on conflict when `change` says nothing of the resource version.
@@ -33,8 +33,12 @@ impl Registry {
             let new = revise(kind, namespace, name, door, &old, change(&old)?)?;
             self.one_default(kind, &new)?;
             let claims_more = kind.kind == "PersistentVolumeClaim" && door == Door::Main && new != old;
-            let charged =
-                if claims_more { self.charge_change(kind, namespace, &old, &new)? } else { Vec::new() };
+            let charged = if claims_more {
+                self.may_grow(kind, &old, &new)?;
+                self.charge_change(kind, namespace, &old, &new)?
+            } else {
+                Vec::new()
+            };
             if dry_run || new == old || (door != Door::Engine && new == dressed(kind, &old)) {
                 return Ok(new);
             }
@@ -85,10 +89,7 @@ fn revise(
 ) -> Result<Value, ApiError> {
     agree_on_namespace(kind, namespace, &mut new)?;
     identify(kind, namespace, name, old, &mut new)?;
-    for field in SERVERS {
-        meta::set(&mut new, field, old["metadata"][field].clone());
-    }
-    meta::set(&mut new, "selfLink", Value::Null);
+    keep_servers(kind, door, old, &mut new);
     if let Some(map) = new.as_object_mut() {
         map.insert("apiVersion".to_owned(), kind.api_version().into());
         map.insert("kind".to_owned(), kind.kind.into());
@@ -126,6 +127,31 @@ fn dressed(kind: &Kind, object: &Value) -> Value {
     let mut object = object.clone();
     schema::dress(kind.schema, &mut object);
     object
+}
+
+/// What only the server sets stays as it is. A deletion that is not there is left in, to be refused, and so is another
+/// grace of one that is.
+///
+/// Source: upstream apiserver, `pkg/registry/rest/update.go` (`BeforeUpdate`); `pkg/registry/core/pod/strategy.go`: the
+/// status of a pod may come with any time of deletion.
+fn keep_servers(kind: &Kind, door: Door, old: &Value, new: &mut Value) {
+    let before = &old["metadata"];
+    meta::set(new, "selfLink", Value::Null);
+    meta::set(new, "generation", before["generation"].clone());
+    if !before["creationTimestamp"].is_null() {
+        meta::set(new, "creationTimestamp", before["creationTimestamp"].clone());
+    }
+    let is_pods_status = door == Door::Status && kind.kind == "Pod";
+    for field in DELETION {
+        let stays = match field {
+            _ if door == Door::Engine || new["metadata"][field].is_null() => true,
+            "deletionTimestamp" => is_pods_status || !before[field].is_null(),
+            _ => false,
+        };
+        if stays {
+            meta::set(new, field, before[field].clone());
+        }
+    }
 }
 
 /// Name, uid and resource version are the old ones, or the update is refused.

@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use windlass_apiserver::kinds::priority_class;
 
 use crate::support::{Api, CONFIG_MAPS, JOBS, PODS, config_map, job, pod};
 
@@ -68,6 +69,104 @@ async fn preconditions_protect_the_object_that_was_not_meant() {
         assert_eq!((answer.code, answer.json()["reason"].clone()), (409, json!("Conflict")));
     }
     assert_eq!(api.get(&format!("{CONFIG_MAPS}/c")).await.code, 200);
+}
+
+#[tokio::test]
+async fn preconditions_come_from_the_query_where_there_is_no_body() {
+    let api = Api::new().await;
+    let made = api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let (uid, version) =
+        (made["metadata"]["uid"].as_str().unwrap(), made["metadata"]["resourceVersion"].as_str().unwrap());
+    let path = format!("{CONFIG_MAPS}/c");
+    let answer = api.delete(&format!("{path}?uid=abc")).await;
+    assert_eq!(
+        (answer.code, answer.message()),
+        (
+            409,
+            format!(
+                "Operation cannot be fulfilled on ConfigMap \"c\": the UID in the precondition (abc) does not match \
+                 the UID in record ({uid}). The object might have been deleted and then recreated"
+            )
+        )
+    );
+    assert_eq!(api.delete(&format!("{path}?resourceVersion=1")).await.code, 409);
+    assert_eq!(api.delete(&format!("{CONFIG_MAPS}?resourceVersion=1")).await.code, 409);
+    assert_eq!(api.delete(&format!("{CONFIG_MAPS}?uid=abc")).await.code, 409);
+    assert_eq!(api.get(&path).await.code, 200);
+    let right = format!("{path}?uid={uid}&resourceVersion={version}&dryRun=All");
+    assert_eq!(api.delete(&right).await.code, 200);
+    assert_eq!(api.delete(&format!("{path}?dryRun=Some")).await.code, 422);
+    let body = json!({"propagationPolicy": "Background"}).to_string();
+    let with_body = api.call(Method::DELETE, &format!("{path}?uid=abc"), "application/json", body).await;
+    assert_eq!(with_body.code, 200, "a body is all of the options");
+}
+
+#[tokio::test]
+async fn a_collection_with_a_limit_goes_a_page_at_a_time() {
+    let api = Api::new().await;
+    for name in ["a", "b", "c"] {
+        api.make(CONFIG_MAPS, config_map(name, json!({}))).await;
+    }
+    let names = |list: &Value| -> Vec<String> {
+        let items = list["items"].as_array().unwrap().iter();
+        items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = api.delete(&format!("{CONFIG_MAPS}?limit=2")).await.json();
+    assert_eq!(
+        (names(&first), &first["metadata"]["remainingItemCount"]),
+        (vec!["a".into(), "b".into()], &json!(1))
+    );
+    assert_eq!(names(&api.get(CONFIG_MAPS).await.json()), ["c"]);
+    let next = first["metadata"]["continue"].as_str().unwrap();
+    for (query, code) in [
+        (format!("continue={next}&resourceVersion=7"), 400),
+        ("continue=none".to_owned(), 400),
+        ("limit=few".to_owned(), 400),
+        ("timeoutSeconds=long".to_owned(), 400),
+        ("resourceVersionMatch=Exact".to_owned(), 422),
+        ("resourceVersion=99999".to_owned(), 504),
+    ] {
+        assert_eq!(api.delete(&format!("{CONFIG_MAPS}?{query}")).await.code, code, "{query}");
+    }
+    let rest = api.delete(&format!("{CONFIG_MAPS}?limit=2&continue={next}")).await.json();
+    assert_eq!((names(&rest), &rest["metadata"]["continue"]), (vec!["c".into()], &Value::Null));
+}
+
+#[tokio::test]
+async fn namespaces_go_one_by_one() {
+    let api = Api::new().await;
+    for path in ["/api/v1/namespaces", "/api/v1/namespaces?labelSelector=a"] {
+        let answer = api.delete(path).await;
+        assert_eq!((answer.code, answer.json()["reason"].clone()), (405, json!("MethodNotAllowed")));
+    }
+    assert_eq!(api.get("/api/v1/namespaces/default").await.json()["status"]["phase"], "Active");
+}
+
+/// Upstream overrides only the deletion of one: a collection takes them with it.
+#[tokio::test]
+async fn the_systems_priority_classes_stay() {
+    let api = Api::new().await;
+    let classes = "/apis/scheduling.k8s.io/v1/priorityclasses";
+    for class in priority_class::system_classes() {
+        api.make(classes, class).await;
+    }
+    api.make(classes, json!({"metadata": {"name": "mine"}, "value": 1})).await;
+    for name in ["system-cluster-critical", "system-node-critical"] {
+        let refused = api.delete(&format!("{classes}/{name}")).await;
+        assert_eq!(
+            (refused.code, refused.message()),
+            (
+                403,
+                format!(
+                    "priorityclasses.scheduling.k8s.io {name:?} is forbidden: this is a system priority class and \
+                     cannot be deleted"
+                )
+            )
+        );
+        assert_eq!(api.get(&format!("{classes}/{name}")).await.code, 200);
+    }
+    assert_eq!(api.delete(&format!("{classes}/mine")).await.code, 200);
+    assert_eq!(api.delete(classes).await.json()["items"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -79,9 +79,30 @@ async fn a_token_that_is_too_old_or_not_ours_is_refused() {
     }
     let old = api.get(&format!("{CONFIG_MAPS}?limit=2&continue={token}")).await;
     assert_eq!((old.code, old.json()["reason"].clone()), (410, json!("Expired")));
-    assert!(old.message().contains("start a new list"), "{}", old.message());
+    assert!(old.message().contains("You can start a new list"), "{}", old.message());
+    api.make(CONFIG_MAPS, config_map("bb", json!({}))).await;
+    let status = old.json();
+    let next = status["metadata"]["continue"].as_str().unwrap();
+    let rest = api.get(&format!("{CONFIG_MAPS}?limit=2&continue={next}")).await.json();
+    assert_eq!(names(&rest), ["bb", "c"], "it goes on where it was, at the newest revision");
+    let newest = api.registry.store.revision().0.to_string();
+    assert_eq!(rest["metadata"]["resourceVersion"], newest);
+    let last = rest["metadata"]["continue"].as_str().unwrap();
+    assert_eq!(names(&api.get(&format!("{CONFIG_MAPS}?continue={last}")).await.json()), ["d", "e"]);
     assert_eq!(api.get(&format!("{JOBS}?continue={token}")).await.code, 400);
     assert_eq!(api.get(&format!("{CONFIG_MAPS}?continue=junk")).await.code, 400);
+}
+
+#[tokio::test]
+async fn numbers_that_are_none_are_refused_whether_or_not_they_are_used() {
+    let api = Api::new().await;
+    for query in ["timeoutSeconds=abc", "limit=abc", "watch=true&timeoutSeconds=abc", "watch=true&limit=abc"]
+    {
+        let answer = api.get(&format!("{CONFIG_MAPS}?{query}")).await;
+        let words = "strconv.ParseInt: parsing \"abc\": invalid syntax";
+        assert_eq!((answer.code, answer.message().as_str()), (400, words), "{query}");
+    }
+    assert_eq!(api.get(&format!("{CONFIG_MAPS}?timeoutSeconds=5&limit=3")).await.code, 200);
 }
 
 #[tokio::test]

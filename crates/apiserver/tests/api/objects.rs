@@ -136,6 +136,39 @@ async fn a_pod_that_names_what_is_not_there_is_turned_away() {
 }
 
 #[tokio::test]
+async fn a_bound_claim_grows_where_its_class_lets_it() {
+    let api = Api::new().await;
+    let classes = "/apis/storage.k8s.io/v1/storageclasses";
+    for (name, grows) in [("fixed", json!(null)), ("elastic", json!(true)), ("rigid", json!(false))] {
+        let class = json!({"metadata": {"name": name}, "provisioner": "p", "allowVolumeExpansion": grows});
+        api.make(classes, class).await;
+    }
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    let size = |size: &str| json!({"spec": {"resources": {"requests": {"storage": size}}}});
+    for (class, code) in [("fixed", 403), ("elastic", 200), ("rigid", 403), ("gone", 403), ("", 403)] {
+        let name = format!("of-{class}x");
+        let claim = json!({"metadata": {"name": name}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": class, "resources": {"requests": {"storage": "1Gi"}}}});
+        api.make(claims, claim).await;
+        let path = format!("{claims}/{name}");
+        assert_eq!(api.merge(&path, size("2Gi")).await.code, 422, "it is not bound");
+        let bound = json!({"status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}});
+        assert_eq!(api.merge(&format!("{path}/status"), bound).await.code, 200);
+        let grown = api.merge(&path, size("2Gi")).await;
+        assert_eq!(grown.code, code, "{class}");
+        if code == 403 {
+            let words = format!(
+                "persistentvolumeclaims {name:?} is forbidden: only dynamically provisioned pvc can be resized and the \
+                 storageclass that provisions the pvc must support resize"
+            );
+            assert_eq!(grown.message(), words);
+        }
+        let other = json!({"metadata": {"labels": {"a": "b"}}});
+        assert_eq!(api.merge(&path, other).await.code, 200, "any other change");
+    }
+}
+
+#[tokio::test]
 async fn every_problem_of_an_object_is_a_cause() {
     let api = Api::new().await;
     let mut wrong = job("Bad_Name");
@@ -268,8 +301,62 @@ async fn identity_cannot_be_changed() {
     let name = api.merge(&path, json!({"metadata": {"name": "other"}})).await;
     assert_eq!(name.message(), "the name of the object (other) does not match the name on the URL (pi)");
     assert_eq!(api.put(&format!("{JOBS}/absent"), job("absent")).await.code, 404);
-    let time = api.merge(&path, json!({"metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}})).await;
-    assert_eq!(time.code, 422);
+}
+
+#[tokio::test]
+async fn another_time_of_creation_is_passed_over() {
+    let api = Api::new().await;
+    let made = api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let path = format!("{CONFIG_MAPS}/c");
+    let other = json!({"metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}});
+    let mut whole = made.clone();
+    whole["metadata"]["creationTimestamp"] = json!("2020-01-01T00:00:00Z");
+    let mut applied = config_map("c", json!({"a": "b"}));
+    applied["metadata"]["creationTimestamp"] = json!("2020-01-01T00:00:00Z");
+    let apply_path = format!("{path}?fieldManager=me&force=true");
+    let apply = api.call(Method::PATCH, &apply_path, "application/apply-patch+yaml", applied.to_string());
+    for answer in [api.put(&path, whole).await, api.merge(&path, other.clone()).await, apply.await] {
+        assert_eq!(answer.code, 200, "{answer:?}");
+        assert_eq!(answer.json()["metadata"]["creationTimestamp"], made["metadata"]["creationTimestamp"]);
+    }
+    api.make(PODS, pod("p")).await;
+    assert_eq!(api.merge(&format!("{PODS}/p/status"), other).await.code, 200);
+}
+
+#[tokio::test]
+async fn nobody_but_the_server_marks_an_object_as_deleted() {
+    let api = Api::new().await;
+    let mut wanted = config_map("c", json!({}));
+    wanted["metadata"]["finalizers"] = json!(["example.com/held"]);
+    api.make(CONFIG_MAPS, wanted).await;
+    api.make(PODS, pod("p")).await;
+    let (path, status) = (format!("{CONFIG_MAPS}/c"), format!("{PODS}/p/status"));
+    let time = json!({"metadata": {"deletionTimestamp": "2027-01-01T00:00:00Z"}});
+    let grace = json!({"metadata": {"deletionGracePeriodSeconds": 5}});
+    let refused = api.merge(&path, time.clone()).await;
+    assert_eq!(
+        (refused.code, refused.message().as_str()),
+        (
+            422,
+            "ConfigMap \"c\" is invalid: metadata.deletionTimestamp: Invalid value: \"2027-01-01T00:00:00Z\": field is immutable"
+        )
+    );
+    let refused = api.merge(&path, grace.clone()).await;
+    assert_eq!(
+        refused.message(),
+        "ConfigMap \"c\" is invalid: metadata.deletionGracePeriodSeconds: Invalid value: 5: field is immutable"
+    );
+    assert_eq!(api.merge(&status, grace.clone()).await.code, 422);
+    let passed_over = api.merge(&status, time.clone()).await;
+    assert_eq!((passed_over.code, &passed_over.json()["metadata"]["deletionTimestamp"]), (200, &Value::Null));
+
+    let leaving = api.delete(&path).await.json();
+    for change in [time, json!({"metadata": {"deletionTimestamp": null, "deletionGracePeriodSeconds": null}})]
+    {
+        let kept = api.merge(&path, change).await;
+        assert_eq!((kept.code, kept.json()), (200, leaving.clone()));
+    }
+    assert_eq!(api.merge(&path, grace).await.code, 422);
 }
 
 #[tokio::test]
