@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::kubelet::{Action, Facts, PodView, Run, RunState, plan};
+use crate::kubelet::{Action, Facts, Plan, PodView, Run, RunState, plan};
 use crate::process::{Host, Lookup, files, process, size_limits, sources, tokens};
 use crate::runtime::Ended;
 
@@ -22,7 +22,7 @@ fn names(pod: &Value) -> Option<Vec<&str>> {
     (once.len() == all.len()).then_some(all)
 }
 
-/// A byte a run says how far it is, then the pod: a plan is the same each time, changes nothing once it is carried out,
+/// A byte a run says how far it is, then the pod: a plan is the same each time, comes to rest when it is carried out,
 /// starts only what does not run, nothing of a pod that goes or has ended, and looks at none again in the past.
 pub fn pod_plans(data: &[u8]) {
     let Some((states, text)) = data.split_first_chunk::<4>() else { return };
@@ -59,13 +59,24 @@ pub fn pod_plans(data: &[u8]) {
             Action::Remove => assert!(!facts.runs.iter().any(|run| alive(&run.container)), "{action:?}"),
         }
     }
-    if let Some(status) = made.status {
-        assert!(!is_over, "a phase that is final stays");
-        pod["status"] = status;
-        let again = plan(&pod, &facts, now());
-        assert_eq!(again.status, None, "once more: {}", pod["status"]);
-    }
+    assert!(made.status.is_none() || !is_over, "a phase that is final stays");
+    settles(&mut pod, facts, made);
     let _ = (size_limits(&pod), tokens(&pod), sources(&pod));
+}
+
+/// What is planned is carried out, and soon there is nothing more to say of a pod of which nothing is heard.
+fn settles(pod: &mut Value, mut facts: Facts, mut made: Plan) {
+    for _ in 0..4 {
+        let Some(status) = made.status else { return };
+        pod["status"] = status;
+        for action in made.actions {
+            if let Action::Start { container, attempt } = action {
+                facts.runs.push(Run { container, attempt, state: RunState::Starting });
+            }
+        }
+        made = plan(&*pod, &facts, now());
+    }
+    assert_eq!(made.status, None, "still something new: {}", pod["status"]);
 }
 
 /// Of each container a run, in the state that a byte says.
