@@ -21,18 +21,23 @@ const PODS_PER_SECOND: f64 = 10.0;
 /// Remembered events; beyond that the memory is emptied, and a repeated event is a new one.
 const MEMORY: usize = 4096;
 
+/// Who tells what happens to pods on the node. Its events name the node.
+pub(crate) const KUBELET: &str = "kubelet";
+
 /// An event somebody wants recorded.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Note {
     pub(crate) warning: bool,
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// Where in the object that is what it speaks of, if not all of it.
+    pub(crate) field: Option<String>,
     /// e.g. `job-controller`.
     pub(crate) component: &'static str,
 }
 
-/// What an event says about whom: the uid, the reason, the message.
-type Topic = (String, String, String);
+/// What an event says about whom: the uid, where in the object, the reason, the message.
+type Topic = (String, String, String, String);
 
 /// What the recorder remembers.
 pub(crate) struct Recorder {
@@ -64,7 +69,7 @@ pub(crate) struct Told {
 
 impl Told {
     /// The event as a new one.
-    pub(crate) fn event<'a>(&'a self, about: &'a Object, note: &'a Note) -> Event<'a> {
+    pub(crate) fn event<'a>(&'a self, about: &'a Object, note: &'a Note, node: &'a str) -> Event<'a> {
         Event {
             about,
             name: &self.known.name,
@@ -72,6 +77,8 @@ impl Told {
             reason: &note.reason,
             message: &self.message,
             component: note.component,
+            host: if note.component == KUBELET { node } else { "" },
+            field: note.field.as_deref().unwrap_or_default(),
             first: self.known.first,
             last: self.seen,
             count: self.known.count,
@@ -110,14 +117,14 @@ impl Recorder {
         self.bound();
         let uid = about.text("uid").to_owned();
         let message = self.combine(&uid, note, now);
-        let topic = (uid, note.reason.clone(), message);
+        let topic = (uid, note.field.clone().unwrap_or_default(), note.reason.clone(), message);
         if let Some(known) = self.known.get_mut(&topic) {
             known.count += 1;
-            return Some(Record::Again(Told { known: known.clone(), message: topic.2, seen: now }));
+            return Some(Record::Again(Told { known: known.clone(), message: topic.3, seen: now }));
         }
         let name = format!("{}.{}", about.text("name"), hex(world, 8));
         let known = Known { name, first: now, count: 1 };
-        let told = Told { known: known.clone(), message: topic.2.clone(), seen: now };
+        let told = Told { known: known.clone(), message: topic.3.clone(), seen: now };
         let topic = Arc::new(topic);
         self.names.insert(known.name.clone(), Arc::clone(&topic));
         self.known.insert(topic, known);

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use windlass_apiserver::kind::Fields;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
-use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView, hook_handler, probe_handler};
+use windlass_runner::kubelet::{self, Action, EventType, Facts, News, PodView, hook_handler, probe_handler};
 use windlass_runner::mounts::Space;
 use windlass_runner::process::{Lookup, Process, process};
 use windlass_runner::runtime::{Event, Key as RunKey, Start};
@@ -14,7 +14,7 @@ use windlass_store::Key;
 
 use crate::checks::{Check, What};
 use crate::draft::Draft;
-use crate::events::Note;
+use crate::events::{KUBELET, Note};
 use crate::fates;
 use crate::tick::Tick;
 use crate::volumes::{Furniture, Prepared};
@@ -107,10 +107,10 @@ impl Tick {
             false => (self.processes(pod, &plan.actions), now.checked_add(LOOK_AGAIN).ok()),
         };
         if !is_scripted && let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
-            plan.events.push((EventType::Normal, "DevicesHidden", hidden));
+            plan.events.push(News::normal("DevicesHidden", hidden));
         }
         if let Some(gone) = self.bereft.remove(key).filter(|_| !is_ended(&before)) {
-            plan.events.push((EventType::Warning, "DeviceGone", gone));
+            plan.events.push(News::warning("DeviceGone", gone));
         }
         if !blocked.is_empty() {
             facts.blocked = blocked;
@@ -128,13 +128,17 @@ impl Tick {
         if !facts.news.is_empty() {
             draft.news.insert(uid.clone(), facts.news.len());
         }
+        if !plan.announced.is_empty() {
+            draft.announced.insert(uid.clone(), std::mem::take(&mut plan.announced));
+        }
         let is_silent = plan.events.is_empty();
         if !is_silent {
             let about = self.about(draft, key);
-            for (kind, reason, message) in std::mem::take(&mut plan.events) {
-                let warning = kind == EventType::Warning;
-                let note = Note { warning, reason: reason.to_owned(), message, component: "kubelet" };
-                self.note(draft, &about, &note);
+            for news in std::mem::take(&mut plan.events) {
+                let field = news.field_path(parts(&about));
+                let warning = news.kind == EventType::Warning;
+                let (reason, message) = (news.reason.to_owned(), news.message);
+                self.note(draft, &about, &Note { warning, reason, message, field, component: KUBELET });
             }
         }
         match (alike.filter(|_| facts.blocked.is_empty()), plan.status.take()) {

@@ -191,6 +191,7 @@ impl Tick {
             warning: true,
             reason: "FailedCreate".to_owned(),
             message: format!("Error creating: {}", refused.why.message),
+            field: None,
             component: crate::jobs::CONTROLLER,
         };
         self.note(draft, &about, &note);

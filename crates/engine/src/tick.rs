@@ -368,6 +368,7 @@ impl Tick {
                 warning: true,
                 reason: "FailedCreate".to_owned(),
                 message: format!("what this object asks for cannot be stored: {cause}"),
+                field: None,
                 component: "windlass",
             };
             if about.metadata().is_object() {
@@ -418,6 +419,9 @@ impl Tick {
         }
         for (pod, count) in draft.news {
             self.runs.recorded(&pod, count);
+        }
+        for (pod, runs) in draft.announced {
+            self.runs.edit(&pod).announced.extend(runs);
         }
         for (run, signal) in draft.signals {
             if self.runs.first_signal(&run, signal) {

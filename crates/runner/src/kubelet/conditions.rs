@@ -13,6 +13,9 @@ use super::wish::{Cause, Wishes};
 /// Where host processes listen: they have no address of their own.
 const ADDRESS: &str = "127.0.0.1";
 
+/// What is said of a pod that was active for longer than it may (upstream: pkg/kubelet/active_deadline.go).
+pub(super) const LATE: &str = "Pod was active on the node longer than the specified deadline";
+
 /// A condition's status, reason and message.
 pub(super) struct Verdict {
     pub(super) holds: bool,
@@ -40,8 +43,7 @@ pub(super) fn status(
     }
     if phase == Phase::Failed && wishes.stop == Some(Cause::Deadline) {
         status.insert("reason".into(), "DeadlineExceeded".into());
-        let message = "Pod was active on the node longer than the specified deadline";
-        status.insert("message".into(), message.into());
+        status.insert("message".into(), LATE.into());
     }
     let conditions = conditions(view, wishes, &shown, phase, now);
     status.insert("conditions".into(), conditions.into());

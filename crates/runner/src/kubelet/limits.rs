@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::conditions::{Verdict, condition};
 use super::view::PodView;
-use super::{EventType, Facts};
+use super::{Facts, News};
 
 /// The condition's type.
 pub const LIMITS_ENFORCED: &str = "windlass.dev/LimitsEnforced";
@@ -17,7 +17,7 @@ pub(super) fn note(
     view: PodView<'_>,
     facts: &Facts,
     now: Timestamp,
-    events: &mut Vec<(EventType, &'static str, String)>,
+    events: &mut Vec<News>,
 ) {
     let Some(unlimited) = &facts.unlimited else { return };
     let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) else { return };
@@ -28,5 +28,5 @@ pub(super) fn note(
     let verdict = Verdict { holds: false, reason: unlimited.reason.name(), message: message.clone() };
     conditions.push(condition(LIMITS_ENFORCED, &verdict, None, view, now));
     // Normal: the pod does as it should, and of a thousand alike a few are enough.
-    events.push((EventType::Normal, "LimitsNotEnforced", message));
+    events.push(News::normal("LimitsNotEnforced", message));
 }

@@ -79,6 +79,15 @@ impl Standing {
         }
     }
 
+    /// The later of a time and its end; none while it runs, or if there was none before.
+    pub(super) fn later_end(&self, at: Option<Timestamp>) -> Option<Timestamp> {
+        match self {
+            _ if self.is_alive() => None,
+            Standing::Ended(end) => at.map(|at| at.max(end.finished_at)),
+            _ => at,
+        }
+    }
+
     /// Whether a process of it may exist.
     pub(super) fn is_alive(&self) -> bool {
         matches!(self, Standing::Asked { .. } | Standing::Running { .. })

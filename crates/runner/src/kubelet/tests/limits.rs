@@ -14,14 +14,14 @@ fn limits_that_are_not_enforced_are_told_once_and_stay_told() {
     step(&mut pod, &Facts::default(), 0);
     let running = Facts { unlimited: unlimited(), ..facts(vec![running("main", 0, 1)]) };
     let made = step(&mut pod, &running, 1);
-    let told: Vec<_> = made.events.iter().filter(|event| event.1 == "LimitsNotEnforced").collect();
+    let told: Vec<_> = made.events.iter().filter(|event| event.reason == "LimitsNotEnforced").collect();
     assert_eq!(told.len(), 1);
     let said = condition(&pod, LIMITS_ENFORCED).clone();
     assert_eq!((&said["status"], &said["reason"]), (&json!("False"), &json!("NotDelegated")));
     assert_eq!(said["message"], "the memory limit is not enforced");
     // Another engine hears of the same run, and later of its end.
     let made = step(&mut pod, &facts(vec![ended("main", 0, 0, 1, 9)]), 9);
-    assert!(made.events.iter().all(|event| event.1 != "LimitsNotEnforced"));
+    assert!(made.events.iter().all(|event| event.reason != "LimitsNotEnforced"));
     assert_eq!(condition(&pod, LIMITS_ENFORCED), &said);
     assert_eq!(pod["status"]["phase"], "Succeeded");
 }
@@ -32,7 +32,7 @@ fn run_that_was_over_before_anything_was_told_has_the_condition_too() {
     let over = Facts { unlimited: unlimited(), ..facts(vec![ended("main", 0, 0, 1, 2)]) };
     let made = step(&mut pod, &over, 2);
     assert_eq!(condition(&pod, LIMITS_ENFORCED)["reason"], "NotDelegated");
-    assert_eq!(made.events.iter().filter(|event| event.1 == "LimitsNotEnforced").count(), 1);
+    assert_eq!(made.events.iter().filter(|event| event.reason == "LimitsNotEnforced").count(), 1);
 }
 
 #[test]
