@@ -9,7 +9,7 @@ use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
 use windlass_runner::kubelet::{self, Action, EventType, Facts, News, PodView, hook_handler, probe_handler};
 use windlass_runner::mounts::Space;
 use windlass_runner::process::{Lookup, Process, process};
-use windlass_runner::runtime::{Event, Key as RunKey, Start};
+use windlass_runner::runtime::{Key as RunKey, Start};
 use windlass_store::Key;
 
 use crate::checks::{Check, What};
@@ -296,47 +296,6 @@ impl Tick {
             Mark::Stays(marked) => draft.edit(&self.cache, key, |pod| *pod = (*marked).into()),
         }
         self.kubelet(draft, key);
-    }
-
-    /// A pod left the store: whatever of it still runs is ended, and its logs go.
-    pub(crate) fn pod_left(&mut self, key: &Key) {
-        let Some(uid) = self.cache.uid_of(key).map(str::to_owned) else { return };
-        self.room.leave(key);
-        self.room.free(&uid);
-        self.room.keep();
-        self.leaving.remove(&uid);
-        self.neighbours.forget(key);
-        let alive = self.runs.alive(&uid);
-        for run in &alive {
-            self.runtime.signal(run, libc::SIGKILL);
-        }
-        if alive.is_empty() {
-            let runs = self.runs.settle(&uid);
-            if !runs.is_empty() {
-                self.runtime.forget(runs);
-            }
-        }
-        let namespace = key.split('/').nth(2).unwrap_or_default();
-        if let Some(blocked) = self.blocked.get_mut(namespace) {
-            blocked.remove(key);
-        }
-        self.sweeper.remove(&uid);
-        self.unfurnish(&uid);
-    }
-
-    /// An event of a run whose pod is gone or has ended: nothing of it may run, and nothing of it is remembered.
-    pub(crate) fn stray(&mut self, event: &Event) {
-        let run = event.key().clone();
-        match event {
-            Event::Started { .. } => self.runtime.signal(&run, libc::SIGKILL),
-            Event::Failed { .. } | Event::Exited { .. } | Event::Lost { .. } => {
-                let mut runs = self.runs.settle(&run.pod);
-                if !runs.contains(&run) {
-                    runs.push(run);
-                }
-                self.runtime.forget(runs);
-            }
-        }
     }
 
     /// A ConfigMap, Secret or service account came: the pods of its namespace that waited are looked at again.

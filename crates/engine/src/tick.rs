@@ -41,6 +41,7 @@ use crate::quotas::{QUOTAS, Quotas};
 use crate::refusals::Refusals;
 use crate::sizes::Sizes;
 use crate::start::StopPods;
+use crate::strays::Strays;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
 use crate::tokens::Tokens;
@@ -119,6 +120,8 @@ pub(crate) struct Tick {
     pub(crate) checks: Checks,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
+    /// Pods that are gone, and what still runs of them.
+    pub(crate) strays: Strays,
     pub(crate) recorder: Recorder,
     pub(crate) timers: Timers,
     /// Changes of others that were taken in since the pace was last told.
@@ -216,6 +219,7 @@ impl Tick {
 
     /// What a round is to write.
     async fn begin(&mut self, draft: &mut Draft) -> Result<Asked, ReadError> {
+        self.end_strays();
         self.ask_those_apart();
         self.take_quota_turns().await?;
         Ok(self.decide(draft))
@@ -410,6 +414,9 @@ impl Tick {
                 outdated.push(old);
             }
             self.hub.started(&start.key);
+        }
+        for start in &draft.starts {
+            self.sizes_begin(&start.key.pod);
         }
         if !draft.starts.is_empty() {
             self.runtime.start(draft.starts);
