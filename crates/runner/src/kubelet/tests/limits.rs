@@ -43,6 +43,35 @@ fn pod_whose_limits_are_enforced_has_no_condition_of_them() {
 }
 
 #[test]
+fn pods_limit_that_its_containers_may_exceed_together_is_told() {
+    let reason = |inits: Value, limits: &[Value]| {
+        let apps = limits.iter().enumerate();
+        let apps = apps.map(|(n, limits)| json!({"name": format!("c{n}"), "resources": {"limits": limits}}));
+        let apps: Vec<Value> = apps.collect();
+        let whole = json!({"limits": {"memory": "1Gi", "cpu": "2"}});
+        let mut pod = pod(json!({"initContainers": inits, "containers": apps, "resources": whole}));
+        step(&mut pod, &facts(vec![running("c0", 0, 1)]), 1);
+        let told = condition(&pod, LIMITS_ENFORCED);
+        (told["reason"].clone(), told["message"].as_str().unwrap_or("").to_owned())
+    };
+    let (none, half) = (json!({}), json!({"memory": "512Mi", "cpu": 1}));
+    let is_told = |told: (Value, String), what: &str| {
+        assert_eq!(told.0, "EachContainer");
+        assert!(told.1.starts_with(&format!("the pod's limit of {what} holds each")), "{}", told.1);
+    };
+    is_told(reason(json!([]), &[none.clone(), none.clone()]), "cpu and memory");
+    is_told(reason(json!([]), &[half.clone(), json!({"memory": "1Gi", "cpu": "1"})]), "memory");
+    is_told(reason(json!([{"name": "s", "restartPolicy": "Always"}]), &[half.clone()]), "cpu and memory");
+    for limits in [vec![none.clone()], vec![half.clone(), half]] {
+        assert_eq!(
+            reason(json!([{"name": "i"}]), &limits).0,
+            Value::Null,
+            "one after the other, or within it"
+        );
+    }
+}
+
+#[test]
 fn only_what_the_kernel_killed_for_lack_of_memory_was_out_of_memory() {
     for (code, out_of_memory, reason) in [
         (137, true, "OOMKilled"),
