@@ -251,7 +251,7 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
         events.push(News::normal("DeadlineExceeded", conditions::LATE));
     }
     events.extend(facts.news.iter().cloned());
-    let mut status = conditions::status(view, &wishes, shown, phase, now);
+    let mut status = conditions::status(view, facts, &wishes, shown, phase, now);
     limits::note(&mut status, view, facts, now, &mut events);
     if let Some(eviction) = facts.evicted.as_ref().filter(|_| wishes.is_evicted(phase)) {
         status["reason"] = "Evicted".into();

@@ -124,7 +124,21 @@ fn show(
     if let Some(id) = id {
         status["containerID"] = id;
     }
+    if let Some(mounts) = container.spec["volumeMounts"].as_array().filter(|mounts| !mounts.is_empty()) {
+        status["volumeMounts"] = mounts.iter().map(mounted).collect();
+    }
     Shown { status, state, is_ready, is_started }
+}
+
+/// A mount as a status has it (upstream: `convertToAPIContainerStatuses` in pkg/kubelet/kubelet_pods.go). What is mounted
+/// below a volume keeps its own rights.
+fn mounted(mount: &Value) -> Value {
+    let mut told = json!({"mountPath": mount["mountPath"], "name": mount["name"]});
+    if mount["readOnly"] == true {
+        told["readOnly"] = json!(true);
+        told["recursiveReadOnly"] = json!("Disabled");
+    }
+    told
 }
 
 fn waiting(wishes: &Wishes<'_>, wished: &Wished<'_>, facts: &Facts) -> Value {

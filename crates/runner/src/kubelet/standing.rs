@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::view::ContainerView;
 use super::{Facts, Run, RunState};
-use crate::runtime::StartFailure;
 
 /// How far a container is.
 #[derive(Clone, PartialEq, Debug)]
@@ -126,9 +125,6 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
                 },
                 "startedAt": time(*started_at), "finishedAt": time(*finished_at),
             });
-            if let crate::runtime::Ended::Signal(signal) = ended {
-                terminated["signal"] = json!(signal);
-            }
             if !message.is_empty() {
                 terminated["message"] = json!(message);
             }
@@ -136,12 +132,9 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
             let (steady, has_run) = (0, true);
             Standing::Ended(End { attempt, exit_code, started_at, finished_at, steady, has_run, terminated })
         }
-        RunState::Failed { failure, message, at } => {
-            let exit_code = match failure {
-                StartFailure::NotFound => 127,
-                StartFailure::NotExecutable => 126,
-                StartFailure::NoDirectory | StartFailure::Other => 128,
-            };
+        RunState::Failed { message, at, .. } => {
+            // Whatever the cause; the message says it (containerd: `StartContainer` in internal/cri/server).
+            let exit_code = 128;
             let terminated = json!({
                 "containerID": id, "exitCode": exit_code, "reason": "StartError", "message": message,
                 "startedAt": time(*at), "finishedAt": time(*at),

@@ -166,12 +166,43 @@ fn message_that_a_container_left_is_in_its_status() {
 }
 
 #[test]
+fn what_a_container_mounts_is_in_its_status() {
+    let mounts = json!([
+        {"name": "v", "mountPath": "/v", "subPath": "x"}, {"name": "w", "mountPath": "/w", "readOnly": true},
+    ]);
+    let mut pod = pod(json!({"containers": [{"name": "main", "volumeMounts": mounts}, {"name": "other"}]}));
+    step(&mut pod, &Facts::default(), 0);
+    let told = json!([
+        {"name": "v", "mountPath": "/v"},
+        {"name": "w", "mountPath": "/w", "readOnly": true, "recursiveReadOnly": "Disabled"},
+    ]);
+    let statuses = &pod["status"]["containerStatuses"];
+    assert_eq!((&statuses[0]["volumeMounts"], &statuses[1]["volumeMounts"]), (&told, &Value::Null));
+}
+
+#[test]
+fn pod_whose_volumes_are_not_there_is_not_ready_to_start_containers() {
+    let ready = |pod: &Value| condition(pod, "PodReadyToStartContainers")["status"].clone();
+    for (reason, is_ready) in [("ContainerCreating", "False"), ("CreateContainerConfigError", "True")] {
+        let mut pod = pod(json!({"restartPolicy": "Always"}));
+        let blocked = vec![("main".to_owned(), reason, "x".to_owned())];
+        step(&mut pod, &Facts { blocked: blocked.clone(), ..Facts::default() }, 0);
+        assert_eq!(ready(&pod), is_ready);
+        step(&mut pod, &facts(vec![running("main", 0, 1)]), 1);
+        assert_eq!(ready(&pod), "True");
+        // What has begun once has its sandbox.
+        step(&mut pod, &Facts { blocked, ..facts(vec![ended("main", 0, 1, 1, 2)]) }, 2);
+        assert_eq!(ready(&pod), "True");
+    }
+}
+
+#[test]
 fn signal_counts_as_128_and_its_number() {
     let mut pod = pod(json!({}));
     step(&mut pod, &facts(vec![ended("main", 0, 143, 1, 2)]), 2);
     assert_eq!(pod["status"]["phase"], "Failed");
     assert_eq!(state(&pod)["terminated"]["exitCode"], 143);
-    assert_eq!(state(&pod)["terminated"]["signal"], 15);
+    assert_eq!(state(&pod)["terminated"]["signal"], Value::Null, "as upstream, whose runtimes tell none");
     assert_eq!(condition(&pod, "Ready")["reason"], "PodFailed");
 }
 
@@ -239,7 +270,7 @@ fn after_a_long_run_the_back_off_begins_anew() {
 }
 
 #[test]
-fn program_that_is_missing_is_a_start_error_of_127() {
+fn program_that_is_missing_is_a_start_error_of_128_and_its_message_says_so() {
     let mut pod = pod(json!({}));
     let state = RunState::Failed {
         failure: StartFailure::NotFound,
@@ -250,7 +281,7 @@ fn program_that_is_missing_is_a_start_error_of_127() {
     let made = step(&mut pod, &facts(vec![run]), 1);
     assert_eq!(pod["status"]["phase"], "Failed");
     let terminated = &self::state(&pod)["terminated"];
-    assert_eq!((&terminated["exitCode"], &terminated["reason"]), (&json!(127), &json!("StartError")));
+    assert_eq!((&terminated["exitCode"], &terminated["reason"]), (&json!(128), &json!("StartError")));
     assert_eq!(made.events, [News::warning("Failed", "Error: exec: \"x\": not found").of("main")]);
 }
 

@@ -153,6 +153,13 @@ fn unannounced(all: &[Wished<'_>], facts: &Facts) -> Vec<(String, u32)> {
 }
 
 impl Wishes<'_> {
+    /// Whether nothing of the pod has begun, and its volumes are why: then it has no sandbox (upstream:
+    /// `PodSandboxChanged` in pkg/kubelet/kuberuntime/util/util.go).
+    pub(super) fn waits_for_volumes(&self, facts: &Facts) -> bool {
+        facts.blocked.iter().any(|(_, reason, _)| *reason == "ContainerCreating")
+            && self.all.iter().all(|wished| wished.standing == Standing::Due { attempt: 0 })
+    }
+
     /// The runs of which is told now that they are ended with the pod.
     pub(super) fn announced(&self) -> &[(String, u32)] {
         &self.news
@@ -311,7 +318,7 @@ impl Making<'_> {
             Means::Signal(_) if !is_its_turn => (Wish::Leave, grace.until),
             Means::Signal(since) => {
                 let kill_at = Grace { since, ..grace }.kill_at();
-                (Wish::Stop(signal(container, kill_at, self.now)), kill_at)
+                (Wish::Stop(signal(kill_at, self.now)), kill_at)
             }
         };
         sooner(&mut self.wake_at, (next > self.now).then_some(next));
@@ -381,19 +388,8 @@ impl Making<'_> {
     }
 }
 
-fn signal(container: &ContainerView<'_>, kill_at: Timestamp, now: Timestamp) -> i32 {
-    if now >= kill_at {
-        return SIGKILL;
-    }
-    match container.spec["lifecycle"]["stopSignal"].as_str() {
-        Some("SIGHUP") => 1,
-        Some("SIGINT") => 2,
-        Some("SIGQUIT") => 3,
-        Some("SIGKILL") => SIGKILL,
-        Some("SIGUSR1") => 10,
-        Some("SIGUSR2") => 12,
-        _ => SIGTERM,
-    }
+fn signal(kill_at: Timestamp, now: Timestamp) -> i32 {
+    if now >= kill_at { SIGKILL } else { SIGTERM }
 }
 
 fn last_end(all: &[Wished<'_>]) -> Option<Timestamp> {
