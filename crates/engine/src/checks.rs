@@ -218,7 +218,7 @@ impl Tick {
     fn waits(&mut self, run: &RunKey, what: What, why: &str) {
         let key = self.cache.key_of(&run.pod).filter(|_| self.runs.knows(run)).cloned();
         if let (What::Hook(hook), Some(key)) = (what, key) {
-            self.runs.edit(&run.pod).note_hook_wait(hook, why);
+            self.runs.edit(&run.pod).note_hook_wait(&run.container, hook, why);
             self.look_at([key]);
         }
     }

@@ -285,6 +285,7 @@ impl Tick {
                 warning: event.warning,
                 reason: event.reason.to_owned(),
                 message: event.message,
+                field: None,
                 component: COMPONENT,
             };
             self.note(draft, &about, &note);

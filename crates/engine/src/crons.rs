@@ -145,7 +145,7 @@ impl Tick {
         reason: String,
         message: String,
     ) {
-        self.note(draft, about, &Note { warning, reason, message, component: CONTROLLER });
+        self.note(draft, about, &Note { warning, reason, message, field: None, component: CONTROLLER });
     }
 
     /// A CronJob as it is known, before a change of it is taken in.

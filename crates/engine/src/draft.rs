@@ -36,6 +36,8 @@ pub(crate) struct Draft {
     pub(crate) checks: Vec<Check>,
     /// How many of a pod's news (by uid) are recorded with it.
     pub(crate) news: BTreeMap<String, usize>,
+    /// Runs of which is recorded with it that they end with their pod (by uid).
+    pub(crate) announced: BTreeMap<String, Vec<(String, u32)>>,
     /// Pods whose end is then recorded, by uid.
     pub(crate) settled: Vec<String>,
     /// Objects to ask garbage collection about again once this draft is committed.
@@ -123,6 +125,7 @@ impl Draft {
         self.signals.retain(|(run, _)| run.pod != pod);
         self.checks.retain(|check| check.run.pod != pod);
         self.news.remove(pod);
+        self.announced.remove(pod);
         self.settled.retain(|uid| uid != pod);
     }
 
@@ -290,6 +293,8 @@ mod tests {
             reason: "BackOff",
             message: "again \"and\" again",
             component: "kubelet",
+            host: "here",
+            field: "spec.containers{c}",
             first: Timestamp::UNIX_EPOCH,
             last: Timestamp::UNIX_EPOCH,
             count: 1,

@@ -28,18 +28,23 @@ const MEMORY: usize = 4096;
 /// How long an event is kept (upstream's default).
 pub(crate) const KEPT: jiff::SignedDuration = jiff::SignedDuration::from_hours(1);
 
+/// Who tells what happens to pods on the node. Its events name the node.
+pub(crate) const KUBELET: &str = "kubelet";
+
 /// An event somebody wants recorded.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Note {
     pub(crate) warning: bool,
     pub(crate) reason: String,
     pub(crate) message: String,
+    /// Where in the object that is what it speaks of, if not all of it.
+    pub(crate) field: Option<String>,
     /// e.g. `job-controller`.
     pub(crate) component: &'static str,
 }
 
-/// What an event says about whom: the uid, the reason, the message.
-type Topic = (String, String, String);
+/// What an event says about whom: the uid, where in the object, the reason, the message.
+type Topic = (String, String, String, String);
 
 /// What the recorder remembers.
 pub(crate) struct Recorder {
@@ -71,7 +76,7 @@ pub(crate) struct Told {
 
 impl Told {
     /// The event as a new one.
-    pub(crate) fn event<'a>(&'a self, about: &'a Object, note: &'a Note) -> Event<'a> {
+    pub(crate) fn event<'a>(&'a self, about: &'a Object, note: &'a Note, node: &'a str) -> Event<'a> {
         Event {
             about,
             name: &self.known.name,
@@ -79,6 +84,8 @@ impl Told {
             reason: &note.reason,
             message: &self.message,
             component: note.component,
+            host: if note.component == KUBELET { node } else { "" },
+            field: note.field.as_deref().unwrap_or_default(),
             first: self.known.first,
             last: self.seen,
             count: self.known.count,
@@ -122,8 +129,8 @@ impl Recorder {
             false => note.message.clone(),
         };
         // One event for all that are combined, with the last message.
-        let topic =
-            (uid, note.reason.clone(), if is_combined { COMBINED.to_owned() } else { message.clone() });
+        let text = if is_combined { COMBINED.to_owned() } else { message.clone() };
+        let topic = (uid, note.field.clone().unwrap_or_default(), note.reason.clone(), text);
         if let Some(known) = self.known.get_mut(&topic) {
             known.count += 1;
             return Some(Record::Again(Told { known: known.clone(), message, seen: now }));
@@ -199,7 +206,8 @@ mod tests {
             warning: true,
             reason: "Failed".to_owned(),
             message: message.to_owned(),
-            component: "kubelet",
+            field: None,
+            component: KUBELET,
         };
         let about = Object::from(serde_json::json!({"kind": "Pod", "metadata": {"name": "p", "uid": "u"}}));
         match recorder.record(&about, &note, &Still) {

@@ -73,7 +73,8 @@ impl Tick {
                     format!("[{version}/{kind}, namespace: {}, name: {name}, uid: {uid}]", meta.namespace);
                 let message = format!("ownerRef {named} does not exist in namespace {:?}", meta.namespace);
                 let reason = "OwnerRefInvalidNamespace".to_owned();
-                let note = Note { warning: true, reason, message, component: "garbage-collector-controller" };
+                let component = "garbage-collector-controller";
+                let note = Note { warning: true, reason, message, field: None, component };
                 self.note(draft, about, &note);
             }
         }

@@ -110,6 +110,9 @@ impl Tick {
         self.sweeper.sweep(|uid| self.cache.has_uid(uid), writing);
         self.see_devices();
         self.adopt_volumes();
+        for run in self.runs.all_alive() {
+            self.sizes_begin(&run.pod);
+        }
         self.sweep_directories();
     }
 
@@ -231,7 +234,7 @@ impl Tick {
                     self.runs.absorb(event, message);
                     self.dirty.insert(key);
                 }
-                _ => self.stray(&event),
+                _ => self.stray(event),
             }
         }
     }

@@ -76,6 +76,7 @@ impl Tick {
                 warning: event.warning,
                 reason: event.reason.to_owned(),
                 message,
+                field: None,
                 component: CONTROLLER,
             };
             self.note(draft, &about, &note);

@@ -43,6 +43,7 @@ mod room;
 mod shifted;
 mod sizes;
 mod start;
+mod strays;
 mod sweeper;
 mod taints;
 mod tick;

@@ -26,7 +26,7 @@ impl Tick {
         let world = self.world.clone();
         match self.recorder.record(about, note, &*world) {
             Some(Record::New(told)) => {
-                draft.write(self.registry.write_event(kind, &told.event(about, note)));
+                draft.write(self.registry.write_event(kind, &told.event(about, note, &self.node.name)));
             }
             Some(Record::Again(again)) => self.count_again(draft, kind, about, note, &again),
             None => {}
@@ -57,7 +57,7 @@ impl Tick {
             draft.replace(kind, &key, before, after);
         } else {
             // It was to be written with a draft that was thrown away.
-            draft.write(self.registry.write_event(kind, &again.event(about, note)));
+            draft.write(self.registry.write_event(kind, &again.event(about, note, &self.node.name)));
         }
     }
 

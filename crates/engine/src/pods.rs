@@ -6,15 +6,15 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use windlass_apiserver::kind::Fields;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
-use windlass_runner::kubelet::{self, Action, EventType, Facts, PodView, hook_handler, probe_handler};
+use windlass_runner::kubelet::{self, Action, EventType, Facts, News, PodView, hook_handler, probe_handler};
 use windlass_runner::mounts::Space;
 use windlass_runner::process::{Lookup, Process, process};
-use windlass_runner::runtime::{Event, Key as RunKey, Start};
+use windlass_runner::runtime::{Key as RunKey, Start};
 use windlass_store::Key;
 
 use crate::checks::{Check, What};
 use crate::draft::Draft;
-use crate::events::Note;
+use crate::events::{KUBELET, Note};
 use crate::fates;
 use crate::tick::Tick;
 use crate::volumes::{Furniture, Prepared};
@@ -107,10 +107,10 @@ impl Tick {
             false => (self.processes(pod, &plan.actions), now.checked_add(LOOK_AGAIN).ok()),
         };
         if !is_scripted && let Some(hidden) = self.hidden_devices(pod, &plan.actions) {
-            plan.events.push((EventType::Normal, "DevicesHidden", hidden));
+            plan.events.push(News::normal("DevicesHidden", hidden));
         }
         if let Some(gone) = self.bereft.remove(key).filter(|_| !is_ended(&before)) {
-            plan.events.push((EventType::Warning, "DeviceGone", gone));
+            plan.events.push(News::warning("DeviceGone", gone));
         }
         if !blocked.is_empty() {
             facts.blocked = blocked;
@@ -128,13 +128,17 @@ impl Tick {
         if !facts.news.is_empty() {
             draft.news.insert(uid.clone(), facts.news.len());
         }
+        if !plan.announced.is_empty() {
+            draft.announced.insert(uid.clone(), std::mem::take(&mut plan.announced));
+        }
         let is_silent = plan.events.is_empty();
         if !is_silent {
             let about = self.about(draft, key);
-            for (kind, reason, message) in std::mem::take(&mut plan.events) {
-                let warning = kind == EventType::Warning;
-                let note = Note { warning, reason: reason.to_owned(), message, component: "kubelet" };
-                self.note(draft, &about, &note);
+            for news in std::mem::take(&mut plan.events) {
+                let field = news.field_path(parts(&about));
+                let warning = news.kind == EventType::Warning;
+                let (reason, message) = (news.reason.to_owned(), news.message);
+                self.note(draft, &about, &Note { warning, reason, message, field, component: KUBELET });
             }
         }
         match (alike.filter(|_| facts.blocked.is_empty()), plan.status.take()) {
@@ -292,47 +296,6 @@ impl Tick {
             Mark::Stays(marked) => draft.edit(&self.cache, key, |pod| *pod = (*marked).into()),
         }
         self.kubelet(draft, key);
-    }
-
-    /// A pod left the store: whatever of it still runs is ended, and its logs go.
-    pub(crate) fn pod_left(&mut self, key: &Key) {
-        let Some(uid) = self.cache.uid_of(key).map(str::to_owned) else { return };
-        self.room.leave(key);
-        self.room.free(&uid);
-        self.room.keep();
-        self.leaving.remove(&uid);
-        self.neighbours.forget(key);
-        let alive = self.runs.alive(&uid);
-        for run in &alive {
-            self.runtime.signal(run, libc::SIGKILL);
-        }
-        if alive.is_empty() {
-            let runs = self.runs.settle(&uid);
-            if !runs.is_empty() {
-                self.runtime.forget(runs);
-            }
-        }
-        let namespace = key.split('/').nth(2).unwrap_or_default();
-        if let Some(blocked) = self.blocked.get_mut(namespace) {
-            blocked.remove(key);
-        }
-        self.sweeper.remove(&uid);
-        self.unfurnish(&uid);
-    }
-
-    /// An event of a run whose pod is gone or has ended: nothing of it may run, and nothing of it is remembered.
-    pub(crate) fn stray(&mut self, event: &Event) {
-        let run = event.key().clone();
-        match event {
-            Event::Started { .. } => self.runtime.signal(&run, libc::SIGKILL),
-            Event::Failed { .. } | Event::Exited { .. } | Event::Lost { .. } => {
-                let mut runs = self.runs.settle(&run.pod);
-                if !runs.contains(&run) {
-                    runs.push(run);
-                }
-                self.runtime.forget(runs);
-            }
-        }
     }
 
     /// A ConfigMap, Secret or service account came: the pods of its namespace that waited are looked at again.

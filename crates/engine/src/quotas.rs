@@ -197,6 +197,7 @@ impl Tick {
             warning: true,
             reason: "FailedCreate".to_owned(),
             message: format!("Error creating: {}", refused.why.message),
+            field: None,
             component: crate::jobs::CONTROLLER,
         };
         self.note(draft, &about, &note);

@@ -8,7 +8,7 @@ use windlass_control::schedule::{self, Amounts, Decision, Held, Plan, Quarrel, R
 use windlass_store::Key;
 
 use crate::draft::Draft;
-use crate::events::Note;
+use crate::events::{KUBELET, Note};
 use crate::gpus;
 use crate::pods::{is_deleting, is_ended};
 use crate::tick::Tick;
@@ -63,7 +63,7 @@ impl Tick {
                 status["startTime"] = now.into();
             }
         });
-        let note = Note { warning: true, reason, message, component: "kubelet" };
+        let note = Note { warning: true, reason, message, field: None, component: KUBELET };
         self.note(draft, &about, &note);
     }
 
@@ -168,6 +168,7 @@ impl Tick {
                 warning: event.warning,
                 reason: event.reason.to_owned(),
                 message: event.message,
+                field: None,
                 component: "default-scheduler",
             };
             self.note(draft, &about, &note);

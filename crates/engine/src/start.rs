@@ -442,6 +442,7 @@ pub(crate) fn tick(
         checks,
         cache: Cache::new(),
         runs: Runs::default(),
+        strays: Default::default(),
         recorder: Recorder::new(config.world.now()),
         timers: Timers::default(),
         foreign: 0,

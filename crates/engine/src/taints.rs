@@ -56,7 +56,8 @@ impl Tick {
 
     fn tell_of_taints(&mut self, draft: &mut Draft, key: &Key, message: String) {
         let reason = "TaintManagerEviction".to_owned();
-        let note = Note { warning: false, reason, message, component: "taint-eviction-controller" };
+        let component = "taint-eviction-controller";
+        let note = Note { warning: false, reason, message, field: None, component };
         let about = self.about(draft, key);
         self.note(draft, &about, &note);
     }

@@ -41,6 +41,7 @@ use crate::quotas::{QUOTAS, Quotas};
 use crate::refusals::Refusals;
 use crate::sizes::Sizes;
 use crate::start::StopPods;
+use crate::strays::Strays;
 use crate::sweeper::Sweeper;
 use crate::timers::Timers;
 use crate::tokens::Tokens;
@@ -119,6 +120,8 @@ pub(crate) struct Tick {
     pub(crate) checks: Checks,
     pub(crate) cache: Cache,
     pub(crate) runs: Runs,
+    /// Pods that are gone, and what still runs of them.
+    pub(crate) strays: Strays,
     pub(crate) recorder: Recorder,
     pub(crate) timers: Timers,
     /// Changes of others that were taken in since the pace was last told.
@@ -218,6 +221,7 @@ impl Tick {
 
     /// What a round is to write.
     async fn begin(&mut self, draft: &mut Draft) -> Result<Asked, ReadError> {
+        self.end_strays();
         self.ask_those_apart();
         self.take_quota_turns().await?;
         Ok(self.decide(draft))
@@ -372,6 +376,7 @@ impl Tick {
                 warning: true,
                 reason: "FailedCreate".to_owned(),
                 message: format!("what this object asks for cannot be stored: {cause}"),
+                field: None,
                 component: "windlass",
             };
             if about.metadata().is_object() {
@@ -414,6 +419,9 @@ impl Tick {
             }
             self.hub.started(&start.key);
         }
+        for start in &draft.starts {
+            self.sizes_begin(&start.key.pod);
+        }
         if !draft.starts.is_empty() {
             self.runtime.start(draft.starts);
         }
@@ -422,6 +430,9 @@ impl Tick {
         }
         for (pod, count) in draft.news {
             self.runs.recorded(&pod, count);
+        }
+        for (pod, runs) in draft.announced {
+            self.runs.edit(&pod).announced.extend(runs);
         }
         for (run, signal) in draft.signals {
             if self.runs.first_signal(&run, signal) {

@@ -187,7 +187,6 @@ impl Tick {
                 Ok(()) => {
                     self.tokens_made(&uid);
                     self.living_begins(&uid);
-                    self.sizes_begin(&uid);
                 }
                 Err(message) => drop(failed.insert(uid, message)),
             }
@@ -231,7 +230,6 @@ impl Tick {
         for uid in kept {
             self.tokens_found(&uid);
             self.living_found(&uid);
-            self.sizes_begin(&uid);
         }
         self.refresh_volumes();
     }

@@ -137,6 +137,16 @@ pub(crate) fn of_container(pod: &Pod, container: &str, end: &ContainerStateTermi
     }
 }
 
+/// The exit code of an end: of a program that did not start a shell's for that.
+pub(crate) fn code(end: &ContainerStateTerminated) -> i32 {
+    match end.reason.as_deref() {
+        Some("StartError" | "ContainerCannotRun" | "RunContainerError") => {
+            start_code(end.exit_code, end.message.as_deref().unwrap_or_default())
+        }
+        _ => end.exit_code,
+    }
+}
+
 /// A signal as runtimes report it: by its own field, or as 128+n. A program may itself end with 128+n, as shells
 /// do for their children; the exit code is the same.
 fn signal(end: &ContainerStateTerminated) -> Option<u8> {

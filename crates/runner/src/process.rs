@@ -9,6 +9,7 @@ mod quantity;
 mod refuse;
 mod rights;
 mod source;
+mod storage;
 mod token;
 mod volumes;
 
@@ -22,8 +23,10 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 pub(crate) use self::expand::expand;
+pub(crate) use self::limits::unheld;
 pub use self::living::{Source, files, sources};
 pub use self::refuse::ConfigError;
+pub use self::storage::{StorageLimit, storage_limits};
 pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};
 use crate::rights::Rights;

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{AccessFlags, access};
+
 use crate::mounts::Mount;
 
 mod files;
@@ -67,8 +69,10 @@ impl fmt::Debug for File {
 /// What must be at a path of the host (`hostPath.type`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HostKind {
-    /// Anything.
+    /// Anything; a directory is made if nothing is there.
     Any,
+    /// Anything that is there.
+    There,
     /// A directory, made if nothing is there.
     DirectoryOrCreate,
     /// A directory.
@@ -130,8 +134,17 @@ pub enum FaultCause {
         wanted: &'static str,
     },
     /// Nothing is there.
-    #[error("{} does not exist on this host; make it, or say type: DirectoryOrCreate", .0.display())]
+    #[error("{} does not exist on this host; make it", .0.display())]
     NotThere(PathBuf),
+    /// Nothing is there, and this user cannot change that.
+    #[error("{} does not exist on this host, and this user cannot make it in {}; make it, or choose another path",
+        path.display(), above.display())]
+    NotOurs {
+        /// Where.
+        path: PathBuf,
+        /// What of it exists.
+        above: PathBuf,
+    },
     /// No absolute path.
     #[error("{} is no absolute path", .0.display())]
     NotAbsolute(PathBuf),
@@ -193,7 +206,10 @@ pub fn make(volumes: &[Volume], mounts: &[Mount], folders: &Folders) -> Result<(
             // What a file system in memory has, which it is elsewhere.
             Content::Memory => directory(&place, 0o1777, 0o700),
             Content::Files(files) => files::make(&place, files),
-            Content::Host { kind: HostKind::DirectoryOrCreate, .. } => directory(&place, 0o755, 0o755),
+            // Containerd makes what a plain path lacks (internal/cri/server: `os.MkdirAll(src, 0755)`).
+            Content::Host { kind: HostKind::DirectoryOrCreate | HostKind::Any, .. } => {
+                directory(&place, 0o755, 0o755)
+            }
             Content::Host { kind: HostKind::FileOrCreate, .. } => file(&place),
             Content::Host { .. } => Ok(()),
         };
@@ -269,10 +285,10 @@ fn check_host(path: &Path, kind: HostKind) -> Result<(), FaultCause> {
         Err(cause) => return Err(FaultCause::Io { path: path.to_owned(), cause }),
     };
     let (is_right, wanted) = match (kind, there) {
-        (HostKind::DirectoryOrCreate | HostKind::FileOrCreate, None) | (HostKind::Any, Some(_)) => {
-            return Ok(());
-        }
-        (HostKind::Any, None) => return Err(FaultCause::NotThere(path.to_owned())),
+        (HostKind::DirectoryOrCreate | HostKind::FileOrCreate, None)
+        | (HostKind::Any | HostKind::There, Some(_)) => return Ok(()),
+        (HostKind::Any, None) => return may_make(path),
+        (HostKind::There, None) => return Err(FaultCause::NotThere(path.to_owned())),
         (HostKind::DirectoryOrCreate | HostKind::Directory, there) => {
             (there.is_some_and(|there| there.is_dir()), "a directory")
         }
@@ -288,6 +304,15 @@ fn check_host(path: &Path, kind: HostKind) -> Result<(), FaultCause> {
         }
     };
     if is_right { Ok(()) } else { Err(FaultCause::OtherKind { path: path.to_owned(), wanted }) }
+}
+
+/// Whether this user can make a directory that is not there.
+fn may_make(path: &Path) -> Result<(), FaultCause> {
+    let above = path.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+    match access(above, AccessFlags::W_OK | AccessFlags::X_OK) {
+        Ok(()) if above.is_dir() => Ok(()),
+        _ => Err(FaultCause::NotOurs { path: path.to_owned(), above: above.to_owned() }),
+    }
 }
 
 fn one(

@@ -26,6 +26,10 @@ pub struct Event<'a> {
     pub message: &'a str,
     /// Who tells it.
     pub component: &'a str,
+    /// On which node; empty where that is not told.
+    pub host: &'a str,
+    /// Where in the object that is what it speaks of; empty: all of it.
+    pub field: &'a str,
     /// When it happened first.
     pub first: Timestamp,
     /// When it happened last.
@@ -75,7 +79,7 @@ impl Registry {
         let namespace = namespace.unwrap_or("default");
         let created = self.world.now();
         let revision = event.about.revision.map(|revision| revision.0.to_string());
-        let about = about(event.about, revision.as_deref().unwrap_or_default());
+        let about = about(event, revision.as_deref().unwrap_or_default());
         Written {
             key: kind.key(Some(namespace), event.name).into(),
             kind,
@@ -88,10 +92,12 @@ impl Registry {
 /// `involvedObject`: the fields that are not empty, in order of their names, each as a field and as its tag's name.
 type About<'a> = Vec<(&'static str, &'static str, &'a str)>;
 
-fn about<'a>(object: &'a Object, revision: &'a str) -> About<'a> {
+fn about<'a>(event: &Event<'a>, revision: &'a str) -> About<'a> {
+    let object = event.about;
     let own = |field: &str| object[field].as_str().unwrap_or_default();
     let mut fields = vec![
         ("apiVersion", "involvedObject.apiVersion", own("apiVersion")),
+        ("fieldPath", "involvedObject.fieldPath", event.field),
         ("kind", "involvedObject.kind", own("kind")),
         ("name", "involvedObject.name", object.text("name")),
         ("namespace", "involvedObject.namespace", object.text("namespace")),
@@ -126,8 +132,13 @@ fn value(
         out.field("message", event.message);
         out.field("reason", event.reason);
         out.field("reportingComponent", event.component);
-        out.field("reportingInstance", "");
-        out.map("source", |out| out.field("component", event.component));
+        out.field("reportingInstance", event.host);
+        out.map("source", |out| {
+            out.field("component", event.component);
+            if !event.host.is_empty() {
+                out.field("host", event.host);
+            }
+        });
         out.field("type", kind_of(event));
     })
 }
@@ -174,24 +185,31 @@ mod tests {
                 reason: "Suspended",
                 message,
                 component: "job-controller",
+                host: if namespace == "n" { "here" } else { "" },
+                field: if namespace == "n" { "spec.containers{c}" } else { "" },
                 first,
                 last,
                 count: 3,
             };
             let revision = object.revision.map(|revision| revision.0.to_string());
-            let told = super::about(&object, revision.as_deref().unwrap_or_default());
+            let told = super::about(&event, revision.as_deref().unwrap_or_default());
             let value = value(kind, &event, &told, (namespace, "u-e", first));
             let mut involved = about["metadata"].clone();
             for field in ["apiVersion", "kind"] {
                 involved[field] = about[field].clone();
+            }
+            let mut source = json!({"component": "job-controller"});
+            if namespace == "n" {
+                involved["fieldPath"] = event.field.into();
+                source["host"] = event.host.into();
             }
             let mut tree = json!({
                 "apiVersion": "v1", "kind": "Event", "count": 3, "eventTime": null, "involvedObject": involved,
                 "metadata": {"creationTimestamp": "2026-11-21T06:00:00Z", "name": "j.1", "namespace": namespace,
                     "uid": "u-e"},
                 "firstTimestamp": "2026-11-21T06:00:00Z", "lastTimestamp": "2026-11-21T06:01:00Z",
-                "message": message, "reason": "Suspended", "source": {"component": "job-controller"},
-                "reportingComponent": "job-controller",
+                "message": message, "reason": "Suspended", "source": source,
+                "reportingComponent": "job-controller", "reportingInstance": event.host,
                 "type": if namespace == "n" { "Warning" } else { "Normal" },
             });
             (kind.default)(&mut tree);

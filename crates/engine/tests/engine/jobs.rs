@@ -40,14 +40,16 @@ async fn failing_job_is_not_retried_and_keeps_its_exit_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn missing_program_is_a_start_error_with_127() {
+async fn missing_program_is_a_start_error_whose_message_says_so() {
     let cluster = Cluster::start().await;
     cluster.create(job("missing", &["/no/such/program"])).await;
     cluster.wait_job("missing", has_condition("Failed")).await;
     let pods = cluster.pods_of("missing").await;
     let states = pods[0].status.as_ref().and_then(|s| s.container_statuses.as_ref()).expect("containers");
     let ended = states[0].state.as_ref().and_then(|s| s.terminated.as_ref()).expect("it terminated");
-    assert_eq!((ended.exit_code, ended.reason.as_deref()), (127, Some("StartError")));
+    assert_eq!((ended.exit_code, ended.reason.as_deref()), (128, Some("StartError")));
+    let message = "exec: \"/no/such/program\": stat /no/such/program: no such file or directory";
+    assert_eq!(ended.message.as_deref(), Some(message));
     cluster.stop().await;
 }
 

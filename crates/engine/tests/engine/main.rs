@@ -6,6 +6,7 @@ mod clients;
 mod clock;
 mod crons;
 mod devices;
+mod ending;
 mod exec;
 mod fates;
 mod garbage;

@@ -316,7 +316,7 @@ impl Attempt {
             stage,
             created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
             is_deleted: pod.metadata.deletion_timestamp.is_some(),
-            exit_code: end.map(|end| end.exit_code),
+            exit_code: end.map(cause::code),
             verb: cause.as_ref().map(|cause| failures::verb(job, pod, cause)),
             failed: cause.as_ref().and_then(|cause| failures::last_words(pod, cause)),
             cause,

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::Facts;
 use super::phase::Phase;
 use super::shown::{Shown, State};
 use super::standing::time;
@@ -12,6 +13,9 @@ use super::wish::{Cause, Wishes};
 
 /// Where host processes listen: they have no address of their own.
 const ADDRESS: &str = "127.0.0.1";
+
+/// What is said of a pod that was active for longer than it may (upstream: pkg/kubelet/active_deadline.go).
+pub(super) const LATE: &str = "Pod was active on the node longer than the specified deadline";
 
 /// A condition's status, reason and message.
 pub(super) struct Verdict {
@@ -23,6 +27,7 @@ pub(super) struct Verdict {
 /// The pod's new status.
 pub(super) fn status(
     view: PodView<'_>,
+    facts: &Facts,
     wishes: &Wishes<'_>,
     shown: Vec<Shown>,
     phase: Phase,
@@ -40,10 +45,9 @@ pub(super) fn status(
     }
     if phase == Phase::Failed && wishes.stop == Some(Cause::Deadline) {
         status.insert("reason".into(), "DeadlineExceeded".into());
-        let message = "Pod was active on the node longer than the specified deadline";
-        status.insert("message".into(), message.into());
+        status.insert("message".into(), LATE.into());
     }
-    let conditions = conditions(view, wishes, &shown, phase, now);
+    let conditions = conditions(view, facts, wishes, &shown, phase, now);
     status.insert("conditions".into(), conditions.into());
     let (mut inits, mut apps) = (Vec::new(), Vec::new());
     for (wished, shown) in wishes.all.iter().zip(shown) {
@@ -83,6 +87,7 @@ fn keep_or(status: &mut Map<String, Value>, name: &str, value: impl FnOnce() -> 
 /// The pod's conditions: ours anew, those of others as they are, all in the order in which they came.
 fn conditions(
     view: PodView<'_>,
+    facts: &Facts,
     wishes: &Wishes<'_>,
     shown: &[Shown],
     phase: Phase,
@@ -97,7 +102,7 @@ fn conditions(
     };
     let holds = |holds: bool| Verdict { holds, reason: "", message: String::new() };
     let ours = [
-        ("PodReadyToStartContainers", holds(!phase.is_terminal())),
+        ("PodReadyToStartContainers", holds(!phase.is_terminal() && !wishes.waits_for_volumes(facts))),
         ("Initialized", initialized(wishes, shown, phase)),
         ("Ready", verdict_of(ready.clone().or(gates))),
         ("ContainersReady", verdict_of(ready)),

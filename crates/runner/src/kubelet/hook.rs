@@ -5,15 +5,13 @@
 //!
 //! Source: pkg/kubelet/kuberuntime/kuberuntime_container.go (`startContainer`, `executePreStopHook`, `killContainer`).
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::probe::Answer;
 use super::standing::{Standing, attempt_of};
 use super::view::ContainerView;
-use super::{EventType, Facts, RunState};
-
-/// What a container has, at the least, after its preStop hook (upstream: `minimumGracePeriodInSeconds`).
-const LEAST: SignedDuration = SignedDuration::from_secs(2);
+use super::wish::Grace;
+use super::{Facts, News, RunState};
 
 /// When something is run beside a container.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -78,29 +76,28 @@ pub(super) enum Means {
     Run,
     /// Its preStop hook runs.
     Await,
-    /// It is sent a signal; it is killed at this time.
+    /// It may be sent a signal, since then.
     Signal(Timestamp),
 }
 
-/// How a container is ended that is to be gone at `kill_at`.
+/// How a container is ended that has so long for it. Its hook has all of it.
 pub(super) fn means(
     container: &ContainerView<'_>,
     standing: &Standing,
     facts: &Facts,
-    kill_at: Timestamp,
+    grace: Grace,
     now: Timestamp,
 ) -> Means {
-    let Standing::Running { attempt, .. } = standing else { return Means::Signal(kill_at) };
+    let Standing::Running { attempt, .. } = standing else { return Means::Signal(grace.since) };
     if !has(container, Hook::PreStop) {
-        return Means::Signal(kill_at);
+        return Means::Signal(grace.since);
     }
-    let later = |at: Timestamp| at.checked_add(LEAST).unwrap_or(Timestamp::MAX);
     match find(facts, container.name, *attempt, Hook::PreStop).map(|known| known.ended) {
-        None if now < kill_at => Means::Run,
-        None => Means::Signal(kill_at),
-        Some(None) if now < kill_at => Means::Await,
-        Some(None) => Means::Signal(later(kill_at)),
-        Some(Some((at, _))) => Means::Signal(kill_at.max(later(at.min(kill_at)))),
+        None if now < grace.until => Means::Run,
+        None => Means::Signal(grace.since),
+        Some(None) if now < grace.until => Means::Await,
+        Some(None) => Means::Signal(grace.until),
+        Some(Some((at, _))) => Means::Signal(at.min(grace.until).max(grace.since)),
     }
 }
 
@@ -118,8 +115,8 @@ impl Facts {
     }
 
     /// A hook that was begun cannot be run yet.
-    pub fn note_hook_wait(&mut self, hook: Hook, why: &str) {
-        self.news.push(left_out(hook, "waits", why));
+    pub fn note_hook_wait(&mut self, container: &str, hook: Hook, why: &str) {
+        self.news.push(left_out(hook, "waits", why).of(container));
     }
 
     /// Takes in the end of a hook. Of a run that is over none counts.
@@ -142,30 +139,30 @@ impl Facts {
         let known = self.hooks.iter_mut().find(|known| known.is(container, attempt, hook));
         let Some(known) = known.filter(|known| known.ended.is_none()) else { return };
         known.ended = Some((now, !matches!(answer, Answer::Failure(_) | Answer::Error(_))));
-        let mut tell = |kind, reason, message: &str| self.news.push((kind, reason, message.to_owned()));
+        let mut tell = |news: News| self.news.push(news.of(container));
         match (answer, hook) {
             (Answer::Success, _) => {}
-            (Answer::Warning(text), _) => tell(EventType::Warning, "LifecycleHTTPFallback", text),
-            (Answer::LeftOut(why), hook) => self.news.push(left_out(hook, "is left out", why)),
+            (Answer::Warning(text), _) => tell(News::warning("LifecycleHTTPFallback", text)),
+            (Answer::LeftOut(why), hook) => tell(left_out(hook, "is left out", why)),
             // As upstream: what it wrote may be secret.
             (Answer::Failure(_) | Answer::Error(_), Hook::PostStart) => {
-                tell(EventType::Warning, "FailedPostStartHook", "PostStartHook failed");
-                tell(EventType::Normal, "Killing", "FailedPostStartHook");
+                tell(News::warning("FailedPostStartHook", "PostStartHook failed"));
+                tell(News::normal("Killing", "FailedPostStartHook"));
             }
             (Answer::Failure(_) | Answer::Error(_), Hook::PreStop) => {
-                tell(EventType::Warning, "FailedPreStopHook", "PreStopHook failed");
+                tell(News::warning("FailedPreStopHook", "PreStopHook failed"));
             }
         }
     }
 }
 
 /// That a hook is not run, for a reason that is not the hook's.
-fn left_out(hook: Hook, how: &str, why: &str) -> (EventType, &'static str, String) {
+fn left_out(hook: Hook, how: &str, why: &str) -> News {
     let (reason, name) = match hook {
         Hook::PostStart => ("FailedPostStartHook", "PostStartHook"),
         Hook::PreStop => ("FailedPreStopHook", "PreStopHook"),
     };
-    (EventType::Warning, reason, format!("{name} {how}: {why}"))
+    News::warning(reason, format!("{name} {how}: {why}"))
 }
 
 impl Hooked {

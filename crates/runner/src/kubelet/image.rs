@@ -3,7 +3,7 @@
 //! Source: upstream pkg/kubelet/images/image_manager.go (what each pull tells) and
 //! pkg/kubelet/kuberuntime/kuberuntime_container.go (`Error: ...`).
 
-use super::EventType;
+use super::News;
 
 /// Whether a waiting state's reason is about an image.
 pub(super) fn is_about(reason: &str) -> bool {
@@ -11,18 +11,18 @@ pub(super) fn is_about(reason: &str) -> bool {
 }
 
 /// The events when a container begins to wait for such a reason.
-pub(super) fn events(reason: &str, image: &str, message: &str) -> Vec<(EventType, &'static str, String)> {
+pub(super) fn events(reason: &str, image: &str, message: &str) -> Vec<News> {
     let mut events = match reason {
         "ErrImagePull" => vec![
-            (EventType::Normal, "Pulling", format!("Pulling image {image:?}")),
-            (EventType::Warning, "Failed", format!("Failed to pull image {image:?}: {message}")),
+            News::normal("Pulling", format!("Pulling image {image:?}")),
+            News::warning("Failed", format!("Failed to pull image {image:?}: {message}")),
         ],
         "ImagePullBackOff" => {
-            vec![(EventType::Normal, "BackOff", format!("Back-off pulling image {image:?}"))]
+            vec![News::normal("BackOff", format!("Back-off pulling image {image:?}"))]
         }
-        "ErrImageNeverPull" => vec![(EventType::Warning, "ErrImageNeverPull", message.to_owned())],
-        _ => vec![(EventType::Warning, "InspectFailed", message.to_owned())],
+        "ErrImageNeverPull" => vec![News::warning("ErrImageNeverPull", message)],
+        _ => vec![News::warning("InspectFailed", message)],
     };
-    events.push((EventType::Warning, "Failed", format!("Error: {reason}")));
+    events.push(News::warning("Failed", format!("Error: {reason}")));
     events
 }

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::conditions::{Verdict, condition};
 use super::view::PodView;
-use super::{EventType, Facts};
+use super::{Facts, News, RunState};
+use crate::process::unheld;
 
 /// The condition's type.
 pub const LIMITS_ENFORCED: &str = "windlass.dev/LimitsEnforced";
@@ -17,16 +18,35 @@ pub(super) fn note(
     view: PodView<'_>,
     facts: &Facts,
     now: Timestamp,
-    events: &mut Vec<(EventType, &'static str, String)>,
+    events: &mut Vec<News>,
 ) {
-    let Some(unlimited) = &facts.unlimited else { return };
+    let Some((reason, message)) = told(view, facts) else { return };
     let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) else { return };
     if conditions.iter().any(|condition| condition["type"] == LIMITS_ENFORCED) {
         return;
     }
-    let message = unlimited.message.clone();
-    let verdict = Verdict { holds: false, reason: unlimited.reason.name(), message: message.clone() };
+    let verdict = Verdict { holds: false, reason, message: message.clone() };
     conditions.push(condition(LIMITS_ENFORCED, &verdict, None, view, now));
     // Normal: the pod does as it should, and of a thousand alike a few are enough.
-    events.push((EventType::Normal, "LimitsNotEnforced", message));
+    events.push(News::normal("LimitsNotEnforced", message));
+}
+
+/// What is not enforced, once something of the pod has begun.
+fn told(view: PodView<'_>, facts: &Facts) -> Option<(&'static str, String)> {
+    if let Some(unlimited) = &facts.unlimited {
+        return Some((unlimited.reason.name(), unlimited.message.clone()));
+    }
+    let has_begun = |run: &super::Run| matches!(run.state, RunState::Running { .. } | RunState::Ended { .. });
+    if view.spec["resources"].is_null() || !facts.runs.iter().any(has_begun) {
+        return None;
+    }
+    let resources = unheld(view.spec);
+    let message = || {
+        format!(
+            "the pod's limit of {} holds each of its containers, not all of them together; give each container a limit of \
+             its own, so that together they have no more than the pod",
+            resources.join(" and ")
+        )
+    };
+    (!resources.is_empty()).then(|| ("EachContainer", message()))
 }

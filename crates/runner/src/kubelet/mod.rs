@@ -12,6 +12,7 @@ mod handler;
 mod hook;
 mod image;
 mod limits;
+mod news;
 mod phase;
 mod probe;
 mod shown;
@@ -29,6 +30,7 @@ pub use self::conditions::disrupt;
 pub use self::handler::{Handler, HttpGet, hook_handler, probe_handler};
 pub use self::hook::{Hook, Hooked};
 pub use self::limits::LIMITS_ENFORCED;
+pub use self::news::{EventType, News};
 use self::phase::Phase;
 pub use self::probe::{Answer, Probe, Probed};
 pub use self::view::PodView;
@@ -57,7 +59,9 @@ pub struct Facts {
     /// Limits of a run that are not enforced.
     pub unlimited: Option<Unlimited>,
     /// Events of probes and hooks that no plan's were recorded with yet.
-    pub news: Vec<(EventType, &'static str, String)>,
+    pub news: Vec<News>,
+    /// Runs that are ended with their pod, and of which an event says so.
+    pub announced: Vec<(String, u32)>,
 }
 
 /// Why a pod is ended by its node, and since when.
@@ -85,6 +89,7 @@ impl Facts {
         self.runs.retain(|run| run.container != container || run.attempt != attempt);
         self.probes.retain(|probed| probed.container != container || probed.attempt != attempt);
         self.hooks.retain(|hooked| hooked.container != container || hooked.attempt != attempt);
+        self.announced.retain(|(name, of)| name != container || *of != attempt);
     }
 
     /// The last long attempt before this one; 0 if there was none.
@@ -176,19 +181,12 @@ pub struct Plan {
     pub status: Option<Value>,
     /// Effects, after the status is committed.
     pub actions: Vec<Action>,
-    /// Events to record about the pod: type, reason, message.
-    pub events: Vec<(EventType, &'static str, String)>,
+    /// Events to record about the pod.
+    pub events: Vec<News>,
+    /// Runs of which they say that they are ended with their pod: for [`Facts::announced`], once they are recorded.
+    pub announced: Vec<(String, u32)>,
     /// Look again at this time even if nothing happens.
     pub wake_at: Option<Timestamp>,
-}
-
-/// Normal or Warning.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EventType {
-    /// As it should be.
-    Normal,
-    /// Somebody should look.
-    Warning,
 }
 
 /// An effect on a container.
@@ -249,8 +247,11 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
     let shown = shown::of(view, facts, &wishes);
     let phase = phase::of(view, &wishes, &shown);
     let mut events = shown::events(view, &wishes, &shown);
+    if wishes.is_late(facts) {
+        events.push(News::normal("DeadlineExceeded", conditions::LATE));
+    }
     events.extend(facts.news.iter().cloned());
-    let mut status = conditions::status(view, &wishes, shown, phase, now);
+    let mut status = conditions::status(view, facts, &wishes, shown, phase, now);
     limits::note(&mut status, view, facts, now, &mut events);
     if let Some(eviction) = facts.evicted.as_ref().filter(|_| wishes.is_evicted(phase)) {
         status["reason"] = "Evicted".into();
@@ -263,14 +264,14 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
                 now,
             );
         }
-        events.push((EventType::Warning, "Evicted", eviction.message.clone()));
+        events.push(News::warning("Evicted", eviction.message.clone()));
     }
     let mut actions = wishes.actions(facts);
     if matches!(phase, Phase::Succeeded | Phase::Failed) {
         actions.extend(removal(view));
     }
     let status = Some(status).filter(|status| view.status != status);
-    Plan { status, actions, events, wake_at: wishes.wake_at }
+    Plan { status, actions, events, announced: wishes.announced().to_vec(), wake_at: wishes.wake_at }
 }
 
 fn removal(view: PodView<'_>) -> Vec<Action> {

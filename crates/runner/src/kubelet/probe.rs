@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::hook;
 use super::standing::{Standing, attempt_of};
 use super::view::{ContainerView, Kind, PodView};
-use super::{EventType, Facts, RunState};
+use super::{Facts, News, RunState};
 
 /// What a container is asked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -217,13 +217,13 @@ impl Facts {
         let known = self.probes.iter_mut().find(|known| known.is(container.name, attempt, probe));
         let Some(known) = known else { return };
         known.is_open = false;
-        self.news.extend(complaint(probe, answer));
+        self.news.extend(complaint(probe, answer).map(|news| news.of(container.name)));
         if let Some(holds) = answer.holds()
             && known.count(holds, &container.spec[probe.field()], now)
             && !holds
             && probe != Probe::Readiness
         {
-            self.news.push((EventType::Normal, "Killing", killing(container, probe)));
+            self.news.push(News::normal("Killing", killing(container, probe)).of(container.name));
         }
     }
 }
@@ -261,7 +261,7 @@ fn find<'a>(facts: &'a Facts, container: &str, attempt: u32, probe: Probe) -> Op
     facts.probes.iter().find(|known| known.is(container, attempt, probe))
 }
 
-fn complaint(probe: Probe, answer: &Answer) -> Option<(EventType, &'static str, String)> {
+fn complaint(probe: Probe, answer: &Answer) -> Option<News> {
     let name = probe.name();
     let (reason, message) = match answer {
         Answer::Success => return None,
@@ -271,7 +271,7 @@ fn complaint(probe: Probe, answer: &Answer) -> Option<(EventType, &'static str, 
             ("Unhealthy", format!("{name} probe errored and resulted in unknown state: {text}"))
         }
     };
-    Some((EventType::Warning, reason, message))
+    Some(News::warning(reason, message))
 }
 
 fn killing(container: &ContainerView<'_>, probe: Probe) -> String {

@@ -6,7 +6,7 @@ use super::image;
 use super::standing::{Standing, attempt_of, container_id, time};
 use super::view::{Kind, PodView};
 use super::wish::{Wish, Wished, Wishes};
-use super::{EventType, Facts, backoff};
+use super::{Facts, News, backoff};
 
 const GONE: &str = "The container could not be located when the pod was terminated";
 
@@ -124,7 +124,21 @@ fn show(
     if let Some(id) = id {
         status["containerID"] = id;
     }
+    if let Some(mounts) = container.spec["volumeMounts"].as_array().filter(|mounts| !mounts.is_empty()) {
+        status["volumeMounts"] = mounts.iter().map(mounted).collect();
+    }
     Shown { status, state, is_ready, is_started }
+}
+
+/// A mount as a status has it (upstream: `convertToAPIContainerStatuses` in pkg/kubelet/kubelet_pods.go). What is mounted
+/// below a volume keeps its own rights.
+fn mounted(mount: &Value) -> Value {
+    let mut told = json!({"mountPath": mount["mountPath"], "name": mount["name"]});
+    if mount["readOnly"] == true {
+        told["readOnly"] = json!(true);
+        told["recursiveReadOnly"] = json!("Disabled");
+    }
+    told
 }
 
 fn waiting(wishes: &Wishes<'_>, wished: &Wished<'_>, facts: &Facts) -> Value {
@@ -147,28 +161,24 @@ fn go_seconds(seconds: i64) -> String {
 }
 
 /// The events of what changed since the last status.
-pub(super) fn events(
-    view: PodView<'_>,
-    wishes: &Wishes<'_>,
-    shown: &[Shown],
-) -> Vec<(EventType, &'static str, String)> {
+pub(super) fn events(view: PodView<'_>, wishes: &Wishes<'_>, shown: &[Shown]) -> Vec<News> {
     let mut events = Vec::new();
     for (wished, shown) in wishes.all.iter().zip(shown) {
         let name = wished.container.name;
         let (told, new) = (&wished.container.told["state"], &shown.status["state"]);
         if has_begun(wished) && attempt_begun(wished.container.told) < Some(wished.standing.attempt()) {
-            events.push((EventType::Normal, "Created", format!("Created container {name}")));
-            events.push((EventType::Normal, "Started", format!("Started container {name}")));
+            events.push(News::normal("Created", "Container created").of(name));
+            events.push(News::normal("Started", "Container started").of(name));
         }
         if let Standing::Ended(end) = &wished.standing
             && !end.has_run
             && attempt_ended(wished.container.told) < Some(end.attempt)
         {
             let message = end.terminated["message"].as_str().unwrap_or_default();
-            events.push((EventType::Warning, "Failed", format!("Error: {message}")));
+            events.push(News::warning("Failed", format!("Error: {message}")).of(name));
         }
-        if wishes.stop.is_some() && told["running"].is_object() && new["terminated"].is_object() {
-            events.push((EventType::Normal, "Killing", format!("Stopping container {name}")));
+        if wishes.announced().iter().any(|(of, _)| of == name) {
+            events.push(News::normal("Killing", format!("Stopping container {name}")).of(name));
         }
         let (told, new) = (&told["waiting"], &new["waiting"]);
         if told == new {
@@ -178,20 +188,21 @@ pub(super) fn events(
             Some("CrashLoopBackOff") => {
                 let message =
                     format!("Back-off restarting failed container {name} in pod {}", view.full_name());
-                events.push((EventType::Warning, "BackOff", message));
+                events.push(News::warning("BackOff", message).of(name));
             }
             Some("ContainerCreating" | "PodInitializing") | None => {
                 if let Some(message) = new["message"].as_str() {
-                    events.push((EventType::Warning, "FailedMount", message.to_owned()));
+                    events.push(News::warning("FailedMount", message));
                 }
             }
             Some(reason) if image::is_about(reason) => {
                 let image = wished.container.spec["image"].as_str().unwrap_or_default();
-                events.extend(image::events(reason, image, new["message"].as_str().unwrap_or_default()));
+                let message = new["message"].as_str().unwrap_or_default();
+                events.extend(image::events(reason, image, message).into_iter().map(|news| news.of(name)));
             }
             Some(_) => {
                 let message = new["message"].as_str().unwrap_or_default();
-                events.push((EventType::Warning, "Failed", format!("Error: {message}")));
+                events.push(News::warning("Failed", format!("Error: {message}")).of(name));
             }
         }
     }

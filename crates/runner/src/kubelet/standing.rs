@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::view::ContainerView;
 use super::{Facts, Run, RunState};
-use crate::runtime::StartFailure;
 
 /// How far a container is.
 #[derive(Clone, PartialEq, Debug)]
@@ -79,6 +78,15 @@ impl Standing {
         }
     }
 
+    /// The later of a time and its end; none while it runs, or if there was none before.
+    pub(super) fn later_end(&self, at: Option<Timestamp>) -> Option<Timestamp> {
+        match self {
+            _ if self.is_alive() => None,
+            Standing::Ended(end) => at.map(|at| at.max(end.finished_at)),
+            _ => at,
+        }
+    }
+
     /// Whether a process of it may exist.
     pub(super) fn is_alive(&self) -> bool {
         matches!(self, Standing::Asked { .. } | Standing::Running { .. })
@@ -117,9 +125,6 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
                 },
                 "startedAt": time(*started_at), "finishedAt": time(*finished_at),
             });
-            if let crate::runtime::Ended::Signal(signal) = ended {
-                terminated["signal"] = json!(signal);
-            }
             if !message.is_empty() {
                 terminated["message"] = json!(message);
             }
@@ -127,12 +132,9 @@ fn heard(run: &Run, container: &ContainerView<'_>, id: &str) -> Standing {
             let (steady, has_run) = (0, true);
             Standing::Ended(End { attempt, exit_code, started_at, finished_at, steady, has_run, terminated })
         }
-        RunState::Failed { failure, message, at } => {
-            let exit_code = match failure {
-                StartFailure::NotFound => 127,
-                StartFailure::NotExecutable => 126,
-                StartFailure::NoDirectory | StartFailure::Other => 128,
-            };
+        RunState::Failed { message, at, .. } => {
+            // Whatever the cause; the message says it (containerd: `StartContainer` in internal/cri/server).
+            let exit_code = 128;
             let terminated = json!({
                 "containerID": id, "exitCode": exit_code, "reason": "StartError", "message": message,
                 "startedAt": time(*at), "finishedAt": time(*at),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod ending;
 mod evicted;
 mod hooks;
 mod laws;
@@ -54,13 +55,21 @@ fn signal(container: &str, attempt: u32, signal: i32) -> Action {
     Action::Signal { container: container.to_owned(), attempt, signal }
 }
 
+/// As it is marked that has so many seconds to end from then on.
+fn delete(pod: &mut Value, now: i64, seconds: i64) {
+    pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(now + seconds)));
+    pod["metadata"]["deletionGracePeriodSeconds"] = json!(seconds);
+}
+
 /// Plans and applies the status.
 fn step(pod: &mut Value, facts: &Facts, now: i64) -> Plan {
     let made = plan(&*pod, facts, at(now));
     if let Some(status) = &made.status {
         pod["status"] = status.clone();
     }
-    let again = plan(&*pod, facts, at(now));
+    let mut facts = facts.clone();
+    facts.announced.extend(made.announced.clone());
+    let again = plan(&*pod, &facts, at(now));
     assert_eq!(again.status, None, "a plan applied twice changes nothing the second time");
     assert_eq!(again.actions, made.actions);
     assert_eq!(again.events, []);
@@ -128,8 +137,9 @@ fn running_container_makes_the_pod_ready() {
     assert_eq!(pod["status"]["phase"], "Running");
     assert_eq!(pod["status"]["containerStatuses"][0]["containerID"], "windlass://u1/main/0");
     assert_eq!(condition(&pod, "Ready")["status"], "True");
-    let reasons: Vec<_> = made.events.iter().map(|event| event.1).collect();
-    assert_eq!(reasons, ["Created", "Started"]);
+    let told = [News::normal("Created", "Container created"), News::normal("Started", "Container started")];
+    assert_eq!(made.events, told.map(|news| news.of("main")));
+    assert_eq!(made.events[0].field_path(&pod).as_deref(), Some("spec.containers{main}"));
 }
 
 #[test]
@@ -156,12 +166,43 @@ fn message_that_a_container_left_is_in_its_status() {
 }
 
 #[test]
+fn what_a_container_mounts_is_in_its_status() {
+    let mounts = json!([
+        {"name": "v", "mountPath": "/v", "subPath": "x"}, {"name": "w", "mountPath": "/w", "readOnly": true},
+    ]);
+    let mut pod = pod(json!({"containers": [{"name": "main", "volumeMounts": mounts}, {"name": "other"}]}));
+    step(&mut pod, &Facts::default(), 0);
+    let told = json!([
+        {"name": "v", "mountPath": "/v"},
+        {"name": "w", "mountPath": "/w", "readOnly": true, "recursiveReadOnly": "Disabled"},
+    ]);
+    let statuses = &pod["status"]["containerStatuses"];
+    assert_eq!((&statuses[0]["volumeMounts"], &statuses[1]["volumeMounts"]), (&told, &Value::Null));
+}
+
+#[test]
+fn pod_whose_volumes_are_not_there_is_not_ready_to_start_containers() {
+    let ready = |pod: &Value| condition(pod, "PodReadyToStartContainers")["status"].clone();
+    for (reason, is_ready) in [("ContainerCreating", "False"), ("CreateContainerConfigError", "True")] {
+        let mut pod = pod(json!({"restartPolicy": "Always"}));
+        let blocked = vec![("main".to_owned(), reason, "x".to_owned())];
+        step(&mut pod, &Facts { blocked: blocked.clone(), ..Facts::default() }, 0);
+        assert_eq!(ready(&pod), is_ready);
+        step(&mut pod, &facts(vec![running("main", 0, 1)]), 1);
+        assert_eq!(ready(&pod), "True");
+        // What has begun once has its sandbox.
+        step(&mut pod, &Facts { blocked, ..facts(vec![ended("main", 0, 1, 1, 2)]) }, 2);
+        assert_eq!(ready(&pod), "True");
+    }
+}
+
+#[test]
 fn signal_counts_as_128_and_its_number() {
     let mut pod = pod(json!({}));
     step(&mut pod, &facts(vec![ended("main", 0, 143, 1, 2)]), 2);
     assert_eq!(pod["status"]["phase"], "Failed");
     assert_eq!(state(&pod)["terminated"]["exitCode"], 143);
-    assert_eq!(state(&pod)["terminated"]["signal"], 15);
+    assert_eq!(state(&pod)["terminated"]["signal"], Value::Null, "as upstream, whose runtimes tell none");
     assert_eq!(condition(&pod, "Ready")["reason"], "PodFailed");
 }
 
@@ -190,7 +231,7 @@ fn failed_container_restarts_at_once_then_backs_off_from_ten_seconds_to_three_hu
         let made = step(&mut pod, &facts, now);
         assert_eq!((made.actions.as_slice(), made.wake_at), (&[][..], Some(at(now + wait))));
         assert_eq!(state(&pod)["waiting"]["reason"], "CrashLoopBackOff");
-        assert_eq!(made.events.iter().filter(|event| event.1 == "BackOff").count(), 1);
+        assert_eq!(made.events.iter().filter(|news| news.reason == "BackOff").count(), 1);
         now += wait;
         assert_eq!(step(&mut pod, &facts, now).actions, [start("main", attempt + 1)]);
     }
@@ -229,7 +270,7 @@ fn after_a_long_run_the_back_off_begins_anew() {
 }
 
 #[test]
-fn program_that_is_missing_is_a_start_error_of_127() {
+fn program_that_is_missing_is_a_start_error_of_128_and_its_message_says_so() {
     let mut pod = pod(json!({}));
     let state = RunState::Failed {
         failure: StartFailure::NotFound,
@@ -240,8 +281,8 @@ fn program_that_is_missing_is_a_start_error_of_127() {
     let made = step(&mut pod, &facts(vec![run]), 1);
     assert_eq!(pod["status"]["phase"], "Failed");
     let terminated = &self::state(&pod)["terminated"];
-    assert_eq!((&terminated["exitCode"], &terminated["reason"]), (&json!(127), &json!("StartError")));
-    assert_eq!(made.events, [(EventType::Warning, "Failed", "Error: exec: \"x\": not found".to_owned())]);
+    assert_eq!((&terminated["exitCode"], &terminated["reason"]), (&json!(128), &json!("StartError")));
+    assert_eq!(made.events, [News::warning("Failed", "Error: exec: \"x\": not found").of("main")]);
 }
 
 #[test]
@@ -282,15 +323,15 @@ fn deleted_pod_is_terminated_then_killed_then_removed() {
     let mut pod = pod(json!({"restartPolicy": "Always"}));
     let alive = facts(vec![running("main", 0, 0)]);
     step(&mut pod, &alive, 0);
-    pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(40)));
+    delete(&mut pod, 10, 30);
     let made = step(&mut pod, &alive, 10);
-    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(40))));
+    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(41))));
+    assert_eq!(made.events, [News::normal("Killing", "Stopping container main").of("main")]);
     assert_eq!(pod["status"]["phase"], "Running");
-    let made = step(&mut pod, &alive, 40);
+    let made = step(&mut pod, &alive, 41);
     assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 9)], None));
     let made = step(&mut pod, &facts(vec![ended("main", 0, 137, 0, 41)]), 41);
-    assert_eq!(made.actions, [Action::Remove]);
-    assert_eq!(made.events, [(EventType::Normal, "Killing", "Stopping container main".to_owned())]);
+    assert_eq!((made.actions, made.events), (vec![Action::Remove], vec![]));
     assert_eq!(pod["status"]["phase"], "Failed");
 }
 
@@ -303,7 +344,7 @@ impl Plan {
 #[test]
 fn deleted_pod_with_finalizers_becomes_terminal_and_stays() {
     let mut pod = pod(json!({}));
-    pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(0)));
+    delete(&mut pod, 0, 0);
     pod["metadata"]["finalizers"] = json!(["batch.kubernetes.io/job-tracking"]);
     assert_eq!(step(&mut pod, &Facts::default(), 1).actions, []);
     assert_eq!(pod["status"]["phase"], "Failed");
@@ -316,7 +357,7 @@ fn deleted_pod_with_finalizers_becomes_terminal_and_stays() {
 #[test]
 fn pod_that_ended_well_while_it_was_deleted_succeeded() {
     let mut pod = pod(json!({}));
-    pod["metadata"]["deletionTimestamp"] = json!(super::standing::time(at(30)));
+    delete(&mut pod, 0, 30);
     step(&mut pod, &facts(vec![ended("main", 0, 0, 0, 1)]), 1);
     assert_eq!(pod["status"]["phase"], "Succeeded");
 }
@@ -328,6 +369,11 @@ fn pod_beyond_its_deadline_is_stopped_and_failed() {
     assert_eq!(step(&mut pod, &alive, 0).wake_at, Some(at(60)));
     let made = step(&mut pod, &alive, 60);
     assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(65))));
+    let told = [
+        News::normal("Killing", "Stopping container main").of("main"),
+        News::normal("DeadlineExceeded", "Pod was active on the node longer than the specified deadline"),
+    ];
+    assert_eq!(made.events, told);
     assert_eq!(pod["status"]["reason"], Value::Null);
     assert_eq!(step(&mut pod, &alive, 65).actions, [signal("main", 0, 9)]);
     step(&mut pod, &facts(vec![ended("main", 0, 0, 0, 66)]), 66);
@@ -384,7 +430,7 @@ fn blocked_container_waits_with_the_reason_and_is_not_started() {
     let made = step(&mut pod, &blocked, 0);
     assert_eq!(made.actions, []);
     assert_eq!(state(&pod)["waiting"]["message"], "configmap \"x\" not found");
-    assert_eq!(made.events, [(EventType::Warning, "Failed", "Error: configmap \"x\" not found".to_owned())]);
+    assert_eq!(made.events, [News::warning("Failed", "Error: configmap \"x\" not found").of("main")]);
     assert_eq!(step(&mut pod, &Facts::default(), 1).actions, [start("main", 0)]);
 }
 

@@ -73,7 +73,7 @@ impl<'a> PodView<'a> {
     }
 
     /// `NAME_NAMESPACE(UID)`, as the kubelet's messages name a pod.
-    pub(super) fn full_name(&self) -> String {
+    pub(crate) fn full_name(&self) -> String {
         format!("{}_{}({})", self.text("/metadata/name"), self.text("/metadata/namespace"), self.uid())
     }
 

@@ -15,8 +15,34 @@ pub(super) const SIGKILL: i32 = 9;
 const EVICTION_S: i64 = 1;
 /// What a pod is given at most that is ended because the engine stops: whoever stops it waits for that.
 pub const MOST_ENDING_S: i64 = 90;
+/// What a container is given at the least between the word to end and its end by force.
+const LEAST_S: i64 = 2;
 /// As the API's default.
 const GRACE_S: i64 = 30;
+
+/// How long something has to end: from when on, and until when before it is killed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Grace {
+    pub(super) since: Timestamp,
+    pub(super) until: Timestamp,
+}
+
+impl Grace {
+    /// So many seconds, and one at least (upstream: `calculateEffectiveGracePeriod` in pkg/kubelet/pod_workers.go).
+    fn of(since: Timestamp, seconds: i64) -> Grace {
+        Grace { since, until: add(since, seconds.max(1)) }
+    }
+
+    fn at_most(self, other: Grace) -> Grace {
+        if other.until < self.until { other } else { self }
+    }
+
+    /// When it is killed: it has two seconds at least after it was told to end (upstream: `minimumGracePeriodInSeconds` in
+    /// pkg/kubelet/kuberuntime/kuberuntime_manager.go).
+    fn kill_at(self) -> Timestamp {
+        self.until.max(add(self.since, LEAST_S))
+    }
+}
 
 /// What is wished for the containers of a pod.
 pub(super) struct Wishes<'a> {
@@ -25,6 +51,8 @@ pub(super) struct Wishes<'a> {
     pub(super) stop: Option<Cause>,
     /// Whether all init containers are done, or were once.
     pub(super) is_initialized: bool,
+    /// Runs that are ended with the pod, and of which no event says so yet.
+    news: Vec<(String, u32)>,
     /// Look again then.
     pub(super) wake_at: Option<Timestamp>,
 }
@@ -98,27 +126,52 @@ pub(super) fn of<'a>(view: PodView<'a>, facts: &Facts, now: Timestamp) -> Wishes
         }
     };
     let mut making = Making { view, facts, now, wake_at };
-    let ending = facts.ending.map(|since| add(since, grace_s(view).min(MOST_ENDING_S)));
-    let at_most = |kill_at: Timestamp| ending.map_or(kill_at, |ending| ending.min(kill_at));
-    match stop {
-        Some((_, kill_at)) => making.stop_all(&mut all, at_most(kill_at)),
-        None if is_over => {
-            let kill_at = add(last_end(&all).unwrap_or(now), grace_s(view));
-            making.stop_sidecars(&mut all, at_most(kill_at));
-        }
-        None => {
-            making.proceed(&mut all, is_initialized);
-            if let Some(kill_at) = ending {
-                making.stop_all(&mut all, kill_at);
-            }
-        }
+    let ending = facts.ending.map(|since| Grace::of(since, grace_s(view).min(MOST_ENDING_S)));
+    let over = || Grace::of(last_end(&all).unwrap_or(now), grace_s(view));
+    let grace = stop.map(|(_, grace)| grace).or_else(|| is_over.then(over));
+    let grace = match (grace, ending) {
+        (Some(grace), Some(ending)) => Some(grace.at_most(ending)),
+        (grace, ending) => grace.or(ending),
+    };
+    if stop.is_none() && !is_over {
+        making.proceed(&mut all, is_initialized);
     }
-    making.ask(&mut all, stop.is_some() || is_over || ending.is_some());
+    if let Some(grace) = grace {
+        making.stop_all(&mut all, grace);
+    }
+    making.ask(&mut all, grace.is_some());
     let wake_at = making.wake_at;
-    Wishes { all, stop: stop.map(|(cause, _)| cause), is_initialized, wake_at }
+    let news = if grace.is_some() { unannounced(&all, facts) } else { Vec::new() };
+    Wishes { all, stop: stop.map(|(cause, _)| cause), is_initialized, news, wake_at }
+}
+
+/// The runs of which nobody was told that they are ended with their pod.
+fn unannounced(all: &[Wished<'_>], facts: &Facts) -> Vec<(String, u32)> {
+    let running = all.iter().filter(|wished| matches!(wished.standing, Standing::Running { .. }));
+    let runs = running.map(|wished| (wished.container.name.to_owned(), wished.standing.attempt()));
+    runs.filter(|run| !facts.announced.contains(run)).collect()
 }
 
 impl Wishes<'_> {
+    /// Whether nothing of the pod has begun, and its volumes are why: then it has no sandbox (upstream:
+    /// `PodSandboxChanged` in pkg/kubelet/kuberuntime/util/util.go).
+    pub(super) fn waits_for_volumes(&self, facts: &Facts) -> bool {
+        facts.blocked.iter().any(|(_, reason, _)| *reason == "ContainerCreating")
+            && self.all.iter().all(|wished| wished.standing == Standing::Due { attempt: 0 })
+    }
+
+    /// The runs of which is told now that they are ended with the pod.
+    pub(super) fn announced(&self) -> &[(String, u32)] {
+        &self.news
+    }
+
+    /// Whether the pod has just been found to be active for longer than it may.
+    pub(super) fn is_late(&self, facts: &Facts) -> bool {
+        self.stop == Some(Cause::Deadline)
+            && facts.announced.is_empty()
+            && (!self.news.is_empty() || !self.is_anything_alive())
+    }
+
     /// Whether the pod fails, and does so because it was evicted.
     pub(super) fn is_evicted(&self, phase: Phase) -> bool {
         phase == Phase::Failed && self.stop == Some(Cause::Evicted)
@@ -191,22 +244,20 @@ fn is_over(all: &[Wished<'_>], is_initialized: bool) -> bool {
     init_failed || of(Kind::App).all(for_good)
 }
 
-/// Why all must stop and when it is killed, or when the deadline will be.
-fn stopping(
-    view: PodView<'_>,
-    facts: &Facts,
-    now: Timestamp,
-) -> Result<(Cause, Timestamp), Option<Timestamp>> {
+/// Why all must stop and how long that may take, or when the deadline will be.
+fn stopping(view: PodView<'_>, facts: &Facts, now: Timestamp) -> Result<(Cause, Grace), Option<Timestamp>> {
     if let Some(eviction) = &facts.evicted {
-        return Ok((Cause::Evicted, add(eviction.at, EVICTION_S)));
+        return Ok((Cause::Evicted, Grace::of(eviction.at, EVICTION_S)));
     }
-    // The API keeps whole seconds, rounded down: a grace that was given is given whole.
-    let grace = view.seconds("/metadata/deletionGracePeriodSeconds").unwrap_or(0);
-    let deleted = view.time("/metadata/deletionTimestamp").map(|at| add(at, i64::from(grace > 0)));
+    let deleted = view.time("/metadata/deletionTimestamp").map(|until| {
+        let seconds = view.seconds("/metadata/deletionGracePeriodSeconds").unwrap_or(0);
+        // The API keeps whole seconds, rounded down: a grace that was given is given whole.
+        Grace::of(add(until, 1 - seconds), seconds)
+    });
     match (deadline(view, now), deleted) {
         (Some(deadline), deleted) if deadline <= now => {
-            let kill_at = add(deadline, grace_s(view));
-            Ok((Cause::Deadline, deleted.map_or(kill_at, |deleted| deleted.min(kill_at))))
+            let grace = Grace::of(deadline, grace_s(view));
+            Ok((Cause::Deadline, deleted.map_or(grace, |deleted| grace.at_most(deleted))))
         }
         (_, Some(deleted)) => Ok((Cause::Deleted, deleted)),
         (deadline, None) => Err(deadline),
@@ -231,30 +282,44 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn stop_all(&mut self, all: &mut [Wished<'_>], kill_at: Timestamp) {
-        for wished in all.iter_mut().filter(|wished| wished.standing.is_alive()) {
-            wished.wish = self.stop(wished, kill_at, true);
-        }
-    }
-
-    /// The last one that still runs is next, until the time is over.
-    fn stop_sidecars(&mut self, all: &mut [Wished<'_>], kill_at: Timestamp) {
-        let alive = all.iter_mut().rev().filter(|wished| wished.standing.is_alive());
-        for (place, wished) in alive.enumerate() {
-            wished.wish = self.stop(wished, kill_at, place == 0 || self.now >= kill_at);
-        }
-    }
-
-    /// The next thing to do to end a container: its hook has to end first. Signals only when it is its turn.
-    fn stop(&mut self, wished: &Wished<'_>, kill_at: Timestamp, is_its_turn: bool) -> Wish {
-        let Wished { container, standing, .. } = wished;
-        let (wish, next) = match hook::means(container, standing, self.facts, kill_at, self.now) {
-            Means::Run => (Wish::Hook(Hook::PreStop), kill_at),
-            Means::Await => (Wish::Leave, kill_at),
-            Means::Signal(kill_at) if is_its_turn => {
-                (Wish::Stop(signal(container, kill_at, self.now)), kill_at)
+    /// Everything that runs is ended, hooks first, all at once. Only signals wait: a sidecar's for all app containers and for
+    /// the sidecars after it, until the time is over.
+    ///
+    /// Source: `newTerminationOrdering` in pkg/kubelet/kuberuntime/kuberuntime_termination_order.go.
+    fn stop_all(&mut self, all: &mut [Wished<'_>], grace: Grace) {
+        // From when on it is the turn of a sidecar; none while it is not yet.
+        let mut turn = Some(grace.since);
+        let (sidecars, others): (Vec<_>, Vec<_>) =
+            all.iter_mut().partition(|wished| wished.container.kind == Kind::Sidecar);
+        for wished in others {
+            if wished.container.kind == Kind::App {
+                turn = wished.standing.later_end(turn);
             }
-            Means::Signal(kill_at) => (Wish::Leave, kill_at),
+            if wished.standing.is_alive() {
+                wished.wish = self.stop(wished, grace, true);
+            }
+        }
+        for wished in sidecars.into_iter().rev() {
+            if wished.standing.is_alive() {
+                let since = turn.unwrap_or(grace.until).min(grace.until);
+                let is_its_turn = turn.is_some() || self.now >= grace.until;
+                wished.wish = self.stop(wished, Grace { since, ..grace }, is_its_turn);
+            }
+            turn = wished.standing.later_end(turn);
+        }
+    }
+
+    /// The next thing to do to end a container: its hook has to end first, and its turn to come.
+    fn stop(&mut self, wished: &Wished<'_>, grace: Grace, is_its_turn: bool) -> Wish {
+        let Wished { container, standing, .. } = wished;
+        let (wish, next) = match hook::means(container, standing, self.facts, grace, self.now) {
+            Means::Run => (Wish::Hook(Hook::PreStop), grace.until),
+            Means::Await => (Wish::Leave, grace.until),
+            Means::Signal(_) if !is_its_turn => (Wish::Leave, grace.until),
+            Means::Signal(since) => {
+                let kill_at = Grace { since, ..grace }.kill_at();
+                (Wish::Stop(signal(kill_at, self.now)), kill_at)
+            }
         };
         sooner(&mut self.wake_at, (next > self.now).then_some(next));
         wish
@@ -300,7 +365,7 @@ impl Making<'_> {
             }
             (Standing::Running { .. }, Some((fault, since))) => {
                 let grace = probe::grace_s(&wished.container, fault, grace_s(self.view));
-                self.stop(wished, add(since, grace), true)
+                self.stop(wished, Grace::of(since, grace), true)
             }
             (Standing::Running { attempt, .. }, None)
                 if wished.health.is_held
@@ -323,19 +388,8 @@ impl Making<'_> {
     }
 }
 
-fn signal(container: &ContainerView<'_>, kill_at: Timestamp, now: Timestamp) -> i32 {
-    if now >= kill_at {
-        return SIGKILL;
-    }
-    match container.spec["lifecycle"]["stopSignal"].as_str() {
-        Some("SIGHUP") => 1,
-        Some("SIGINT") => 2,
-        Some("SIGQUIT") => 3,
-        Some("SIGKILL") => SIGKILL,
-        Some("SIGUSR1") => 10,
-        Some("SIGUSR2") => 12,
-        _ => SIGTERM,
-    }
+fn signal(kill_at: Timestamp, now: Timestamp) -> i32 {
+    if now >= kill_at { SIGKILL } else { SIGTERM }
 }
 
 fn last_end(all: &[Wished<'_>]) -> Option<Timestamp> {

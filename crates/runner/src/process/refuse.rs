@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Host, VolumeError};
+use crate::kubelet::PodView;
 
 /// Why a process cannot be made. The text is the message of the container's waiting state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -33,8 +34,10 @@ pub enum ConfigError {
         /// The object's name.
         name: String,
     },
-    /// A Secret's value is no text, or no base64.
-    #[error("the value of key {key} in Secret {namespace}/{name} cannot be a variable: it is no text")]
+    /// A Secret's value holds a NUL byte, or is no base64.
+    #[error(
+        "the value of key {key} in Secret {namespace}/{name} cannot be a variable: it holds a NUL byte; mount it as a file"
+    )]
     NoText {
         /// The key.
         key: String,
@@ -67,8 +70,21 @@ pub enum ConfigError {
         path: String,
     },
     /// `runAsNonRoot` where the engine runs as root.
-    #[error("container has runAsNonRoot and image will run as root")]
-    Root,
+    #[error("container has runAsNonRoot and image will run as root (pod: \"{pod}\", container: {container})")]
+    Root {
+        /// The pod: `NAME_NAMESPACE(UID)`.
+        pod: String,
+        /// The container.
+        container: String,
+    },
+    /// `runAsNonRoot` beside `runAsUser: 0`.
+    #[error("container's runAsUser breaks non-root policy (pod: \"{pod}\", container: {container})")]
+    RootUser {
+        /// The pod: `NAME_NAMESPACE(UID)`.
+        pod: String,
+        /// The container.
+        container: String,
+    },
 }
 
 impl ConfigError {
@@ -113,7 +129,18 @@ fn check_user(pod: &Value, spec: &Value, host: &Host) -> Result<(), ConfigError>
         let both = [&spec["securityContext"][field], &pod["spec"]["securityContext"][field]];
         both.into_iter().find(|value| !value.is_null()).cloned().unwrap_or(Value::Null)
     };
-    if let Some(user) = of("runAsUser").as_u64()
+    let user = of("runAsUser").as_u64();
+    if of("runAsNonRoot") == true {
+        // Upstream: `verifyRunAsNonRoot` in pkg/kubelet/kuberuntime/security_context_others.go.
+        let (pod, container) =
+            (PodView::from(pod).full_name(), spec["name"].as_str().unwrap_or("").to_owned());
+        match user {
+            Some(0) => return Err(ConfigError::RootUser { pod, container }),
+            None if host.uid == 0 => return Err(ConfigError::Root { pod, container }),
+            _ => {}
+        }
+    }
+    if let Some(user) = user
         && user != u64::from(host.uid)
     {
         return Err(ConfigError::NotOnHost(format!("the user {user}: it runs as {}", host.uid)));
@@ -122,9 +149,6 @@ fn check_user(pod: &Value, spec: &Value, host: &Host) -> Result<(), ConfigError>
         && group != u64::from(host.gid)
     {
         return Err(ConfigError::NotOnHost(format!("the group {group}: it runs as {}", host.gid)));
-    }
-    if of("runAsNonRoot") == true && host.uid == 0 {
-        return Err(ConfigError::Root);
     }
     if host.uid != 0 {
         // What an ordinary user has not got and cannot be given.

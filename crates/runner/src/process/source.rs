@@ -139,8 +139,8 @@ impl Scope<'_> {
         if kind == "ConfigMap" {
             return Ok(text.to_owned());
         }
-        let bytes = STANDARD.decode(text).ok();
-        bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| ConfigError::NoText {
+        let bytes = STANDARD.decode(text).ok().filter(|bytes| !bytes.contains(&0));
+        bytes.map(|bytes| shown(&bytes)).ok_or_else(|| ConfigError::NoText {
             key: key.to_owned(),
             namespace: self.namespace.to_owned(),
             name: name.to_owned(),
@@ -208,7 +208,8 @@ impl Scope<'_> {
         if ips.is_empty() { "127.0.0.1".to_owned() } else { ips.join(",") }
     }
 
-    /// Rounded up by the divisor; a limit that is not set is what the node has (upstream: pkg/api/v1/resource).
+    /// Rounded up by the divisor; a limit that is not set, or is 0, is what the node has (upstream:
+    /// `MergeContainerResourceLimits` in pkg/api/v1/resource/helpers.go).
     fn resource(&self, reference: &Value) -> Result<String, ConfigError> {
         let resource = reference["resource"].as_str().unwrap_or("");
         let unknown = || ConfigError::NoResource(resource.to_owned());
@@ -223,8 +224,10 @@ impl Scope<'_> {
             Some(container) => self.container(container).ok_or_else(unknown)?,
             None => self.spec,
         };
-        let set = spec["resources"][list][name].as_str().map(str::to_owned);
-        let value = set.or_else(|| self.host.allocatable.get(name).filter(|_| list == "limits").cloned());
+        let set =
+            spec["resources"][list][name].as_str().filter(|set| list == "requests" || nanos(set) != Some(0));
+        let most = || self.host.allocatable.get(name).filter(|_| list == "limits").cloned();
+        let value = set.map(str::to_owned).or_else(most);
         let value = nanos(value.as_deref().unwrap_or("0")).ok_or_else(unknown)?;
         let divisor = reference["divisor"].as_str().and_then(nanos).filter(|&divisor| divisor > 0);
         Ok(ceil_div(value, divisor.unwrap_or(1_000_000_000)).to_string())
@@ -234,6 +237,17 @@ impl Scope<'_> {
         let lists = ["initContainers", "containers"].into_iter();
         lists.filter_map(|list| self.pod["spec"][list].as_array()).flatten().find(|spec| spec["name"] == name)
     }
+}
+
+/// Bytes as the text of a variable. What is no UTF-8 is shown as such, byte by byte: upstream's kubelet hands it on, and
+/// containerd writes the variable down as JSON (the Go package encoding/json).
+fn shown(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 /// A text as Go quotes it.

@@ -30,7 +30,7 @@ impl Lookup for Objects {
     }
 
     fn secret(&self, name: &str) -> Option<Value> {
-        (name == "s").then(|| json!({"data": {"password": "aHVudGVyMg==", "raw": "/w=="}}))
+        (name == "s").then(|| json!({"data": {"password": "aHVudGVyMg==", "raw": "/2H+/w==", "nul": "YQBi"}}))
     }
 
     fn token(&self, audience: Option<&str>, seconds: i64) -> Result<String, String> {
@@ -129,8 +129,14 @@ fn what_is_missing_is_said_in_upstreams_words() {
     let words = "couldn't find key k in ConfigMap ns/cm";
     assert_eq!(refused(json!({"configMapKeyRef": {"name": "cm", "key": "k"}})), words);
     assert_eq!(refused(json!({"fieldRef": {"fieldPath": "spec.x"}})), "field label not supported: spec.x");
-    assert!(refused(json!({"secretKeyRef": {"name": "s", "key": "raw"}})).contains("no text"));
+    assert!(refused(json!({"secretKeyRef": {"name": "s", "key": "nul"}})).contains("NUL"));
     assert!(refused(json!({"fileKeyRef": {}})).contains("not supported"));
+}
+
+#[test]
+fn bytes_that_are_no_text_keep_no_container_from_its_other_variables() {
+    let raw = json!({"secretKeyRef": {"name": "s", "key": "raw"}});
+    assert_eq!(from(raw).unwrap(), "\u{fffd}a\u{fffd}\u{fffd}");
 }
 
 #[test]
@@ -166,6 +172,7 @@ fn resources_are_rounded_up_by_the_divisor() {
         "1024"
     );
     assert_eq!(resource(json!({}), json!({"resource": "limits.cpu", "divisor": "0"})), "4");
+    assert_eq!(resource(json!({"cpu": "0"}), json!({"resource": "limits.cpu"})), "4", "0 is no limit");
     assert_eq!(resource(json!({}), json!({"resource": "requests.cpu"})), "0");
     assert_eq!(resource(json!({"memory": "1e3"}), json!({"resource": "limits.memory"})), "1000");
 }
@@ -189,6 +196,16 @@ fn what_a_host_process_cannot_have_is_refused() {
     assert!(refused(json!({"restartPolicy": "Never", "restartPolicyRules": rules})).contains("restarts all"));
     assert!(refused(json!({"livenessProbe": {"grpc": {"port": 1}}})).contains("a livenessProbe of gRPC"));
     made(json!({"securityContext": {"runAsUser": 1000, "runAsNonRoot": true}}));
+    let nobody = |user: Value, host: &Host| {
+        let context = json!({"securityContext": {"runAsUser": user, "runAsNonRoot": true}});
+        process(&pod(context), "main", &Objects, host).unwrap_err().to_string()
+    };
+    let whose = "(pod: \"p_ns(u1)\", container: main)";
+    let breaks = format!("container's runAsUser breaks non-root policy {whose}");
+    assert_eq!(nobody(json!(0), &host()), breaks);
+    let root = Host { uid: 0, ..host() };
+    let is_root = format!("container has runAsNonRoot and image will run as root {whose}");
+    assert_eq!([nobody(json!(0), &root), nobody(Value::Null, &root)], [breaks, is_root]);
 }
 
 /// The content of the volume `v` of a source, mounted at `/v`.
@@ -284,7 +301,7 @@ fn volume_that_is_not_there_waits_and_one_that_cannot_be_is_refused() {
         ),
         (
             json!({"configMap": {"name": "cm", "items": [{"key": "q", "path": "q"}]}}),
-            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap cm has no key q",
+            "ContainerCreating: MountVolume.SetUp failed for volume \"v\" : configmap references non-existent config key: q",
         ),
         (
             json!({"projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "nobody"}}]}}),

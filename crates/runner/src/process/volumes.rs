@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::expand::expand;
 use super::quantity::{ceil_div, nanos};
@@ -39,16 +39,12 @@ pub enum VolumeCause {
     /// A ConfigMap or Secret, a key or a field that is not there.
     #[error("{0}")]
     Config(Box<ConfigError>),
-    /// A key that is named and not there.
-    #[error("{kind} {name} has no key {key}")]
-    NoKey {
-        /// `configmap` or `secret`.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-        /// The key.
-        key: String,
-    },
+    /// A key of a ConfigMap that is named and not there.
+    #[error("configmap references non-existent config key: {0}")]
+    NoConfigKey(String),
+    /// A key of a Secret that is named and not there.
+    #[error("references non-existent secret key: {0}")]
+    NoSecretKey(String),
     /// No token of the pod's service account.
     #[error("failed to fetch token: {0}")]
     NoToken(String),
@@ -243,7 +239,8 @@ impl Sources<'_> {
                     files.push(File { path, bytes, mode: mode_of(item, default_mode) });
                 }
                 None if is_optional => {}
-                None => return Err(VolumeCause::NoKey { kind, name: name.to_owned(), key: key.to_owned() }),
+                None if is_secret => return Err(VolumeCause::NoSecretKey(key.to_owned())),
+                None => return Err(VolumeCause::NoConfigKey(key.to_owned())),
             }
         }
         Ok(files)
@@ -295,7 +292,8 @@ impl Sources<'_> {
         let content = if volume["spec"]["hostPath"].is_object() {
             host_path(&volume["spec"]["hostPath"], is_read_only)
         } else if volume["spec"]["local"].is_object() {
-            host_path(&volume["spec"]["local"], is_read_only)
+            // Nobody makes what a local volume is of.
+            host_path(&json!({"path": volume["spec"]["local"]["path"], "type": THERE}), is_read_only)
         } else {
             return Err(unsupported("persistentVolumeClaim of a volume that is neither hostPath nor local"));
         };
@@ -314,6 +312,9 @@ fn bytes(object: &Value, is_secret: bool, key: &str) -> Result<Option<Vec<u8>>, 
     }
 }
 
+/// No type that a client can give.
+const THERE: &str = "There";
+
 fn host_path(source: &Value, is_read_only: bool) -> Content {
     let kind = match source["type"].as_str().unwrap_or_default() {
         "DirectoryOrCreate" => HostKind::DirectoryOrCreate,
@@ -323,6 +324,7 @@ fn host_path(source: &Value, is_read_only: bool) -> Content {
         "Socket" => HostKind::Socket,
         "CharDevice" => HostKind::CharDevice,
         "BlockDevice" => HostKind::BlockDevice,
+        THERE => HostKind::There,
         _ => HostKind::Any,
     };
     Content::Host { path: source["path"].as_str().unwrap_or_default().into(), kind, is_read_only }

@@ -376,7 +376,12 @@ fn classify_program(error: &io::Error, name: &str) -> (StartFailure, String) {
         }
         _ => StartFailure::Other,
     };
-    (failure, format!("exec: \"{name}\": {error}"))
+    // As Go's programs say it, and with them runc: `LookPath` of os/exec looks at a path before it is executed.
+    let words = error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |code| Errno::from_raw(code).desc().to_lowercase());
+    let look = if failure == StartFailure::NotFound { format!("stat {name}: ") } else { String::new() };
+    (failure, format!("exec: \"{name}\": {look}{words}"))
 }
 
 /// What there is to reap.

@@ -272,3 +272,28 @@ fn token_is_not_put_into_a_volume_whose_files_are_gone() {
     renew(&place, &token).unwrap();
     assert_eq!(shown(&place), ["text", "token"]);
 }
+
+#[test]
+fn plain_path_of_the_host_that_is_not_there_is_made_and_a_local_volumes_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new/deep");
+    let folders = Folders { disk: folder.path().join("disk"), memory: None };
+    let mounts =
+        [VolumeMount { volume: "v".to_owned(), target: "/v".into(), sub_path: None, is_read_only: false }];
+    let volumes = |kind| {
+        let content = Content::Host { path: path.clone(), kind, is_read_only: false };
+        [Volume { name: "v".to_owned(), content, group: None }]
+    };
+    let missing = find(&volumes(HostKind::There), &mounts, &folders, "c").unwrap_err().to_string();
+    assert!(missing.ends_with("does not exist on this host; make it"), "{missing}");
+    let volumes = volumes(HostKind::Any);
+    let found = find(&volumes, &mounts, &folders, "c").unwrap();
+    assert!(!found[0].is_file && !path.exists(), "looking makes nothing");
+    make(&volumes, &found, &folders).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o755);
+    fs::remove_dir(&path).unwrap();
+    fs::write(&path, "x").unwrap();
+    let found = find(&volumes, &mounts, &folders, "c").unwrap();
+    make(&volumes, &found, &folders).unwrap();
+    assert!(found[0].is_file, "what is there stays as it is");
+}

@@ -41,12 +41,24 @@ pub(super) fn fill_defaults(container: &mut Value) {
             fill_probe(probe);
         }
     }
+    drop_stop_signal(container);
     if let Some(lifecycle) = given(container, "lifecycle") {
         for handler in ["postStart", "preStop"] {
             if let Some(get) = given(lifecycle, handler).and_then(|h| given(h, "httpGet")) {
                 fill_http_get(get);
             }
         }
+    }
+}
+
+/// Upstream's gate for it is off (`dropContainerStopSignals` in pkg/api/pod/util.go).
+fn drop_stop_signal(container: &mut Value) {
+    let Some(lifecycle) = given(container, "lifecycle").and_then(Value::as_object_mut) else { return };
+    if lifecycle.remove("stopSignal").is_some_and(|signal| !signal.is_null())
+        && lifecycle.values().all(Value::is_null)
+        && let Some(container) = container.as_object_mut()
+    {
+        container.remove("lifecycle");
     }
 }
 

@@ -8,15 +8,15 @@ fn evicted(runs: Vec<Run>, since: i64) -> Facts {
 }
 
 #[test]
-fn evicted_pod_has_a_second_to_end_and_fails_however_it_ends() {
+fn evicted_pod_has_two_seconds_to_end_and_fails_however_it_ends() {
     let mut pod = pod(json!({"restartPolicy": "Always", "terminationGracePeriodSeconds": 60}));
     step(&mut pod, &facts(vec![running("main", 0, 0)]), 0);
     let made = step(&mut pod, &evicted(vec![running("main", 0, 0)], 10), 10);
-    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(11))));
+    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(12))));
     assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&json!("Running"), &Value::Null));
-    assert_eq!(step(&mut pod, &evicted(vec![running("main", 0, 0)], 10), 11).actions, [signal("main", 0, 9)]);
+    assert_eq!(step(&mut pod, &evicted(vec![running("main", 0, 0)], 10), 12).actions, [signal("main", 0, 9)]);
     let made = step(&mut pod, &evicted(vec![ended("main", 0, 0, 0, 11)], 10), 11);
-    let event = (EventType::Warning, "Evicted", "too much".to_owned());
+    let event = News::warning("Evicted", "too much");
     assert!(made.events.contains(&event), "{:?}", made.events);
     assert_eq!((&pod["status"]["phase"], &pod["status"]["reason"]), (&json!("Failed"), &json!("Evicted")));
     assert_eq!(pod["status"]["message"], "too much");

@@ -19,10 +19,6 @@ fn failed() -> Answer {
     Answer::Failure("a secret".to_owned())
 }
 
-fn delete(pod: &mut Value, now: i64) {
-    pod["metadata"]["deletionTimestamp"] = json!(super::super::standing::time(at(now)));
-}
-
 #[test]
 fn container_is_not_there_for_others_before_its_hook_has_ended() {
     let mut pod = hooked("postStart");
@@ -32,7 +28,7 @@ fn container_is_not_there_for_others_before_its_hook_has_ended() {
     let mut facts = facts(vec![running("main", 0, 1)]);
     let made = step(&mut pod, &facts, 1);
     assert_eq!(made.actions, [begin(Hook::PostStart)]);
-    assert_eq!(made.events.iter().map(|event| event.1).collect::<Vec<_>>(), ["Created", "Started"]);
+    assert_eq!(made.events.iter().map(|news| news.reason).collect::<Vec<_>>(), ["Created", "Started"]);
     assert_eq!(state(&pod), &json!({"waiting": {"reason": "ContainerCreating"}}));
     assert_eq!(pod["status"]["phase"], "Pending");
     facts.note_hook("main", 0, Hook::PostStart);
@@ -56,8 +52,8 @@ fn container_whose_start_hook_fails_is_ended() {
     end(&mut facts, Hook::PostStart, failed(), 1);
     let made = plan(&pod, &facts, at(1));
     let events = [
-        (EventType::Warning, "FailedPostStartHook", "PostStartHook failed".to_owned()),
-        (EventType::Normal, "Killing", "FailedPostStartHook".to_owned()),
+        News::warning("FailedPostStartHook", "PostStartHook failed").of("main"),
+        News::normal("Killing", "FailedPostStartHook").of("main"),
     ];
     assert_eq!((made.events.as_slice(), made.wake_at), (events.as_slice(), Some(at(31))));
     assert_eq!(made.actions, [signal("main", 0, 15)]);
@@ -72,7 +68,7 @@ fn container_is_told_to_end_after_its_hook() {
     let mut pod = hooked("preStop");
     let mut facts = facts(vec![running("main", 0, 0)]);
     step(&mut pod, &facts, 0);
-    delete(&mut pod, 30);
+    delete(&mut pod, 0, 29);
     let made = step(&mut pod, &facts, 1);
     assert_eq!((made.actions, made.wake_at), (vec![begin(Hook::PreStop)], Some(at(30))));
     facts.note_hook("main", 0, Hook::PreStop);
@@ -88,12 +84,12 @@ fn container_has_two_seconds_after_a_hook_that_took_all_its_time() {
         let mut pod = hooked("preStop");
         let mut facts = facts(vec![running("main", 0, 0)]);
         step(&mut pod, &facts, 0);
-        delete(&mut pod, 30);
+        delete(&mut pod, 0, 29);
         facts.note_hook("main", 0, Hook::PreStop);
         let mut last = 32;
         if let Some(now) = ends {
             end(&mut facts, Hook::PreStop, failed(), now);
-            let told = (EventType::Warning, "FailedPreStopHook", "PreStopHook failed".to_owned());
+            let told = News::warning("FailedPreStopHook", "PreStopHook failed").of("main");
             assert_eq!(facts.news, [told]);
             facts.news.clear();
             last = 31;
@@ -105,12 +101,16 @@ fn container_has_two_seconds_after_a_hook_that_took_all_its_time() {
 }
 
 #[test]
-fn container_without_time_is_killed_without_its_hook() {
+fn hook_of_a_container_that_is_given_no_time_has_a_second() {
     let mut pod = hooked("preStop");
-    let facts = facts(vec![running("main", 0, 0)]);
+    let mut facts = facts(vec![running("main", 0, 0)]);
     step(&mut pod, &facts, 0);
-    delete(&mut pod, 1);
-    assert_eq!(step(&mut pod, &facts, 1).actions, [signal("main", 0, 9)]);
+    delete(&mut pod, 1, 0);
+    let made = step(&mut pod, &facts, 1);
+    assert_eq!((made.actions, made.wake_at), (vec![begin(Hook::PreStop)], Some(at(3))));
+    facts.note_hook("main", 0, Hook::PreStop);
+    let made = step(&mut pod, &facts, 3);
+    assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(5))));
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn engine_that_stops_ends_pods_as_if_they_were_deleted_and_sooner_than_they_may_
     let mut pod = hooked("none");
     let mut facts = facts(vec![running("main", 0, 0)]);
     step(&mut pod, &facts, 1);
-    delete(&mut pod, 3600);
+    delete(&mut pod, 10, 3590);
     facts.ending = Some(at(10));
     assert_eq!(step(&mut pod, &facts, 39).actions, [signal("main", 0, 15)]);
     assert_eq!(step(&mut pod, &facts, 40).actions, [signal("main", 0, 9)]);

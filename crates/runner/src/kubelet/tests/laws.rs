@@ -120,7 +120,7 @@ fn happen_to_runs(happening: &Happening, pod: &mut Value, facts: &mut Facts, now
             (facts.probes, facts.hooks) = (Vec::new(), Vec::new());
         }
         (Happening::Deleted, _) if pod["metadata"]["deletionTimestamp"].is_null() => {
-            pod["metadata"]["deletionTimestamp"] = json!(super::super::standing::time(at(*now + 30)));
+            delete(pod, *now, 30);
         }
         (Happening::Waits(seconds), _) => *now += seconds,
         _ => {}
@@ -141,6 +141,10 @@ proptest! {
                 facts.news.clear();
             }
             let made = step(&mut pod, &facts, now);
+            for run in &made.announced {
+                prop_assert!(!facts.announced.contains(run), "that a run is ended is told twice");
+            }
+            facts.announced.extend(made.announced.clone());
             let is_final = |phase: &str| matches!(phase, "Succeeded" | "Failed");
             let phase = pod["status"]["phase"].as_str().unwrap();
             prop_assert!(!is_final(&old_phase) || phase == old_phase);

@@ -65,7 +65,7 @@ fn container_with_a_readiness_probe_is_ready_from_its_first_yes_until_it_has_sai
     assert_eq!((main_status(&pod).0, &condition(&pod, "Ready")["status"]), (YES, &json!("True")));
     for now in [15, 25] {
         let made = answer(&mut pod, &mut facts, Probe::Readiness, no("busy"), now);
-        let event = (EventType::Warning, "Unhealthy", "Readiness probe failed: busy".to_owned());
+        let event = News::warning("Unhealthy", "Readiness probe failed: busy").of("main");
         assert_eq!((made.events, main_status(&pod).0), (vec![event], YES));
     }
     let made = answer(&mut pod, &mut facts, Probe::Readiness, no("busy"), 35);
@@ -85,13 +85,10 @@ fn unanswered_probe_is_not_asked_again_and_one_that_errs_counts_nothing() {
     assert_eq!((made.actions, made.wake_at), (vec![], None));
     let made = answer(&mut pod, &mut facts, Probe::Liveness, Answer::Error("no such file".to_owned()), 100);
     let message = "Liveness probe errored and resulted in unknown state: no such file".to_owned();
-    assert_eq!(made.events, [(EventType::Warning, "Unhealthy", message)]);
+    assert_eq!(made.events, [News::warning("Unhealthy", message).of("main")]);
     assert_eq!((made.actions, made.wake_at), (vec![], Some(at(110))));
     let made = answer(&mut pod, &mut facts, Probe::Liveness, Answer::Warning("elsewhere".to_owned()), 110);
-    assert_eq!(
-        made.events,
-        [(EventType::Warning, "ProbeWarning", "Liveness probe warning: elsewhere".to_owned())]
-    );
+    assert_eq!(made.events, [News::warning("ProbeWarning", "Liveness probe warning: elsewhere").of("main")]);
 }
 
 #[test]
@@ -104,7 +101,7 @@ fn container_that_is_not_alive_is_ended_with_its_probes_grace_and_started_again_
     answer(&mut pod, &mut facts, Probe::Liveness, no("1"), 0);
     let made = answer(&mut pod, &mut facts, Probe::Liveness, no("2"), 10);
     let killing = "Container main failed liveness probe, will be restarted".to_owned();
-    assert_eq!(made.events.last(), Some(&(EventType::Normal, "Killing", killing)));
+    assert_eq!(made.events.last(), Some(&News::normal("Killing", killing).of("main")));
     assert_eq!((made.actions, made.wake_at), (vec![signal("main", 0, 15)], Some(at(17))));
     assert_eq!(step(&mut pod, &facts, 17).actions, [signal("main", 0, 9)]);
     facts.runs = vec![ended("main", 0, 0, 0, 17)];
@@ -146,7 +143,7 @@ fn container_that_is_not_alive_and_never_restarts_ends_its_pod() {
     step(&mut pod, &facts, 0);
     let made = answer(&mut pod, &mut facts, Probe::Liveness, no("dead"), 0);
     let killing = "Container main failed liveness probe".to_owned();
-    assert_eq!(made.events.last(), Some(&(EventType::Normal, "Killing", killing)));
+    assert_eq!(made.events.last(), Some(&News::normal("Killing", killing).of("main")));
     assert_eq!(made.wake_at, Some(at(30)));
     facts.runs = vec![ended("main", 0, 143, 0, 1)];
     assert_eq!(step(&mut pod, &facts, 1).actions, []);
@@ -177,7 +174,7 @@ fn container_that_does_not_come_up_is_ended() {
     step(&mut pod, &facts, 0);
     let made = answer(&mut pod, &mut facts, Probe::Startup, no("late"), 0);
     let killing = "Container main failed startup probe, will be restarted".to_owned();
-    assert_eq!(made.events.last(), Some(&(EventType::Normal, "Killing", killing)));
+    assert_eq!(made.events.last(), Some(&News::normal("Killing", killing).of("main")));
     assert_eq!(made.actions, [signal("main", 0, 15)]);
 }
 

@@ -59,6 +59,16 @@ fn smallest_pod_is_filled_as_upstream_fills_it() {
 }
 
 #[test]
+fn stop_signal_is_dropped_as_upstream_does_whose_gate_for_it_is_off() {
+    let lifecycle =
+        |given: Value| pod(with(json!({"lifecycle": given})))["spec"]["containers"][0]["lifecycle"].clone();
+    let hook = json!({"preStop": {"sleep": {"seconds": 1}}});
+    let both = json!({"preStop": hook["preStop"], "stopSignal": "SIGINT"});
+    assert_eq!([lifecycle(json!({"stopSignal": "SIGINT"})), lifecycle(both)], [Value::Null, hook]);
+    assert_eq!(lifecycle(json!({})), json!({}), "what was given empty stays");
+}
+
+#[test]
 fn preparing_twice_changes_nothing() {
     let once = pod(json!({"serviceAccountName": "me", "schedulingGates": [{"name": "a/b"}]}));
     let mut twice = once.clone();

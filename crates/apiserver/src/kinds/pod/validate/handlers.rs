@@ -19,10 +19,6 @@ pub(super) fn of_container(errors: &mut Errors, pod_spec: &Value, container: &Va
             handler(errors, given, &format!("{path}.lifecycle.{hook}"), grace);
         }
     }
-    if is_set(&container["lifecycle"], "stopSignal") && text(&pod_spec["os"], "name").is_empty() {
-        let detail = "may not be set for containers with empty `spec.os.name`";
-        errors.push(FieldError::forbidden(at(path, "lifecycle.stopSignal"), detail));
-    }
     for kind in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if is_set(container, kind) {
             probe(errors, kind, &container[kind], &at(path, kind), grace);
