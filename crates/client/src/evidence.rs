@@ -9,6 +9,7 @@ use windlass_manifest::tasks::TaskEvidence;
 use windlass_manifest::{Cause, Evidence, JobStatus, Outlook, Phase, Right, Seen, observe_all};
 
 use crate::transport::{Answer, Call, Fault, segment};
+use crate::view::seen_at;
 use crate::{JobManager, limits};
 
 /// Versions of Kueue's API that serve Workloads, the newest first.
@@ -93,6 +94,9 @@ impl JobManager {
         {
             found.others.push(node);
         }
+        for claim in waiting_claims(pods.items()) {
+            found.others.extend(self.claim_events(claim).await.unwrap_or_default());
+        }
         let wants_lines = status.verdict.last_lines.is_empty();
         if let Some(Cause::Exited { pod, container, .. } | Cause::Signalled { pod, container, .. }) =
             &status.cause
@@ -105,6 +109,16 @@ impl JobManager {
                 Err(fault) => tracing::debug!(code = fault.code, message = fault.message, "no last lines"),
             }
         }
+    }
+
+    /// What was told of a claim, oldest first. Seldom the reason, so it is no matter if it may not be read.
+    async fn claim_events(&self, name: &str) -> Result<Vec<Value>, Fault> {
+        let selector = format!("involvedObject.kind=PersistentVolumeClaim,involvedObject.name={name}");
+        let mut events: Vec<Event> =
+            self.selected(&self.core_path("events"), "fieldSelector", &selector).await?;
+        events.sort_by_key(seen_at);
+        let events = events.iter().filter_map(|event| serde_json::to_value(event).ok());
+        Ok(events.collect())
     }
 
     async fn workloads(&self, job: &Job) -> Result<Vec<Value>, Fault> {
@@ -177,6 +191,27 @@ fn wants_nodes(pod: &Pod) -> bool {
         })
     };
     conditions.iter().any(|one| one.type_ == "PodScheduled" && one.status == "False" && waits(&one.message))
+}
+
+/// The claims of a pod that the scheduler finds no volumes for, a few of them.
+fn waiting_claims(pods: &[Pod]) -> Vec<&str> {
+    const SOME: usize = 3;
+    let words =
+        ["unbound immediate PersistentVolumeClaims", "didn't find available persistent volumes to bind"];
+    let waits = |pod: &&Pod| {
+        let conditions =
+            pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        let message = |one: &str| words.iter().any(|words| one.contains(words));
+        conditions.iter().any(|one| {
+            one.type_ == "PodScheduled"
+                && one.status == "False"
+                && one.message.as_deref().is_some_and(message)
+        })
+    };
+    let Some(pod) = pods.iter().find(waits) else { return Vec::new() };
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
+    let claims = volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
+    claims.map(|claim| claim.claim_name.as_str()).take(SOME).collect()
 }
 
 /// Whether no controller has taken note of a job yet; a disk without room keeps it from that.

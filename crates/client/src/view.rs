@@ -150,7 +150,7 @@ pub(crate) fn pod_selector(job: &Job) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join(","))
 }
 
-fn seen_at(event: &Event) -> Option<jiff::Timestamp> {
+pub(crate) fn seen_at(event: &Event) -> Option<jiff::Timestamp> {
     let last = event.last_timestamp.as_ref().map(|time| time.0);
     last.or_else(|| event.event_time.as_ref().map(|time| time.0))
         .or_else(|| event.metadata.creation_timestamp.as_ref().map(|time| time.0))

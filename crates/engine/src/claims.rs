@@ -81,7 +81,8 @@ impl Tick {
             self.unblock(key);
             self.dirty.extend(volume_of(object));
         } else {
-            self.ask_waiting_claims();
+            // A volume that is made for a claim is nothing to the pods of others.
+            self.ask_waiting_claims(claim_of(object).is_none());
         }
     }
 
@@ -114,11 +115,15 @@ impl Tick {
         self.dirty.extend(affected);
     }
 
-    /// Claims that are not bound may find what they look for now.
-    fn ask_waiting_claims(&mut self) {
+    /// Claims that are not bound may find what they look for now; so may their pods, if the claims wait for these.
+    fn ask_waiting_claims(&mut self, with_pods: bool) {
         let waits =
             |key: &&Key| self.cache.held(key).is_some_and(|held| held.object.status()["phase"] != "Bound");
         let waiting: Vec<Key> = self.claims.claims.iter().filter(waits).cloned().collect();
+        if with_pods {
+            let pods = waiting.iter().filter_map(|claim| self.claims.users.get(claim));
+            self.dirty.extend(pods.flatten().cloned());
+        }
         self.dirty.extend(waiting);
     }
 
@@ -140,7 +145,7 @@ impl Tick {
         };
         let classes = self.all(draft, &self.claims.classes);
         let used = Use { has_consumer, is_in_use: self.is_in_use(key) };
-        let plan = claims::claim(&claim, &volumes, &classes, used, self.world.now());
+        let plan = claims::claim(&claim, &volumes, &classes, used, &self.node, self.world.now());
         self.tell(draft, key, plan.events);
         if let Some(volume) = plan.volume {
             let key = format!("{VOLUMES}{}", volume["metadata"]["name"].as_str().unwrap_or_default());
@@ -222,12 +227,17 @@ impl Tick {
         };
         let namespace = pod.text("namespace").to_owned();
         let (ready, waiting): (Vec<Key>, Vec<Key>) = keys.into_iter().partition(is_bound);
+        // Told after room that is short, as upstream asks for it.
+        let astray = if fits { ready.iter().find_map(|claim| self.astray(draft, claim)) } else { None };
         if waiting.is_empty() {
-            if !ready.iter().any(|claim| self.is_taken(draft, claim, key)) {
-                return None;
-            }
+            let now = self.world.now();
+            let plan = if ready.iter().any(|claim| self.is_taken(draft, claim, key)) {
+                schedule::excluded(pod, now)
+            } else {
+                schedule::unclaimed(pod, astray?, now)
+            };
             self.blocked.entry(namespace).or_default().insert(key.clone());
-            return Some(schedule::excluded(pod, self.world.now()));
+            return Some(plan);
         }
         let classes = self.all(draft, &self.claims.classes);
         let is_delayed = |claim: &Key| {
@@ -237,20 +247,47 @@ impl Tick {
         if !fits && waiting.iter().all(is_delayed) {
             return None;
         }
+        // Nothing is bound for a pod that cannot come anyway.
+        let astray = astray.filter(|_| waiting.iter().all(is_delayed));
         for claim in &waiting {
-            self.see_claim(draft, claim, fits);
+            self.see_claim(draft, claim, fits && astray.is_none());
         }
         self.blocked.entry(namespace).or_default().insert(key.clone());
-        let why = waiting.iter().find_map(|claim| {
+        let unbound = |claim: &Key| {
             let name = claim.rsplit('/').next().unwrap_or_default();
             let object = draft.current(&self.cache, claim);
             if object.is_some_and(|claim| !is_deleting(claim) && self.is_on_its_way(draft, claim)) {
                 return None;
             }
             claims::unbound(name, object.map(Object::whole).as_ref(), &classes)
-        });
+        };
+        let why = astray.map(str::to_owned).or_else(|| waiting.iter().find_map(unbound));
         let pod = draft.current(&self.cache, key)?;
         Some(why.and_then(|why| schedule::unclaimed(pod, &why, self.world.now())))
+    }
+
+    /// Why the node does not reach the volume of a bound claim, if it does not.
+    fn astray(&self, draft: &Draft, claim: &Key) -> Option<&'static str> {
+        let volume = draft.current(&self.cache, claim).and_then(volume_of)?;
+        let volume = draft.current(&self.cache, &volume).map(Object::whole);
+        claims::astray(volume.as_ref(), &self.node)
+    }
+
+    /// Why a pod that no scheduler has placed here cannot have its volumes, in a kubelet's words. Who has them keeps them.
+    ///
+    /// Source: upstream `volume/util/operationexecutor/operation_generator.go` (`checkNodeAffinity`).
+    pub(crate) fn unmounted(&self, pod: &Object) -> Option<String> {
+        if pod.spec()["volumes"].is_null() || self.volumes.has(pod.text("uid")) {
+            return None;
+        }
+        let object = |key: Key| self.cache.held(&key).map(|held| &held.object);
+        let volumes = named(pod).into_iter().filter_map(object).filter_map(volume_of).filter_map(object);
+        let astray =
+            volumes.map(Object::whole).find(|volume| claims::astray(Some(volume), &self.node).is_some())?;
+        let name = astray["metadata"]["name"].as_str().unwrap_or_default();
+        Some(format!(
+            "MountVolume.NodeAffinity check failed for volume {name:?} : no matching NodeSelectorTerms"
+        ))
     }
 
     /// Whether a claim is for one pod at a time, and another one that is placed has it.

@@ -230,8 +230,13 @@ impl Tick {
         }
         let (whole, uid) = (pod.whole(), pod.text("uid"));
         let lookup = Objects { tick: self, namespace: pod.text("namespace"), pod: &whole };
+        let unmounted = self.unmounted(pod);
         for action in actions {
             let Action::Start { container, attempt } = action else { continue };
+            if let Some(why) = &unmounted {
+                blocked.push((container.clone(), "ContainerCreating", why.clone()));
+                continue;
+            }
             let devices = match self.told_of_devices(pod, container) {
                 Ok(devices) => devices,
                 Err(gone) => {

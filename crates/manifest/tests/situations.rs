@@ -121,8 +121,8 @@ const HEAD: &str = "\
 `windlass why JOB` says in one sentence what a job waits for, what blocks it, or why it failed; whether that resolves
 itself; and what to do next. `windlass show JOB` tells the same with pods and events, and so do `run` and `wait` when
 there is something to say. It works on any Job that you may read, whoever made it. It looks at the Job, its pods and
-their events, and where they help at the nodes, Kueue's Workload and the end of the failed container's log. What you
-may not read makes the sentence shorter, and is named under it.
+their events, and where they help at the nodes, the claims' events, Kueue's Workload and the end of the failed container's
+log. What you may not read makes the sentence shorter, and is named under it.
 
 - *needs somebody*: it never goes on unless somebody acts. `windlass run` waits 30 seconds for that, then cancels the
   job so that it cannot start later, prints the sentence and ends with 125. `--give-up-after` sets another time,

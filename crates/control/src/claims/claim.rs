@@ -4,14 +4,22 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    BIND_COMPLETED, BOUND_BY, CLAIM_FINALIZER, ClaimPlan, PROVISIONED_BY, PROVISIONER, Use, annotate,
-    changed, class, drop_finalizer, is_deleting, is_for, matching, text,
+    BIND_COMPLETED, BOUND_BY, CLAIM_FINALIZER, ClaimPlan, NOBODY, PROVISIONED_BY, PROVISIONER, Use, annotate,
+    changed, class, drop_finalizer, is_deleting, is_for, matching, place, text,
 };
 use crate::job::Event;
+use crate::schedule::Node;
 
-/// Decides for a claim, given as the whole object, among all volumes and classes.
+/// Decides for a claim, given as the whole object, among all volumes and classes. `node` is where its consumer shall be.
 #[must_use]
-pub fn claim(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now: Timestamp) -> ClaimPlan {
+pub fn claim(
+    claim: &Value,
+    volumes: &[Value],
+    classes: &[Value],
+    used: Use,
+    node: &Node,
+    now: Timestamp,
+) -> ClaimPlan {
     if is_deleting(claim) {
         let mut let_go = claim.clone();
         if !used.is_in_use {
@@ -21,7 +29,7 @@ pub fn claim(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now
     }
     let named = text(&claim["spec"], "volumeName");
     if named.is_empty() {
-        return choose(claim, volumes, classes, used, now);
+        return choose(claim, volumes, classes, used, node, now);
     }
     let volume = volumes.iter().find(|volume| text(&volume["metadata"], "name") == named);
     let was_bound = claim["metadata"]["annotations"][BIND_COMPLETED] == "yes";
@@ -56,12 +64,24 @@ fn lost(claim: &Value) -> ClaimPlan {
     ClaimPlan { claim: Some(after), ..told(true, "ClaimLost", message) }
 }
 
-fn choose(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now: Timestamp) -> ClaimPlan {
+fn choose(
+    claim: &Value,
+    volumes: &[Value],
+    classes: &[Value],
+    used: Use,
+    node: &Node,
+    now: Timestamp,
+) -> ClaimPlan {
     let name = class(claim);
     let class = classes.iter().find(|class| text(&class["metadata"], "name") == name);
-    let waits = delays(claim, classes) && !used.has_consumer;
-    // A volume that names the claim is bound at once; others when the scheduler would.
-    let candidates = volumes.iter().filter(|volume| !waits || is_for(volume, claim));
+    let is_delayed = delays(claim, classes);
+    let waits = is_delayed && !used.has_consumer;
+    // A volume that names the claim is bound at once, wherever it is; others when the scheduler would, and only those that
+    // its node reaches. Who does not wait for a consumer does not ask where it will be.
+    let suits = |volume: &&Value| {
+        !is_delayed || is_for(volume, claim) || (!waits && place::is_within_reach(volume, node))
+    };
+    let candidates = volumes.iter().filter(suits);
     if let Some(volume) = matching::best(claim, candidates) {
         return bind(claim, volume, now);
     }
@@ -70,7 +90,14 @@ fn choose(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now: T
             let message = "waiting for first consumer to be created before binding".to_owned();
             told(false, "WaitForFirstConsumer", message)
         }
-        Some(class) if class["provisioner"] == PROVISIONER => provision(claim, class),
+        // Its pod says that there is no volume for it.
+        Some(class) if is_delayed && (class["provisioner"] == NOBODY || !place::is_served(class, node)) => {
+            ClaimPlan::default()
+        }
+        Some(class) if class["provisioner"] == NOBODY => {
+            told(true, "ProvisioningFailed", format!("no volume plugin matched name: {NOBODY}"))
+        }
+        Some(class) if class["provisioner"] == PROVISIONER => provision(claim, class, node),
         Some(class) => {
             let who = text(class, "provisioner");
             let message = format!(
@@ -114,9 +141,15 @@ fn bind(claim: &Value, volume: &Value, now: Timestamp) -> ClaimPlan {
     ClaimPlan { claim: changed(claim, bound), volume: changed(volume, taken), ..ClaimPlan::default() }
 }
 
-/// A volume of the claim's size and class, bound to it from its first moment.
-fn provision(claim: &Value, class: &Value) -> ClaimPlan {
+/// A volume of the claim's size and class, bound to it from its first moment. One with a data source is not made: it would
+/// be empty, and its user believes that there is something in it.
+///
+/// Source: upstream `persistentvolume/pv_controller.go` (`provisionClaimOperation`).
+fn provision(claim: &Value, class: &Value, node: &Node) -> ClaimPlan {
     let (meta, spec) = (&claim["metadata"], &claim["spec"]);
+    if let Some(why) = unprovided(spec, class, node) {
+        return told(true, "ProvisioningFailed", why);
+    }
     let name = format!("pvc-{}", text(meta, "uid"));
     let volume = json!({
         "metadata": {"name": name, "annotations": {PROVISIONED_BY: PROVISIONER}},
@@ -130,12 +163,26 @@ fn provision(claim: &Value, class: &Value) -> ClaimPlan {
             },
         },
     });
-    if spec["volumeMode"] == "Block" {
-        let message = format!("{PROVISIONER} makes directories, and this claim asks for a device");
-        return told(true, "ProvisioningFailed", message);
-    }
     let message = format!("Successfully provisioned volume {name}");
     ClaimPlan { provision: Some(volume), ..told(false, "ProvisioningSucceeded", message) }
+}
+
+/// Why no volume can be made for a claim.
+fn unprovided(spec: &Value, class: &Value, node: &Node) -> Option<String> {
+    if ["dataSource", "dataSourceRef"].iter().any(|source| spec[*source].is_object()) {
+        return Some(format!(
+            "plugin \"{PROVISIONER}\" is not a CSI plugin. Only CSI plugin can provision a claim with a datasource"
+        ));
+    }
+    if spec["volumeMode"] == "Block" {
+        return Some(format!("{PROVISIONER} makes directories, and this claim asks for a device"));
+    }
+    (!place::is_served(class, node)).then(|| {
+        let class = text(&class["metadata"], "name");
+        format!(
+            "Failed to provision volume with StorageClass \"{class}\": no node is in one of its allowedTopologies"
+        )
+    })
 }
 
 fn told(warning: bool, reason: &'static str, message: String) -> ClaimPlan {
@@ -178,5 +225,20 @@ pub fn unbound(name: &str, claim: Option<&Value>, classes: &[Value]) -> Option<S
         } else {
             "pod has unbound immediate PersistentVolumeClaims".to_owned()
         }),
+    }
+}
+
+/// Why a pod cannot be on the node with a bound claim, in the scheduler's words; none if it can. `volume` is the one that
+/// the claim names, none if it is gone.
+///
+/// Source: upstream `volumebinding/binder.go` (`checkBoundClaims`).
+#[must_use]
+pub fn astray(volume: Option<&Value>, node: &Node) -> Option<&'static str> {
+    match volume {
+        None => Some("1 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"),
+        Some(volume) if !place::is_within_reach(volume, node) => {
+            Some("1 node(s) didn't match PersistentVolume's node affinity")
+        }
+        Some(_) => None,
     }
 }

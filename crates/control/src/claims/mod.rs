@@ -2,10 +2,11 @@
 //! Pure: objects in, edits out. It knows no directory and no pod but whether one uses a claim.
 //!
 //! Source: upstream `pkg/controller/volume/persistentvolume`, `pkg/controller/volume/{pvcprotection,pvprotection}`,
-//! `component-helpers/storage/volume`.
+//! `component-helpers/storage/volume`, `scheduler/framework/plugins/volumebinding`.
 
 mod claim;
 mod matching;
+mod place;
 mod volume;
 
 #[cfg(test)]
@@ -14,11 +15,13 @@ mod tests;
 use serde_json::{Value, json};
 
 use crate::job::Event;
-pub use claim::{claim, unbound, waits_for_consumer};
+pub use claim::{astray, claim, unbound, waits_for_consumer};
 pub use volume::volume;
 
 /// Who makes the volumes of the class `local`.
 pub const PROVISIONER: &str = "windlass.dev/local";
+/// Whose classes have their volumes made by hand.
+const NOBODY: &str = "kubernetes.io/no-provisioner";
 /// On a claim: its binding is written whole.
 pub const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 /// On a claim or volume: the engine chose the other.

@@ -1,6 +1,9 @@
 //! Situations of claims and volumes.
 
 use super::*;
+use crate::schedule::Node;
+
+mod place;
 
 fn at(second: i64) -> jiff::Timestamp {
     jiff::Timestamp::from_second(second).unwrap()
@@ -33,6 +36,16 @@ fn class(provisioner: &str, mode: &str) -> Value {
 }
 
 const CONSUMED: Use = Use { has_consumer: true, is_in_use: false };
+
+/// The node that all but those of `place` are about.
+fn here() -> Node {
+    let labels = [("kubernetes.io/hostname".to_owned(), "here".to_owned())];
+    Node { name: "here".to_owned(), labels: labels.into(), ..Node::default() }
+}
+
+fn claim(claim: &Value, volumes: &[Value], classes: &[Value], used: Use, now: jiff::Timestamp) -> ClaimPlan {
+    super::claim(claim, volumes, classes, used, &here(), now)
+}
 
 fn reason(plan: &ClaimPlan) -> &str {
     plan.events.first().map_or("", |event| event.reason)

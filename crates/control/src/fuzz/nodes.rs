@@ -96,8 +96,8 @@ pub fn claims(data: &[u8]) {
     let classes = [claims::default_class()];
     for used in [Use::default(), Use { is_in_use: true, ..Use::default() }] {
         for step in 0.. {
-            let plan = claims::claim(&claim, &volumes, &classes, used, now());
-            assert_eq!(claims::claim(&claim, &volumes, &classes, used, now()), plan);
+            let plan = claims::claim(&claim, &volumes, &classes, used, &Node::default(), now());
+            assert_eq!(claims::claim(&claim, &volumes, &classes, used, &Node::default(), now()), plan);
             let ClaimPlan { claim: changed, volume, provision, .. } = plan;
             if changed.is_none() && volume.is_none() && provision.is_none() {
                 break;

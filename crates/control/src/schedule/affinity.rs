@@ -82,7 +82,7 @@ fn first_missed(term: &Value, node: &Node) -> Option<String> {
 }
 
 /// Whether what a node or pod has for the key of a requirement is what it requires.
-pub(super) fn holds(requirement: &Value, actual: Option<&str>) -> bool {
+pub(crate) fn holds(requirement: &Value, actual: Option<&str>) -> bool {
     let values = || requirement["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let numbers = || Some((actual?.parse::<i64>().ok()?, values().next()?.parse::<i64>().ok()?));
     match requirement["operator"].as_str().unwrap_or_default() {

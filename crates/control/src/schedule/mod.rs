@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub use crate::job::Event;
 
-mod affinity;
+pub(crate) mod affinity;
 mod beside;
 mod devices;
 mod host;

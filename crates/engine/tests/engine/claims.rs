@@ -4,7 +4,7 @@ use crate::support::{Cluster, PATIENCE, pod_phase};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::wait::{Condition, await_condition, conditions};
 use serde_json::{Value, json};
 use windlass_engine::{Engine, StopPods, StoreKind};
@@ -325,4 +325,78 @@ async fn volume_that_is_deleted_before_its_claim_takes_its_directory_along() {
     let engine = storage.cluster.engine.take().expect("it runs");
     engine.stop(windlass_engine::StopPods::End).await;
     assert!(!std::path::Path::new(&path).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volume_of_other_nodes_is_bound_and_its_pod_waits_until_this_node_is_one_of_them() {
+    let storage = Storage::start().await;
+    let rack = json!({"key": "rack", "operator": "In", "values": ["b"]});
+    let affinity = json!({"required": {"nodeSelectorTerms": [{"matchExpressions": [rack]}]}});
+    storage.volume("disk", json!({"storageClassName": "", "nodeAffinity": affinity})).await;
+    storage.claim("data", json!({"storageClassName": ""})).await;
+    storage.bound("data").await;
+    storage.pod("user", "data", "true").await;
+    let words = "0/1 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity.";
+    storage.cluster.wait_pod("user", waits_for(words)).await;
+    let mut forced = storage.cluster.pods().get("user").await.expect("the pod");
+    forced.metadata = serde_json::from_value(json!({"name": "forced"})).expect("metadata");
+    forced.status = None;
+    forced.spec.as_mut().expect("a spec").node_name = Some("windlass".to_owned());
+    storage.cluster.pods().create(&PostParams::default(), &forced).await.expect("created");
+    let words = "MountVolume.NodeAffinity check failed for volume \"disk\" : no matching NodeSelectorTerms";
+    crate::support::told(&storage.cluster, "forced", "FailedMount", words).await;
+    let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(storage.cluster.client.clone());
+    let label = Patch::Merge(json!({"metadata": {"labels": {"rack": "b"}}}));
+    nodes.patch("windlass", &PatchParams::default(), &label).await.expect("labelled");
+    storage.cluster.wait_pod("user", is_placed).await;
+    let refused = |pod: Option<&Pod>| waiting(pod).as_deref() == Some("CreateContainerConfigError");
+    storage.cluster.wait_pod("forced", pod_phase("Succeeded").or(refused)).await;
+    storage.cluster.stop().await;
+}
+
+/// Why a pod's container waits.
+fn waiting(pod: Option<&Pod>) -> Option<String> {
+    let statuses = pod?.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find_map(|one| one.state.as_ref()?.waiting.as_ref()?.reason.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn claim_with_a_data_source_waits_and_says_that_nobody_fills_its_volume() {
+    let storage = Storage::start().await;
+    let source = json!({"kind": "PersistentVolumeClaim", "name": "results"});
+    storage.claim("copy", json!({"dataSource": source})).await;
+    storage.pod("reader", "copy", "ls /windlass-claim").await;
+    let words = "1 node(s) didn't find available persistent volumes to bind";
+    storage.cluster.wait_pod("reader", waits_for(words)).await;
+    let words = "Only CSI plugin can provision a claim with a datasource";
+    crate::support::told(&storage.cluster, "copy", "ProvisioningFailed", words).await;
+    assert!(storage.volumes.list(&ListParams::default()).await.expect("a list").items.is_empty());
+    storage.cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_whose_claims_wait_come_when_the_missing_class_or_a_volume_of_it_comes() {
+    let storage = Storage::start().await;
+    let classes: Api<StorageClass> = Api::all(storage.cluster.client.clone());
+    let class = async |name: &str, provisioner: &str| {
+        let class = json!({
+            "metadata": {"name": name}, "provisioner": provisioner, "volumeBindingMode": "WaitForFirstConsumer",
+        });
+        let class = serde_json::from_value(class).expect("a class");
+        classes.create(&PostParams::default(), &class).await.expect("created");
+    };
+    storage.claim("late", json!({"storageClassName": "late"})).await;
+    storage.pod("first", "late", "true").await;
+    storage.cluster.wait_pod("first", waits_for("pod has unbound immediate PersistentVolumeClaims")).await;
+    class("late", "windlass.dev/local").await;
+    storage.cluster.wait_pod("first", is_placed).await;
+
+    class("by-hand", "kubernetes.io/no-provisioner").await;
+    storage.claim("disk", json!({"storageClassName": "by-hand"})).await;
+    storage.pod("second", "disk", "true").await;
+    let words = "1 node(s) didn't find available persistent volumes to bind";
+    storage.cluster.wait_pod("second", waits_for(words)).await;
+    storage.volume("spare", json!({"storageClassName": "by-hand"})).await;
+    storage.cluster.wait_pod("second", is_placed).await;
+    storage.cluster.stop().await;
 }

@@ -1,5 +1,6 @@
 //! What stands between a pod and its start, one file a kind of trouble.
 
+mod claims;
 pub(crate) mod disk;
 mod image;
 pub(crate) mod kueue;
@@ -55,7 +56,8 @@ pub(crate) fn of_pod(pod: &Pod, events: &[Event], others: &[Value]) -> Option<Ob
         return None;
     }
     let nodes: Vec<&Value> = others.iter().filter(|object| object["kind"] == "Node").collect();
-    scheduling::of(pod, events, &nodes)
+    let claims = claims::told(others);
+    scheduling::of(pod, events, &nodes, &claims)
         .or_else(|| container(pod, events))
         .or_else(|| Some(Obstacle::waiting("its pod to be started")))
 }

@@ -4,12 +4,13 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::Value;
 
-use super::{Obstacle, missing, scaling};
+use super::{Obstacle, claims, missing, scaling};
 use crate::facts;
 use crate::words::{amount, between, listed, trimmed};
 
 /// What a pod's condition `PodScheduled` says, if it is not scheduled.
-pub(super) fn of(pod: &Pod, events: &[Event], nodes: &[&Value]) -> Option<Obstacle> {
+/// `told` are the events of its claims.
+pub(super) fn of(pod: &Pod, events: &[Event], nodes: &[&Value], told: &[Event]) -> Option<Obstacle> {
     let conditions = facts::pod_status(pod)?.conditions.as_ref()?;
     let scheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled")?;
     if scheduled.status == "True" {
@@ -27,7 +28,9 @@ pub(super) fn of(pod: &Pod, events: &[Event], nodes: &[&Value]) -> Option<Obstac
         };
         return Some(Obstacle::blocked(what, next));
     }
-    if let Some(obstacle) = missing::of_message(message, pod).or_else(|| claims(message, pod)) {
+    if let Some(obstacle) =
+        missing::of_message(message, pod).or_else(|| claims::of_message(message, pod, told))
+    {
         return Some(obstacle);
     }
     let obstacle = match Told::read(message) {
@@ -276,26 +279,6 @@ fn advice(reason: &str) -> Option<&'static str> {
         return Some("kubectl uncordon NODE opens a node again");
     }
     None
-}
-
-/// Claims that are not bound yet.
-fn claims(message: &str, pod: &Pod) -> Option<Obstacle> {
-    if !message.contains("unbound immediate PersistentVolumeClaims") {
-        return None;
-    }
-    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
-    let names = volumes
-        .iter()
-        .filter_map(|volume| Some(format!("{:?}", volume.persistent_volume_claim.as_ref()?.claim_name)));
-    let names: Vec<String> = names.collect();
-    let kubectl = facts::kubectl(pod.metadata.namespace.as_deref());
-    let what = if names.is_empty() { "its claims".to_owned() } else { format!("claim {}", listed(&names)) };
-    let next = format!(
-        "`{kubectl} describe pvc` tells why: a storage class that is not there, no volume that fits, a slow provisioner"
-    );
-    let mut obstacle = Obstacle::waiting(format_args!("{what} to be bound to a volume"));
-    obstacle.next_step = Some(next);
-    Some(obstacle)
 }
 
 #[cfg(test)]
