@@ -181,10 +181,14 @@ fn of_waiting(
         _ if message.contains("services have not yet been read") => {
             Obstacle::waiting("its node, which has just been started")
         }
-        _ if says(message, &["runasnonroot", "non-numeric user", "run as root"]) => Obstacle::blocked(
-            format_args!("the security context of container {:?}: {message}", one.name),
-            "set runAsUser to a user that is not root, or use an image that has one",
-        ),
+        _ if says(message, &["runasnonroot", "non-numeric user", "run as root", "non-root policy"]) => {
+            // Which pod it is, is known.
+            let words = message.split(" (pod: ").next().unwrap_or(message);
+            Obstacle::blocked(
+                format_args!("the security context of container {:?}: {words}", one.name),
+                "set runAsUser to a user that is not root, or use an image that has one",
+            )
+        }
         _ => {
             let details = if message.is_empty() { String::new() } else { format!(": {message}") };
             let what = format!("container {:?}: {reason}{details}", one.name);
