@@ -74,16 +74,31 @@ thread_local! {
     static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
 }
 
+/// The mistake of every thread, by its place in [`Bug`] counted from 1; 0 is none.
+#[cfg(debug_assertions)]
+static EVERYWHERE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
 /// From now on the controllers of this thread make this mistake; none if there is none.
 #[cfg(debug_assertions)]
 pub fn plant(bug: Option<Bug>) {
     PLANTED.set(bug);
 }
 
+/// The same for all threads of this process, whatever is planted in one of them: an engine has threads of its own.
+#[cfg(debug_assertions)]
+pub fn plant_everywhere(bug: Option<Bug>) {
+    EVERYWHERE.store(bug.map_or(0, place), std::sync::atomic::Ordering::SeqCst);
+}
+
+#[cfg(debug_assertions)]
+const fn place(bug: Bug) -> usize {
+    bug as usize + 1
+}
+
 /// Whether a mistake is to be made.
 #[cfg(debug_assertions)]
 pub(crate) fn is_planted(bug: Bug) -> bool {
-    PLANTED.get() == Some(bug)
+    PLANTED.get() == Some(bug) || EVERYWHERE.load(std::sync::atomic::Ordering::Relaxed) == place(bug)
 }
 
 /// Whether a mistake is to be made.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use futures::{AsyncBufReadExt, TryStreamExt};
@@ -15,7 +16,7 @@ use tokio::io::AsyncReadExt;
 
 use super::case::Case;
 use super::subject::{Dress, Subject};
-use super::wait::{Look, PATIENCE, Which};
+use super::wait::{Look, Which};
 
 /// How often a write is tried again because another writer was quicker.
 const TRIES: usize = 50;
@@ -63,6 +64,8 @@ pub(super) struct Stage {
     remote: Client,
     pub(super) namespace: String,
     dress: Dress,
+    /// The longest that any one state may take to come.
+    pub(super) patience: Duration,
 }
 
 impl Stage {
@@ -84,7 +87,8 @@ impl Stage {
         let made = all.create(&PostParams::default(), &serde_json::from_value(wish)?).await?;
         let namespace = made.metadata.name.context("a namespace without a name")?;
         let remote = subject.remote.clone();
-        let stage = Stage { client, remote, namespace, dress: subject.dress.clone() };
+        let (dress, patience) = (subject.dress.clone(), subject.patience);
+        let stage = Stage { client, remote, namespace, dress, patience };
         let ready = stage.until(SERVICE_ACCOUNT, Which::Name("default"), |accounts| {
             if accounts.is_empty() { Look::NotYet("no service account".to_owned()) } else { Look::Done(()) }
         });
@@ -245,7 +249,7 @@ impl Stage {
             }
             bail!("its log has ended")
         };
-        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        let waited = tokio::time::timeout(self.patience, waiting).await;
         waited.context("no such line").flatten().with_context(|| format!("{words:?} in the log of {pod}"))
     }
 
@@ -261,7 +265,7 @@ impl Stage {
             let status = status.await.context("no last word")?;
             Ok((said, serde_json::to_value(status)?))
         };
-        let ran = tokio::time::timeout(PATIENCE, running).await;
+        let ran = tokio::time::timeout(self.patience, running).await;
         ran.context("it does not end").flatten().with_context(|| format!("{command:?} in {pod}"))
     }
 

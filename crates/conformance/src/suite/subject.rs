@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use kube::Client;
@@ -11,7 +12,7 @@ use windlass_engine::{Config, Engine, Home, StopPods, StoreKind};
 
 use super::case::{Case, Need};
 use super::stage::Stage;
-use super::wait::{Look, Which};
+use super::wait::{Look, PATIENCE, Which};
 use crate::cluster;
 
 /// The image on clusters, unless another is named: any with a shell that is `/bin/sh`, and a few programs.
@@ -32,6 +33,7 @@ pub struct Subject {
     /// A client over the network: one in the same process has no connection that could become a WebSocket.
     pub(super) remote: Client,
     pub(super) dress: Dress,
+    pub(super) patience: Duration,
     unmountable: Option<String>,
     engine: Option<(Engine, TempDir)>,
 }
@@ -68,7 +70,7 @@ impl Subject {
             Door::Tcp => remote.clone(),
         };
         let (dress, engine) = (Dress::Host(host), Some((engine, folder)));
-        let mut subject = Subject { client, remote, dress, unmountable: None, engine };
+        let mut subject = Subject { client, remote, dress, patience: PATIENCE, unmountable: None, engine };
         subject.unmountable = subject.try_a_mount().await?;
         Ok(subject)
     }
@@ -77,7 +79,14 @@ impl Subject {
     pub async fn cluster(kubeconfig: &Path, image: &str) -> Result<Subject> {
         let client = cluster::client(kubeconfig).await?;
         let (remote, dress) = (client.clone(), Dress::Image(image.to_owned()));
-        Ok(Subject { client, remote, dress, unmountable: None, engine: None })
+        Ok(Subject { client, remote, dress, patience: PATIENCE, unmountable: None, engine: None })
+    }
+
+    /// What does not come within this time is taken not to come at all.
+    #[must_use]
+    pub fn patient_for(mut self, patience: Duration) -> Subject {
+        self.patience = patience;
+        self
     }
 
     /// The version that it says it is.

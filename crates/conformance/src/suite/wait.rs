@@ -87,9 +87,9 @@ impl Stage {
             }
             bail!("the watch ended")
         };
-        match tokio::time::timeout(PATIENCE, waiting).await {
+        match tokio::time::timeout(self.patience, waiting).await {
             Ok(ended) => ended,
-            Err(_) => bail!("after {} s still: {last}", PATIENCE.as_secs()),
+            Err(_) => bail!("after {} s still: {last}", self.patience.as_secs()),
         }
     }
 
@@ -147,9 +147,9 @@ impl Stage {
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, waiting).await {
+        match tokio::time::timeout(self.patience, waiting).await {
             Ok(ended) => ended,
-            Err(_) => bail!("no such event within {} s", PATIENCE.as_secs()),
+            Err(_) => bail!("no such event within {} s", self.patience.as_secs()),
         }
     }
 
