@@ -6,15 +6,10 @@ use http::StatusCode;
 use super::dispatch::Call;
 use super::request::Shape;
 use super::respond::{self, Answer};
-use crate::error::ApiError;
-use crate::kind::Served;
 use crate::registry::{object_of, show_pressure};
 
 /// `GET` of an object, or of its `/status`.
 pub(super) fn get(call: &Call) -> Answer {
-    if call.kind.served != Served::Full {
-        return Err(ApiError::not_found(&call.kind.subject(&call.name)));
-    }
     super::pages::revision(&call.query)?;
     let mut entry = call.app.registry.entry(call.kind, call.namespace(), &call.name)?;
     if let Some(pressure) = call.app.registry.disk.pressure(call.kind) {

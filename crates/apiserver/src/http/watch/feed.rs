@@ -14,7 +14,6 @@ use crate::error::ApiError;
 use crate::http::dispatch::Call;
 use crate::http::pages::{Found, Pages};
 use crate::http::serve::stopped;
-use crate::kind::Served;
 use crate::registry::too_large_revision;
 use crate::rights::{Accounts, User};
 use crate::world::SharedWorld;
@@ -131,9 +130,6 @@ impl Feed {
     /// Goes on with the changes after a revision.
     pub(super) fn follow(&mut self, after: Revision) {
         self.phase = Phase::Changes;
-        if self.view.kind.served != Served::Full {
-            return;
-        }
         match self.store.watch(&self.view.prefix, after, self.view.selector.filter()) {
             Ok(changes) => self.changes = Some(changes),
             Err(error) => self.fail(&watch_error(&error)),
