@@ -41,7 +41,7 @@ pub struct ApiError {
     /// `details` of the Status: name, group, kind, uid, causes, retryAfterSeconds.
     pub details: Option<Value>,
     /// `metadata.continue` of the Status: how a list goes on all the same.
-    pub next: Option<String>,
+    pub next: Option<Box<str>>,
 }
 
 impl ApiError {
@@ -169,7 +169,7 @@ impl ApiError {
             status["details"] = details.clone();
         }
         if let Some(next) = &self.next {
-            status["metadata"]["continue"] = next.as_str().into();
+            status["metadata"]["continue"] = (**next).into();
         }
         status
     }

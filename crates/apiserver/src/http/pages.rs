@@ -165,7 +165,7 @@ fn too_old(after: &str) -> ApiError {
          results. Continuing with the provided token results in an inconsistent list - objects that were created, \
          modified, or deleted between the time the first chunk was returned and now may show up in the list.",
     );
-    ApiError { next: token.write().ok(), ..error }
+    ApiError { next: token.write().ok().map(String::into_boxed_str), ..error }
 }
 
 impl Found {

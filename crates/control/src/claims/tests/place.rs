@@ -3,7 +3,7 @@
 use super::*;
 
 /// A volume that the nodes of a term reach.
-fn at_nodes(name: &str, terms: Value) -> Value {
+fn at_nodes(name: &str, terms: &Value) -> Value {
     let mut volume = a_volume(name, "c", "5Gi");
     volume["spec"]["nodeAffinity"] = json!({"required": {"nodeSelectorTerms": terms}});
     volume
@@ -34,7 +34,7 @@ fn volume_is_reached_from_the_nodes_of_one_of_its_terms() {
         ("fields, which do not count", json!([{"matchFields": [by_field]}]), true),
     ];
     for (what, terms, is_reached) in table {
-        let mut volume = at_nodes("v", terms.clone());
+        let mut volume = at_nodes("v", &terms);
         if terms.is_null() {
             volume["spec"]["nodeAffinity"] = json!({});
         }
@@ -46,8 +46,8 @@ fn volume_is_reached_from_the_nodes_of_one_of_its_terms() {
 
 #[test]
 fn claim_that_waits_for_its_consumer_gets_a_volume_that_the_consumers_node_reaches() {
-    let elsewhere = at_nodes("a-there", json!([hostname("In", &["there"])]));
-    let near = at_nodes("b-here", json!([hostname("In", &["here"])]));
+    let elsewhere = at_nodes("a-there", &json!([hostname("In", &["there"])]));
+    let near = at_nodes("b-here", &json!([hostname("In", &["here"])]));
     let classes = [class("kubernetes.io/no-provisioner", "WaitForFirstConsumer")];
     let pending = a_claim("c", "1Gi");
     let plan = claim(&pending, &[elsewhere.clone(), near], &classes, CONSUMED, at(1));
@@ -60,7 +60,7 @@ fn claim_that_waits_for_its_consumer_gets_a_volume_that_the_consumers_node_reach
 
 #[test]
 fn who_does_not_wait_for_a_consumer_or_is_named_by_the_volume_is_bound_wherever_it_is() {
-    let elsewhere = at_nodes("there", json!([hostname("In", &["there"])]));
+    let elsewhere = at_nodes("there", &json!([hostname("In", &["there"])]));
     let pending = a_claim("c", "1Gi");
     let now = [class("kubernetes.io/no-provisioner", "Immediate")];
     let plan = claim(&pending, std::slice::from_ref(&elsewhere), &now, Use::default(), at(1));

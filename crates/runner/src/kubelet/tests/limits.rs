@@ -61,7 +61,10 @@ fn pods_limit_that_its_containers_may_exceed_together_is_told() {
     };
     is_told(reason(json!([]), &[none.clone(), none.clone()]), "cpu and memory");
     is_told(reason(json!([]), &[half.clone(), json!({"memory": "1Gi", "cpu": "1"})]), "memory");
-    is_told(reason(json!([{"name": "s", "restartPolicy": "Always"}]), &[half.clone()]), "cpu and memory");
+    is_told(
+        reason(json!([{"name": "s", "restartPolicy": "Always"}]), std::slice::from_ref(&half)),
+        "cpu and memory",
+    );
     for limits in [vec![none.clone()], vec![half.clone(), half]] {
         assert_eq!(
             reason(json!([{"name": "i"}]), &limits).0,
