@@ -82,6 +82,23 @@ func TestADirectoryInUseIsNotClaimed(t *testing.T) {
 	}
 }
 
+func TestADirectoryIsNamedAsTheKernelNamesIt(t *testing.T) {
+	place, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(".", filepath.Join(place, "link")); err != nil {
+		t.Fatal(err)
+	}
+	for _, below := range []string{"link", "link/link/", "link/absent/deep"} {
+		found, err := absolute(place + "/" + below)
+		wanted := filepath.Join(place, strings.ReplaceAll(below, "link", "."))
+		if err != nil || found != wanted {
+			t.Errorf("%s: %s, %v", below, found, err)
+		}
+	}
+}
+
 func TestAProcessThatHasTheIdOfTheRecordedOneIsLeftAlone(t *testing.T) {
 	if err := end(os.Getpid(), "0"); err != nil {
 		t.Error(err)

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -114,9 +115,23 @@ func runDown(arguments []string) error {
 	return down(path)
 }
 
+// absolute is where a directory lies or will lie, without symbolic links: so the kernel names the mounts in it.
 func absolute(directory string) (string, error) {
 	if directory == "" {
 		return "", errors.New("--directory is missing")
 	}
-	return filepath.Abs(directory)
+	path, err := filepath.Abs(directory)
+	if err != nil {
+		return "", err
+	}
+	return withoutLinks(path)
+}
+
+func withoutLinks(path string) (string, error) {
+	found, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) && path != filepath.Dir(path) {
+		parent, err := withoutLinks(filepath.Dir(path))
+		return filepath.Join(parent, filepath.Base(path)), err
+	}
+	return found, err
 }
