@@ -14,6 +14,9 @@ import (
 // downGrace is how long a running fixture may take to end by itself; it covers the end of its pods.
 const downGrace = 40 * time.Second
 
+// killGrace is how long the kernel may take to bury a process that was killed.
+const killGrace = 10 * time.Second
+
 // down ends the fixture of a directory by its recorded process, removes what a killed one left behind, and then the
 // directory itself.
 func down(directory string) error {
@@ -46,12 +49,18 @@ func end(id int, started string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(killer)
 	if err := unix.PidfdSendSignal(descriptor, unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("cannot end process %d: %w", id, err)
+		return errors.Join(fmt.Errorf("cannot end process %d: %w", id, err), unix.Close(descriptor), unix.Close(killer))
 	}
-	if !waitForEnd(descriptor, int(downGrace.Milliseconds())) {
-		return unix.PidfdSendSignal(killer, unix.SIGKILL, nil, 0)
+	if waitForEnd(descriptor, int(downGrace.Milliseconds())) {
+		return unix.Close(killer)
+	}
+	if err := unix.PidfdSendSignal(killer, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return errors.Join(fmt.Errorf("cannot kill process %d: %w", id, err), unix.Close(killer))
+	}
+	// As long as it is there, it may make anew what is about to be removed.
+	if !waitForEnd(killer, int(killGrace.Milliseconds())) {
+		return fmt.Errorf("process %d was killed and has not ended within %s", id, killGrace)
 	}
 	return nil
 }
