@@ -122,7 +122,8 @@ def deletes_hold_their_preconditions(namespace):
     tried = client.V1DeleteOptions(preconditions=right.preconditions, dry_run=["All"])
     batch().delete_namespaced_job("guarded", namespace, body=tried)
     batch().read_namespaced_job("guarded", namespace)
-    answer = batch().delete_namespaced_job("guarded", namespace, body=right, propagation_policy="Background")
+    right.propagation_policy = "Background"
+    answer = batch().delete_namespaced_job("guarded", namespace, body=right)
     answer = answer if isinstance(answer, dict) else answer.to_dict()
     assert answer["status"] == "Success", answer
     assert gone(batch().read_namespaced_job, "guarded", namespace)
