@@ -205,11 +205,13 @@ impl Cache {
         }
         let meta = view.meta();
         let mut ripple = Ripple { dirty: vec![key.clone()], garbage: Vec::new() };
-        self.ask_owners(key, meta.owner_references.iter().map(|owner| owner.uid.as_str()), &mut ripple);
+        self.ask_waiting(meta.owner_references.iter().map(|owner| owner.uid.as_str()), &mut ripple);
         match self.nodes.get_mut(key).filter(|node| node.is(meta)) {
             Some(node) => node.revision = revision,
             None => {
-                ripple.dirty.extend(self.former_owners(key, meta));
+                let former = self.former_owners(key, meta);
+                ripple.garbage.extend(former.iter().cloned());
+                ripple.dirty.extend(former);
                 if meta.owner_references.iter().any(|owner| !self.stands(owner, meta)) {
                     ripple.garbage.push(key.clone());
                 }
@@ -252,7 +254,10 @@ impl Cache {
             return Ripple::default();
         }
         let mut ripple = Ripple::default();
-        self.ask_owners(key, resting.owners.iter().copied(), &mut ripple);
+        self.ask_waiting(resting.owners.iter().copied(), &mut ripple);
+        if let Some(before) = self.nodes.get(key) {
+            self.ask_waiting(before.owners.iter().map(String::as_str), &mut ripple);
+        }
         self.unindex(key);
         let owners: Vec<String> = resting.owners.iter().map(|&uid| uid.to_owned()).collect();
         if owners.iter().any(|owner| !self.live.contains_key(owner)) {
@@ -326,17 +331,14 @@ impl Cache {
         self.nodes.insert(key.clone(), node);
     }
 
-    /// Owners that are being deleted may have waited for an object: it may no longer name them, or no longer block them.
+    /// Of these owners those that are being deleted may have waited for an object that no longer blocks them.
     ///
     /// Source: upstream `addUnblockedOwnersToDeleteQueue` in `pkg/controller/garbagecollector/graph_builder.go`.
-    fn ask_owners<'a>(&'a self, key: &Key, now: impl Iterator<Item = &'a str>, ripple: &mut Ripple) {
-        let before = self.nodes.get(key).into_iter().flat_map(|node| node.owners.iter().map(String::as_str));
-        let owners = before.chain(now).filter_map(|uid| self.live.get(uid));
-        let waits = |owner: &&Key| {
-            let held = self.held.get(*owner);
-            held.is_some_and(|held| held.view.meta().deletion_timestamp.is_some())
+    fn ask_waiting<'a>(&self, owners: impl Iterator<Item = &'a str>, ripple: &mut Ripple) {
+        let waits = |key: &&Key| {
+            self.held.get(*key).is_some_and(|held| held.view.meta().deletion_timestamp.is_some())
         };
-        ripple.garbage.extend(owners.filter(waits).cloned());
+        ripple.garbage.extend(owners.filter_map(|uid| self.live.get(uid)).filter(waits).cloned());
     }
 
     /// Whether the object of an owner's uid is the one that the reference names: a dependent of another namespace, or of
@@ -360,7 +362,8 @@ impl Cache {
         }
     }
 
-    /// Owners that an object had and has no longer: a Job that let a pod go replaces it.
+    /// Owners that an object had and has no longer: a Job that let a pod go replaces it, one that is being deleted may
+    /// have waited for it.
     fn former_owners(&self, key: &Key, now: &Meta) -> Vec<Key> {
         let Some(node) = self.nodes.get(key) else { return Vec::new() };
         let gone = node.owners.iter().filter(|uid| !now.owner_references.iter().any(|o| o.uid == **uid));

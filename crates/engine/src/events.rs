@@ -202,11 +202,15 @@ mod tests {
     }
 
     fn told(recorder: &mut Recorder, message: &str) -> (String, u32) {
+        told_of(recorder, None, message)
+    }
+
+    fn told_of(recorder: &mut Recorder, field: Option<&str>, message: &str) -> (String, u32) {
         let note = Note {
             warning: true,
             reason: "Failed".to_owned(),
             message: message.to_owned(),
-            field: None,
+            field: field.map(str::to_owned),
             component: KUBELET,
         };
         let about = Object::from(serde_json::json!({"kind": "Pod", "metadata": {"name": "p", "uid": "u"}}));
@@ -222,6 +226,16 @@ mod tests {
         for round in 1..=20 {
             for message in ["one", "two", "three"] {
                 assert_eq!(told(&mut recorder, message), (message.to_owned(), round));
+            }
+        }
+    }
+
+    #[test]
+    fn same_message_of_two_containers_is_two_events() {
+        let mut recorder = Recorder::new(Timestamp::UNIX_EPOCH);
+        for count in 1..3 {
+            for field in ["spec.containers{a}", "spec.containers{b}"] {
+                assert_eq!(told_of(&mut recorder, Some(field), "one"), ("one".to_owned(), count));
             }
         }
     }
