@@ -6,7 +6,9 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use serde_json::{Value, json};
 use windlass_manifest::tasks::TaskEvidence;
-use windlass_manifest::{Cause, Evidence, JobStatus, Outlook, Phase, Right, Seen, observe_all};
+use windlass_manifest::{
+    Cause, Evidence, JobStatus, Outlook, Phase, Right, Seen, observe_all, waiting_claims,
+};
 
 use crate::transport::{Answer, Call, Fault, segment};
 use crate::view::seen_at;
@@ -14,6 +16,8 @@ use crate::{JobManager, limits};
 
 /// Versions of Kueue's API that serve Workloads, the newest first.
 const KUEUE: [&str; 2] = ["v1beta2", "v1beta1"];
+/// Claims of a pod whose events are asked for.
+const CLAIMS: usize = 3;
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -94,7 +98,7 @@ impl JobManager {
         {
             found.others.push(node);
         }
-        for claim in waiting_claims(pods.items()) {
+        for claim in waiting_claims(pods.items()).into_iter().take(CLAIMS) {
             found.others.extend(self.claim_events(claim).await.unwrap_or_default());
         }
         let wants_lines = status.verdict.last_lines.is_empty();
@@ -191,27 +195,6 @@ fn wants_nodes(pod: &Pod) -> bool {
         })
     };
     conditions.iter().any(|one| one.type_ == "PodScheduled" && one.status == "False" && waits(&one.message))
-}
-
-/// The claims of a pod that the scheduler finds no volumes for, a few of them.
-fn waiting_claims(pods: &[Pod]) -> Vec<&str> {
-    const SOME: usize = 3;
-    let words =
-        ["unbound immediate PersistentVolumeClaims", "didn't find available persistent volumes to bind"];
-    let waits = |pod: &&Pod| {
-        let conditions =
-            pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-        let message = |one: &str| words.iter().any(|words| one.contains(words));
-        conditions.iter().any(|one| {
-            one.type_ == "PodScheduled"
-                && one.status == "False"
-                && one.message.as_deref().is_some_and(message)
-        })
-    };
-    let Some(pod) = pods.iter().find(waits) else { return Vec::new() };
-    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref()).unwrap_or_default();
-    let claims = volumes.iter().filter_map(|volume| volume.persistent_volume_claim.as_ref());
-    claims.map(|claim| claim.claim_name.as_str()).take(SOME).collect()
 }
 
 /// Whether no controller has taken note of a job yet; a disk without room keeps it from that.

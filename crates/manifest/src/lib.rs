@@ -51,5 +51,6 @@ pub use generate::CONTAINER;
 pub use make::{Manifest, Naming, make};
 pub use news::lost_pod;
 pub use observe::{Evidence, Seen, observe, observe_all, observe_gone};
+pub use obstacle::waiting_claims;
 pub use read::{Document, ReadError, read_documents};
 pub use status::{Cause, Counts, JobStatus, Outlook, PayloadEnd, Phase, Right, Times, Usage, Verdict};

@@ -9,6 +9,25 @@ use super::Obstacle;
 use crate::facts;
 use crate::words::{listed, quoted};
 
+/// What the scheduler says of claims that are to be bound before it chooses a node, and of those that it is to bind.
+const IMMEDIATE: &str = "unbound immediate PersistentVolumeClaims";
+const DELAYED: &str = "didn't find available persistent volumes to bind";
+
+/// The claims of the first pod that the scheduler finds no volumes for: why, their events say.
+#[must_use]
+pub fn waiting_claims(pods: &[Pod]) -> Vec<&str> {
+    let waits = |pod: &&Pod| {
+        let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref());
+        conditions.unwrap_or_default().iter().any(|one| {
+            let message = one.message.as_deref().unwrap_or_default();
+            one.type_ == "PodScheduled"
+                && one.status == "False"
+                && (message.contains(IMMEDIATE) || message.contains(DELAYED))
+        })
+    };
+    pods.iter().find(waits).map(names).unwrap_or_default()
+}
+
 /// The events among what was found beside job and pods: those of claims.
 pub(super) fn told(others: &[Value]) -> Vec<Event> {
     let events = others.iter().filter(|object| object["kind"] == "Event");
@@ -17,8 +36,8 @@ pub(super) fn told(others: &[Value]) -> Vec<Event> {
 
 /// What a pod waits for that has no volume for its claims yet.
 pub(super) fn of_message(message: &str, pod: &Pod, told: &[Event]) -> Option<Obstacle> {
-    let is_immediate = message.contains("unbound immediate PersistentVolumeClaims");
-    if !is_immediate && !message.contains("didn't find available persistent volumes to bind") {
+    let is_immediate = message.contains(IMMEDIATE);
+    if !is_immediate && !message.contains(DELAYED) {
         return None;
     }
     let names = names(pod);

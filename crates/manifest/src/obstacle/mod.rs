@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{
 };
 use serde_json::Value;
 
+pub use self::claims::waiting_claims;
 use crate::Outlook;
 use crate::ended;
 use crate::facts;
