@@ -3,7 +3,8 @@
 //! Both routes are asked in the same way: bodies that were made before, connections that are open, answers read as text.
 //! What a client makes of objects is not the server's. The yardstick begins when the controllers are done with the
 //! creates before it. Jobs that somebody else's controller manages are created too: what they cost is the API's own,
-//! because the engine's controllers write nothing about them.
+//! because the engine's controllers write nothing about them. The second yardstick stores, too: the least object that
+//! there is, which no controller looks at.
 
 use std::time::Instant;
 
@@ -26,6 +27,8 @@ const REVIEW: &str = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSub
 const YARDSTICK: usize = 4;
 /// A controller that the engine does not have.
 const ANOTHER: &str = "example.com/another";
+/// Where the least object is created.
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 /// Where Jobs are created.
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 
@@ -37,6 +40,7 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
     let engine = subject.engine_pid()?;
     let reviews = vec![REVIEW.as_bytes().to_vec(); YARDSTICK * sizes.creates];
     let mut foreign = Row::new("the same, of Jobs that another controller manages", "/s", "–");
+    let mut stored = Row::new("suspended Jobs, beside creates of empty ConfigMaps", "/s", "–");
     let (mut parts, mut whole, mut trivial) = (Vec::new(), Vec::new(), Vec::new());
     let used = || Cpu::read(engine, subject.home.path())?.with_client()?.with_idle();
     rate(&clients, TRIVIAL, &reviews[..CONNECTIONS]).await?;
@@ -55,9 +59,14 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Stri
         let created = rate(&clients, JOBS, &bodies(run, sizes.creates, Some(ANOTHER))?).await?;
         foreign.push(created, answered);
         clean(&clients[0]).await?;
+        let (sent, least) = (bodies(run, sizes.creates, None)?, maps(run, sizes.creates));
+        let least = rate(&clients, MAPS, &least).await?;
+        stored.push(rate(&clients, JOBS, &sent).await?, least);
+        settled(&clients[0], run, sizes.creates).await?;
+        clean(&clients[0]).await?;
     }
     Ok(vec![
-        table(&[creates, foreign])?,
+        table(&[creates, foreign, stored])?,
         cpu_table("CPU of a create by part, until all are answered", &parts)?,
         cpu_table("the same, until the controllers are done", &whole)?,
         cpu_table("CPU of an answer of the trivial route", &trivial)?,
@@ -102,6 +111,13 @@ fn bodies(run: usize, count: usize, manager: Option<&str>) -> Result<Vec<Vec<u8>
         Ok(serde_json::to_vec(&job)?)
     };
     (0..count).map(body).collect()
+}
+
+/// Empty ConfigMaps as a client sends them.
+fn maps(run: usize, count: usize) -> Vec<Vec<u8>> {
+    let body =
+        |n| format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{}"}}}}"#, name(run, n));
+    (0..count).map(|n| body(n).into_bytes()).collect()
 }
 
 /// Waits until the controllers have said of the last Job of each connection that it is suspended.

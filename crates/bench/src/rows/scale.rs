@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::json;
 
 use super::pods::{CONNECTIONS, PATIENCE, shoot};
-use super::{Row, Sizes, job};
+use super::{Row, Sizes, job, watch};
 use crate::subject::Subject;
 
 /// Jobs on the page that is listed.
@@ -60,9 +60,22 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Row>
         crowded.alone(subject.up()? * 1e3);
         busy.alone(subject.memory()?.anonymous / 1e6);
     }
-    let jobs: Api<Job> = Api::default_namespaced(subject.client().await?);
-    jobs.delete("crowd", &DeleteParams::foreground()).await?;
-    Ok(vec![rate, memory, disk, lists, restart, kept, crowded, busy])
+
+    let client = subject.client().await?;
+    let mut beside =
+        Row::new(format!("listing {PAGE} of {made} jobs then, beside {PAGE} of {PAGE}"), "ms", "≤ 2");
+    let many: Api<Job> = Api::default_namespaced(client.clone());
+    let few: Api<Job> = Api::namespaced(client, FEW);
+    for _ in 0..LISTS {
+        beside.push(list(&many).await? * 1e3, list(&few).await? * 1e3);
+    }
+    let mut told =
+        Row::new(format!("write to event then, p99, {} watchers", sizes.watchers), "ms", "≤ 10 ms");
+    for run in 0..sizes.runs {
+        told.alone(watch::late(&watch::delays(subject, sizes, run).await?, 99));
+    }
+    many.delete("crowd", &DeleteParams::foreground()).await?;
+    Ok(vec![rate, memory, disk, lists, restart, kept, crowded, busy, beside, told])
 }
 
 const FEW: &str = "few";

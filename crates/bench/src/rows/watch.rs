@@ -19,18 +19,21 @@ pub(super) async fn measure(subject: &Subject, sizes: &Sizes) -> Result<Vec<Row>
     let mut latency = Row::new(format!("write to event, p99, {} watchers", sizes.watchers), "ms", "≤ 10 ms");
     let mut middle = Row::new("the same, median", "ms", "–");
     for run in 0..sizes.runs {
-        let mut delays = delays(subject, sizes, run).await?;
-        delays.sort();
-        let at = |part: usize| delays[(delays.len() * part / 100).min(delays.len() - 1)].as_secs_f64() * 1e3;
-        latency.alone(at(99));
-        middle.alone(at(50));
+        let delays = delays(subject, sizes, run).await?;
+        latency.alone(late(&delays, 99));
+        middle.alone(late(&delays, 50));
     }
     Ok(vec![latency, middle])
 }
 
-/// How long each watcher waited for each write, from before the write was sent.
+/// Milliseconds that so many of a hundred delays, which are sorted, do not exceed.
+pub(super) fn late(delays: &[Duration], part: usize) -> f64 {
+    delays[(delays.len() * part / 100).min(delays.len() - 1)].as_secs_f64() * 1e3
+}
+
+/// How long each watcher waited for each write, from before the write was sent; the shortest first.
 #[expect(clippy::disallowed_methods, reason = "this program measures time")]
-async fn delays(subject: &Subject, sizes: &Sizes, run: usize) -> Result<Vec<Duration>> {
+pub(super) async fn delays(subject: &Subject, sizes: &Sizes, run: usize) -> Result<Vec<Duration>> {
     let (tell, mut told) = mpsc::unbounded_channel();
     let maps: Api<ConfigMap> = Api::default_namespaced(subject.client().await?);
     let from = maps.list_metadata(&ListParams::default().limit(1)).await?.metadata.resource_version;
@@ -65,5 +68,6 @@ async fn delays(subject: &Subject, sizes: &Sizes, run: usize) -> Result<Vec<Dura
             delays.push(at.duration_since(sent));
         }
     }
+    delays.sort();
     Ok(delays)
 }
