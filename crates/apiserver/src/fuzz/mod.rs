@@ -11,6 +11,7 @@ mod patches;
 mod requests;
 mod shown;
 #[cfg(test)]
+#[path = "../../../../fuzz/stored_inputs.rs"]
 mod tests;
 mod values;
 

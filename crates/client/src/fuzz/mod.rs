@@ -4,6 +4,7 @@
 
 mod answers;
 #[cfg(test)]
+#[path = "../../../../fuzz/stored_inputs.rs"]
 mod tests;
 
 pub use answers::{refusals, slim_objects};

@@ -4,6 +4,7 @@
 
 mod nodes;
 #[cfg(test)]
+#[path = "../../../../fuzz/stored_inputs.rs"]
 mod tests;
 
 pub use nodes::{claims, placements};

@@ -4,6 +4,7 @@
 
 mod handed;
 #[cfg(test)]
+#[path = "../../../../fuzz/stored_inputs.rs"]
 mod tests;
 mod told;
 mod words;

@@ -8,6 +8,7 @@ mod kernel;
 mod pods;
 mod stored;
 #[cfg(test)]
+#[path = "../../../../fuzz/stored_inputs.rs"]
 mod tests;
 
 pub use guests::guests;

@@ -3,6 +3,7 @@
 //! Built for tests and with the feature `fuzzing`; no part of the language.
 
 #[cfg(test)]
+#[path = "../../../../fuzz/stored_inputs.rs"]
 mod tests;
 
 use super::Schedule;

@@ -5,6 +5,7 @@
 mod journals;
 mod records;
 #[cfg(test)]
+#[path = "../../../../fuzz/stored_inputs.rs"]
 mod tests;
 
 pub use journals::journals;

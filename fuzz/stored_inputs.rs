@@ -1,4 +1,4 @@
-//! The stored corpus, fed to the targets without a fuzzer.
+//! The stored corpus, fed to a crate's targets without a fuzzer: a test of each crate that has some.
 
 use std::path::Path;
 
