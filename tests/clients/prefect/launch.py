@@ -5,7 +5,6 @@ loopback; the Job's flow run finds it, as it is a process of this host.
 """
 
 import asyncio
-import json
 import os
 import socket
 import subprocess
@@ -61,14 +60,7 @@ def worker():
     from prefect.deployments import run_deployment
     from prefect.flow_runs import wait_for_flow_run
 
-    said = prefect("work-pool", "get-default-base-job-template", "--type", "kubernetes")
-    template = json.loads(said)
-    (container,) = template["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]["containers"]
-    # The worker gives arguments to an image's entry point. On the host there is none.
-    container["command"] = ["env"]
-    path = Path(os.environ["HOME"]) / "template.json"
-    path.write_text(json.dumps(template))
-    prefect("work-pool", "create", "jobs", "--type", "kubernetes", "--base-job-template", str(path))
+    prefect("work-pool", "create", "jobs", "--type", "kubernetes")
     variables = {
         "command": f"{PREFECT} flow-run execute",
         "image": "busybox:1.36",

@@ -13,10 +13,15 @@ const WAY_OUT: &str = "this node runs host processes: set runtimeClassName: wind
 /// Why the node cannot run the pod; all reasons.
 pub(super) fn refusals(spec: &Value, images: Images) -> Vec<String> {
     match (class(spec), images) {
-        (HOST_CLASS, _) => unprovided(spec, "a host process"),
+        (HOST_CLASS, _) => {
+            let mut refusals = without_command(spec);
+            refusals.extend(unprovided(spec, "a host process"));
+            refusals
+        }
         ("", Images::Wait) => vec![format!("this pod needs a container, and {WAY_OUT}")],
         ("", Images::Host) => {
-            let mut refusals = unprovided(spec, "an image's command on the host");
+            let mut refusals = without_words(spec);
+            refusals.extend(unprovided(spec, "an image's command on the host"));
             refusals.extend(identity(spec));
             refusals
         }
@@ -24,15 +29,24 @@ pub(super) fn refusals(spec: &Value, images: Images) -> Vec<String> {
     }
 }
 
-/// An image's command that runs without its image is worth a word.
+/// An image's command that runs without its image is worth a word, and so is an entrypoint that nobody knows.
 pub(super) fn warning(spec: &Value) -> Option<Event> {
     let images: Vec<&str> = containers(spec).filter_map(|container| container["image"].as_str()).collect();
+    let bare = containers(spec).filter(|container| !filled(container, "command"));
+    let bare: Vec<&str> = bare.filter_map(|container| container["name"].as_str()).collect();
+    let taken = match bare.as_slice() {
+        [] => String::new(),
+        names => format!(
+            "; without an image there is no entrypoint: the args of container {} are the command",
+            names.join(", ")
+        ),
+    };
     (class(spec) != HOST_CLASS).then(|| Event {
         warning: true,
         reason: "ImageRunOnHost",
         message: format!(
             "The engine was started with --images=host: the commands run as processes of this host, without isolation \
-             and without the files of {}",
+             and without the files of {}{taken}",
             images.join(", ")
         ),
     })
@@ -46,16 +60,35 @@ fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
     ["initContainers", "containers"].into_iter().flat_map(|list| spec[list].as_array().into_iter().flatten())
 }
 
-/// What no process of the host has, whatever its class: an entrypoint from an image, devices, claims of them,
-/// and names of its own.
+/// Containers of host processes without a command.
+fn without_command(spec: &Value) -> Vec<String> {
+    let bare = containers(spec).filter(|container| !filled(container, "command"));
+    bare.map(|container| {
+        let name = container["name"].as_str().unwrap_or_default();
+        format!("container {name} has no command, and a host process has no image to take one from")
+    })
+    .collect()
+}
+
+/// Containers of images with neither command nor args. Args alone are run as they are: most images of jobs have no
+/// entrypoint, or one that runs its arguments.
+fn without_words(spec: &Value) -> Vec<String> {
+    let bare =
+        containers(spec).filter(|container| !filled(container, "command") && !filled(container, "args"));
+    bare.map(|container| {
+        let name = container["name"].as_str().unwrap_or_default();
+        format!(
+            "container {name} has no command and no args, and with --images=host the image is not there to take one from"
+        )
+    })
+    .collect()
+}
+
+/// What no process of the host has, whatever its class: devices, claims of them, and names of its own.
 fn unprovided(spec: &Value, what: &str) -> Vec<String> {
     let mut refusals = Vec::new();
     for container in containers(spec) {
         let name = container["name"].as_str().unwrap_or_default();
-        if !filled(container, "command") {
-            refusals
-                .push(format!("container {name} has no command, and {what} has no image to take one from"));
-        }
         for device in container["volumeDevices"].as_array().into_iter().flatten() {
             let path = device["devicePath"].as_str().unwrap_or_default();
             refusals.push(format!("container {name} has a device at {path}, and {what} has the host's only"));

@@ -109,7 +109,19 @@ fn images_on_the_host_run_with_a_warning() {
         bound.events.iter().map(|event| event.reason).collect::<Vec<_>>(),
         ["Scheduled", "ImageRunOnHost"]
     );
-    assert!(bound.events[1].warning && bound.events[1].message.contains("without the files of i"));
+    assert!(bound.events[1].warning && bound.events[1].message.ends_with("without the files of i"));
+}
+
+#[test]
+fn args_alone_are_the_command_of_an_image_on_the_host() {
+    let mut pod = pod(json!({}));
+    pod["spec"]["containers"] = json!([{"name": "c", "image": "i", "args": ["cat"]}]);
+    let bound = plan(&pod, &node(Images::Host), at(1)).unwrap();
+    let told = &bound.events[1].message;
+    assert!(told.ends_with("there is no entrypoint: the args of container c are the command"), "{told}");
+
+    let message = why(&host(pod["spec"].clone()), &node(Images::Host));
+    assert!(message.contains("container c has no command, and a host process"), "{message}");
 }
 
 #[test]

@@ -184,6 +184,15 @@ fn container_without_a_command_is_refused() {
 }
 
 #[test]
+fn args_are_the_command_only_where_an_image_has_its_entrypoint() {
+    let mut pod = pod(json!({"command": null, "args": ["cat", "-n"]}));
+    pod["spec"]["runtimeClassName"] = json!(null);
+    assert_eq!(process(&pod, "main", &Objects, &host()).unwrap().argv, ["cat", "-n"]);
+    pod["spec"]["runtimeClassName"] = json!("windlass-host");
+    assert_eq!(process(&pod, "main", &Objects, &host()).unwrap_err(), ConfigError::NoCommand);
+}
+
+#[test]
 fn what_a_host_process_cannot_have_is_refused() {
     let device = json!({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]});
     assert_eq!(refused(device), "a host process cannot have the volume \"v\" as a device at /dev/x");

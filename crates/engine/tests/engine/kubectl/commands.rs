@@ -177,8 +177,9 @@ fn runs(kubectl: &Kubectl) {
         return;
     }
     let script = "while read line; do echo \"<$line>\"; done; exit 3";
+    // Without --command these are arguments for an entrypoint that only the image knows.
     let mut command = kubectl.command(&["run", "once", "--image=any", "--restart=Never", "-i", "--rm", "-q"]);
-    command.args(["--command", "--", "sh", "-c", script]).env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "true");
+    command.args(["--", "sh", "-c", script]).env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "true");
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.spawn().expect("kubectl starts");
     child.stdin.take().expect("a pipe").write_all(b"one\ntwo\n").expect("it is read");
