@@ -20,6 +20,22 @@ pub struct Home {
     root: PathBuf,
 }
 
+/// The number of the state file's format. Files from before it was written down are of format 1, too.
+const FORMAT: u32 = 1;
+
+/// `engine.json`: its format, and what it says.
+#[derive(Serialize, Deserialize)]
+struct State<S> {
+    #[serde(default = "first")]
+    format: u32,
+    #[serde(flatten)]
+    said: S,
+}
+
+fn first() -> u32 {
+    FORMAT
+}
+
 /// What `engine.json` says of the engine that runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
@@ -208,10 +224,12 @@ impl Home {
     /// Tells whoever looks for the engine where it is and how it was started.
     pub(crate) fn write_state(&self, state: &Running) -> Result<(), HomeError> {
         // A struct of plain fields always has a JSON form.
-        self.write_private(&self.state(), &serde_json::to_vec_pretty(state).unwrap_or_default())
+        let state = State { format: FORMAT, said: state };
+        self.write_private(&self.state(), &serde_json::to_vec_pretty(&state).unwrap_or_default())
     }
     fn read_state(&self) -> Option<Running> {
-        serde_json::from_slice(&std::fs::read(self.state()).ok()?).ok()
+        let state: State<Running> = serde_json::from_slice(&std::fs::read(self.state()).ok()?).ok()?;
+        (state.format == FORMAT).then_some(state.said)
     }
     /// Writes a file that only the owner may read, whole or not at all.
     pub(crate) fn write_private(&self, place: &Path, bytes: &[u8]) -> Result<(), HomeError> {
@@ -226,5 +244,64 @@ impl Home {
             .map_err(fault)?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(fault)?;
         std::fs::rename(&draft, place).map_err(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn golden(name: &str) -> String {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/state");
+        std::fs::read_to_string(format!("{folder}/{name}.json")).unwrap()
+    }
+
+    fn home(state: &str) -> (tempfile::TempDir, Home) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        std::fs::write(home.state(), state).unwrap();
+        (folder, home)
+    }
+
+    fn running() -> Running {
+        Running {
+            pid: 7,
+            address: ([127, 0, 0, 1], 6443).into(),
+            version: "0.1.0".to_owned(),
+            images: Images::Host,
+            started: "2026-01-02T03:04:05Z".to_owned(),
+            idle_exit_s: Some(1800),
+            resting: true,
+            notes: BTreeMap::from([("service".to_owned(), "yes".to_owned())]),
+        }
+    }
+
+    #[test]
+    fn state_is_read_as_it_is_written_and_written_as_it_always_was() {
+        let (_folder, home) = home(&golden("format-1"));
+        assert_eq!(home.read_state(), Some(running()));
+        home.write_state(&running()).unwrap();
+        assert_eq!(std::fs::read_to_string(home.state()).unwrap(), golden("format-1"));
+    }
+
+    #[test]
+    fn state_of_the_first_engines_is_read() {
+        let (_folder, home) = home(&golden("format-1-first"));
+        let (images, notes) = (Images::Refuse, BTreeMap::new());
+        let (idle_exit_s, resting, started) = (None, false, String::new());
+        assert_eq!(
+            home.read_state(),
+            Some(Running { images, started, idle_exit_s, resting, notes, ..running() })
+        );
+    }
+
+    #[test]
+    fn state_of_another_format_is_unreadable_while_its_engine_runs() {
+        let (_folder, home) = home(&golden("format-1").replace("\"format\": 1", "\"format\": 2"));
+        assert_eq!(home.running(), None);
+        let held = home.lock().unwrap();
+        assert!(home.is_unreadable() && home.running().is_none());
+        drop(held);
+        assert!(home.left_behind().is_none() && !home.is_unreadable());
     }
 }

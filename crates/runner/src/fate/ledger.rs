@@ -14,12 +14,16 @@ use windlass_fate::Course;
 use super::play::Play;
 use crate::runtime::Key;
 
+/// The format's number. Files from before it was written down are of format 1, too.
+const FORMAT: u32 = 1;
 /// So many lines more than are kept are not worth a rewrite.
 const TIDY_FROM: usize = 4096;
 
 /// One line.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) enum Entry {
+    /// The first line: what follows is of this format.
+    Format(u32),
     /// A run is to be played.
     Asked {
         key: Key,
@@ -68,7 +72,20 @@ impl Ledger {
                 Vec::new()
             }
         };
-        let (counts, plays) = understand(&text);
+        let (counts, plays) = match format(&text) {
+            FORMAT => understand(&text),
+            other => {
+                let beside = path.with_extension(format!("format-{other}"));
+                tracing::warn!(path = %beside.display(), "played runs are lost: their ledger has format {other}, this program reads {FORMAT}");
+                if let Err(error) = std::fs::rename(&path, &beside) {
+                    tracing::warn!(%error, "it cannot be moved there");
+                }
+                return (
+                    Ledger { path, file: None, lines: 0, kept: 0, is_torn: false, counts: Counts::new() },
+                    Vec::new(),
+                );
+            }
+        };
         let mut ledger = Ledger { path, file: None, lines: 0, kept: 0, is_torn: false, counts };
         if !text.is_empty() {
             ledger.rewrite(&plays.iter().flat_map(Play::entries).collect::<Vec<_>>());
@@ -107,14 +124,17 @@ impl Ledger {
     }
 
     fn append(&mut self, entry: &Entry) -> io::Result<()> {
+        let mut is_new = false;
         let file = match &mut self.file {
             Some(file) => file,
             None => {
                 let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+                is_new = opened.metadata()?.len() == 0;
                 self.file.insert(opened)
             }
         };
-        let mut text = line(entry)?;
+        let mut text = if is_new { line(&Entry::Format(FORMAT))? } else { Vec::new() };
+        text.extend(line(entry)?);
         if self.is_torn {
             text.insert(0, b'\n');
         }
@@ -146,11 +166,20 @@ pub(super) fn text(counts: &Counts, entries: &[Entry]) -> io::Result<Vec<u8>> {
     let counts = counts.iter().flat_map(|(owner, works)| {
         works.iter().map(|(work, &runs)| Entry::Counted { owner: owner.clone(), work: work.clone(), runs })
     });
-    let mut text = Vec::new();
+    let mut text = line(&Entry::Format(FORMAT))?;
     for entry in counts.chain(entries.iter().cloned()) {
         text.extend(line(&entry)?);
     }
     Ok(text)
+}
+
+/// The format that a ledger's first line names.
+fn format(bytes: &[u8]) -> u32 {
+    let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    match serde_json::from_slice(first) {
+        Ok(Entry::Format(format)) => format,
+        _ => FORMAT,
+    }
 }
 
 /// What a ledger's bytes say.
@@ -176,6 +205,7 @@ pub(super) fn understand(bytes: &[u8]) -> (Counts, Vec<Play>) {
             Ok(Entry::Disowned(owner)) => {
                 counts.remove(&owner);
             }
+            Ok(Entry::Format(_)) => {}
             Ok(Entry::Forgotten(keys)) => plays.retain(|play| !keys.contains(play.key())),
             // The last line of an engine that was killed may end in its middle, and in that of a letter.
             Err(error) => tracing::warn!(%error, "a line of the ledger of played runs is left out"),

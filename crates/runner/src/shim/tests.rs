@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
+mod golden;
+
 use super::door::Question;
 use super::ledger::{self, Entry, Ledger, Record};
 use super::output::{MAX_LINE, Output};
