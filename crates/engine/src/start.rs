@@ -422,7 +422,11 @@ pub(crate) fn tick(
         leaving: Default::default(),
         authority,
         host: Host {
-            env: config.environment.clone(),
+            env: config
+                .environment
+                .iter()
+                .map(|(name, value)| (name.clone(), value.as_str().into()))
+                .collect(),
             allocatable: machine.allocatable(),
             pids: config.pids,
             uid: nix::unistd::getuid().as_raw(),

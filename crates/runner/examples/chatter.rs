@@ -19,7 +19,7 @@ fn start(folder: &std::path::Path, name: &str, argv: &[&str]) -> Start {
     Start {
         key: Key { pod: name.to_owned(), container: "main".to_owned(), attempt: 0 },
         argv: argv.iter().map(|&word| word.to_owned()).collect(),
-        env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
+        env: vec![("PATH".to_owned(), "/usr/bin:/bin".into())],
         cwd: None,
         space: None,
         log: folder.join(format!("logs/{name}/0.log")),

@@ -46,7 +46,7 @@ async fn shim(runtime: &ShimRuntime, folder: &std::path::Path, round: usize, pro
     let start = |n: usize| Start {
         key: Key { pod: format!("{round}-{n}"), container: "main".to_owned(), attempt: 0 },
         argv: vec![program.to_owned(), "a line".to_owned()],
-        env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())],
+        env: vec![("PATH".to_owned(), "/usr/bin:/bin".into()), ("HOME".to_owned(), "/root".into())],
         cwd: None,
         space: None,
         // As the engine has it: files of many pods in one of 256 folders.

@@ -17,5 +17,6 @@ pub mod runtime;
 pub mod scripted;
 pub mod shim;
 pub mod testing;
+pub mod text;
 pub mod volumes;
 mod world;

@@ -31,6 +31,7 @@ pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};
 use crate::rights::Rights;
 use crate::runtime::{Limits, Stdin, Stdio};
+use crate::text::Text;
 use crate::volumes::{Volume, VolumeMount};
 
 /// Where a container's configuration comes from.
@@ -52,7 +53,7 @@ pub trait Lookup {
 #[derive(Clone, Debug, Default)]
 pub struct Host {
     /// `PATH`, `HOME`, `USER`, `LANG`, `TMPDIR`. What the pod says comes after it and wins.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<(String, Text)>,
     /// The node's `status.allocatable`: what a limit that is not set counts as.
     pub allocatable: BTreeMap<String, String>,
     /// How many processes and threads a container may have; none: as many as the host has room for.
@@ -73,7 +74,7 @@ pub struct Process {
     /// Program and arguments, expanded.
     pub argv: Vec<String>,
     /// The environment; each name once, in the order in which they were first given.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<(String, Text)>,
     /// `workingDir`.
     pub cwd: Option<PathBuf>,
     /// `stdin`, `stdinOnce` and `tty`.
@@ -98,7 +99,7 @@ impl Process {
     pub fn told(mut self, variables: Vec<(&str, String)>) -> Process {
         for (name, value) in variables {
             if !self.env.iter().any(|(known, _)| known == name) {
-                self.env.push((name.to_owned(), value));
+                self.env.push((name.to_owned(), value.into()));
             }
         }
         self
@@ -124,19 +125,22 @@ pub fn process(
     refuse::check(pod, spec, host)?;
     let rights = rights::of(pod, spec, host)?;
     let given = source::environment(pod, spec, lookup, host)?;
-    let text = |name: &str| given.values.get(name).map(String::as_str);
     let words = ["command", "args"].into_iter().filter_map(|list| spec[list].as_array()).flatten();
-    let argv: Vec<String> = words.filter_map(Value::as_str).map(|word| expand::expand(word, text)).collect();
+    let argv = words.filter_map(Value::as_str).map(|word| {
+        let expanded = expand::expand(word, |name| given.values.get(name).map(Text::as_bytes)).into_string();
+        expanded.map_err(|_| ConfigError::NotUtf8(format!("the argument {word}")))
+    });
+    let argv: Vec<String> = argv.collect::<Result<_, _>>()?;
     let message = message::path(spec, &argv, &given.values);
     let mut env = host.env.clone();
-    set(&mut env, "HOSTNAME", &hostname(pod));
+    set(&mut env, "HOSTNAME", hostname(pod));
     if let Some(api) = host.api.filter(|_| token::is_mounted(pod, spec)) {
         // Where every client in a pod looks (client-go: rest.InClusterConfig).
-        set(&mut env, "KUBERNETES_SERVICE_HOST", &api.ip().to_string());
-        set(&mut env, "KUBERNETES_SERVICE_PORT", &api.port().to_string());
+        set(&mut env, "KUBERNETES_SERVICE_HOST", api.ip().to_string());
+        set(&mut env, "KUBERNETES_SERVICE_PORT", api.port().to_string());
     }
     for name in &given.order {
-        set(&mut env, name, &given.values[name]);
+        set(&mut env, name, given.values[name].clone());
     }
     let stdio = stdio(spec);
     if stdio.tty && !env.iter().any(|(name, _)| name == "TERM") {
@@ -194,9 +198,9 @@ fn hostname(pod: &Value) -> String {
     name[..cut.unwrap_or(0)].trim_end_matches(['-', '.']).to_owned()
 }
 
-fn set(env: &mut Vec<(String, String)>, name: &str, value: &str) {
+fn set(env: &mut Vec<(String, Text)>, name: &str, value: impl Into<Text>) {
     match env.iter_mut().find(|(known, _)| known == name) {
-        Some((_, old)) => value.clone_into(old),
-        None => env.push((name.to_owned(), value.to_owned())),
+        Some((_, old)) => *old = value.into(),
+        None => env.push((name.to_owned(), value.into())),
     }
 }

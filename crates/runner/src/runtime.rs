@@ -5,6 +5,7 @@ use std::path::PathBuf;
 pub use crate::cgroup::{Limits, Unlimited};
 use crate::mounts::Space;
 use crate::rights::Rights;
+use crate::text::Text;
 
 use futures_core::future::BoxFuture;
 use jiff::Timestamp;
@@ -33,7 +34,7 @@ pub struct Start {
     /// Program and arguments. The program is looked up in `PATH` of `env`, as a shell would.
     pub argv: Vec<String>,
     /// The whole environment; nothing is inherited.
-    pub env: Vec<(String, String)>,
+    pub env: Vec<(String, Text)>,
     /// Where it starts; `/` if none.
     pub cwd: Option<PathBuf>,
     /// What it sees beside the host's files, if anything.

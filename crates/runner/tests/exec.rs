@@ -87,7 +87,7 @@ async fn line(output: &mut Option<Output>) -> String {
 #[tokio::test]
 async fn program_has_the_runs_environment_and_directory_and_a_session_of_its_own() {
     let machine = Machine::with(|mut start| {
-        start.env.push(("COLOUR".to_owned(), "green".to_owned()));
+        start.env.push(("COLOUR".to_owned(), "green".into()));
         start.cwd = Some("/usr".into());
         start
     })

@@ -151,7 +151,7 @@ async fn program_beside_a_run_sees_its_volumes_for_this_user() {
     ];
     let mut start = machine.start("main", &format!("read x < {}", gate.display()), mounts);
     start.cwd = Some("/windlass-data".into());
-    start.env = vec![("PATH".to_owned(), path)];
+    start.env = vec![("PATH".to_owned(), path.into())];
     let key = start.key.clone();
     machine.runtime.start(vec![start]);
     starts(&machine.runtime, 1).await;
@@ -262,7 +262,7 @@ async fn program_may_lie_in_a_volume() {
     assert!(log.trim_end().ends_with("ran well"), "{log}");
     named.argv[0] = "run".to_owned();
     named.log = machine.home.log("named");
-    named.env = vec![("PATH".to_owned(), "/usr/bin:/bin:/windlass-scripts".to_owned())];
+    named.env = vec![("PATH".to_owned(), "/usr/bin:/bin:/windlass-scripts".into())];
     let (event, log) = machine.run(named).await;
     assert!(matches!(event, Event::Exited { ended: Ended::Code(0), .. }), "{event:?}");
     assert!(log.trim_end().ends_with("ran well"), "{log}");

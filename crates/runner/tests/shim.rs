@@ -198,18 +198,27 @@ async fn process_sees_its_environment_and_nothing_else() {
     let home = Home::new();
     let runtime = home.connect().await;
     let mut start = home.start("env", &["env"]);
-    start.env.push(("A".to_owned(), "1".to_owned()));
+    start.env.push(("A".to_owned(), "1".into()));
     start.cwd = Some("/usr".into());
+    let mut raw = home.sh("raw", "printf %s \"$RAW\" | od -An -tx1");
+    raw.env.push(("RAW".to_owned(), b"\xffa\xfe".to_vec().into()));
+    let mut nul = home.start("nul", &["env"]);
+    nul.env.push(("NUL".to_owned(), "a\0b".into()));
     let mut cwd = home.sh("cwd", "pwd; cat; ls -l /proc/self/fd | grep -c -- '->'; trap");
     cwd.cwd = Some("/usr".into());
-    runtime.start(vec![start, cwd]);
-    ends(&runtime, 2).await;
+    runtime.start(vec![start, raw, nul, cwd]);
+    let told = ends(&runtime, 4).await;
+    assert!(
+        matches!(&told["nul"], Event::Failed { message, .. } if message.contains("nul byte")),
+        "{told:?}"
+    );
     let lines =
         |name: &str| -> Vec<String> { entries(&home.log(name)).into_iter().map(|entry| entry.2).collect() };
     assert_eq!(
         lines("env"),
         ["A=1", "PATH=/usr/bin:/bin", format!("WINDLASS_RUN={}/env/0", home.pod()).as_str()]
     );
+    assert_eq!(lines("raw"), [" ff 61 fe"]);
     // stdin is empty; the fourth descriptor is the one that ls reads the directory by.
     assert_eq!(lines("cwd"), ["/usr", "4"]);
     runtime.shutdown(true).await;

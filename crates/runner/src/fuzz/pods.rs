@@ -134,7 +134,7 @@ pub fn pod_processes(data: &[u8]) {
     };
     let Some(all) = names(&pod) else { return };
     let host = Host {
-        env: vec![("PATH".to_owned(), "/bin".to_owned()), ("HOME".to_owned(), "/root".to_owned())],
+        env: vec![("PATH".to_owned(), "/bin".into()), ("HOME".to_owned(), "/root".into())],
         allocatable: BTreeMap::from([
             ("cpu".to_owned(), "4".to_owned()),
             ("memory".to_owned(), "8Gi".to_owned()),

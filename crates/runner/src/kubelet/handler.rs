@@ -61,8 +61,10 @@ pub fn probe_handler<'a>(
         // A probe knows the variables that are written down as they are.
         Handler::Exec(argv) => {
             let variables = variables(&container);
-            let text = |name: &str| variables.get(name).copied();
-            Handler::Exec(argv.iter().map(|word| expand(word, text)).collect())
+            let text = |name: &str| variables.get(name).map(|value| value.as_bytes());
+            let words = argv.iter().map(|word| expand(word, text).into_string());
+            // What is written down in a pod is text.
+            Handler::Exec(words.map(Result::unwrap_or_default).collect())
         }
         handler => handler,
     };

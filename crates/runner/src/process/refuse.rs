@@ -46,6 +46,9 @@ pub enum ConfigError {
         /// The Secret's name.
         name: String,
     },
+    /// What variables make of an argument or a path is not UTF-8.
+    #[error("{0} is not UTF-8 with the values of its variables, which only variables and files can be")]
+    NotUtf8(String),
     /// `fieldRef` names something that variables cannot have.
     #[error("field label not supported: {0}")]
     NoField(String),
@@ -92,7 +95,8 @@ impl ConfigError {
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
-            ConfigError::NoCommand => "CreateContainerError",
+            // Upstream has them refused by the CRI, whose arguments are text (`ContainerConfig` in its api.proto).
+            ConfigError::NoCommand | ConfigError::NotUtf8(_) => "CreateContainerError",
             // As upstream: nothing of the pod is made before its volumes are.
             ConfigError::Volume(cause) if cause.may_resolve() => "ContainerCreating",
             _ => "CreateContainerConfigError",

@@ -8,11 +8,12 @@ use serde_json::Value;
 
 use super::quantity::{ceil_div, nanos};
 use super::{ConfigError, Host, Lookup, expand};
+use crate::text::Text;
 
 /// The variables that a container's specification gives.
 #[derive(Default)]
 pub(super) struct Given {
-    pub(super) values: BTreeMap<String, String>,
+    pub(super) values: BTreeMap<String, Text>,
     /// Names in the order in which they were first given.
     pub(super) order: Vec<String>,
     pub(super) skipped: Vec<String>,
@@ -45,7 +46,7 @@ pub(super) fn environment(
             Some(from) => scope.resolve(name, from)?,
             None => {
                 let text = variable["value"].as_str().unwrap_or("");
-                Some(expand::expand(text, |name| given.values.get(name).map(String::as_str)))
+                Some(expand::expand(text, |name| given.values.get(name).map(Text::as_bytes)))
             }
         };
         if let Some(value) = value {
@@ -56,7 +57,7 @@ pub(super) fn environment(
 }
 
 impl Given {
-    fn set(&mut self, name: &str, value: String) {
+    fn set(&mut self, name: &str, value: Text) {
         if self.values.insert(name.to_owned(), value).is_none() {
             self.order.push(name.to_owned());
         }
@@ -134,35 +135,37 @@ impl Scope<'_> {
         }
     }
 
-    fn text(&self, kind: &str, name: &str, key: &str, value: &Value) -> Result<String, ConfigError> {
+    /// A Secret's bytes as they are, whether they are UTF-8 or not (upstream: `generateContainerConfig` in
+    /// pkg/kubelet/kuberuntime/kuberuntime_container.go; a variable's value is bytes in the CRI of 1.36).
+    fn text(&self, kind: &str, name: &str, key: &str, value: &Value) -> Result<Text, ConfigError> {
         let text = value.as_str().unwrap_or("");
         if kind == "ConfigMap" {
-            return Ok(text.to_owned());
+            return Ok(text.into());
         }
         let bytes = STANDARD.decode(text).ok().filter(|bytes| !bytes.contains(&0));
-        bytes.map(|bytes| shown(&bytes)).ok_or_else(|| ConfigError::NoText {
+        bytes.map(Text::from).ok_or_else(|| ConfigError::NoText {
             key: key.to_owned(),
             namespace: self.namespace.to_owned(),
             name: name.to_owned(),
         })
     }
 
-    fn resolve(&self, variable: &str, from: &Value) -> Result<Option<String>, ConfigError> {
+    fn resolve(&self, variable: &str, from: &Value) -> Result<Option<Text>, ConfigError> {
         let of = |name: &str| from.get(name).filter(|value| value.is_object());
         if let Some(reference) = of("configMapKeyRef") {
             self.key("ConfigMap", reference)
         } else if let Some(reference) = of("secretKeyRef") {
             self.key("Secret", reference)
         } else if let Some(reference) = of("fieldRef") {
-            self.field(reference["fieldPath"].as_str().unwrap_or("")).map(Some)
+            self.field(reference["fieldPath"].as_str().unwrap_or("")).map(|text| Some(text.into()))
         } else if let Some(reference) = of("resourceFieldRef") {
-            self.resource(reference).map(Some)
+            self.resource(reference).map(|text| Some(text.into()))
         } else {
             Err(ConfigError::NoSource(variable.to_owned()))
         }
     }
 
-    fn key(&self, kind: &'static str, reference: &Value) -> Result<Option<String>, ConfigError> {
+    fn key(&self, kind: &'static str, reference: &Value) -> Result<Option<Text>, ConfigError> {
         let Some((name, object)) = self.object(kind, reference)? else { return Ok(None) };
         let key = reference["key"].as_str().unwrap_or("");
         match object["data"].get(key) {
@@ -237,17 +240,6 @@ impl Scope<'_> {
         let lists = ["initContainers", "containers"].into_iter();
         lists.filter_map(|list| self.pod["spec"][list].as_array()).flatten().find(|spec| spec["name"] == name)
     }
-}
-
-/// Bytes as the text of a variable. What is no UTF-8 is shown as such, byte by byte: upstream's kubelet hands it on, and
-/// containerd writes the variable down as JSON (the Go package encoding/json).
-fn shown(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    text
 }
 
 /// A text as Go quotes it.

@@ -30,7 +30,11 @@ impl Lookup for Objects {
     }
 
     fn secret(&self, name: &str) -> Option<Value> {
-        (name == "s").then(|| json!({"data": {"password": "aHVudGVyMg==", "raw": "/2H+/w==", "nul": "YQBi"}}))
+        match name {
+            "s" => Some(json!({"data": {"password": "aHVudGVyMg==", "raw": "/2H+/w==", "nul": "YQBi"}})),
+            "raw" => Some(json!({"data": {"raw": "/2H+/w=="}})),
+            _ => None,
+        }
     }
 
     fn token(&self, audience: Option<&str>, seconds: i64) -> Result<String, String> {
@@ -54,7 +58,7 @@ fn pod(container: Value) -> Value {
 }
 
 fn host() -> Host {
-    let env = vec![("PATH".to_owned(), "/bin".to_owned()), ("HOME".to_owned(), "/home/me".to_owned())];
+    let env = vec![("PATH".to_owned(), "/bin".into()), ("HOME".to_owned(), "/home/me".into())];
     let allocatable = BTreeMap::from([("cpu".to_owned(), "4".to_owned())]);
     Host {
         env,
@@ -75,18 +79,18 @@ fn refused(container: Value) -> String {
     process(&pod(container), "main", &Objects, &host()).unwrap_err().to_string()
 }
 
-fn variable(container: Value, name: &str) -> Option<String> {
+fn variable(container: Value, name: &str) -> Option<Text> {
     made(container).env.into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
-fn from(source: Value) -> Option<String> {
+fn from(source: Value) -> Option<Text> {
     variable(json!({"env": [{"name": "V", "valueFrom": source}]}), "V")
 }
 
 #[test]
 fn host_variables_come_first_and_the_pod_wins() {
     let env = made(json!({"env": [{"name": "HOME", "value": "/x"}, {"name": "A", "value": "1"}]})).env;
-    let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap())).collect();
     assert_eq!(env, [("PATH", "/bin"), ("HOME", "/x"), ("HOSTNAME", "p"), ("A", "1")]);
 }
 
@@ -134,9 +138,23 @@ fn what_is_missing_is_said_in_upstreams_words() {
 }
 
 #[test]
-fn bytes_that_are_no_text_keep_no_container_from_its_other_variables() {
-    let raw = json!({"secretKeyRef": {"name": "s", "key": "raw"}});
-    assert_eq!(from(raw).unwrap(), "\u{fffd}a\u{fffd}\u{fffd}");
+fn bytes_of_a_secret_that_are_no_text_are_passed_on_as_they_are() {
+    let raw = json!({"name": "RAW", "valueFrom": {"secretKeyRef": {"name": "s", "key": "raw"}}});
+    assert_eq!(variable(json!({"env": [raw]}), "RAW").unwrap().as_bytes(), b"\xffa\xfe\xff");
+    let beside = json!({"env": [raw, {"name": "V", "value": "<$(RAW)>"}]});
+    assert_eq!(variable(beside, "V").unwrap().as_bytes(), b"<\xffa\xfe\xff>");
+    let all = json!({"envFrom": [{"secretRef": {"name": "raw"}}]});
+    assert_eq!(variable(all, "raw").unwrap().as_bytes(), b"\xffa\xfe\xff");
+    for (field, what) in [("args", "the argument <$(RAW)>"), ("volumeMounts", "the subPathExpr <$(RAW)>")] {
+        let value = match field {
+            "args" => json!(["<$(RAW)>"]),
+            _ => json!([{"name": "v", "mountPath": "/v", "subPathExpr": "<$(RAW)>"}]),
+        };
+        let cause =
+            process(&pod(json!({"env": [raw], field: value})), "main", &Objects, &host()).unwrap_err();
+        assert_eq!(cause.reason(), "CreateContainerError");
+        assert!(cause.to_string().starts_with(&format!("{what} is not UTF-8")), "{cause}");
+    }
 }
 
 #[test]
@@ -359,7 +377,7 @@ fn long_host_name_is_cut() {
     let mut pod = pod(json!({}));
     pod["metadata"]["name"] = json!(format!("{}-tail", "a".repeat(62)));
     let process = process(&pod, "main", &Objects, &host()).unwrap();
-    assert_eq!(process.env[2], ("HOSTNAME".to_owned(), "a".repeat(62)));
+    assert_eq!(process.env[2], ("HOSTNAME".to_owned(), "a".repeat(62).into()));
 }
 
 #[test]
@@ -368,7 +386,7 @@ fn host_name_of_the_pods_own_is_taken_as_it_is() {
     pod["spec"]["hostname"] = json!("h");
     pod["spec"]["hostnameOverride"] = json!("db-0.example.com");
     let process = process(&pod, "main", &Objects, &host()).unwrap();
-    assert_eq!(process.env[2], ("HOSTNAME".to_owned(), "db-0.example.com".to_owned()));
+    assert_eq!(process.env[2], ("HOSTNAME".to_owned(), "db-0.example.com".into()));
 }
 
 #[test]
@@ -384,8 +402,8 @@ fn stdin_is_null_unless_the_container_asks_for_one() {
 #[test]
 fn terminal_has_a_name_unless_the_pod_gives_one() {
     let named = json!({"tty": true, "env": [{"name": "TERM", "value": "dumb"}]});
-    assert_eq!(variable(json!({"tty": true}), "TERM").as_deref(), Some("xterm"));
-    assert_eq!(variable(named, "TERM").as_deref(), Some("dumb"));
+    assert_eq!(variable(json!({"tty": true}), "TERM"), Some("xterm".into()));
+    assert_eq!(variable(named, "TERM"), Some("dumb".into()));
     assert_eq!(variable(json!({}), "TERM"), None);
 }
 
@@ -403,7 +421,7 @@ fn who_mounts_a_token_is_told_where_the_api_is_and_who_does_not_is_told_nothing(
         process.env.iter().filter(|(name, _)| name.starts_with("KUBERNETES_")).cloned().collect::<Vec<_>>()
     };
     let expected = [("KUBERNETES_SERVICE_HOST", "127.0.0.1"), ("KUBERNETES_SERVICE_PORT", "6443")];
-    assert_eq!(told(&of("main")), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(told(&of("main")), expected.map(|(name, value)| (name.to_owned(), value.into())));
     assert_eq!(told(&of("beside")), []);
     let bytes = b"for None during 3607s".to_vec();
     let file = File { path: "token".into(), bytes, mode: 0o600 };

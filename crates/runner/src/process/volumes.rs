@@ -13,13 +13,14 @@ use super::expand::expand;
 use super::quantity::{ceil_div, nanos};
 use super::source::Scope;
 use super::{ConfigError, Host, Lookup, token};
+use crate::text::Text;
 use crate::volumes::{Content, File, HostKind, Volume, VolumeMount};
 
 /// Which container mounts what: the pod, the container, and its variables for `subPathExpr`.
 pub(super) struct Wanted<'a> {
     pub(super) pod: &'a Value,
     pub(super) spec: &'a Value,
-    pub(super) variables: &'a BTreeMap<String, String>,
+    pub(super) variables: &'a BTreeMap<String, Text>,
 }
 
 /// Why a volume cannot be mounted.
@@ -140,10 +141,12 @@ fn mounts(wanted: &Wanted<'_>) -> Result<Vec<VolumeMount>, ConfigError> {
             let what = format!("the volume \"{}\" with mounts that go back to the host", text("name"));
             return Err(ConfigError::NotOnHost(what));
         }
-        let variable = |name: &str| wanted.variables.get(name).map(String::as_str);
+        let variable = |name: &str| wanted.variables.get(name).map(Text::as_bytes);
         let sub_path = match text("subPathExpr") {
             "" => text("subPath").to_owned(),
-            expression => expand(expression, variable),
+            expression => expand(expression, variable)
+                .into_string()
+                .map_err(|_| ConfigError::NotUtf8(format!("the subPathExpr {expression}")))?,
         };
         if sub_path.starts_with('/')
             || sub_path.split('/').any(|part| part == "..")

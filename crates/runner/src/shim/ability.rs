@@ -11,6 +11,8 @@ use crate::runtime::{Start, StartFailure};
 pub(crate) const EXEC: &str = "exec";
 /// It enforces limits, or says why not.
 pub(crate) const LIMITS: &str = "limits";
+/// It takes values of variables that are not UTF-8.
+pub(crate) const BYTES: &str = "bytes";
 /// It takes rights away from what it starts.
 pub(crate) const RIGHTS: &str = "rights";
 
@@ -21,7 +23,7 @@ pub(crate) struct Abilities(BTreeSet<String>);
 impl Abilities {
     /// Of a shim of this build.
     pub(crate) fn own() -> Abilities {
-        Abilities([EXEC, LIMITS, RIGHTS].map(str::to_owned).into())
+        Abilities([BYTES, EXEC, LIMITS, RIGHTS].map(str::to_owned).into())
     }
 
     /// As they were said.
@@ -44,14 +46,21 @@ impl Abilities {
         !Abilities::own().0.is_subset(&self.0)
     }
 
-    /// Why it cannot be asked for a start: one that would run with more rights than it may have is not begun.
+    /// Why it cannot be asked for a start: one that would run with more rights than it may have is not begun, and
+    /// none that it cannot read.
     pub(crate) fn refuses(&self, start: &Start) -> Option<(StartFailure, String)> {
-        (start.rights.is_some() && !self.has(RIGHTS)).then(|| {
-            let message = "the process that starts the containers (the shim) is of an older Windlass and does not say \
-                           that it holds security contexts; it is replaced when none of its containers runs any more, \
-                           or at once by windlass down --force and windlass up";
-            (StartFailure::Other, message.to_owned())
-        })
+        let what = if start.rights.is_some() && !self.has(RIGHTS) {
+            "holds security contexts"
+        } else if !self.has(BYTES) && start.env.iter().any(|(_, value)| value.as_str().is_none()) {
+            "takes variables whose value is not UTF-8"
+        } else {
+            return None;
+        };
+        let message = format!(
+            "the process that starts the containers (the shim) is of an older Windlass and does not say that it {what}; \
+             it is replaced when none of its containers runs any more, or at once by windlass down --force and windlass up"
+        );
+        Some((StartFailure::Other, message))
     }
 }
 

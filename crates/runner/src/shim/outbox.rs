@@ -239,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn variable_that_is_no_text_is_refused_where_it_could_not_be_read() {
+        let raw = || Start { env: vec![("RAW".to_owned(), vec![255].into())], ..start("main") };
+        let mut outbox = of(Abilities::said(vec![super::super::ability::RIGHTS.to_owned()]));
+        outbox.start(raw());
+        assert_eq!(unsaid(&mut outbox), "", "it would take it for nonsense");
+        assert!(
+            matches!(outbox.refused.as_slice(), [Event::Failed { message, .. }] if message.contains("UTF-8"))
+        );
+        outbox.abilities = Abilities::own();
+        outbox.start(raw());
+        assert!(unsaid(&mut outbox).contains("[255]"));
+    }
+
+    #[test]
     fn start_with_fewer_rights_is_refused_where_they_may_not_be_taken_away() {
         let mut outbox = of(Abilities::default());
         outbox.start(Start { rights: Some(Box::default()), ..start("main") });

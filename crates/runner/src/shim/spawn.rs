@@ -2,7 +2,7 @@
 //! It knows no run but the one it is given.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -27,6 +27,7 @@ use crate::exec::Exec;
 use crate::mounts::{Entrance, Failure, Join};
 use crate::rights::Rights;
 use crate::runtime::{Ended, Key, Start, StartFailure};
+use crate::text::Text;
 use crate::world;
 
 /// Where programs are looked up if the environment has no `PATH`, as execvp(3) does.
@@ -65,7 +66,7 @@ pub(crate) struct Means {
 
 /// Where a run's process was started, for whoever is to be started beside it.
 pub(crate) struct Surroundings {
-    pub(crate) env: Vec<(String, String)>,
+    pub(crate) env: Vec<(String, Text)>,
     pub(crate) cwd: PathBuf,
     /// Whether it has a file system of its own.
     pub(crate) has_space: bool,
@@ -108,7 +109,7 @@ impl Surroundings {
 /// A child to be.
 struct Child<'a> {
     argv: &'a [String],
-    env: &'a [(String, String)],
+    env: &'a [(String, Text)],
     key: &'a Key,
     cwd: &'a Path,
     way: Way<'a>,
@@ -174,10 +175,10 @@ impl Spawner {
         let Beside { exec, surroundings, first, join, .. } = beside;
         let mut env = surroundings.env.clone();
         // In a container of its own this would be 1.
-        env.push((FIRST.to_owned(), first.to_string()));
+        env.push((FIRST.to_owned(), first.to_string().into()));
         if exec.tty && !env.iter().any(|(name, _)| name == "TERM") {
             // As of a container that has a terminal itself.
-            env.push(("TERM".to_owned(), "xterm".to_owned()));
+            env.push(("TERM".to_owned(), "xterm".into()));
         }
         let host = c_string(&surroundings.cwd).map_err(|cause| (StartFailure::Other, cause.to_string()))?;
         let started = self.start(&Child {
@@ -282,12 +283,12 @@ impl Spawner {
 }
 
 /// Of a variable that is named twice the last value counts.
-fn environment(key: &Key, env: &[(String, String)]) -> io::Result<Strings> {
+fn environment(key: &Key, env: &[(String, Text)]) -> io::Result<Strings> {
     let mark = procfs::mark(key);
-    let mut variables: BTreeMap<&str, &str> =
-        env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    variables.insert(procfs::MARK, &mark);
-    Strings::new(variables.into_iter().map(|(name, value)| format!("{name}={value}").into_bytes()))
+    let mut variables: BTreeMap<&str, &[u8]> =
+        env.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    variables.insert(procfs::MARK, mark.as_bytes());
+    Strings::new(variables.into_iter().map(|(name, value)| [name.as_bytes(), b"=", value].concat()))
 }
 
 fn c_string(path: &Path) -> io::Result<CString> {
@@ -295,7 +296,7 @@ fn c_string(path: &Path) -> io::Result<CString> {
 }
 
 /// Finds the program as execvp(3) does. Done before the start: the child shall not allocate.
-fn look_up(name: &str, env: &[(String, String)], cwd: &Path) -> Result<PathBuf, (StartFailure, String)> {
+fn look_up(name: &str, env: &[(String, Text)], cwd: &Path) -> Result<PathBuf, (StartFailure, String)> {
     if name.contains('/') {
         return Ok(PathBuf::from(name));
     }
@@ -332,11 +333,13 @@ fn is_elsewhere(error: &io::Error) -> bool {
 /// Where a program of this name may be.
 fn candidates<'a>(
     name: &'a str,
-    env: &'a [(String, String)],
+    env: &'a [(String, Text)],
     cwd: &'a Path,
 ) -> impl Iterator<Item = PathBuf> + 'a {
-    let path = env.iter().rev().find(|(name, _)| name == "PATH").map_or(DEFAULT_PATH, |(_, path)| path);
-    path.split(':').map(move |directory| cwd.join(directory).join(name))
+    let path = env.iter().rev().find(|(name, _)| name == "PATH");
+    let path = path.map_or(DEFAULT_PATH.as_bytes(), |(_, path)| path.as_bytes());
+    let directories = path.split(|byte| *byte == b':').map(OsStr::from_bytes);
+    directories.map(move |directory| cwd.join(directory).join(name))
 }
 
 fn classify(error: &io::Error, name: &str, cwd: &Path) -> (StartFailure, String) {

@@ -42,7 +42,7 @@ impl Home {
 
     pub(crate) fn start(&self, container: &str, argv: &[&str]) -> Start {
         let key = Key { pod: self.pod(), container: container.to_owned(), attempt: 0 };
-        let env = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
+        let env = vec![("PATH".to_owned(), "/usr/bin:/bin".into())];
         let log = self.log(container);
         Start {
             key,
