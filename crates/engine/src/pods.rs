@@ -8,7 +8,7 @@ use windlass_apiserver::kind::Fields;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
 use windlass_runner::kubelet::{self, Action, EventType, Facts, News, PodView, hook_handler, probe_handler};
 use windlass_runner::mounts::Space;
-use windlass_runner::process::{Lookup, Process, process};
+use windlass_runner::process::{Lookup, Process, process, user};
 use windlass_runner::runtime::{Key as RunKey, Start};
 use windlass_store::Key;
 
@@ -94,6 +94,8 @@ impl Tick {
         facts.ending = self.drain_since;
         if is_scripted {
             self.befallen(&uid, &mut facts);
+        } else if !facts.runs.is_empty() {
+            facts.user = user(parts(pod), &self.host);
         }
         let known = self.alike.plan(pod, &facts, now);
         let (mut plan, alike) = match known {

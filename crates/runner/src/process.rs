@@ -26,6 +26,7 @@ pub(crate) use self::expand::expand;
 pub(crate) use self::limits::unheld;
 pub use self::living::{Source, files, sources};
 pub use self::refuse::ConfigError;
+pub use self::rights::user;
 pub use self::storage::{StorageLimit, storage_limits};
 pub use self::token::{TokenFile, tokens};
 pub use self::volumes::{SizeLimit, VolumeCause, VolumeError, size_limits};

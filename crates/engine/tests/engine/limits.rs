@@ -75,3 +75,82 @@ async fn engine_may_bound_the_processes_of_every_container() {
     }
     cluster.stop().await;
 }
+
+/// What its container's status says.
+fn told(pod: &Pod, field: &str) -> Value {
+    let status = serde_json::to_value(pod).expect("a pod");
+    status["status"]["containerStatuses"][0][field].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_tells_what_the_process_has_of_what_was_asked_for() {
+    let cluster = Cluster::start().await;
+    let asked = json!({"memory": "64Mi", "cpu": "500m"});
+    let limited = run(&cluster, "limited", "true", asked.clone()).await;
+    assert_eq!(told(&limited, "allocatedResources"), asked, "requests are the limits where none are said");
+    let expected = match not_enforced(&limited) {
+        Some(_) => json!({"requests": asked}),
+        None => json!({"limits": asked, "requests": asked}),
+    };
+    assert_eq!(told(&limited, "resources"), expected);
+    let free = run(&cluster, "free", "true", json!({})).await;
+    for field in ["resources", "allocatedResources", "user"] {
+        assert_eq!(told(&free, field), Value::Null, "{field}");
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_tells_the_user_and_the_groups_that_the_process_found_itself_with() {
+    let cluster = Cluster::start().await;
+    // A group that whoever runs this is in: nobody else's can be had without being root.
+    let group = nix::unistd::getgid().as_raw();
+    let script = "echo $(id -u) $(id -g) $(sed -n 's/^Groups://p' /proc/self/status) > /dev/termination-log";
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "known"},
+        "spec": {
+            "runtimeClassName": "windlass-host", "restartPolicy": "Never",
+            "securityContext": {"runAsGroup": group},
+            "containers": [{"name": "main", "image": "host", "command": ["sh", "-c", script]}],
+        },
+    });
+    let pod = serde_json::from_value(pod).expect("a Pod");
+    cluster.pods().create(&PostParams::default(), &pod).await.expect("the pod is created");
+    let waits =
+        |pod: Option<&Pod>| pod.is_some_and(|pod| told(pod, "state")["waiting"]["message"].is_string());
+    let over = pod_phase("Succeeded").or(pod_phase("Failed")).or(waits);
+    let pod = cluster.wait_pod("known", over).await.expect("the pod is there");
+    // Where the machine does not let this user mount, there are no last words.
+    if told(&pod, "state")["waiting"].is_null() {
+        let user = told(&pod, "user")["linux"].clone();
+        let words = told(&pod, "state")["terminated"]["message"].as_str().expect("its words").to_owned();
+        let mut said = vec![user["uid"].to_string(), user["gid"].to_string()];
+        said.extend(user["supplementalGroups"].as_array().expect("groups").iter().map(Value::to_string));
+        assert_eq!(words.split_whitespace().collect::<Vec<_>>(), said);
+    }
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_of_a_secret_reach_the_process_as_they_are() {
+    let cluster = Cluster::start().await;
+    let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> =
+        kube::Api::namespaced(cluster.client.clone(), "default");
+    let secret = json!({"metadata": {"name": "raw"}, "data": {"key": "/2H+"}});
+    let secret = serde_json::from_value(secret).expect("a Secret");
+    secrets.create(&PostParams::default(), &secret).await.expect("created");
+    let script = "test \"$(printf %s \"$RAW\" | od -An -tx1)\" = ' ff 61 fe'";
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "reader"},
+        "spec": {"runtimeClassName": "windlass-host", "restartPolicy": "Never", "containers": [{
+            "name": "main", "image": "host", "command": ["sh", "-c", script],
+            "env": [{"name": "RAW", "valueFrom": {"secretKeyRef": {"name": "raw", "key": "key"}}}],
+        }]},
+    });
+    let pod = serde_json::from_value(pod).expect("a Pod");
+    cluster.pods().create(&PostParams::default(), &pod).await.expect("the pod is created");
+    let over = pod_phase("Succeeded").or(pod_phase("Failed"));
+    let pod = cluster.wait_pod("reader", over).await.expect("the pod is there");
+    assert_eq!(end(&pod), (0, "Completed".to_owned()));
+    cluster.stop().await;
+}

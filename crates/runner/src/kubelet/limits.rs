@@ -11,6 +11,15 @@ use crate::process::unheld;
 
 /// The condition's type.
 pub const LIMITS_ENFORCED: &str = "windlass.dev/LimitsEnforced";
+/// The reason where each container is held to its limits, and only the pod as a whole is not.
+const EACH: &str = "EachContainer";
+
+/// Whether limits of CPU or memory are known not to be enforced, now or by an earlier engine.
+pub(super) fn are_open(view: PodView<'_>, facts: &Facts) -> bool {
+    let conditions = view.at("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    let is_open = |told: &Value| told["type"] == LIMITS_ENFORCED && told["reason"] != EACH;
+    facts.unlimited.is_some() || conditions.into_iter().any(is_open)
+}
 
 /// Adds the condition to a new status. Once there it stays: it is kept like those of others.
 pub(super) fn note(
@@ -48,5 +57,5 @@ fn told(view: PodView<'_>, facts: &Facts) -> Option<(&'static str, String)> {
             resources.join(" and ")
         )
     };
-    (!resources.is_empty()).then(|| ("EachContainer", message()))
+    (!resources.is_empty()).then(|| (EACH, message()))
 }

@@ -8,6 +8,7 @@
 
 mod backoff;
 mod conditions;
+mod enacted;
 mod handler;
 mod hook;
 mod image;
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub use self::conditions::disrupt;
+pub use self::enacted::User;
 pub use self::handler::{Handler, HttpGet, hook_handler, probe_handler};
 pub use self::hook::{Hook, Hooked};
 pub use self::limits::LIMITS_ENFORCED;
@@ -58,6 +60,8 @@ pub struct Facts {
     pub hooks: Vec<Hooked>,
     /// Limits of a run that are not enforced.
     pub unlimited: Option<Unlimited>,
+    /// Who its processes run as, if the pod asks for a user or groups.
+    pub user: Option<User>,
     /// Events of probes and hooks that no plan's were recorded with yet.
     pub news: Vec<News>,
     /// Runs that are ended with their pod, and of which an event says so.

@@ -2,11 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::image;
 use super::standing::{Standing, attempt_of, container_id, time};
 use super::view::{Kind, PodView};
 use super::wish::{Wish, Wished, Wishes};
-use super::{Facts, News, backoff};
+use super::{Facts, News, backoff, enacted, image};
 
 const GONE: &str = "The container could not be located when the pod was terminated";
 
@@ -122,6 +121,7 @@ fn show(
         "lastState": last.map_or(json!({}), |last| json!({"terminated": last})),
     });
     if let Some(id) = id {
+        enacted::note(&mut status, view, facts, container, &id);
         status["containerID"] = id;
     }
     if let Some(mounts) = container.spec["volumeMounts"].as_array().filter(|mounts| !mounts.is_empty()) {

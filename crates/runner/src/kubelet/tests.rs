@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod enacted;
 mod ending;
 mod evicted;
 mod hooks;

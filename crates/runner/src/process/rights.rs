@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{ConfigError, Host};
+use crate::kubelet::{PodView, User};
 use crate::rights::{Rights, capabilities, capability};
 
 /// What a container's process may do less than the user that it runs as. None: nothing less.
@@ -42,6 +43,23 @@ pub(super) fn of(pod: &Value, spec: &Value, host: &Host) -> Result<Option<Box<Ri
         is_filtered: own["privileged"] != true && filtered(of("seccompProfile"))?,
     };
     Ok((rights != Rights::default()).then(|| Box::new(rights)))
+}
+
+/// Who a pod's processes run as, if it or a container of it asks for a user or groups, and can have them.
+#[must_use]
+pub fn user(pod: PodView<'_>, host: &Host) -> Option<User> {
+    const ASKING: [&str; 5] =
+        ["runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "supplementalGroupsPolicy"];
+    let lists = ["initContainers", "containers"].into_iter().filter_map(|list| pod.spec[list].as_array());
+    let mut contexts =
+        lists.flatten().map(|spec| &spec["securityContext"]).chain([&pod.spec["securityContext"]]);
+    let asks = |context: &Value| ASKING.iter().any(|field| context.get(field).is_some_and(|v| !v.is_null()));
+    if !contexts.any(asks) {
+        return None;
+    }
+    let groups = groups(&pod.spec["securityContext"], host).ok()?;
+    let groups = groups.unwrap_or_else(|| host.groups.clone());
+    Some(User { uid: host.uid, gid: host.gid, groups })
 }
 
 fn cannot(what: &str) -> ConfigError {

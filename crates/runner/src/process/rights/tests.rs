@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::{Host, of};
+use crate::kubelet::{PodView, User};
 use crate::rights::{Rights, capability};
 
 fn root() -> Host {
@@ -130,4 +131,25 @@ fn container_says_more_than_its_pod_and_privileges_are_not_filtered() {
     assert!(filtered(json!({}), profile("RuntimeDefault")));
     assert!(!filtered(profile("Unconfined"), profile("RuntimeDefault")));
     assert!(!filtered(json!({"privileged": true}), profile("RuntimeDefault")));
+}
+
+#[test]
+fn user_is_known_of_pods_that_ask_for_one_and_can_have_it() {
+    let known = |spec: Value, host: &Host| {
+        let pod = json!({"spec": spec});
+        super::user(PodView::from(&pod), host)
+    };
+    let context = |context: Value| json!({"securityContext": context, "containers": [{"name": "main"}]});
+    assert_eq!(known(context(json!({})), &root()), None);
+    assert_eq!(known(context(json!({"runAsNonRoot": true})), &user()), None);
+    let own = json!({"containers": [{"name": "main", "securityContext": {"runAsUser": 1000}}]});
+    let as_they_are = User { uid: 1000, gid: 1000, groups: vec![27, 1000] };
+    assert_eq!(known(own, &user()), Some(as_they_are.clone()));
+    assert_eq!(known(context(json!({"fsGroup": 27})), &user()), Some(as_they_are));
+    let more = User { uid: 0, gid: 0, groups: vec![0, 4000] };
+    assert_eq!(known(context(json!({"supplementalGroups": [4000]})), &root()), Some(more));
+    let strict = User { uid: 0, gid: 0, groups: vec![4000] };
+    let asked = json!({"supplementalGroups": [4000], "supplementalGroupsPolicy": "Strict"});
+    assert_eq!(known(context(asked), &root()), Some(strict));
+    assert_eq!(known(context(json!({"supplementalGroups": [4000]})), &user()), None, "it cannot have it");
 }
