@@ -336,3 +336,21 @@ async fn program_that_cannot_be_asked_for_is_refused_in_upstreams_order() {
     let old = refused(&api, "p/exec?command=true&stdout=true", &spdy).await.1;
     assert!(old.starts_with("exec speaks WebSocket here") && old.contains("not SPDY"), "{old}");
 }
+
+#[tokio::test]
+async fn pod_that_is_played_has_no_process_however_its_client_speaks() {
+    let api = api().await;
+    let mut played = pod("played");
+    played["metadata"]["annotations"] = json!({"fate.windlass.dev/pod": "run: forever"});
+    played["spec"]["nodeName"] = json!("here");
+    api.make(PODS, played).await;
+    let words = refusal(
+        400,
+        "pod played is played, as its fate.windlass.dev/* annotations say: it has no process, and nothing can be run in \
+         it; its logs show what it writes",
+    );
+    let spdy = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
+    for headers in [spdy.as_slice(), socket("v5.channel.k8s.io").as_slice(), &[]] {
+        assert_eq!(refused(&api, "played/exec?command=true&stdout=true", headers).await, words);
+    }
+}

@@ -61,6 +61,9 @@ pub(super) async fn attach(mut call: Call, talk: Talk) -> Answer {
     let pod = call.app.registry.get(call.kind, call.namespace(), &call.name)?;
     // Upstream's order: the pod, the container, the node, and only then how the client speaks.
     let request = read(&call, &pod)?;
+    if talk == Talk::Exec {
+        unplayed(&pod, &call.name)?;
+    }
     let wanted = handshake::read(&call.headers, talk.name())?;
     let Some(upgrade) = call.upgrade() else {
         // An HTTP/2 stream, or a client within this process.
@@ -101,6 +104,18 @@ pub(super) async fn attach(mut call: Call, talk: Talk) -> Answer {
         drop(permit);
     });
     Ok(response)
+}
+
+/// A pod that is played has no process to run a program beside, however the client speaks.
+fn unplayed(pod: &Value, name: &str) -> Result<(), ApiError> {
+    if !windlass_fate::is_scripted(&pod["metadata"]) {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!(
+        "pod {name} is played, as its {}* annotations say: it has no process, and nothing can be run in it; its logs show \
+         what it writes",
+        windlass_fate::PREFIX
+    )))
 }
 
 /// The words of `PodExecOptions`. An empty one is one, too.
