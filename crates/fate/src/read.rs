@@ -27,14 +27,26 @@ pub(crate) fn script(text: &str, of_pod: bool) -> Result<Script, Vec<String>> {
     let value: Value = match text.trim() {
         "" => Value::Object(Map::new()),
         text => serde_saphyr::from_str(text).map_err(|error| {
-            let error = error.to_string();
-            let first = error.lines().next().unwrap_or_default();
-            vec![format!("it is no YAML: {first}; write it like {{exit: 1, run: 5s}}")]
+            vec![format!("it is no YAML{}; write it like {{exit: 1, run: 5s}}", place(&error))]
         })?,
     };
     let mut faults = Vec::new();
     let script = from_map(&value, "", of_pod, &mut faults);
     if faults.is_empty() { Ok(script) } else { Err(faults) }
+}
+
+/// Where a text is broken: the parser's own words are of its grammar.
+fn place(error: &serde_saphyr::Error) -> String {
+    let twice = match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!(": the key {key} is there twice")
+        }
+        _ => String::new(),
+    };
+    match error.location() {
+        Some(at) => format!(" at line {}, column {}{twice}", at.line(), at.column()),
+        None => twice,
+    }
 }
 
 fn from_map(value: &Value, place: &str, of_pod: bool, faults: &mut Vec<String>) -> Script {
@@ -54,10 +66,20 @@ fn from_map(value: &Value, place: &str, of_pod: bool, faults: &mut Vec<String>) 
             faults.push(format!("{place}{key}: {fault}"));
         }
     }
-    if script.every.is_some() && place.is_empty() && script.stdout.is_none() && script.stderr.is_none() {
-        faults.push("every: there are no lines to be spread: give stdout or stderr".to_owned());
+    if place.is_empty() {
+        faults.extend(unlined(&script));
     }
     script
+}
+
+/// `every`, where neither the pod nor any index has lines that it could spread.
+fn unlined(script: &Script) -> Option<String> {
+    let has_lines = |script: &Script| script.stdout.is_some() || script.stderr.is_some();
+    let mut all = std::iter::once(script).chain(script.indexes.iter().map(|(_, script)| script));
+    let spreads = all.clone().any(|script| script.every.is_some());
+    (spreads && !all.any(has_lines)).then(|| {
+        "every: there are no lines to be spread: give stdout or stderr, here or under index".to_owned()
+    })
 }
 
 fn entry(

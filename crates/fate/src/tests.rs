@@ -146,6 +146,21 @@ fn indexes_have_what_is_said_of_them_and_the_rest_of_the_others() {
 }
 
 #[test]
+fn lines_of_an_index_are_spread_as_the_pod_says_and_its_own_as_the_index_says() {
+    let lines = |text: &str, index: u32| -> Vec<(u64, String)> {
+        let mut metadata = metadata(&[("pod", text)]);
+        metadata["annotations"][INDEX] = index.to_string().into();
+        let course = Fate::read(&metadata, &spec()).unwrap().script("main", Role::App).course(0);
+        (0..).map_while(|place| course.line(place).map(|l| (l.after.as_secs(), l.text.to_owned()))).collect()
+    };
+    let expected = [(0, "a".to_owned()), (2, "b".to_owned())];
+    let of_one = "{run: 1m, every: 2s, index: {1: {stdout: \"a\\nb\"}}}";
+    assert_eq!(lines(of_one, 1), expected);
+    assert_eq!(lines(of_one, 0), []);
+    assert_eq!(lines("{run: 1m, stdout: \"a\\nb\", index: {1: {every: 2s}}}", 1), expected);
+}
+
+#[test]
 fn pod_waits_for_a_node_for_ever_or_for_a_time() {
     let at = Timestamp::from_second(100).unwrap();
     let wait = |text| fate(&[("pod", text)]).unschedulable(at);
@@ -191,7 +206,12 @@ fn what_is_wrong_is_told_with_the_annotation_the_key_and_the_way_out() {
         (
             "pod",
             "every: 1s",
-            "fate.windlass.dev/pod: every: there are no lines to be spread: give stdout or stderr",
+            "fate.windlass.dev/pod: every: there are no lines to be spread: give stdout or stderr, here or under index",
+        ),
+        (
+            "pod",
+            "{index: {1: {every: 1s}, 2: {exit: 1}}}",
+            "fate.windlass.dev/pod: every: there are no lines to be spread: give stdout or stderr, here or under index",
         ),
         (
             "pod",
