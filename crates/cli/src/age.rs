@@ -25,6 +25,19 @@ pub(crate) fn human(seconds: i64) -> String {
     }
 }
 
+/// A length of time to the second, as options take it: `1d2h30m`.
+pub(crate) fn exact(seconds: i64) -> String {
+    let mut rest = seconds.max(0);
+    let mut text = String::new();
+    for (unit, name) in [(DAY, 'd'), (HOUR, 'h'), (MINUTE, 'm'), (1, 's')] {
+        if rest >= unit {
+            text += &format!("{}{name}", rest / unit);
+        }
+        rest %= unit;
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// Whole `big` units, and the whole `small` units that remain, unless there are none.
 fn two(seconds: i64, big: i64, big_name: char, small: i64, small_name: char) -> String {
     match seconds % big / small {

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::{Method, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Value, json};
 
 use super::respond::{self, Answer};
@@ -40,10 +40,15 @@ fn told(app: &App) -> Response {
     let ahead = app.clock.as_ref().map_or(SignedDuration::ZERO, |clock| clock.ahead());
     let told = json!({
         "now": meta::time(app.registry.world.now()),
-        "aheadSeconds": ahead.as_secs(),
+        "aheadSeconds": seconds(ahead),
         "canMove": app.clock.is_some(),
     });
     respond::json(StatusCode::OK, &told)
+}
+
+/// Whole seconds, the nearest: a clock that was set forward by an hour is ahead by that less the moment it took.
+fn seconds(span: SignedDuration) -> i64 {
+    span.round(Unit::Second).map_or(span.as_secs(), |span| span.as_secs())
 }
 
 /// The time that a body names.

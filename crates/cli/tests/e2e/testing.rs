@@ -139,7 +139,7 @@ fn clock_of_an_engine_that_stays_is_told_and_not_moved() {
 fn mistyped_time_is_answered_with_how_it_is_written() {
     let home = Home::new();
     let script = "windlass clock -q advance soon; windlass clock -q to 2001-01-01T00:00:00Z; \
-                  windlass clock -q advance 1h; windlass clock";
+                  windlass clock -q advance 1h; windlass clock advance 90m";
     let ended = ephemeral(&home, &["sh", "-c", script]);
     let told: Vec<&str> = ended.stderr.lines().collect();
     let mistake = "windlass: advance: \"soon\" is no time: write it like 500ms, 90s, 5m, 1h30m or 2d";
@@ -147,6 +147,9 @@ fn mistyped_time_is_answered_with_how_it_is_written() {
     let past =
         |line: &&str| line.contains("is past (it is 20") && line.ends_with("and the clock only goes forward");
     assert!(told.iter().any(past), "{told:?}");
-    assert!(ended.stderr.contains("ahead of the machine's"), "{ended:?}");
+    // How far it is in all tells also how long the way took.
+    let last = told.last().unwrap();
+    assert!(last.starts_with("windlass: set forward by 90m; in all it is 2h"), "{told:?}");
+    assert!(last.ends_with(" ahead of the machine's"), "{told:?}");
     assert_eq!(ended.stdout.lines().count(), 2, "{ended:?}");
 }
