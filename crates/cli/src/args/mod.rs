@@ -35,7 +35,7 @@ pub(crate) fn parse(argv: &[OsString], env: &Env) -> Result<high::Request, Usage
         return high::raise(cli, env);
     }
     match low::Cli::try_parse_from(argv) {
-        Ok(cli) => high::raise(cli, env),
+        Ok(cli) => usage::of_nothing(&cli, argv).map_or_else(|| high::raise(cli, env), Err),
         Err(error) => Err(usage::of_clap(&error, argv)),
     }
 }

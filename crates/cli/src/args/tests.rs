@@ -67,6 +67,18 @@ fn the_verbs_that_are_typed_most_are_read_as_by_the_whole_parser_or_left_to_it()
 }
 
 #[test]
+fn a_private_engine_is_not_started_for_a_command_that_is_empty() {
+    let usage = refused(&["up", "--ephemeral", "--"]);
+    assert_eq!(usage.exit, Exit::USAGE);
+    assert!(usage.text.starts_with("windlass: up: no command comes after `--`\n"), "{}", usage.text);
+    assert!(refused(&["up", "--ephemeral", "--", ""]).text.contains("after `--`"));
+    assert!(refused(&["up", "--ephemeral", "--images=host", "--"]).text.contains("after `--`"));
+    for good in [["up", "--ephemeral"].as_slice(), &["up", "--ephemeral", "--", "sh", "--"]] {
+        assert!(read(good).is_ok(), "{good:?}");
+    }
+}
+
+#[test]
 fn a_command_runs_here_with_the_callers_directory_and_listed_variables() {
     let (job, options) = run(&["run", "--", "make", "-j", "--", "all"]);
     assert_eq!(job.command, ["make", "-j", "--", "all"]);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
+use super::low::{Cli, Verb};
 use crate::exit::Exit;
 use crate::strangers;
 
@@ -24,6 +25,20 @@ impl Usage {
         let text = format!("windlass: {verb}: {message}\n  {way_out}\n");
         Usage { text, asked: false, exit: exit_of(Some(verb)) }
     }
+}
+
+/// A `--` after which nothing comes, or an empty word, where a command may come: of a variable that is empty.
+pub(super) fn of_nothing(cli: &Cli, argv: &[OsString]) -> Option<Usage> {
+    let Verb::Up(up) = &cli.verb else { return None };
+    let is_open = match up.command.first() {
+        Some(first) => first.is_empty(),
+        None => argv.last().is_some_and(|last| last == "--"),
+    };
+    is_open.then(|| {
+        let way_out =
+            "write the command there, or leave out `--`: then the engine stays until it is interrupted";
+        Usage::mistake("up", "no command comes after `--`", way_out)
+    })
 }
 
 /// The exit code of a mistake: the codes of `run`, `wait` and `submit` are jobs', so theirs is 125.

@@ -2,12 +2,14 @@
 //!
 //! Whatever ends it, nothing stays: neither the engine nor its jobs' processes nor their directory.
 
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::ExitStatus;
 
 use futures::FutureExt;
+use nix::errno::Errno;
+use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, getppid};
 use tokio::process::{Child, Command};
 
 use super::forward::{Signals, give_back};
@@ -83,8 +85,9 @@ fn spawn(command: &[String], owned: &Owned, call: Call<'_>) -> Outcome<Child> {
         .env("KUBECONFIG", owned.home.kubeconfig())
         .env("WINDLASS_HOME", root)
         .env(ephemeral::VARIABLE, root);
-    // SAFETY: setting the signal mask is safe between fork and exec.
-    unsafe { std::os::unix::process::CommandExt::pre_exec(&mut process, give_back) };
+    let owner = getpid();
+    // SAFETY: setting the signal mask and asking the kernel is safe between fork and exec.
+    unsafe { process.pre_exec(move || give_back().and_then(|()| end_with(owner))) };
     if let Some(dir) = &call.env.cwd {
         process.current_dir(dir);
     }
@@ -92,6 +95,14 @@ fn spawn(command: &[String], owned: &Owned, call: Call<'_>) -> Outcome<Child> {
         let exit = if error.kind() == std::io::ErrorKind::NotFound { Exit(127) } else { Exit(126) };
         Failure::new(&command[0], error).exit(exit)
     })
+}
+
+/// Between fork and exec: the kernel kills this process when its parent's thread ends, which is the one that lives as
+/// long as the program does (`runtime::one_thread`). A parent that has gone before the kernel was told is seen by the
+/// other one that took its place (prctl(2), PR_SET_PDEATHSIG).
+fn end_with(owner: Pid) -> std::io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() == owner { Ok(()) } else { Err(Errno::ESRCH.into()) }
 }
 
 fn forward(child: &Child, signal: Signal) {

@@ -104,6 +104,18 @@ fn after_its_owners_kill_the_engine_ends_its_jobs_and_goes() {
 }
 
 #[test]
+fn after_its_owners_kill_the_command_ends_too() {
+    let home = Home::new();
+    let mut running = Running::start(ephemeral(&home, &["--", "sh", "-c", "echo $$; exec sleep 600"]));
+    let command = running.stdout_has("").trim().parse().unwrap();
+    let engine = engine(&left(&home).remove(0));
+    running.signal(Signal::SIGKILL);
+    gone(command);
+    gone(engine);
+    assert_eq!(left(&home), [] as [PathBuf; 0]);
+}
+
+#[test]
 fn what_a_killed_owner_and_a_killed_engine_left_the_next_one_removes() {
     let home = Home::new();
     let (running, job, root) = with_a_job(&home);
