@@ -131,6 +131,12 @@ pub(crate) fn disruption(pod: &Pod) -> Option<&PodCondition> {
     pod_condition(pod, "DisruptionTarget").filter(|condition| condition.status == "True")
 }
 
+/// What a pod says of limits that it is not held to.
+pub(crate) fn unlimited(pod: &Pod) -> Option<&str> {
+    let told = pod_condition(pod, marks::LIMITS_ENFORCED).filter(|condition| condition.status == "False")?;
+    told.message.as_deref().filter(|message| !message.is_empty())
+}
+
 /// Whether a container is one of those that run before the others.
 pub(crate) fn is_init(pod: &Pod, container: &str) -> bool {
     let init = pod_status(pod).and_then(|status| status.init_container_statuses.as_deref());
@@ -195,4 +201,22 @@ pub(crate) fn ended(pod: &Pod) -> Option<Timestamp> {
 pub(crate) fn said(event: &Event) -> Option<&str> {
     let message = event.message.as_deref()?;
     Some(message.strip_prefix("(combined from similar events): ").unwrap_or(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_a_pod_is_not_held_to_are_told_with_why() {
+        let pod = |status: &str, message: &str| -> Pod {
+            let condition =
+                serde_json::json!({ "type": marks::LIMITS_ENFORCED, "status": status, "message": message });
+            serde_json::from_value(serde_json::json!({ "status": { "conditions": [condition] } })).unwrap()
+        };
+        let words = "the memory limit is not enforced";
+        assert_eq!(unlimited(&pod("False", words)), Some(words));
+        assert_eq!((unlimited(&pod("True", "held")), unlimited(&pod("False", ""))), (None, None));
+        assert_eq!(unlimited(&Pod::default()), None);
+    }
 }

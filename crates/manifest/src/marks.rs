@@ -43,6 +43,8 @@ pub const TASKS: &str = "windlass.dev/tasks";
 pub const QUIT: &str = "windlass.dev/quit.";
 /// Annotation of a pod, before a container's name: what the container used, as the engine tells it.
 pub const USAGE: &str = "usage.windlass.dev/";
+/// Condition of a pod: false where its limits are not held, as the engine tells it; true of none.
+pub const LIMITS_ENFORCED: &str = "windlass.dev/LimitsEnforced";
 /// Label of a job: the queue of Kueue that it waits in (Kueue `pkg/controller/constants`).
 pub const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 /// The runtime class of host processes.

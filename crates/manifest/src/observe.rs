@@ -104,6 +104,7 @@ pub fn observe_all(job: &Job, evidence: &Evidence<'_>) -> JobStatus {
         exit_code: cause.as_ref().map(|cause| cause.exit().code()),
         payload,
         usage: usage::of_pods(pods.items()),
+        unlimited: pods.items().iter().find_map(facts::unlimited).map(str::to_owned),
         runs: pods.items().iter().any(|pod| obstacle::runs(pod, evidence.events.items())),
         cause,
     }

@@ -40,6 +40,9 @@ pub struct JobStatus {
     /// What its containers used, where the cluster tells it: the embedded engine does, of containers that have ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// The limits that its pods are not held to, why, and the way out, in the words of the cluster: of the embedded engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unlimited: Option<String>,
     /// Whether one of its pods runs, whatever the others wait for.
     #[serde(skip)]
     pub runs: bool,

@@ -111,6 +111,8 @@ pub(super) struct Follower<'a> {
     /// What the terminal has shown until now, and whether that is all.
     shown: watch::Receiver<Shown>,
     was_shown: bool,
+    /// It was said that its limits are not held.
+    was_unlimited: bool,
     /// How far its tasks are, if it has several.
     tally: Option<Tally>,
     /// How it ended, as long as its terminal has more to show.
@@ -141,6 +143,7 @@ impl<'a> Follower<'a> {
             in_terminal: false,
             shown: watch::channel(Shown::default()).1,
             was_shown: false,
+            was_unlimited: false,
             tally: None,
             over: None,
         }
@@ -267,8 +270,17 @@ impl<'a> Follower<'a> {
         }
     }
 
+    /// Says once that it is not held to its limits. A terminal of its own shows nothing else meanwhile.
+    fn say_unlimited(&mut self, status: &JobStatus) {
+        if let Some(limits) = status.unlimited.as_ref().filter(|_| !self.was_unlimited && !self.in_terminal) {
+            self.was_unlimited = true;
+            self.notes.say(&format!("{}: {}", self.name, plain(limits)));
+        }
+    }
+
     /// What is said of a status.
     fn status(&mut self, status: &JobStatus) {
+        self.say_unlimited(status);
         let verdict = &status.verdict;
         if let Some(tally) = &mut self.tally {
             tally.see(self.name, status, self.notes);
@@ -354,6 +366,8 @@ impl<'a> Follower<'a> {
         if self.in_terminal && !self.was_shown {
             self.print().await?;
         }
+        self.in_terminal = false;
+        self.say_unlimited(&end.status);
         if let Some(missing) = self.missing.take() {
             let verdict = plain(&end.status.verdict.text);
             ends.push(end);

@@ -31,6 +31,7 @@ fn job(name: &str, phase: Phase, verdict: &str) -> JobStatus {
         exit_code: None,
         payload: None,
         usage: None,
+        unlimited: None,
         runs: false,
     }
 }

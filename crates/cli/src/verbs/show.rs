@@ -107,6 +107,7 @@ fn head(view: &JobView, now: Timestamp) -> Vec<(&'static str, String)> {
     add("Duration", duration(status, now));
     add("Deleted at", status.times.expires.map(|then| then.to_string()));
     add("Used", status.usage.map(used));
+    add("Limits", status.unlimited.clone());
     if let Some(container) = container(view) {
         let words: Vec<String> = command(view).iter().map(|word| quoted(&unescaped(word))).collect();
         add("Command", Some(words.join(" ")).filter(|words| !words.is_empty()));

@@ -1,8 +1,8 @@
 //! `windlass submit`: create jobs and return.
 
-use windlass::SubmitOptions as Submission;
 use windlass::manifest::Manifest;
 use windlass::model::SubmissionId;
+use windlass::{JobManager, SubmitOptions as Submission};
 
 use super::bulk::{Came, Item};
 use super::{bulk, object, wait, work};
@@ -10,6 +10,7 @@ use crate::args::high::SubmitOptions;
 use crate::cluster::{Call, Session};
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
+use crate::out::Notes;
 use crate::print::plain;
 use crate::{out, random};
 
@@ -57,14 +58,40 @@ pub(crate) async fn run(options: &SubmitOptions, call: Call<'_>) -> Outcome {
     }
     // The jobs of a file may be in several namespaces: each is waited for where it is.
     let mut first_failure = exit;
+    let mut is_told = false;
+    let limited = first_limited(&manifests, &jobs);
     for (namespace, names) in by_namespace(jobs) {
         let manager = session.manager.in_namespace(namespace);
         let ends = wait::all(&names, &manager, wait::Until::default(), session.notes).await?;
+        is_told |= ends.iter().any(|end| end.status.unlimited.is_some());
         if first_failure == Exit::OK {
             first_failure = wait::code(&ends);
         }
     }
+    if let Some((namespace, name)) = limited.filter(|_| !is_told && !call.notes().quiet) {
+        say_unlimited(&session.manager.in_namespace(namespace), &name, session.notes).await;
+    }
     Ok(first_failure)
+}
+
+/// The first job that has limits, if all were made.
+fn first_limited(manifests: &[Manifest], jobs: &[(String, String)]) -> Option<(String, String)> {
+    let is_limited = |manifest: &Manifest| {
+        let containers = manifest.job()["spec"]["template"]["spec"]["containers"].as_array();
+        containers.into_iter().flatten().any(|container| !container["resources"]["limits"].is_null())
+    };
+    let mut both = manifests.iter().zip(jobs).filter(|_| manifests.len() == jobs.len());
+    both.find(|(manifest, _)| is_limited(manifest)).map(|(_, job)| job.clone())
+}
+
+/// Says of a job that has ended that it was not held to its limits: a job that ends well is waited for without its pods.
+async fn say_unlimited(manager: &JobManager, name: &str, notes: Notes) {
+    // Nothing depends on it.
+    if let Ok(view) = manager.get(name).await
+        && let Some(limits) = &view.status.unlimited
+    {
+        notes.say(&format!("{name}: {}", plain(limits)));
+    }
 }
 
 /// Each job with an id of its own, that comes of the one of all.

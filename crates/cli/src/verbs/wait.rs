@@ -1,6 +1,6 @@
 //! `windlass wait`: until all, or one, of some jobs have ended.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -61,6 +61,7 @@ pub(super) async fn all(
     notes: Notes,
 ) -> Outcome<Vec<Ended>> {
     let mut ends = BTreeMap::new();
+    let mut unlimited = BTreeSet::new();
     let mut waits = manager.wait_all(names.iter().cloned());
     let deadline = until.timeout.map(clock::after);
     loop {
@@ -76,6 +77,12 @@ pub(super) async fn all(
                 // What outlives its command is told with what becomes of it.
                 if end.status.payload.is_none() {
                     notes.say(&said(&name, &end, manager).await);
+                }
+                // Of many on one machine it is the same.
+                if let Some(limits) =
+                    end.status.unlimited.clone().filter(|limits| unlimited.insert(limits.clone()))
+                {
+                    notes.say(&format!("{name}: {}", plain(&limits)));
                 }
                 ends.insert(name, end);
                 if until.any {

@@ -106,6 +106,7 @@ fn verdict(view: &JobView, now: Timestamp) -> String {
         [] => text.extend(status.verdict.last_lines.iter().map(|line| format!("  | {}\n", plain(line)))),
         groups => text.push_str(&failures::told(groups)),
     }
+    text.extend(status.unlimited.iter().map(|limits| format!("  {}\n", plain(limits))));
     if let Some(times) = times(status, now) {
         text.push_str(&format!("  {times}\n"));
     }

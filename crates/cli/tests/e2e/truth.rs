@@ -1,6 +1,15 @@
 //! Why jobs stand where they stand, with real ones on the engine: what is said, and what can be done about it.
 
+use serde_json::Value;
+
 use crate::home::{Ended, Home, Running};
+
+/// Two jobs with a limit.
+const TWO_LIMITED: &str = "windlass: v1
+jobs:
+- {name: b, command: [\"true\"], memory: 1Gi}
+- {name: c, command: [\"true\"], memory: 1Gi}
+";
 
 /// A Job of host processes.
 fn job(name: &str, spec: &str, pod: &str) -> String {
@@ -30,6 +39,28 @@ fn has(ended: &Ended, code: i32, words: &[&str]) {
     for word in words {
         assert!(ended.stdout.contains(word) || ended.stderr.contains(word), "{word} in {ended:?}");
     }
+}
+
+#[test]
+fn limits_that_are_not_held_are_told_once_wherever_a_job_is_asked_about() {
+    let home = Home::new();
+    let ran = home.windlass(&["run", "--name", "a", "--memory", "1Gi", "--cpu", "1", "--", "true"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told: Value = serde_json::from_str(&home.ok(&["show", "a", "-o", "json"])).unwrap();
+    let said = |ended: &Ended| ended.stderr.matches("not enforced").count();
+    let waited =
+        home.windlass(&["submit", "--wait", "-f", home.write("jobs.yaml", TWO_LIMITED).to_str().unwrap()]);
+    assert_eq!(waited.code, Some(0), "{waited:?}");
+    let (why, show) = (home.ok(&["why", "a"]), home.ok(&["show", "a"]));
+    // Whether they are held is the machine's affair.
+    let Some(limits) = told["status"]["unlimited"].as_str() else {
+        assert_eq!((said(&ran), said(&waited), why.contains("enforced")), (0, 0, false), "{ran:?}");
+        return;
+    };
+    assert_eq!(ran.stderr.matches(&format!("windlass: a: {limits}\n")).count(), 1, "{ran:?}");
+    assert_eq!((said(&ran), said(&waited)), (1, 1), "{ran:?} {waited:?}");
+    assert!(why.contains(&format!("\n  {limits}\n")), "{why}");
+    assert!(show.contains(&format!("\nLimits:       {limits}\n")), "{show}");
 }
 
 #[test]
