@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use windlass::manifest::plain::{self, Broken};
 
 use crate::cluster::choose::Cluster;
 use crate::fail::{Failure, Outcome};
@@ -37,7 +38,9 @@ pub(crate) fn read(home: &Path) -> Outcome<Saved> {
         return Ok(Saved::default());
     }
     serde_saphyr::from_str(&text).map_err(|error| {
-        Failure::new(place.display().to_string(), error).way_out("`windlass use --reset` writes it anew")
+        let Broken { line, column, cause } = plain::broken(&text, &error);
+        Failure::new(format!("{}:{line}:{column}", place.display()), cause)
+            .way_out("`windlass use --reset` writes it anew")
     })
 }
 
@@ -76,6 +79,9 @@ mod tests {
     #[test]
     fn an_unknown_setting_is_an_error_with_the_file_named() {
         let home = tempfile::tempdir().unwrap();
+        std::fs::write(place(home.path()), "cluster: [\n").unwrap();
+        let error = read(home.path()).unwrap_err().to_string();
+        assert!(error.contains("config.yaml:1:") && !error.contains("enum"), "{error}");
         std::fs::write(place(home.path()), "clutser: local\n").unwrap();
         let error = read(home.path()).unwrap_err().to_string();
         assert!(error.contains("config.yaml") && error.contains("clutser"), "{error}");

@@ -30,6 +30,7 @@ mod mount;
 mod news;
 pub mod observe;
 mod obstacle;
+pub mod plain;
 pub mod plan;
 pub mod read;
 pub mod retention;

@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 use serde_saphyr::Spanned;
-use serde_saphyr::budget::BudgetBreach;
 
+use crate::plain::{self, Broken};
 use crate::{mend, tree};
 
 /// The longest file that is read, in bytes: no object that a server takes is longer than 3 MiB.
@@ -190,7 +190,7 @@ pub(crate) fn broken(
     error: &serde_saphyr::Error,
     wrong: impl FnOnce(&str) -> Option<Vec<ReadError>>,
 ) -> Vec<ReadError> {
-    let Some((corrected, line, column)) = mend::beside(text) else { return vec![syntax(file, error)] };
+    let Some((corrected, line, column)) = mend::beside(text) else { return vec![syntax(file, text, error)] };
     let file = file.to_owned();
     let deeper = usize::try_from(line).ok().and_then(|line| text.lines().nth(line.checked_sub(1)?));
     let key = deeper.and_then(|line| line.split(':').next()).unwrap_or_default().trim();
@@ -208,36 +208,9 @@ pub(crate) fn broken(
 /// Versions in which Jobs and CronJobs once were.
 pub(crate) const REMOVED: [&str; 3] = ["batch/v1beta1", "batch/v2alpha1", "extensions/v1beta1"];
 
-pub(crate) fn syntax(file: &str, error: &serde_saphyr::Error) -> ReadError {
-    let place = error.location();
-    let message = match error.without_snippet() {
-        serde_saphyr::Error::Budget { breach: BudgetBreach::Documents { documents }, .. } => {
-            format!("a file holds at most {} documents; split it", documents - 1)
-        }
-        serde_saphyr::Error::Budget { breach, .. } => {
-            format!("the file is beyond what is read at once ({breach:?}); split it")
-        }
-        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("the key {key} is there twice; keep one of the two")
-        }
-        // Inside of an alias the breach comes as words.
-        other if other.to_string().starts_with("budget breached") => {
-            "what its aliases stand for is more than is read at once; write it out, or split it".to_owned()
-        }
-        other => without_place(&other.to_string(), place.as_ref()),
-    };
-    ReadError::Syntax {
-        file: file.to_owned(),
-        line: place.map_or(0, |place| place.line()),
-        column: place.map_or(0, |place| place.column()),
-        message,
-    }
-}
-
-/// The parser's words without the place that stands in front of them already.
-fn without_place(text: &str, place: Option<&serde_saphyr::Location>) -> String {
-    let end = place.map(|place| format!(" at line {}, column {}", place.line(), place.column()));
-    end.and_then(|end| text.strip_suffix(&end)).unwrap_or(text).to_owned()
+pub(crate) fn syntax(file: &str, text: &str, error: &serde_saphyr::Error) -> ReadError {
+    let Broken { line, column, cause } = plain::broken(text, error);
+    ReadError::Syntax { file: file.to_owned(), line, column, message: cause }
 }
 
 /// Puts a document among the jobs or the errors; opens lists.

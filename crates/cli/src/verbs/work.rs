@@ -1,6 +1,6 @@
 //! From what is to be submitted to Jobs that could be created: files are read, all of it is checked, nothing is sent.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use windlass::SubmitOptions;
@@ -290,11 +290,15 @@ pub(super) fn all<T: ToString>(faults: impl Iterator<Item = T>) -> Failure {
 
 /// A file's text; `-` is stdin.
 pub(super) fn read(file: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     if file == Path::new("-") {
-        std::io::stdin().lock().take(LIMIT).read_to_string(&mut text)?;
+        std::io::stdin().lock().take(LIMIT).read_to_end(&mut bytes)?;
     } else {
-        std::fs::File::open(file)?.take(LIMIT).read_to_string(&mut text)?;
+        std::fs::File::open(file)?.take(LIMIT).read_to_end(&mut bytes)?;
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|error| {
+        let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = read.iter().filter(|byte| **byte == b'\n').count() + 1;
+        std::io::Error::new(ErrorKind::InvalidData, format!("line {line} is no text: it is not in UTF-8"))
+    })
 }

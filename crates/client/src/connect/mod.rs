@@ -9,8 +9,9 @@ mod road;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use windlass_manifest::plain::{self, Broken};
 
 /// What the fuzz targets ask of credentials.
 #[cfg(any(test, feature = "fuzzing"))]
@@ -22,6 +23,15 @@ pub(crate) mod fuzz {
         let source = super::Source::Yaml { text: text.to_owned(), context: None };
         let _ = super::credentials(&source);
         let _ = super::needs_plugin(&source);
+    }
+
+    /// What several kubeconfigs are together: the names of their contexts, and the one that is chosen.
+    pub(crate) fn merged(texts: &[&str]) -> Option<(Vec<String>, Option<String>)> {
+        let read = |text: &&str| Some((String::new(), super::Kubeconfig::from_yaml(text).ok()?));
+        let all: Vec<_> = texts.iter().map(read).collect::<Option<_>>()?;
+        let (merged, place) = super::merge(all).ok()?;
+        let chosen = super::choose(&merged, &place, None).ok();
+        Some((merged.contexts.into_iter().map(|context| context.name).collect(), chosen))
     }
 }
 
@@ -128,7 +138,7 @@ pub enum ConnectError {
 pub async fn connect(source: &Source) -> Result<Connection, ConnectError> {
     let (kubeconfig, place, wanted) = read(source)?;
     let context = choose(&kubeconfig, &place, wanted)?;
-    let credentials = |error: &dyn std::error::Error| ConnectError::Credentials {
+    let credentials = |error: &(dyn std::error::Error + 'static)| ConnectError::Credentials {
         context: context.clone(),
         message: innermost(error),
     };
@@ -174,10 +184,6 @@ async fn client(config: Config) -> kube::Result<Client> {
 
 /// The kubeconfig, what to call it, and the context that is asked for.
 fn read(source: &Source) -> Result<(Kubeconfig, String, Option<&str>), ConnectError> {
-    let bad = |place: &str, error: &dyn std::error::Error| ConnectError::Kubeconfig {
-        place: place.to_owned(),
-        message: innermost(error),
-    };
     match source {
         Source::Yaml { text, context } => {
             let place = "of the embedded engine";
@@ -189,16 +195,30 @@ fn read(source: &Source) -> Result<(Kubeconfig, String, Option<&str>), ConnectEr
             Ok((kubeconfig, "~/.kube/config".to_owned(), context.as_deref()))
         }
         Source::Files { paths, context } => {
-            let mut merged = Kubeconfig::default();
-            for path in paths {
+            let read = |path: &PathBuf| {
                 let place = path.display().to_string();
-                let next = Kubeconfig::read_from(path).map_err(|error| bad(&place, &error))?;
-                merged = merged.merge(next).map_err(|error| bad(&place, &error))?;
-            }
-            let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(":");
+                let kubeconfig = Kubeconfig::read_from(path).map_err(|error| bad(&place, &error))?;
+                Ok((place, kubeconfig))
+            };
+            let (merged, place) = merge(paths.iter().map(read).collect::<Result<_, _>>()?)?;
             Ok((merged, place, context.as_deref()))
         }
     }
+}
+
+/// Several kubeconfigs as one, and what to call it: of what has one name the first counts, as for kubectl.
+fn merge(all: Vec<(String, Kubeconfig)>) -> Result<(Kubeconfig, String), ConnectError> {
+    let mut merged = Kubeconfig::default();
+    let mut places = Vec::new();
+    for (place, next) in all {
+        merged = merged.merge(next).map_err(|error| bad(&place, &error))?;
+        places.push(place);
+    }
+    Ok((merged, places.join(":")))
+}
+
+fn bad(place: &str, error: &(dyn std::error::Error + 'static)) -> ConnectError {
+    ConnectError::Kubeconfig { place: place.to_owned(), message: innermost(error) }
 }
 
 fn choose(kubeconfig: &Kubeconfig, place: &str, wanted: Option<&str>) -> Result<String, ConnectError> {
@@ -219,12 +239,19 @@ pub(crate) fn is_loopback(host: &str) -> bool {
 }
 
 /// The words of the first cause: the outer errors only repeat them.
-fn innermost(error: &dyn std::error::Error) -> String {
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    match cause.downcast_ref::<KubeconfigError>() {
+        // Without the text a line that a tab indents is told by the one before it.
+        Some(KubeconfigError::Parse(error)) => {
+            let Broken { line, column, cause } = plain::broken("", error);
+            format!("line {line}, column {column}: {cause}")
+        }
+        _ => cause.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ pub(super) fn unreadable(
 ) -> ReadError {
     let note =
         if template.text.contains("{%") { " (a line of the text that the template makes)" } else { "" };
-    match syntax(&template.file, error) {
+    match syntax(&template.file, &rendered.text, error) {
         ReadError::Syntax { file, line, column, message } => {
             let line = template.first_line + line.max(1) - 1;
             let message = format!("{}{note}", unmarked(message, run, rendered));

@@ -28,7 +28,7 @@ pub fn read(file: &str, text: &str) -> Result<Vec<Definition>, Vec<ReadError>> {
     if text.len() > MAX_FILE {
         return Err(vec![ReadError::TooLong { file: file.to_owned(), limit: MAX_FILE }]);
     }
-    let documents = tree::parse(text).map_err(|error| vec![syntax(file, &error)])?;
+    let documents = tree::parse(text).map_err(|error| vec![syntax(file, text, &error)])?;
     let mut faults = Faults::of(file);
     let [root] = documents.as_slice() else {
         faults.unfit(match documents.len() {

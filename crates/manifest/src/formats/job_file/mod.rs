@@ -28,7 +28,7 @@ pub(super) fn is(document: &Value) -> bool {
 
 /// Every job of the file.
 pub(super) fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading, Vec<ReadError>> {
-    let documents = tree::parse(text).map_err(|error| vec![read::syntax(file, &error)])?;
+    let documents = tree::parse(text).map_err(|error| vec![read::syntax(file, text, &error)])?;
     let (mut faults, mut jobs) = (Faults::of(file), Vec::new());
     let command = match inputs.payload {
         Payload::Own => None,

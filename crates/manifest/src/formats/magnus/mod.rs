@@ -35,7 +35,7 @@ pub(super) fn is(document: &Value) -> bool {
 
 /// The one job of a configuration.
 pub(super) fn read(file: &str, text: &str, inputs: Inputs<'_>) -> Result<Reading, Vec<ReadError>> {
-    let mut documents = tree::parse(text).map_err(|error| vec![read::syntax(file, &error)])?;
+    let mut documents = tree::parse(text).map_err(|error| vec![read::syntax(file, text, &error)])?;
     let mut faults = Faults::of(file);
     if documents.len() > 1 {
         faults.add(documents[1].at, "the document", "is a second one; a magnus configuration is one alone");

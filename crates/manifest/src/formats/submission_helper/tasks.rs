@@ -128,7 +128,7 @@ pub fn of_file(file: &str, text: &str, mount: &str) -> Result<TaskList, Vec<Read
     if text.len() > MAX_FILE {
         return Err(vec![ReadError::TooLong { file: file.to_owned(), limit: MAX_FILE }]);
     }
-    let documents = tree::parse(text).map_err(|error| vec![read::syntax(file, &error)])?;
+    let documents = tree::parse(text).map_err(|error| vec![read::syntax(file, text, &error)])?;
     let mut faults = Faults::of(file);
     let mut drafts = Vec::new();
     for document in &documents {
