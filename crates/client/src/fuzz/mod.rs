@@ -10,7 +10,7 @@ mod tests;
 pub use answers::{refusals, slim_objects};
 
 use crate::attach::fuzz::{AttachEvent, heard};
-use crate::connect::fuzz::{end_of_certificate, end_of_token, said};
+use crate::connect::fuzz::{end_of_certificate, end_of_token, merged, said};
 use crate::logs::fuzz::{Cursor, Cutter, Merger};
 use crate::watch::fuzz::events;
 
@@ -22,6 +22,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("credentials", credentials),
     ("followed_logs", followed_logs),
     ("heard_channels", heard_channels),
+    ("kubeconfigs", kubeconfigs),
     ("refusals", refusals),
     ("slim_objects", slim_objects),
     ("watches", watches),
@@ -31,6 +32,26 @@ pub const TARGETS: &[(&str, Target)] = &[
 fn pieces(data: &[u8]) -> Option<(usize, &[u8])> {
     let (first, rest) = data.split_first()?;
     Some((usize::from(*first) + 1, rest))
+}
+
+/// Kubeconfigs, lines of `===` between them: together they have the contexts of each, by a name once, in their order;
+/// the one that is chosen is one of them; and the same once more changes nothing.
+pub fn kubeconfigs(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let texts: Vec<&str> = text.split("\n===\n").take(8).collect();
+    texts.iter().for_each(|text| said(text));
+    let Some((contexts, chosen)) = merged(&texts) else { return };
+    let each = texts.iter().filter_map(|text| merged(&[text])).flat_map(|(contexts, _)| contexts);
+    assert_eq!(once(contexts.clone()), once(each.collect()));
+    assert!(chosen.as_ref().is_none_or(|chosen| contexts.contains(chosen)));
+    let twice: Vec<&str> = texts.iter().chain(&texts).copied().collect();
+    assert_eq!(merged(&twice), Some((contexts, chosen)));
+}
+
+/// Each name where it comes first.
+fn once(names: Vec<String>) -> Vec<String> {
+    let mut known = std::collections::BTreeSet::new();
+    names.into_iter().filter(|name| known.insert(name.clone())).collect()
 }
 
 /// A watch is the same however it is cut on its way.

@@ -1,6 +1,6 @@
 //! What is handed in beside job files: files of variables, tables of tasks, batches and job specs of other systems.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use windlass_model::Problems;
@@ -8,7 +8,8 @@ use windlass_model::Problems;
 use super::{FILE, told};
 use crate::array::{fold, unfold};
 use crate::formats::submission_helper::{self, SubmissionHelper};
-use crate::{Array, Numbers, env_file, make, marks};
+use crate::formats::{Inputs, Payload, prefect};
+use crate::{Array, Base, Numbers, env_file, make, marks};
 
 /// A file of variables: what is read is read the same when it is written plainly, no line is left out, and a line that
 /// sets no variable is the first of its kind.
@@ -122,6 +123,48 @@ pub fn batches(data: &[u8]) {
             if let Ok(manifest) = make(&written.base, &written.edits) {
                 assert_eq!(manifest.job()["kind"], "Job");
             }
+        }
+    }
+}
+
+/// Job specs of Prefect: what is refused is told by its place; one that is read is one job, with the run's labels on it
+/// and on its pods, and all else that the spec says of the Job's pods but the first container is still there.
+pub fn prefect_specs(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let variables = BTreeMap::new();
+    for (payload, image) in
+        [(Payload::Own, None), (Payload::Command(vec!["true".to_owned()]), Some("flow:1"))]
+    {
+        let options = prefect::Options {
+            image: image.map(str::to_owned),
+            identifier: "6f1c0b9a2d3e4f50".to_owned(),
+            flow_run_id: "run-7".to_owned(),
+            unique_name: image.is_some(),
+        };
+        let inputs = Inputs { variables: &variables, payload: &payload, run_id: None };
+        let reading = match prefect::read(FILE, text, &options, inputs) {
+            Ok(reading) => reading,
+            Err(errors) => {
+                told(&errors, text);
+                continue;
+            }
+        };
+        let [written] = &reading.jobs[..] else { panic!("{} jobs of one spec", reading.jobs.len()) };
+        let (Base::Manifest(spec), Ok(manifest)) = (&written.base, make(&written.base, &written.edits))
+        else {
+            continue;
+        };
+        let (pod, job) = ("/spec/template", manifest.job());
+        for labels in [job.pointer("/metadata/labels"), job.pointer("/spec/template/metadata/labels")] {
+            assert_eq!(labels.expect("labels")["prefect.io/flow_run_id"], "run-7");
+        }
+        let fields = spec.pointer(&format!("{pod}/spec")).and_then(Value::as_object);
+        for (name, value) in fields.into_iter().flatten() {
+            let kept = job.pointer(&format!("{pod}/spec/{}", name.replace('~', "~0").replace('/', "~1")));
+            assert!(
+                name == "containers" || name == "restartPolicy" || kept == Some(value),
+                "{name}: {kept:?}"
+            );
         }
     }
 }

@@ -9,7 +9,7 @@ mod tests;
 mod told;
 mod words;
 
-pub use handed::{arrays, batches, env_files};
+pub use handed::{arrays, batches, env_files, prefect_specs};
 pub use told::observations;
 pub use words::words;
 
@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("env_files", env_files),
     ("job_files", job_files),
     ("observations", observations),
+    ("prefect_specs", prefect_specs),
     ("tables", tables),
     ("words", words),
 ];
