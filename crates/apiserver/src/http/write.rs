@@ -14,6 +14,7 @@ use super::respond::{self, Answer};
 use crate::apply;
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
+use crate::kind::Kind;
 use crate::registry::{ChangeFn, Created, Door, meta};
 
 /// Kinds that a `PUT` replaces only in a version that it names (`AllowUnconditionalUpdate` upstream).
@@ -87,7 +88,7 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
             Err(error) if error.code == 404 => None,
             found => Some(found?),
         };
-        same_uid(&call, &object, present.as_ref())?;
+        same_uid(call.kind, call.namespace(), &call.name, &object, present.as_ref())?;
         if present.is_none() {
             match create_by_put(&call, object.clone(), dry_run, warnings.clone()).await {
                 // Somebody else was faster: there is something to replace.
@@ -102,7 +103,9 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
         return Err(ApiError::invalid(&subject, &vec![error]));
     }
     let (guard, author) = (Guard::of(&call), Author::of(&call, door));
+    let (kind, namespace, name) = (call.kind, call.namespace().map(str::to_owned), call.name.clone());
     let change: ChangeFn = Arc::new(move |old| {
+        same_uid(kind, namespace.as_deref(), &name, &object, Some(old))?;
         guard.check_change(old, &object)?;
         let mut new = object.clone();
         author.track(old, &mut new);
@@ -116,16 +119,22 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
 }
 
 /// Who replaces an object by its uid means that object: where it is gone none is made, and nothing is said of another one
-/// of its name but that.
+/// of its name but that. A patch's uid is no such condition: it is a field that may not change.
 ///
 /// Source: upstream apiserver, `pkg/registry/generic/registry/store.go` (`Update`), `pkg/storage/etcd3/store.go`
-/// (`GuaranteedUpdate`).
-fn same_uid(call: &Call, given: &Value, present: Option<&Value>) -> Result<(), ApiError> {
+/// (`GuaranteedUpdate`), `pkg/registry/rest/update.go` (`Preconditions`, which a patch has none of).
+fn same_uid(
+    kind: &Kind,
+    namespace: Option<&str>,
+    name: &str,
+    given: &Value,
+    present: Option<&Value>,
+) -> Result<(), ApiError> {
     let (given, present) = (meta::text(given, "uid"), present.map_or("", |object| meta::text(object, "uid")));
     if given.is_empty() || given == present {
         return Ok(());
     }
-    Err(ApiError::other_uid(&call.kind.subject(&call.name), call.namespace(), given, present))
+    Err(ApiError::other_uid(&kind.subject(name), namespace, given, present))
 }
 
 /// `PUT` of an object that is not there.

@@ -88,7 +88,7 @@ fn revise(
     mut new: Value,
 ) -> Result<Value, ApiError> {
     agree_on_namespace(kind, namespace, &mut new)?;
-    identify(kind, namespace, name, old, &mut new)?;
+    identify(kind, namespace, (name, door), old, &mut new)?;
     keep_servers(kind, door, old, &mut new);
     if let Some(map) = new.as_object_mut() {
         map.insert("apiVersion".to_owned(), kind.api_version().into());
@@ -154,11 +154,12 @@ fn keep_servers(kind: &Kind, door: Door, old: &Value, new: &mut Value) {
     }
 }
 
-/// Name, uid and resource version are the old ones, or the update is refused.
+/// Name and resource version are the old ones, or the update is refused. Another uid is left in, to be refused with all
+/// else that is wrong; what the engine does is not looked at again, so it is refused here.
 fn identify(
     kind: &Kind,
     namespace: Option<&str>,
-    name: &str,
+    (name, door): (&str, Door),
     old: &Value,
     new: &mut Value,
 ) -> Result<(), ApiError> {
@@ -177,7 +178,7 @@ fn identify(
     }
     let subject = kind.subject(name);
     let (given, present) = (meta::text(new, "uid"), meta::text(old, "uid"));
-    if given != present {
+    if given != present && door == Door::Engine {
         return Err(ApiError::other_uid(&subject, namespace, given, present));
     }
     let given = meta::text(new, "resourceVersion");

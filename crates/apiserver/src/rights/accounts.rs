@@ -155,10 +155,14 @@ impl Accounts {
         account.map_or(Role::Nothing, |account| role_of(&account))
     }
 
-    /// Whether somebody who was known may still do what they might: their service account is there and carries the same
-    /// role. What lasts (a watch) asks now and then.
+    /// Whether somebody who was known may still do what they might: their token has not ended, by a clock that may have
+    /// been set forward, and their service account is there and carries the same role. What lasts (a watch) asks now and
+    /// then.
     #[must_use]
     pub fn still(&self, user: &User) -> bool {
+        if user.expires.is_some_and(|end| end <= self.registry.world.now()) {
+            return false;
+        }
         let Some((namespace, name)) = User::account_of(&user.name) else { return true };
         let account = kind("ServiceAccount").and_then(|kind| self.registry.get(kind, Some(namespace), name));
         account.is_ok_and(|account| {

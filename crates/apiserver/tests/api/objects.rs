@@ -289,7 +289,17 @@ async fn identity_cannot_be_changed() {
     let api = Api::new().await;
     let made = api.make(JOBS, job("pi")).await;
     let path = format!("{JOBS}/pi");
-    let uid = api.merge(&path, json!({"metadata": {"uid": "other"}})).await;
+    let other = json!({"metadata": {"uid": "other"}});
+    let uid = api.merge(&path, other.clone()).await;
+    let immutable = "metadata.uid: Invalid value: \"other\": field is immutable";
+    assert_eq!((uid.code, uid.message().contains(immutable)), (422, true), "{}", uid.message());
+    api.make(CONFIG_MAPS, config_map("m", json!({}))).await;
+    let uid = api.merge(&format!("{CONFIG_MAPS}/m"), other).await;
+    assert_eq!(uid.message(), format!("ConfigMap \"m\" is invalid: {immutable}"));
+    // A replacement means the object of that uid.
+    let mut replacement = made.clone();
+    replacement["metadata"]["uid"] = json!("other");
+    let uid = api.put(&path, replacement).await;
     assert_eq!((uid.code, uid.json()["reason"].clone()), (409, json!("Conflict")));
     let words = format!(
         "Operation cannot be fulfilled on jobs.batch \"pi\": StorageError: invalid object, Code: 4, \

@@ -5,8 +5,10 @@ use std::sync::atomic::Ordering;
 use axum::body::Body;
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use windlass_apiserver::rights::{Accounts, Role, User};
+use windlass_apiserver::world::World;
 
 use crate::support::{Answer, Api, CONFIG_MAPS, JOBS, PODS, TOKEN, config_map, job, pod};
 use crate::tls::ask;
@@ -296,6 +298,14 @@ async fn who_has_lost_a_role_or_an_account_is_not_known_any_more() {
     let holder = |uid: &str, role| User::account("default", "holder-readx", uid, role);
     assert!(accounts.still(&User::owner()));
     assert!(accounts.still(&holder(&uid, Role::Read)) && accounts.still(&holder("", Role::Read)));
+    let until = |seconds| User {
+        expires: Some(api.world.now() + SignedDuration::from_secs(seconds)),
+        ..holder("", Role::Read)
+    };
+    assert!(
+        accounts.still(&until(1)) && !accounts.still(&until(0)),
+        "its token ends with its time, however that passes"
+    );
     assert!(!accounts.still(&holder("other", Role::Read)) && !accounts.still(&holder(&uid, Role::Submit)));
     api.delete(&path).await;
     assert!(!accounts.still(&holder(&uid, Role::Read)));
