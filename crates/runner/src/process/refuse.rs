@@ -109,7 +109,7 @@ pub(super) fn check(pod: &Value, spec: &Value, host: &Host) -> Result<(), Config
     let has = |words: &str| spec[words].as_array().is_some_and(|words| !words.is_empty());
     // The words for an image's entrypoint are the command where images' commands run on the host.
     let names_an_image = pod["spec"]["runtimeClassName"].as_str().is_none_or(str::is_empty);
-    if !has("command") && !(names_an_image && has("args")) {
+    if !(has("command") || names_an_image && has("args")) {
         return Err(ConfigError::NoCommand);
     }
     if let Some(first) = spec["volumeDevices"].as_array().and_then(|list| list.first()) {
