@@ -51,6 +51,7 @@ fn found(bug: Bug) -> Found {
         Bug::ExpiresEarly => Not("TTLAfterFinished 1 has Jobs that often end in the second they are made in"),
         Bug::EmptiesTooEarly => Not("no case waits for the end of a namespace"),
         Bug::IgnoresTaints => Not("no case taints a node"),
+        Bug::ForgetsFailures => Not("no case measures time: its pods only come too early"),
     }
 }
 

@@ -42,11 +42,13 @@ pub enum Bug {
     EmptiesTooEarly,
     /// Pods stay on a node whose taint they do not tolerate.
     IgnoresTaints,
+    /// Back-off forgets a failed pod that is gone.
+    ForgetsFailures,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 19] = [
+    pub const ALL: [Bug; 20] = [
         Bug::GivesUpEarly,
         Bug::CountsTwice,
         Bug::KeepsFinalizers,
@@ -66,6 +68,7 @@ impl Bug {
         Bug::ExpiresEarly,
         Bug::EmptiesTooEarly,
         Bug::IgnoresTaints,
+        Bug::ForgetsFailures,
     ];
 }
 

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use windlass_apiserver::kind::Kind;
 use windlass_apiserver::registry::{Object, Registry, Transaction, Written, ends};
+use windlass_control::job::Past;
 use windlass_runner::runtime::{Key as RunKey, Start};
 use windlass_store::{Committed, Entry, Key, Revision};
 
@@ -46,6 +47,8 @@ pub(crate) struct Draft {
     charged: BTreeMap<Key, Option<Object>>,
     /// What was known of quotas before this draft wrote down what others changed.
     pub(crate) books: BTreeMap<Key, Book>,
+    /// What Jobs (by uid) then remember of their pods.
+    pub(crate) pasts: BTreeMap<String, Past>,
     /// Objects whose plan is in the draft as a whole: asked again it would want nothing.
     pub(crate) quiet: BTreeSet<Key>,
 }

@@ -196,6 +196,7 @@ impl Tick {
         }
         if let Some(uid) = self.cache.uid_of(key) {
             self.fates.disown(uid);
+            self.pasts.remove(uid);
         }
         self.timers.set(key, None);
         self.living.changed(key);

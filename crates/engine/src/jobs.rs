@@ -34,12 +34,17 @@ impl Tick {
         let Some(View::Job(job)) = draft.view(&self.cache, key).cloned() else { return };
         let now = self.world.now();
         let pods = self.pods_of_job(draft, &job);
-        self.forget_pods(draft, &job, &pods);
-        let plan = job::plan(&job, &pods, now);
+        let uid = &job.metadata.uid;
+        let past = draft.pasts.get(uid).or(self.pasts.get(uid)).cloned().unwrap_or_default();
+        let mut plan = job::plan(&job, &pods, &past, now);
+        match plan.past.take() {
+            Some(past) => drop(draft.pasts.insert(uid.clone(), past)),
+            None => self.forget_pods(draft, &job, &pods),
+        }
         if self.draining() && plan.actions.iter().any(|a| matches!(a, Action::CreatePod { .. })) {
             return;
         }
-        let plan = self.allowed(draft, key, &job, &pods, plan);
+        let plan = self.allowed(draft, key, &job, (&pods, &past), plan);
         let mut wake = plan.wake_at;
         let is_quiet = plan.actions.is_empty() && plan.status.is_none();
         if is_quiet {
@@ -86,6 +91,7 @@ impl Tick {
     /// A finished Job with nothing to be done is not held: what has to be known of it later is read then.
     fn rest(&mut self, key: &Key, job: &Job) {
         self.patterns.remove(&job.metadata.uid);
+        self.pasts.remove(&job.metadata.uid);
         self.refusals.forget(key);
         if job.metadata.deletion_timestamp.is_none() {
             self.cache.let_go(key);

@@ -11,7 +11,7 @@ use windlass_apiserver::admission::{self, Quota};
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::kind::{Fields, Kind};
 use windlass_apiserver::registry::{Object, ends};
-use windlass_control::job::{self, Action, Plan};
+use windlass_control::job::{self, Action, Past, Plan};
 use windlass_control::view::{Job, Pod};
 use windlass_store::{Key, ReadError};
 
@@ -157,7 +157,7 @@ impl Tick {
         draft: &mut Draft,
         key: &Key,
         job: &Job,
-        pods: &[Arc<Pod>],
+        (pods, past): (&[Arc<Pod>], &Past),
         plan: Plan,
     ) -> Plan {
         if creations(&plan).next().is_none() {
@@ -167,7 +167,7 @@ impl Tick {
         }
         if !self.is_open(&job.metadata.namespace) {
             // The API takes nothing new into a namespace that goes, whoever makes it (upstream: NamespaceLifecycle).
-            return job::plan_within(job, pods, self.world.now(), 0);
+            return job::plan_within(job, pods, past, self.world.now(), 0);
         }
         if !self.quotas.limit(&job.metadata.namespace) && !creations(&plan).any(|pod| speaks_of_priority(pod))
         {
@@ -176,7 +176,7 @@ impl Tick {
         }
         let now = self.world.now();
         let within = |most: usize, until| {
-            let plan = job::plan_within(job, pods, now, most);
+            let plan = job::plan_within(job, pods, past, now, most);
             let wake_at = plan.wake_at.into_iter().chain([until]).min();
             Plan { wake_at, ..plan }
         };

@@ -453,6 +453,7 @@ pub(crate) fn tick(
         pace: Pace::new(world::instant()),
         alike: Default::default(),
         patterns: Default::default(),
+        pasts: Default::default(),
         quotas: Default::default(),
         turns: Vec::new(),
         refusals: Default::default(),

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use windlass_apiserver::registry::{Registry, Turn};
 use windlass_apiserver::world::World;
+use windlass_control::job::Past;
 use windlass_runner::fate::Fates;
 use windlass_runner::process::Host;
 use windlass_runner::runtime::{Key as RunKey, Runtime, RuntimeGone};
@@ -132,6 +133,8 @@ pub(crate) struct Tick {
     pub(crate) alike: Alike,
     /// What Jobs' pods have in common, by the Job's uid.
     pub(crate) patterns: HashMap<String, Pattern>,
+    /// What Jobs that run remember of their pods, by the Job's uid. The next engine begins anew, with the pods that are there.
+    pub(crate) pasts: HashMap<String, Past>,
     /// The quotas, the turns to use some of them while a round lasts, and who was refused.
     pub(crate) quotas: Quotas,
     pub(crate) turns: Vec<Turn>,
@@ -232,6 +235,7 @@ impl Tick {
         self.neighbours.settle();
         self.room.keep();
         self.garbage.extend(draft.again);
+        self.pasts.extend(draft.pasts);
     }
 
     /// What becomes of a draft once the store has answered: its effects, or another look.
@@ -403,6 +407,7 @@ impl Tick {
             self.take(ripple);
         }
         self.garbage.extend(std::mem::take(&mut draft.again));
+        self.pasts.extend(std::mem::take(&mut draft.pasts));
         let unfurnished = if draft.furniture.is_empty() { Vec::new() } else { self.make_volumes(&mut draft) };
         for place in std::mem::take(&mut draft.unmade) {
             self.give_up_directory(&place);

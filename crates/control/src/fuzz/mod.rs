@@ -54,8 +54,9 @@ pub fn job_plans(data: &[u8]) {
     if uids.len() < pods.len() {
         return;
     }
-    let plan = job::plan(&job, &pods, now());
-    assert_eq!(job::plan(&job, &pods, now()), plan);
+    let past = job::Past::default();
+    let plan = job::plan(&job, &pods, &past, now());
+    assert_eq!(job::plan(&job, &pods, &past, now()), plan);
     let mut touched = BTreeSet::new();
     let (mut created, mut deleted) = (0, 0);
     for action in &plan.actions {
@@ -79,7 +80,7 @@ pub fn job_plans(data: &[u8]) {
         assert_eq!(created, 0, "{:?}", plan.actions);
     }
     assert!(!ended || plan.is_quiet());
-    let few = job::plan_within(&job, &pods, now(), 1);
+    let few = job::plan_within(&job, &pods, &past, now(), 1);
     let creations = few.actions.iter().filter(|action| matches!(action, Action::CreatePod { .. }));
     assert!(creations.count() <= 1);
     assert!(

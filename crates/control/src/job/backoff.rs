@@ -1,39 +1,74 @@
-//! Back-off: when the next pod may be created after failures. A pure function of pods and counters.
+//! Back-off: when the next pod may be created after failures.
 //!
-//! Upstream (`pkg/controller/job/backoff_utils.go`) keeps failures since the last success in memory and loses them
-//! with a restart. Here they are read off the pods that are still there, so a restart changes nothing, and who deletes
-//! a failed pod asks for its replacement now.
-
-use std::cmp::Reverse;
+//! What it goes by is a [`Past`]: the failures since the last success, seen on pods and kept when the pods go. Upstream
+//! (`pkg/controller/job/backoff_utils.go`) keeps a number and a time; here each failure is known by its pod, so that a
+//! pod that is seen twice fails once, and what is still there when an engine begins anew is taken in again.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::claim;
-use super::count::{Tally, is_terminal, is_tracked};
-use super::finish::is_finished;
+use super::count::{Tally, index_count, is_failed, is_indexed, is_terminal, is_tracked};
+use super::indexed::index_of;
+use crate::planted::{Bug, is_planted};
 use crate::view::{ContainerStatus, Job, Pod};
 
 /// The wait after the first failure; it doubles with each further one.
 const FIRST_DELAY_S: i64 = 10;
 /// The longest wait.
 const LONGEST_DELAY_S: i64 = 600;
-/// So many failures in a row give the longest wait: the number need not be known beyond.
+/// So many failures in a row give the longest wait: no more are remembered.
 const FAILURES_THAT_MATTER: usize = 7;
 
-/// Until when nothing may be created, if that is after `now`.
-pub(super) fn hold_until(job: &Job, own: &[&Pod], tally: &Tally<'_>, now: Timestamp) -> Option<Timestamp> {
-    let failures = || own.iter().filter(|pod| delays(pod)).map(|pod| finished_at(pod));
-    failures().next()?;
-    let last_success =
-        own.iter().filter(|pod| pod.status.phase == "Succeeded").map(|pod| finished_at(pod)).max();
-    let since_success = || failures().filter(|&at| last_success.is_none_or(|success| at > success));
-    let last_failure = since_success().max()?;
-    let mut count = since_success().count();
-    if last_success.is_none() && job.status.succeeded == 0 {
-        // Nothing has ever succeeded, so the counter knows of failed pods that are gone.
-        count = count.max(usize::try_from(tally.failed).unwrap_or(0));
+/// What back-off remembers of a Job's pods, whether or not they are still there. Small: seven failures at most.
+///
+/// Source: upstream `backoffRecord`; like that it lives as long as the controller, and no longer than the Job runs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Past {
+    /// When a pod last succeeded.
+    succeeded: Option<Timestamp>,
+    /// The failures since then, the last first: when, and the pod's uid.
+    failed: Vec<(Timestamp, String)>,
+}
+
+impl Past {
+    /// The same with these pods. Taken in again they change nothing.
+    pub(super) fn with(&self, job: &Job, own: &[&Pod]) -> Past {
+        if job.spec.backoff_limit_per_index.is_some() {
+            return Past::default(); // What is known of an index's failures is written on its pods.
+        }
+        let mut past = if is_planted(Bug::ForgetsFailures) { Past::default() } else { self.clone() };
+        for pod in own {
+            past.take_in(pod, job);
+        }
+        past.failed.retain(|(at, _)| past.succeeded.is_none_or(|success| *at > success));
+        past
     }
-    last_failure.checked_add(delay(count)).ok().filter(|&until| until > now)
+
+    fn take_in(&mut self, pod: &Pod, job: &Job) {
+        // One that is let go before its end fails for nobody; of one that has ended nobody knows whether it was.
+        let is_not_let_go = || is_tracked(pod) || pod.metadata.deletion_timestamp.is_none();
+        let is_its_end = || is_not_let_go() && is_in_place(pod, job);
+        let uid = &pod.metadata.uid;
+        if pod.status.phase == "Succeeded" {
+            self.succeeded = self.succeeded.max(is_its_end().then(|| finished_at(pod)));
+        } else if is_failed(pod, job) && is_its_end() && !self.failed.iter().any(|(_, known)| known == uid) {
+            let failure = (finished_at(pod), uid.clone());
+            let place = self.failed.partition_point(|other| *other > failure);
+            self.failed.insert(place, failure);
+            self.failed.truncate(FAILURES_THAT_MATTER);
+        }
+    }
+
+    /// Until when nothing may be created, if that is after `now`.
+    pub(super) fn holds_until(&self, job: &Job, tally: &Tally<'_>, now: Timestamp) -> Option<Timestamp> {
+        let (last_failure, _) = self.failed.first()?;
+        let mut count = self.failed.len();
+        if self.succeeded.is_none() && job.status.succeeded == 0 {
+            // Nothing has ever succeeded, so the counter knows also of failures before this controller's time.
+            count = count.max(usize::try_from(tally.failed).unwrap_or(0));
+        }
+        last_failure.checked_add(delay(count)).ok().filter(|&until| until > now)
+    }
 }
 
 /// The wait after so many failures in a row.
@@ -42,9 +77,9 @@ pub(super) fn delay(failures: usize) -> SignedDuration {
     SignedDuration::from_secs((FIRST_DELAY_S << doublings).min(LONGEST_DELAY_S))
 }
 
-/// A failed pod holds its replacement back, unless someone wants it gone.
-fn delays(pod: &Pod) -> bool {
-    pod.status.phase == "Failed" && pod.metadata.deletion_timestamp.is_none()
+/// Of an Indexed Job only pods of its indexes count.
+fn is_in_place(pod: &Pod, job: &Job) -> bool {
+    !is_indexed(job) || index_of(pod).is_some_and(|index| index < index_count(job))
 }
 
 /// When the pod ended: its last container's end (sidecars end after the others), else when it stopped being ready, else
@@ -80,42 +115,12 @@ fn last_end<'a>(
 
 /// The uids of those pods of a Job that no later plan of it needs to be given.
 ///
-/// That is the contract of [`plan`](super::plan): finished pods without the tracking finalizer are in the counters and
-/// in `completedIndexes`, and may be left out, but for what back-off reads while the Job goes on: the pod that
-/// succeeded last, and the failed ones since then (the last seven). Leaving the others out changes no plan, until they
-/// change themselves (a label that no longer matches is still acted upon). Leaving out more shortens or lengthens
-/// delays: without its failed pods a Job is retried at once.
+/// That is the contract of [`plan`](super::plan): finished pods without the tracking finalizer are in the counters, in
+/// `completedIndexes` and in the [`Past`] of the plan that was given them, and may be left out of the next ones, until they
+/// change themselves (a label that no longer matches is still acted upon).
 #[must_use]
 pub fn forgettable<'a>(job: &Job, pods: impl IntoIterator<Item = &'a Pod>) -> Vec<&'a str> {
     let counted =
         pods.into_iter().filter(|pod| is_terminal(pod) && !is_tracked(pod) && claim::is_own(job, pod));
-    let mut counted: Vec<&Pod> = counted.collect();
-    if !is_finished(&job.status) {
-        counted.sort_by_cached_key(|pod| Reverse(finished_at(pod)));
-        let mut newest = Newest::default();
-        counted.retain(|pod| !newest.needs(pod));
-    }
-    counted.into_iter().map(|pod| pod.metadata.uid.as_str()).collect()
-}
-
-/// What was seen of finished pods, the newest first.
-#[derive(Default)]
-struct Newest {
-    success: bool,
-    failures: usize,
-}
-
-impl Newest {
-    /// Whether back-off reads the next older pod.
-    fn needs(&mut self, pod: &Pod) -> bool {
-        if self.success {
-            return false;
-        }
-        if pod.status.phase == "Succeeded" {
-            self.success = true;
-            return true;
-        }
-        self.failures += usize::from(delays(pod));
-        delays(pod) && self.failures <= FAILURES_THAT_MATTER
-    }
+    counted.map(|pod| pod.metadata.uid.as_str()).collect()
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::count::{Tally, count_of, index_count, is_indexed, is_ready, replaces_only_failed};
 use super::indexed::{Indexes, index_of};
 use super::suspend::is_suspended;
-use super::{at_once, backoff, podspec};
+use super::{Past, at_once, podspec};
 use crate::planted::{Bug, is_planted};
 use crate::view::{Job, Pod};
 
@@ -39,7 +39,7 @@ pub(super) fn end_all<'a>(job: &Job, tally: &Tally<'a>) -> Managed<'a> {
 pub(super) fn manage<'a>(
     job: &Job,
     tally: &Tally<'a>,
-    own: &[&'a Pod],
+    past: &Past,
     now: Timestamp,
     most: usize,
 ) -> Managed<'a> {
@@ -60,7 +60,7 @@ pub(super) fn manage<'a>(
     if missing == 0 {
         return Managed::default();
     }
-    let until = || backoff::hold_until(job, own, tally, now);
+    let until = || past.holds_until(job, tally, now);
     if let Some(until) = tally.per_index.is_none().then(until).flatten() {
         return Managed { wake_at: Some(until), ..Managed::default() };
     }

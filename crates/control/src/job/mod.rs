@@ -31,7 +31,7 @@ mod podspec;
 mod success_policy;
 mod suspend;
 
-pub use backoff::forgettable;
+pub use backoff::{Past, forgettable};
 pub(crate) use finish::finished_condition;
 pub use finish::is_finished;
 pub use orphan::orphans;
@@ -84,6 +84,9 @@ pub struct Plan {
     pub events: Vec<Event>,
     /// Look again at this time even if nothing happens.
     pub wake_at: Option<Timestamp>,
+    /// What the Job's next plan is to be given as its past once this one is carried out, if that differs from what this one
+    /// was given.
+    pub past: Option<Past>,
 }
 
 impl Plan {
@@ -156,22 +159,23 @@ impl Event {
 }
 
 /// Decides. `pods` are all pods that the Job controls, but for those that are [`forgettable`], and those without a
-/// controller in its namespace. Costs what the pods given cost, not what the Job has had.
+/// controller in its namespace; `past` is what its last plan said of it, nothing for the first. Costs what the pods given
+/// cost, not what the Job has had.
 ///
 /// Source: upstream `syncJob` in `pkg/controller/job/job_controller.go`.
 #[must_use]
-pub fn plan(job: &Job, pods: &[impl Borrow<Pod>], now: Timestamp) -> Plan {
-    plan_within(job, pods, now, usize::MAX)
+pub fn plan(job: &Job, pods: &[impl Borrow<Pod>], past: &Past, now: Timestamp) -> Plan {
+    plan_within(job, pods, past, now, usize::MAX)
 }
 
 /// The same where no more than so many pods may be created now: the rest is left to a later plan.
 #[must_use]
-pub fn plan_within(job: &Job, pods: &[impl Borrow<Pod>], now: Timestamp, most: usize) -> Plan {
+pub fn plan_within(job: &Job, pods: &[impl Borrow<Pod>], past: &Past, now: Timestamp, most: usize) -> Plan {
     let pods: Vec<&Pod> = pods.iter().map(Borrow::borrow).collect();
-    decide(job, &pods, now, most)
+    decide(job, &pods, past, now, most)
 }
 
-fn decide(job: &Job, pods: &[&Pod], now: Timestamp, most: usize) -> Plan {
+fn decide(job: &Job, pods: &[&Pod], known: &Past, now: Timestamp, most: usize) -> Plan {
     if managed_elsewhere(job) || finish::is_finished(&job.status) {
         return Plan::default();
     }
@@ -188,12 +192,13 @@ fn decide(job: &Job, pods: &[&Pod], now: Timestamp, most: usize) -> Plan {
 
     let mut draft = Draft::new(job, second);
     let tally = count::tally(job, &own);
+    let past = known.with(job, &own);
     suspend::start(&mut draft);
     let verdict = finish::verdict(&mut draft, &tally, &own, now);
     let managed = match &verdict {
         Some(_) if !is_planted(Bug::GoesOnAfterTheEnd) => manage::end_all(job, &tally),
         _ if job.metadata.deletion_timestamp.is_some() => manage::Managed::default(),
-        _ => manage::manage(job, &tally, &own, now, most),
+        _ => manage::manage(job, &tally, &past, now, most),
     };
     draft.wake(managed.wake_at);
     let verdict = verdict.or_else(|| finish::completed(job, &tally, &managed));
@@ -203,6 +208,7 @@ fn decide(job: &Job, pods: &[&Pod], now: Timestamp, most: usize) -> Plan {
     count::account(&mut draft, &tally, &managed, verdict.as_ref());
     draft.perform(managed);
     finish::record(&mut draft, verdict);
+    draft.plan.past = (past != *known).then_some(past);
     draft.into_plan()
 }
 

@@ -1,6 +1,7 @@
 //! The engine seen by plain Kubernetes clients: one program, so that it is linked once.
 
 mod attach;
+mod backoff;
 mod claims;
 mod clients;
 mod clock;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::job::sim::{World, at};
-use crate::job::{Action, forgettable};
+use crate::job::{Action, Past, forgettable};
 
 #[test]
 fn failed_pod_is_replaced_after_ten_seconds() {
@@ -43,14 +43,79 @@ fn back_off_doubles_up_to_ten_minutes_and_forgets_after_a_success() {
 }
 
 #[test]
-fn back_off_survives_a_restart_and_the_loss_of_earlier_failed_pods() {
+fn back_off_survives_a_restart_as_far_as_the_failed_pods_are_there() {
     let mut world = World::with(json!({"completions": 1, "backoffLimit": 10}));
     world.settle().end("p0", 1).advance(10);
     world.end("p1", 1).settle();
     assert_eq!(world.wake_at, Some(at(30)));
+    world.past = Past::default();
+    world.settle();
+    assert_eq!(world.wake_at, Some(at(30)), "both are there");
+    world.past = Past::default();
     world.pods.retain(|pod| pod.metadata.uid == "p1");
     world.settle();
     assert_eq!(world.wake_at, Some(at(30)), "the counter knows of the first failure");
+    world.past = Past::default();
+    world.pods.clear();
+    world.settle();
+    assert_eq!(world.made, 3, "nobody knows when it last failed");
+}
+
+#[test]
+fn back_off_grows_though_each_failed_pod_is_deleted() {
+    let mut world = World::with(json!({"completions": 1, "backoffLimit": 100}));
+    world.settle();
+    let mut delays = Vec::new();
+    for round in 0..9 {
+        let (failed, now) = (world.active_uids()[0].clone(), world.now);
+        world.end(&failed, 1).settle().delete(&failed).settle();
+        assert!(world.pods.is_empty(), "it is gone");
+        let wake_at = world.wake_at.unwrap();
+        delays.push(wake_at.duration_since(now).as_secs());
+        world.now = wake_at;
+        world.settle();
+        assert_eq!(world.made, round + 2);
+    }
+    assert_eq!(delays, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
+}
+
+#[test]
+fn failures_that_are_ignored_delay_their_replacement_also_when_they_are_gone() {
+    let ignore = json!([{"action": "Ignore", "onExitCodes": {"operator": "In", "values": [3]}}]);
+    let mut world = World::with(json!({"completions": 1, "podFailurePolicy": {"rules": ignore}}));
+    world.settle();
+    for (pod, delay) in [("p0", 10), ("p1", 20), ("p2", 40)] {
+        let now = world.now;
+        world.run(pod).delete(pod).end(pod, 3).settle();
+        assert!(world.pods.is_empty() && world.status().failed == 0);
+        assert_eq!(world.wake_at, Some(now + jiff::SignedDuration::from_secs(delay)));
+        world.advance(delay);
+    }
+    assert_eq!(world.made, 4);
+}
+
+#[test]
+fn success_ends_back_off_also_when_its_pod_is_gone() {
+    let mut world = World::with(json!({"parallelism": 2, "completions": 9}));
+    world.settle().end("p0", 1);
+    world.now = at(1);
+    world.end("p1", 0).settle();
+    assert_eq!(world.made, 4, "both are replaced");
+    world.delete("p1").settle();
+    world.now = at(2);
+    world.end("p2", 1).settle();
+    assert_eq!(world.wake_at, Some(at(12)), "one failure since");
+}
+
+#[test]
+fn pods_that_a_job_itself_ends_delay_nothing() {
+    let mut world = World::with(json!({"parallelism": 2, "completions": 2}));
+    world.settle().run("p0").run("p1");
+    world.job.spec.suspend = Some(true);
+    world.settle().reap().settle();
+    world.job.spec.suspend = Some(false);
+    world.settle();
+    assert_eq!((world.made, world.status().failed), (4, 0));
 }
 
 #[test]
@@ -89,14 +154,6 @@ fn back_off_begins_with_the_end_of_the_last_sidecar() {
         world.settle();
         assert_eq!(world.wake_at, Some(at(finished + 10)), "{main:?} {init:?}");
     }
-}
-
-#[test]
-fn who_deletes_a_failed_pod_gets_its_replacement_now() {
-    let mut world = World::with(json!({"completions": 1}));
-    world.settle().end("p0", 1).settle();
-    world.delete("p0").settle();
-    assert_eq!((world.made, world.status().failed), (2, 1));
 }
 
 #[test]
@@ -193,11 +250,14 @@ fn restarts_in_place_do_not_matter_where_pods_are_never_restarted() {
 }
 
 #[test]
-fn deleted_pod_counts_as_failed_at_once_and_is_replaced() {
+fn deleted_pod_counts_as_failed_at_once_and_is_replaced_after_ten_seconds() {
     let mut world = World::with(json!({"completions": 1, "podReplacementPolicy": "TerminatingOrFailed"}));
     world.settle().run("p0").delete("p0").settle();
     let status = world.status();
-    assert_eq!((status.active, status.failed, status.terminating), (1, 1, Some(1)));
+    assert_eq!((status.active, status.failed, status.terminating), (0, 1, Some(1)));
+    assert_eq!(world.wake_at, Some(at(10)), "from when its deletion was asked for");
+    world.advance(10);
+    assert_eq!((world.status().active, world.status().terminating), (1, Some(1)));
     world.reap().settle();
     assert_eq!((world.status().failed, world.status().terminating, world.made), (1, Some(0), 2));
 }
@@ -208,9 +268,12 @@ fn deleted_pod_is_replaced_only_after_its_end_if_only_failed_ones_are() {
     world.settle().run("p0").delete("p0").settle();
     let status = world.status();
     assert_eq!((status.active, status.failed, status.terminating), (0, 0, Some(1)));
-    world.reap().settle();
+    world.advance(20).reap().settle();
     let status = world.status();
-    assert_eq!((status.active, status.failed, status.terminating), (1, 1, Some(0)));
+    assert_eq!((status.active, status.failed, status.terminating), (0, 1, Some(0)));
+    assert_eq!(world.wake_at, Some(at(30)), "from its end");
+    world.advance(10);
+    assert_eq!((world.status().active, world.made), (1, 2));
 }
 
 #[test]
@@ -293,5 +356,5 @@ fn finished_and_counted_pods_may_be_left_out() {
         world.advance(601); // The simulation compares plans with and without those pods at every step.
     }
     let left = world.pods.len() - forgettable(&world.job, &world.pods).len();
-    assert!(left <= 2 + 1 + 7, "{left} pods are needed");
+    assert!(left <= 2, "{left} pods are needed");
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::job::sim::{World, at, job};
-use crate::job::{Action, MAX_PODS_PER_PLAN, Plan, is_finished, plan};
+use crate::job::{Action, MAX_PODS_PER_PLAN, Past, Plan, is_finished, plan};
 use crate::view::Pod;
 
 fn created(plan: &Plan) -> usize {
@@ -220,9 +220,9 @@ fn job_that_was_resumed_does_not_fail_by_the_time_before() {
 #[test]
 fn job_managed_by_another_controller_is_left_alone() {
     let managed = job(json!({"completions": 1, "managedBy": "example.com/other"}));
-    assert_eq!(plan(&managed, &[] as &[Pod], at(0)), Plan::default());
+    assert_eq!(plan(&managed, &[] as &[Pod], &Past::default(), at(0)), Plan::default());
     let ours = job(json!({"completions": 1, "managedBy": "kubernetes.io/job-controller"}));
-    assert_eq!(created(&plan(&ours, &[] as &[Pod], at(0))), 1);
+    assert_eq!(created(&plan(&ours, &[] as &[Pod], &Past::default(), at(0))), 1);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn finished_job_asks_for_nothing_even_if_its_spec_changes() {
     assert!(is_finished(world.status()));
     world.job.spec.suspend = Some(true);
     world.job.spec.parallelism = Some(9);
-    assert_eq!(plan(&world.job, &world.pods, at(99_999)), Plan::default());
+    assert_eq!(plan(&world.job, &world.pods, &world.past, at(99_999)), Plan::default());
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::job::sim::{at, job, template};
-use crate::job::{Action, plan};
+use crate::job::{Action, Past, plan};
 use crate::view::Pod;
 
 fn manifests(name: &str, spec: Value) -> Vec<Value> {
     let mut job = job(spec);
     job.metadata.name = name.to_owned();
-    let actions = plan(&job, &[] as &[Pod], at(0)).actions;
+    let actions = plan(&job, &[] as &[Pod], &Past::default(), at(0)).actions;
     let pods = actions.into_iter().map(|action| match action {
         Action::CreatePod { pod } => (*pod).clone(),
         other => panic!("{other:?}"),

@@ -43,7 +43,7 @@ fn pods_of_others_and_pods_that_go_are_not_adopted() {
     leaving.metadata.owner_references.clear();
     leaving.metadata.deletion_timestamp = Some(at(1));
     let pods = [world.pods[0].clone(), foreign, leaving];
-    assert!(plan(&world.job, &pods, at(0)).is_quiet());
+    assert!(plan(&world.job, &pods, &world.past, at(0)).is_quiet());
 }
 
 #[test]

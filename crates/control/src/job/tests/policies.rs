@@ -70,7 +70,7 @@ fn condition_of_the_policy_decides() {
     );
     world.end("p0", 137);
     world.pod("p0").status.conditions.push(evicted);
-    world.settle();
+    world.settle().advance(10);
     assert_eq!((world.status().failed, world.status().active, world.made), (0, 1, 2));
     assert!(
         !world.uids(|pod| pod.metadata.uid == "p0").contains(&"p0".to_owned()),

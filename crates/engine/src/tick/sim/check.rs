@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::mirror::{Mirror, Version};
+use super::pause::Ends;
 use super::read::*;
 
 /// The condition that other controllers leave on Jobs and pods.
@@ -52,6 +53,7 @@ pub(super) struct Job {
     has_adopted: bool,
     /// Others decided its end, or changed how many failures it may have.
     pub(super) is_meddled_with: bool,
+    pub(super) ends: Ends,
 }
 
 /// What was seen of a pod.

@@ -1,7 +1,7 @@
 //! The whole engine as a game against fate: the memory store, a clock that only the seed moves, a runtime that runs
 //! nothing. Between any two of the tick's actions the engine may be killed, another writer may be faster, the watch
 //! may have lost something; clients, processes and time do what the seed says. After each action everything that is
-//! stored and that runs is looked at from outside (`check.rs`, `transaction.rs`, `idle.rs`), and in the end, when fate
+//! stored and that runs is looked at from outside (`check.rs`, `transaction.rs`, `pause.rs`, `idle.rs`), and in the end, when fate
 //! has ceased, all must come to rest. One seed is one history, told line by line when it fails.
 //!
 //! It drives the tick's own steps and not its loop: a virtual clock of the runtime would run ahead whenever the
@@ -15,6 +15,7 @@ mod idle;
 mod jobs;
 mod meddling;
 mod mirror;
+mod pause;
 mod read;
 mod rest;
 mod rng;
@@ -199,6 +200,7 @@ impl Sim {
     /// The engine is killed, and the next one begins with what is stored and what the runtime knows.
     fn restart(&mut self) {
         self.tell("the engine is killed");
+        self.seen.forget_ends();
         self.tick = controllers(&self.config, &self.registry, &self.runtime, &self.machine);
         self.changes = self.tick.resync().expect("a readable store");
         // What the runtime had told the engine that is gone is told again, and what it had not told yet with it.
@@ -289,6 +291,8 @@ impl Sim {
         if author == Author::Engine && !versions.is_empty() {
             let is_tainted = self.mirror.all("/nodes/").any(|node| node["spec"]["taints"].is_array());
             let looked = self.seen.transaction(&self.mirror, &versions, is_tainted);
+            self.wrong = self.wrong.take().or(looked.err());
+            let looked = self.seen.pauses(&self.mirror, &versions, now);
             self.wrong = self.wrong.take().or(looked.err());
         }
     }

@@ -200,7 +200,7 @@ fn check_room(mirror: &Mirror) -> Result<(), String> {
     if asked > CPUS { Err(format!("pods on the node ask for {asked} processors of {CPUS}")) } else { Ok(()) }
 }
 
-fn job_of<'a>(mirror: &'a Mirror, uid: &str) -> Option<&'a Arc<Value>> {
+pub(super) fn job_of<'a>(mirror: &'a Mirror, uid: &str) -> Option<&'a Arc<Value>> {
     mirror.of_uid(uid).filter(|(key, _)| key.starts_with("/jobs.batch/")).map(|(_, job)| job)
 }
 
