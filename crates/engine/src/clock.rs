@@ -12,8 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use windlass_apiserver::clock::ClockSource;
 use windlass_apiserver::error::ApiError;
 use windlass_apiserver::world::World;
+use windlass_store::Key;
 
 use crate::home::Home;
+use crate::leap::Steps;
+use crate::world::rfc3339;
 
 /// Requests that wait until another one's time has come.
 const WAITING: usize = 16;
@@ -29,7 +32,8 @@ pub(crate) struct Movable {
 /// A time to which the clock is to be taken, and who waits for it.
 struct Move {
     to: Timestamp,
-    done: oneshot::Sender<()>,
+    done: oneshot::Sender<Result<(), ApiError>>,
+    steps: Steps,
 }
 
 /// What the API asks.
@@ -108,8 +112,8 @@ impl ClockSource for Hand {
         Box::pin(async move {
             let (done, told) = oneshot::channel();
             let stopping = || ApiError::new(503, "ServiceUnavailable", "the engine is stopping");
-            self.moves.send(Move { to, done }).await.map_err(|_| stopping())?;
-            told.await.map_err(|_| stopping())
+            self.moves.send(Move { to, done, steps: Steps::default() }).await.map_err(|_| stopping())?;
+            told.await.map_err(|_| stopping())?
         })
     }
 }
@@ -135,6 +139,27 @@ impl Turning {
         true
     }
 
+    /// One round of the tick, about these objects. A move that does not come to its end is given up where the clock is.
+    pub(crate) fn round<'a>(&mut self, about: impl Iterator<Item = &'a Key>) {
+        if !self.is_wanted() {
+            return;
+        }
+        let (ahead, now) = (self.clock.ahead(), self.clock.now());
+        let Some(Move { to, steps, .. }) = &mut self.current else { return };
+        if let Some(told) = steps.round(ahead, about) {
+            let (now, to) = (rfc3339(now), rfc3339(*to));
+            let message = format!(
+                "the clock has come to {now} and not to {to}: {told}; delete or suspend what goes on and on, and set \
+                 the clock forward again"
+            );
+            tracing::warn!("{message}");
+            if let Some(Move { done, .. }) = self.current.take() {
+                // Whoever asked may have gone.
+                let _ = done.send(Err(ApiError::new(409, "Conflict", message)));
+            }
+        }
+    }
+
     /// Takes the clock to what is due next, or as far as was asked for, and says when it is there. To be called when
     /// nothing is left to do at the present time.
     pub(crate) fn turn(&mut self, next: Option<Timestamp>) {
@@ -147,7 +172,7 @@ impl Turning {
             && let Some(Move { done, .. }) = current.take()
         {
             // Whoever asked may have gone.
-            let _ = done.send(());
+            let _ = done.send(Ok(()));
         }
     }
 }
@@ -199,6 +224,40 @@ mod tests {
             at(1000),
             "damaged: the machine's"
         );
+    }
+
+    #[tokio::test]
+    async fn clock_that_finds_no_rest_says_why_and_may_be_asked_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(Movable::of(&Home::at(folder.path()), Arc::new(Still)));
+        let (hand, turning) = hands(&clock);
+        let asked = tokio::spawn(async move {
+            let first = hand.advance(at(9000)).await;
+            (first, hand.advance(at(9000)).await)
+        });
+        let mut held = Some(turning);
+        Turning::asked(&mut held).await;
+        let turning = held.as_mut().unwrap();
+        turning.turn(Some(at(1010)));
+        let job: Key = "/jobs.batch/default/again".into();
+        while turning.is_wanted() {
+            turning.round([&job].into_iter());
+            turning.turn(Some(at(1010)));
+        }
+        assert_eq!(clock.now(), at(1010));
+        Turning::asked(&mut held).await;
+        let turning = held.as_mut().unwrap();
+        turning.turn(None);
+        turning.turn(None);
+        let (first, second) = asked.await.unwrap();
+        let told = first.unwrap_err();
+        assert_eq!(told.code, 409);
+        assert!(
+            told.message.starts_with("the clock has come to 1970-01-01T00:16:50Z and not to"),
+            "{told:?}"
+        );
+        assert!(told.message.contains("last for jobs.batch/default/again; delete or suspend"), "{told:?}");
+        assert_eq!((second, clock.now()), (Ok(()), at(9000)));
     }
 
     #[tokio::test]

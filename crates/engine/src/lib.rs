@@ -26,6 +26,7 @@ mod identity;
 mod idle;
 mod intake;
 mod jobs;
+mod leap;
 mod living;
 mod logs;
 mod messages;

@@ -213,6 +213,7 @@ impl Tick {
     async fn step(&mut self, stop: &Stop) -> Result<(), TickError> {
         let mut draft = Draft::default();
         let asked = self.begin(&mut draft).await?;
+        self.turning.iter_mut().for_each(|turning| turning.round(asked.objects.iter().chain(&asked.garbage)));
         if draft.is_empty() {
             self.nothing_to_write(draft);
             return Ok(());
