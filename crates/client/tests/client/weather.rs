@@ -269,6 +269,19 @@ async fn many_jobs_are_waited_for_with_one_list_and_one_watch() {
     assert_eq!(server.seen().len(), 2, "{:?}", server.seen());
 }
 
+#[tokio::test(start_paused = true)]
+async fn credentials_that_lapse_in_the_middle_of_a_watch_end_it_with_the_way_out() {
+    let server = with_running_job();
+    server.on(WATCH_JOBS, Reply::Watch(Vec::new(), End::Close));
+    server.on(WATCH_JOBS, refusal(401, "Unauthorized", "the token has expired"));
+    let error = server.manager().wait("train", None).await.unwrap_err();
+    assert!(matches!(error, Error::Unauthorized { .. }), "{error:?}");
+    let said = error.to_string();
+    assert!(said.contains("does not accept the credentials: the token has expired; "), "{said}");
+    assert!(said.ends_with("or choose another context"), "{said}");
+    assert!(server.asked(WATCH_JOBS).len() <= 3, "it does not go on asking");
+}
+
 /// An HTTP server that takes one token, answers `GET` with an empty list, and counts its requests.
 async fn guarded(token: Arc<Mutex<String>>) -> (std::net::SocketAddr, Arc<Mutex<Vec<String>>>) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
