@@ -32,6 +32,7 @@ mod references;
 mod rights;
 mod run;
 mod service;
+mod ssh;
 mod stdin;
 mod storm;
 mod tasks;
