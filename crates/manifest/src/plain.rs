@@ -1,6 +1,6 @@
 //! What is wrong with a text that is no YAML, in words for who wrote it: what stands there, and how it is written.
 //!
-//! The parser says it in the terms of its grammar. What it says seldom keeps its words ([`RULES`] is what people break).
+//! The parser says it in the terms of its grammar. What it says seldom keeps its words (`RULES` is what people break).
 
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{Error, UserMessageFormatter};
