@@ -6,6 +6,7 @@ mod keep;
 mod last;
 pub(crate) mod render;
 pub(crate) mod segments;
+pub(crate) mod stamps;
 mod tail;
 mod watch;
 

@@ -7,6 +7,7 @@ use windlass_fate::{Course, Exit, Term, after};
 
 use super::ledger::Entry;
 use super::record;
+use crate::log::stamps::Stamps;
 use crate::runtime::{Ended, Event, Key};
 
 const SIGKILL: i32 = 9;
@@ -32,6 +33,7 @@ pub(super) struct Play {
     /// How many of its lines are written.
     written: usize,
     log_bytes: u64,
+    stamps: Stamps,
     is_ready_told: bool,
     is_struck_told: bool,
     last: Option<Event>,
@@ -60,6 +62,7 @@ impl Play {
             signals: Vec::new(),
             written: 0,
             log_bytes: 0,
+            stamps: Stamps::default(),
             last: None,
             noted: None,
         })
@@ -219,7 +222,7 @@ impl Play {
         let due = (self.written..).map_while(due).take_while(|(at, _)| *at <= now);
         let mut count = 0;
         let due = due.inspect(|_| count += 1);
-        let text = record::entries(due);
+        let text = record::entries(&mut self.stamps, due);
         if count == 0 {
             return;
         }

@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use windlass_fate::Line;
 
 use crate::log::Output;
+use crate::log::stamps::Stamps;
 
 /// Where a longer line is cut, as the shim and upstream's runtimes cut it.
 const MAX_LINE: usize = 16 << 10;
 
 /// Lines as a log has them.
-pub(super) fn entries<'a>(lines: impl Iterator<Item = (Timestamp, Line<'a>)>) -> String {
+pub(super) fn entries<'a>(stamps: &mut Stamps, lines: impl Iterator<Item = (Timestamp, Line<'a>)>) -> String {
     let mut text = String::new();
     for (at, line) in lines {
         let output = if line.is_stderr { Output::Stderr } else { Output::Stdout };
@@ -24,8 +25,9 @@ pub(super) fn entries<'a>(lines: impl Iterator<Item = (Timestamp, Line<'a>)>) ->
         loop {
             let end = rest.floor_char_boundary(MAX_LINE);
             let tag = if end < rest.len() { 'P' } else { 'F' };
+            let time = String::from_utf8_lossy(stamps.next(at));
             // A String takes all that is written to it.
-            let _ = writeln!(text, "{at:.9} {} {tag} {}", output.name(), &rest[..end]);
+            let _ = writeln!(text, "{time} {} {tag} {}", output.name(), &rest[..end]);
             rest = &rest[end..];
             if tag == 'F' {
                 break;

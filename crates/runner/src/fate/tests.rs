@@ -11,6 +11,7 @@ use serde_json::json;
 use windlass_fate::{Fate, Role};
 
 use super::*;
+use crate::log::stamps::Stamps;
 use crate::runtime::{Ended, LOG_LIMIT, Stdio};
 use crate::scripted::{Outcome, Scripted};
 
@@ -145,7 +146,7 @@ fn start_that_is_repeated_plays_one_run_and_says_its_last_word_again() {
 fn lines_are_written_when_they_are_said_and_none_after_the_end() {
     let stage = Stage::new();
     stage.start("a", "{stdout: \"1\\n2\\n3\", stderr: oops, every: 10s, run: forever}");
-    let first = "1970-01-01T00:01:40.000000000Z stdout F 1\n1970-01-01T00:01:40.000000000Z stderr F oops\n";
+    let first = "1970-01-01T00:01:40.000000000Z stdout F 1\n1970-01-01T00:01:40.000000001Z stderr F oops\n";
     assert_eq!(stage.log("a"), first);
     assert_eq!(stage.fates.next(), Some(at(110)));
     stage.pass(10);
@@ -164,7 +165,7 @@ fn lines_are_written_when_they_are_said_and_none_after_the_end() {
 fn long_line_is_cut_between_characters() {
     let said = "é".repeat(9000);
     let line = windlass_fate::Line { after: Duration::ZERO, is_stderr: false, text: &said };
-    let text = record::entries([(at(0), line)].into_iter());
+    let text = record::entries(&mut Stamps::default(), [(at(0), line)].into_iter());
     let tags: Vec<&str> = text.lines().map(|entry| entry.split(' ').nth(2).unwrap()).collect();
     assert_eq!(tags, ["P", "F"]);
     let content: String = text.lines().map(|entry| entry.splitn(4, ' ').nth(3).unwrap()).collect();

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use super::packer::Packer;
 use super::record::Record;
 use crate::log::Output as Channel;
+use crate::log::stamps::Stamps;
 
 /// Where a longer line is cut, as upstream's runtimes cut it.
 pub(crate) const MAX_LINE: usize = 16 << 10;
@@ -19,19 +20,20 @@ pub(crate) const MAX_LINE: usize = 16 << 10;
 /// One container's output on its way to its log.
 pub(crate) struct Output {
     record: Record,
+    stamps: Stamps,
     unfinished: [Vec<u8>; 2],
 }
 
 impl Output {
     /// Output that goes to a log at `path`, of which no more than `limit` bytes are kept.
     pub(crate) fn new(path: PathBuf, limit: u64, packer: Arc<Packer>) -> Output {
-        Output { record: Record::new(path, limit, packer), unfinished: [Vec::new(), Vec::new()] }
+        let record = Record::new(path, limit, packer);
+        Output { record, stamps: Stamps::default(), unfinished: [Vec::new(), Vec::new()] }
     }
 
     /// Takes what was read from a pipe.
     pub(crate) fn push(&mut self, channel: Channel, mut bytes: &[u8], at: Timestamp) -> io::Result<()> {
         let unfinished = &mut self.unfinished[channel as usize];
-        let head = format!("{at:.9} {} ", channel.name());
         let mut text = Vec::with_capacity(bytes.len() + 256);
         while !bytes.is_empty() {
             let room = MAX_LINE - unfinished.len();
@@ -39,12 +41,12 @@ impl Output {
             let newline = window.iter().position(|&byte| byte == b'\n');
             match newline {
                 Some(end) => {
-                    entry(&mut text, &head, 'F', unfinished, &bytes[..end]);
+                    entry(&mut text, self.stamps.next(at), channel, 'F', unfinished, &bytes[..end]);
                     unfinished.clear();
                     bytes = &bytes[end + 1..];
                 }
                 None if window.len() > room => {
-                    entry(&mut text, &head, 'P', unfinished, &bytes[..room]);
+                    entry(&mut text, self.stamps.next(at), channel, 'P', unfinished, &bytes[..room]);
                     unfinished.clear();
                     bytes = &bytes[room..];
                 }
@@ -64,7 +66,7 @@ impl Output {
             return Ok(());
         }
         let mut text = Vec::with_capacity(unfinished.len() + 64);
-        entry(&mut text, &format!("{at:.9} {} ", channel.name()), 'P', &unfinished, &[]);
+        entry(&mut text, self.stamps.next(at), channel, 'P', &unfinished, &[]);
         self.record.append(&text, at)
     }
 
@@ -79,9 +81,11 @@ impl Output {
     }
 }
 
-fn entry(text: &mut Vec<u8>, head: &str, tag: char, begin: &[u8], rest: &[u8]) {
-    text.extend_from_slice(head.as_bytes());
-    text.extend_from_slice(if tag == 'F' { b"F " } else { b"P " });
+fn entry(text: &mut Vec<u8>, time: &[u8], channel: Channel, tag: char, begin: &[u8], rest: &[u8]) {
+    text.extend_from_slice(time);
+    text.push(b' ');
+    text.extend_from_slice(channel.name().as_bytes());
+    text.extend_from_slice(if tag == 'F' { b" F " } else { b" P " });
     text.extend_from_slice(begin);
     text.extend_from_slice(rest);
     text.push(b'\n');

@@ -162,6 +162,23 @@ proptest! {
 }
 
 #[test]
+fn no_two_entries_have_one_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a/0.log");
+    let mut output = Output::new(path.clone(), LOG_LIMIT, Arc::default());
+    let now = world::now();
+    let long = vec![b'x'; MAX_LINE + 1];
+    output.push(Channel::Stdout, b"one\ntwo\n\nunfinished", now).unwrap();
+    output.push(Channel::Stderr, &long, now).unwrap();
+    output.finish(Channel::Stdout, now).unwrap();
+    output.finish(Channel::Stderr, now).unwrap();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let times: Vec<&str> = text.lines().map(|entry| entry.split(' ').next().unwrap()).collect();
+    assert_eq!(times.len(), 6);
+    assert!(times.is_sorted_by(|before, after| before < after), "{times:?}");
+}
+
+#[test]
 fn question_of_an_older_engine_is_one_and_that_of_a_newer_is_none_to_an_older_shim() {
     let input = r#"{"key":{"pod":"4e5d","container":"main","attempt":0}}"#;
     assert!(matches!(serde_json::from_str(input), Ok(Question::Input { .. })));
