@@ -2,6 +2,7 @@
 
 pub mod claims;
 pub mod cron;
+pub mod event;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzz;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use windlass_apiserver::kind::Kind;
 use windlass_apiserver::registry::Object;
 use windlass_control::claims::{self, Use};
-use windlass_control::job::Event;
+use windlass_control::event::Event;
 use windlass_control::schedule;
 use windlass_store::Key;
 

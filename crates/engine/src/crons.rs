@@ -5,6 +5,7 @@ use std::sync::Arc;
 use windlass_apiserver::registry::{DeleteOptions, Mark, Object, mark};
 use windlass_apiserver::{kind::Propagation, zones};
 use windlass_control::cron::{self, Create, Known};
+use windlass_control::event::Event;
 use windlass_control::view::{CronJob, CronJobStatus, Job};
 use windlass_store::Key;
 
@@ -74,7 +75,7 @@ impl Tick {
         about: &Object,
         create: &Create,
         status: &mut CronJobStatus,
-    ) -> Option<cron::Event> {
+    ) -> Option<Event> {
         let kind = self.cache.kind_of(JOBS)?;
         let prepared = self.registry.prepare_checked(kind, create.job.clone()).map(Object::from);
         let allowed = prepared.and_then(|job| match self.refusal(draft, kind, &job) {

@@ -7,7 +7,7 @@ use super::{
     BIND_COMPLETED, BOUND_BY, CLAIM_FINALIZER, ClaimPlan, NOBODY, PROVISIONED_BY, PROVISIONER, Use, annotate,
     changed, class, drop_finalizer, is_deleting, is_for, matching, place, text,
 };
-use crate::job::Event;
+use crate::event::Event;
 use crate::schedule::Node;
 
 /// Decides for a claim, given as the whole object, among all volumes and classes. `node` is where its consumer shall be.

@@ -14,7 +14,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
-use crate::job::Event;
+use crate::event::Event;
 pub use claim::{astray, claim, unbound, waits_for_consumer};
 pub use volume::volume;
 

@@ -7,7 +7,7 @@ use super::{
     PROVISIONED_BY, PROVISIONER, VOLUME_FINALIZER, VolumePlan, changed, drop_finalizer, is_deleting, is_for,
     text,
 };
-use crate::job::Event;
+use crate::event::Event;
 
 /// Decides for a volume, given as the whole object. `claim` is the one that its `claimRef` names, if there is one of
 /// that name. `is_ours` says whether its directory is the one that the provisioner makes for a volume of this name: an

@@ -14,6 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use crate::event::Event;
 use crate::view::{CronJob, CronJobStatus, Job, Reference};
 
 mod children;
@@ -96,27 +97,6 @@ impl Create {
     #[must_use]
     pub fn name(&self) -> &str {
         self.job["metadata"]["name"].as_str().unwrap_or_default()
-    }
-}
-
-/// An event about the CronJob.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Event {
-    /// Whether it is a Warning.
-    pub warning: bool,
-    /// Its reason, e.g. `SawCompletedJob`.
-    pub reason: &'static str,
-    /// Its message.
-    pub message: String,
-}
-
-impl Event {
-    fn normal(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { warning: false, reason, message: message.into() }
-    }
-
-    fn warning(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { warning: true, reason, message: message.into() }
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::event::Event;
 use crate::planted::{Bug, is_planted};
 use crate::view::{Job, JobStatus, Meta, Pod};
 
@@ -135,27 +136,6 @@ pub enum Action {
         /// Its uid.
         uid: String,
     },
-}
-
-/// An event about the Job.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Event {
-    /// Whether it is a Warning.
-    pub warning: bool,
-    /// Its reason, e.g. `SuccessfulCreate`. For created pods the message is written by the executor, who knows the name.
-    pub reason: &'static str,
-    /// Its message.
-    pub message: String,
-}
-
-impl Event {
-    fn normal(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { warning: false, reason, message: message.into() }
-    }
-
-    fn warning(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { warning: true, reason, message: message.into() }
-    }
 }
 
 /// Decides. `pods` are all pods that the Job controls, but for those that are [`forgettable`], and those without a

@@ -8,7 +8,7 @@ use std::ops::Index;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-pub use crate::job::Event;
+use crate::event::Event;
 
 pub(crate) mod affinity;
 mod beside;
