@@ -187,6 +187,13 @@ fn a_command_without_dashes_is_shown_where_they_belong() {
 }
 
 #[test]
+fn run_that_shall_only_be_tried_is_shown_who_tries() {
+    let usage = refused(&["run", "--dry-run", "--", "true"]);
+    assert_eq!(usage.exit, Exit::FAILED);
+    assert!(usage.text.contains("windlass submit --dry-run -- COMMAND"), "{}", usage.text);
+}
+
+#[test]
 fn verbs_of_other_tools_answer_with_ours() {
     let usage = refused(&["describe", "x"]);
     assert_eq!((usage.exit, usage.asked), (Exit::USAGE, false));

@@ -72,6 +72,10 @@ pub(crate) fn of_clap(error: &clap::Error, argv: &[OsString]) -> Usage {
                 let way_out = format!("windlass {verb} [OPTIONS] -- {word} ...");
                 Usage::mistake(verb, "the command comes after `--`", &way_out)
             }
+            (Some("run"), Some("--dry-run")) => {
+                let way_out = "windlass submit --dry-run -- COMMAND: the server checks it; windlass plan -- COMMAND shows it";
+                Usage::mistake("run", "what is only tried has no output that could be followed", way_out)
+            }
             (verb, _) => plain(error, verb),
         },
         _ => plain(error, verb.as_deref()),

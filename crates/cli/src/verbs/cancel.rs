@@ -26,7 +26,7 @@ pub(crate) async fn run(options: &Cancel, call: Call<'_>) -> Outcome {
 fn words(effect: CancelEffect, now: bool) -> &'static str {
     match effect {
         CancelEffect::Stopping if now => "cancelled, its processes were killed",
-        CancelEffect::Stopping => "cancelled, its processes are being ended",
+        CancelEffect::Stopping => "cancelled, what of it runs is being ended",
         CancelEffect::NeverStarts => "cancelled before it started",
         CancelEffect::AlreadyEnded => "had ended before",
         CancelEffect::AlreadyCancelled if now => "was cancelled before, its processes were killed",
