@@ -20,6 +20,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod wire;
+mod words;
 
 /// What the fuzz targets ask of quantities.
 #[cfg(any(test, feature = "fuzzing"))]

@@ -1,14 +1,15 @@
 //! OpenAPI v3: the index and a document a group version, from the rows of the kinds and the table of shapes.
 //!
 //! kubectl reads three things out of it: the schemas (validation, `explain`), the group-version-kinds of schemas and
-//! paths, and the query parameter `fieldValidation`, by which it knows that the server validates. Descriptions are not
-//! part of the table.
+//! paths, and the query parameter `fieldValidation`, by which it knows that the server validates. What is said of types
+//! and fields has files of its own.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::table::{Field, Scalar, Shape, TEXT, Type, table};
+use super::words::{TEXTS, Words};
 use crate::kind::{Kind, Served, Subresource};
 use crate::kinds;
 
@@ -55,7 +56,7 @@ fn path_of(kind: &Kind) -> String {
 /// A number that changes with everything that a document is made of (FNV-1a).
 fn hash(path: &str) -> u64 {
     let names = kinds::all().iter().flat_map(|kind| [kind.group, kind.version, kind.plural, kind.schema]);
-    let parts = [env!("CARGO_PKG_VERSION"), TEXT, path].into_iter().chain(names);
+    let parts = [env!("CARGO_PKG_VERSION"), TEXT, path].into_iter().chain(TEXTS).chain(names);
     parts
         .flat_map(str::bytes)
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -141,13 +142,13 @@ fn words(api_version: &str) -> String {
 fn schemas(rows: &[&Kind]) -> Map<String, Value> {
     let roots = rows.iter().flat_map(|kind| [kind.schema.to_owned(), format!("{}List", kind.schema)]);
     let mut open: Vec<_> = roots.chain([format!("{META}.DeleteOptions"), format!("{META}.Status")]).collect();
-    let mut schemas = Map::new();
+    let (mut schemas, words) = (Map::new(), Words::read());
     while let Some(name) = open.pop() {
         if schemas.contains_key(&name) {
             continue;
         }
         if let Some(shape) = table().by_schema(&name) {
-            schemas.insert(name, schema(shape, rows, &mut open));
+            schemas.insert(name, schema(shape, rows, &words, &mut open));
         } else if let Some(special) = special(&name) {
             schemas.insert(name, special);
         }
@@ -156,13 +157,18 @@ fn schemas(rows: &[&Kind]) -> Map<String, Value> {
 }
 
 /// The schema of a type; adds the names that it refers to.
-fn schema(shape: &'static Type, rows: &[&Kind], open: &mut Vec<String>) -> Value {
-    if let Some(wrapped) = &shape.wrapped {
-        return value(wrapped, open);
-    }
-    let mut schema = json!({"type": "object"});
-    let properties: Map<_, _> =
-        shape.fields.iter().map(|field| (field.json.to_owned(), property(field, open))).collect();
+fn schema(shape: &'static Type, rows: &[&Kind], words: &Words, open: &mut Vec<String>) -> Value {
+    let mut schema = match &shape.wrapped {
+        Some(wrapped) => value(wrapped, open),
+        None => json!({"type": "object"}),
+    };
+    describe(&mut schema, words.of_type(shape.name));
+    let mut property = |field: &'static Field| {
+        let mut property = property(field, open);
+        describe(&mut property, words.of_field(shape.name, field.json));
+        (field.json.to_owned(), property)
+    };
+    let properties: Map<_, _> = shape.fields.iter().map(&mut property).collect();
     if !properties.is_empty() {
         schema["properties"] = properties.into();
     }
@@ -179,6 +185,12 @@ fn schema(shape: &'static Type, rows: &[&Kind], open: &mut Vec<String>) -> Value
         schema["x-kubernetes-group-version-kind"] = kinds.into();
     }
     schema
+}
+
+fn describe(schema: &mut Value, said: Option<&str>) {
+    if let Some(said) = said {
+        schema["description"] = said.into();
+    }
 }
 
 /// The group-version-kinds under which a type may be written in this document.

@@ -83,3 +83,34 @@ fn every_kind_and_its_list_has_a_shape() {
         assert!(table::table().by_kind(&kind.api_version(), kind.kind).is_some());
     }
 }
+
+#[test]
+fn every_type_and_field_is_described_and_nothing_else() {
+    let words = words::Words::read();
+    let described: BTreeSet<_> = words.all().map(|(place, _)| *place).collect();
+    let mut known = BTreeSet::new();
+    for shape in table::table().types() {
+        known.insert((shape.name, ""));
+        known.extend(shape.fields.iter().map(|field| (shape.name, field.json)));
+        assert!(words.of_type(shape.name).is_some(), "{}", shape.name);
+        for field in &shape.fields {
+            assert!(words.of_field(shape.name, field.json).is_some(), "{} {}", shape.name, field.json);
+        }
+    }
+    let strange: Vec<_> = described.difference(&known).collect();
+    assert!(strange.is_empty(), "{strange:?}");
+    for (place, said) in words.all() {
+        assert!(said.ends_with('.') && said.len() <= 500 && !said.contains("  "), "{place:?}: {said}");
+    }
+    let lines: usize = words::TEXTS.iter().map(|text| text.lines().count()).sum();
+    assert_eq!(lines, described.len(), "something is described twice");
+}
+
+#[test]
+fn kubectl_explain_finds_words() {
+    let document = openapi_document("apis/batch/v1").expect("is there");
+    let spec = &document["components"]["schemas"]["io.k8s.api.batch.v1.JobSpec"];
+    for schema in [spec, &spec["properties"]["template"], &spec["properties"]["backoffLimit"]] {
+        assert!(schema["description"].is_string(), "{schema}");
+    }
+}

@@ -54,7 +54,9 @@ fn described(kubectl: &Kubectl) {
         let told = kubectl.ok(&format!("describe {what}"));
         assert!(told.contains(word), "no {word:?} in {told}");
     }
-    assert!(kubectl.ok("explain cronjob.spec.schedule").contains("schedule"));
+    let schedule = kubectl.ok("explain cronjob.spec.schedule");
+    assert!(schedule.contains("Five cron fields") && !schedule.contains("<empty>"), "{schedule}");
+    assert!(!kubectl.ok("explain pod.spec").contains("<no description>"));
     assert!(kubectl.ok("explain pod.spec.containers --recursive").contains("volumeMounts"));
     assert!(kubectl.ok("api-resources --verbs=delete --namespaced=true -o name").contains("jobs.batch"));
     assert!(kubectl.ok("get --raw /apis/batch/v1").contains("cronjobs/status"));
