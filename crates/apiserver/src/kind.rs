@@ -50,6 +50,10 @@ pub struct Kind {
     pub validate_update: fn(new: &Value, old: &Value, status: bool) -> Errors,
     /// How its names must look.
     pub name_rule: NameRule,
+    /// Whether an update is held to that rule too, beyond what a path can hold.
+    pub names_again: bool,
+    /// Whether a finalizer may have a name without a domain that is none of Kubernetes' own.
+    pub bare_finalizers: bool,
     /// Warnings for the writer (sent as `Warning: 299` headers).
     pub warnings: fn(&Value) -> Vec<String>,
     /// Field selectors beyond `metadata.name` and `metadata.namespace`, with this object's values.

@@ -213,6 +213,8 @@ pub fn by_rule(rule: NameRule, text: &str, prefix: bool) -> Vec<String> {
     match rule {
         NameRule::Subdomain => dns_subdomain(&masked),
         NameRule::Label => dns_label(&masked),
+        // What follows makes another name of `.` and `..`.
+        NameRule::PathSegment if prefix && matches!(text, "." | "..") => Vec::new(),
         NameRule::PathSegment => path_segment(text),
     }
 }

@@ -30,6 +30,8 @@ pub(super) const PLAIN: Kind = Kind {
     validate: no_errors,
     validate_update: no_update_errors,
     name_rule: NameRule::Subdomain,
+    names_again: true,
+    bare_finalizers: false,
     warnings: no_warnings,
     fields: no_fields,
     field_names: &[],

@@ -22,6 +22,8 @@ pub(super) const KIND: Kind = Kind {
     schema: "io.k8s.api.core.v1.Event",
     // Upstream checks no more of an event's name than that it fits a path.
     name_rule: NameRule::PathSegment,
+    names_again: false,
+    bare_finalizers: true,
     default: fill_defaults,
     validate,
     validate_update,

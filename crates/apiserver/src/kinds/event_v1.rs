@@ -45,6 +45,7 @@ pub(super) const KIND: Kind = Kind {
     schema: "io.k8s.api.events.v1.Event",
     stored: Some(&STORED),
     name_rule: NameRule::Subdomain,
+    bare_finalizers: false,
     default: fill_defaults,
     validate,
     validate_update,

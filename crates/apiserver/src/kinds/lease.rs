@@ -19,6 +19,8 @@ pub(super) const KIND: Kind = Kind {
     plural: "leases",
     singular: "lease",
     schema: "io.k8s.api.coordination.v1.Lease",
+    names_again: false,
+    bare_finalizers: true,
     default: fill_defaults,
     prepare_create: drop_coordinated,
     prepare_update: |new, _| drop_coordinated(new),

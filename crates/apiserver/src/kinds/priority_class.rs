@@ -35,6 +35,7 @@ pub(super) const KIND: Kind = Kind {
     short_names: &["pc"],
     namespaced: false,
     schema: "io.k8s.api.scheduling.v1.PriorityClass",
+    names_again: false,
     default: fill_defaults,
     prepare_create: start,
     validate,

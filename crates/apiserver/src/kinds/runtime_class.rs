@@ -24,6 +24,7 @@ pub(super) const KIND: Kind = Kind {
     singular: "runtimeclass",
     namespaced: false,
     schema: "io.k8s.api.node.v1.RuntimeClass",
+    bare_finalizers: true,
     default: fill_defaults,
     validate,
     validate_update,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{by_rule, dns_label, label_value, qualified_name};
 use crate::field::{Errors, FieldError};
-use crate::kind::NameRule;
+use crate::kind::{Kind, NameRule};
 
 /// All annotations of an object together, keys and values, in bytes.
 const ANNOTATIONS_MAX: usize = 256 * 1024;
@@ -13,23 +13,22 @@ const ANNOTATIONS_MAX: usize = 256 * 1024;
 const MANAGER_MAX: usize = 128;
 const SUBRESOURCE_MAX: usize = 256;
 
+/// Finalizers that need no domain.
+const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+
 /// Every problem of a new object's metadata, paths under `metadata`.
 #[must_use]
-pub fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Errors {
+pub fn metadata(object: &Value, kind: &Kind) -> Errors {
     let meta = &object["metadata"];
-    let mut errors = Errors::new();
-    let generate = text(meta, "generateName");
-    if !generate.is_empty() {
-        errors.extend(all("metadata.generateName", generate, by_rule(rule, generate, true)));
-    }
+    let mut errors = prefix(meta, kind.name_rule);
     let name = text(meta, "name");
     if name.is_empty() {
         errors.push(FieldError::required("metadata.name", "name or generateName is required"));
     } else {
-        errors.extend(all("metadata.name", name, by_rule(rule, name, false)));
+        errors.extend(all("metadata.name", name, by_rule(kind.name_rule, name, false)));
     }
     let namespace = text(meta, "namespace");
-    match (namespaced, namespace) {
+    match (kind.namespaced, namespace) {
         (true, "") => errors.push(FieldError::required("metadata.namespace", "")),
         (true, name) => errors.extend(all("metadata.namespace", name, dns_label(name))),
         (false, "") => {}
@@ -43,15 +42,19 @@ pub fn metadata(object: &Value, rule: NameRule, namespaced: bool) -> Errors {
         ));
     }
     errors.extend(common(meta));
-    errors.extend(finalizers(meta));
+    errors.extend(bare_finalizers(meta, kind));
     errors
 }
 
-/// Every problem of a change of metadata. The caller has filled in what an update may leave out (resource version).
+/// Every problem of a change of metadata. The caller has filled in what an update may leave out (name, resource version).
+///
+/// Source: `validateCommonFields` of apiserver, pkg/registry/rest/update.go: an update is asked all that a create is, but
+/// the form of the name. That is asked again by the strategies of most kinds, and never for a status.
 #[must_use]
-pub fn metadata_update(new: &Value, old: &Value) -> Errors {
+pub fn metadata_update(new: &Value, old: &Value, kind: &Kind, of_status: bool) -> Errors {
     let (new, old) = (&new["metadata"], &old["metadata"]);
-    let mut errors = Errors::new();
+    let mut errors = prefix(new, NameRule::PathSegment);
+    errors.extend(common(new));
     if !old["deletionTimestamp"].is_null() {
         errors.extend(no_new_finalizers(new, old));
     }
@@ -67,14 +70,25 @@ pub fn metadata_update(new: &Value, old: &Value) -> Errors {
             errors.push(FieldError::invalid(path, new[key].clone(), "field is immutable"));
         }
     }
-    errors.extend(common(new));
+    if kind.names_again && !of_status {
+        errors.extend(prefix(new, kind.name_rule));
+    }
+    errors.extend(bare_finalizers(new, kind));
     errors
+}
+
+/// What is wrong with the prefix of a generated name.
+fn prefix(meta: &Value, rule: NameRule) -> Errors {
+    let generate = text(meta, "generateName");
+    let wrong = if generate.is_empty() { Vec::new() } else { by_rule(rule, generate, true) };
+    all("metadata.generateName", generate, wrong).collect()
 }
 
 fn common(meta: &Value) -> Errors {
     let mut errors = labels(&meta["labels"], "metadata.labels");
     errors.extend(annotations(&meta["annotations"], "metadata.annotations"));
     errors.extend(owners(meta));
+    errors.extend(finalizers(meta));
     errors.extend(managers(meta));
     errors
 }
@@ -165,16 +179,9 @@ fn owners(meta: &Value) -> Errors {
 fn finalizers(meta: &Value) -> Errors {
     let path = "metadata.finalizers";
     let mut errors = Errors::new();
-    let names: Vec<&str> = list(meta, "finalizers").iter().filter_map(Value::as_str).collect();
+    let names = finalizer_names(meta);
     for name in &names {
         errors.extend(all(path, name, qualified_name(name)));
-    }
-    for (i, name) in names.iter().enumerate() {
-        // Source: ValidateFinalizerName of pkg/apis/core/validation, which every kind's strategy asks.
-        if !name.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(name) {
-            let detail = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.push(FieldError::invalid(format!("{path}[{i}]"), *name, detail));
-        }
     }
     if names.contains(&"orphan") && names.contains(&"foregroundDeletion") {
         errors.push(FieldError::invalid(
@@ -184,6 +191,22 @@ fn finalizers(meta: &Value) -> Errors {
         ));
     }
     errors
+}
+
+/// Names without a domain that are none of the standard ones.
+///
+/// Source: `validateKubeFinalizerName` of pkg/apis/core/validation, which nearly every kind's strategy asks.
+fn bare_finalizers(meta: &Value, kind: &Kind) -> Errors {
+    let names = finalizer_names(meta).into_iter().enumerate();
+    let bare = names.filter(|(_, name)| !name.contains('/') && !STANDARD_FINALIZERS.contains(name));
+    let detail = "name is neither a standard finalizer name nor is it fully qualified";
+    bare.filter(|_| !kind.bare_finalizers)
+        .map(|(at, name)| FieldError::invalid(format!("metadata.finalizers[{at}]"), name, detail))
+        .collect()
+}
+
+fn finalizer_names(meta: &Value) -> Vec<&str> {
+    list(meta, "finalizers").iter().filter_map(Value::as_str).collect()
 }
 
 fn no_new_finalizers(new: &Value, old: &Value) -> Option<FieldError> {

@@ -4,10 +4,16 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::field::Errors;
+use crate::kind::Kind;
+use crate::kinds::by_kind;
 
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const KEY: &str = "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+
+fn row(api_version: &str, kind: &str) -> &'static Kind {
+    by_kind(api_version, kind).unwrap()
+}
 
 fn check(rule: fn(&str) -> Vec<String>, text: &str, expect: &[&str]) {
     assert_eq!(rule(text), expect, "{text}");
@@ -96,7 +102,7 @@ fn the_last_dash_of_a_generated_name_does_not_count() {
 #[test]
 fn metadata_is_checked_in_every_part() {
     let check = |meta: Value, expect: &[&str]| {
-        let errors = metadata(&json!({"metadata": meta}), NameRule::Subdomain, true);
+        let errors = metadata(&json!({"metadata": meta}), row("v1", "ConfigMap"));
         assert_eq!(shown(&errors), expect, "{meta}");
     };
     check(json!({"name": "a", "namespace": "default", "labels": {"a": "b"}}), &[]);
@@ -128,7 +134,7 @@ fn metadata_is_checked_in_every_part() {
             "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty",
         ],
     );
-    let cluster = metadata(&json!({"metadata": {"name": "a", "namespace": "n"}}), NameRule::Label, false);
+    let cluster = metadata(&json!({"metadata": {"name": "a", "namespace": "n"}}), row("v1", "Namespace"));
     assert_eq!(shown(&cluster), ["metadata.namespace: Forbidden: not allowed on this type"]);
 }
 
@@ -140,12 +146,80 @@ fn an_update_keeps_who_the_object_is() {
     new["metadata"]["generation"] = 1.into();
     new["metadata"]["finalizers"] = json!(["x/a", "x/b"]);
     assert_eq!(
-        shown(&metadata_update(&new, &old)),
+        shown(&metadata_update(&new, &old, row("v1", "ConfigMap"), false)),
         [
             "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{\"x/b\"}",
             "metadata.generation: Invalid value: 1: must not be decremented",
             "metadata.uid: Invalid value: \"2\": field is immutable",
         ]
     );
-    assert!(metadata_update(&old, &old).is_empty());
+    assert!(metadata_update(&old, &old, row("v1", "ConfigMap"), false).is_empty());
+}
+
+/// What is said of such metadata in an update of a kind's object, or of its status.
+#[expect(clippy::needless_pass_by_value, reason = "made by json! where it is used")]
+fn update(meta: Value, kind: &Kind, of_status: bool) -> Vec<String> {
+    shown(&metadata_update(&json!({"metadata": meta}), &json!({"metadata": {"name": "a"}}), kind, of_status))
+}
+
+#[test]
+fn an_update_is_asked_what_a_create_is() {
+    let map = row("v1", "ConfigMap");
+    let finalizers = |names: Value| json!({"name": "a", "finalizers": names});
+    let not_qualified = "name is neither a standard finalizer name nor is it fully qualified";
+    assert_eq!(
+        update(finalizers(json!(["x/a", "A b!", "bogus", "orphan", "foregroundDeletion"])), map, false),
+        [
+            format!("metadata.finalizers: Invalid value: \"A b!\": name part {KEY}"),
+            "metadata.finalizers: Invalid value: [\"x/a\",\"A b!\",\"bogus\",\"orphan\",\"foregroundDeletion\"]: finalizer orphan and foregroundDeletion cannot be both set".to_owned(),
+            format!("metadata.finalizers[1]: Invalid value: \"A b!\": {not_qualified}"),
+            format!("metadata.finalizers[2]: Invalid value: \"bogus\": {not_qualified}"),
+        ]
+    );
+    assert_eq!(
+        update(
+            json!({"name": "a", "labels": {"-": ""}, "ownerReferences": [{"apiVersion": "v1", "kind": "Job", "name": "j"}]}),
+            map,
+            false
+        ),
+        [
+            format!("metadata.labels: Invalid value: \"-\": name part {KEY}"),
+            "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty".to_owned(),
+        ]
+    );
+}
+
+#[test]
+fn bare_finalizers_are_for_the_kinds_that_upstream_leaves_them_to() {
+    let meta = json!({"name": "a", "namespace": "n", "finalizers": ["bogus"]});
+    for (api_version, kind, fine) in [
+        ("v1", "Event", true),
+        ("coordination.k8s.io/v1", "Lease", true),
+        ("node.k8s.io/v1", "RuntimeClass", true),
+        ("events.k8s.io/v1", "Event", false),
+        ("batch/v1", "Job", false),
+    ] {
+        let kind = row(api_version, kind);
+        let mut object = json!({"metadata": meta});
+        if !kind.namespaced {
+            object["metadata"]["namespace"] = Value::Null;
+        }
+        assert_eq!(metadata(&object, kind).is_empty(), fine, "{kind:?}");
+        let new = json!({"name": "a", "finalizers": ["bogus"]});
+        assert_eq!(update(new, kind, false).is_empty(), fine, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_prefix_of_a_generated_name_is_looked_at_again_as_each_kind_does() {
+    let meta = |prefix: &str| json!({"name": "a", "generateName": prefix});
+    let slash = "metadata.generateName: Invalid value: \"a/b\": may not contain '/'".to_owned();
+    let (map, cron) = (row("v1", "ConfigMap"), row("batch/v1", "CronJob"));
+    assert_eq!(update(meta("a/b"), cron, false), std::slice::from_ref(&slash));
+    assert_eq!(update(meta("A b!"), cron, false), [""; 0]);
+    let form = format!("metadata.generateName: Invalid value: \"a/b\": {SUBDOMAIN}");
+    assert_eq!(update(meta("a/b"), map, false), [slash.clone(), form]);
+    assert_eq!(update(meta("a/b"), map, true), [slash]);
+    assert_eq!(update(meta("a-"), map, false), [""; 0]);
+    assert_eq!(by_rule(NameRule::PathSegment, "..", true), [""; 0]);
 }

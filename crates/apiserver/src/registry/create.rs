@@ -103,7 +103,7 @@ impl Registry {
         self.admit(kind, born)?;
         let ranges = self.limit_ranges(kind, meta::text(born, "namespace"))?;
         guards::fill(&ranges, kind, born);
-        let mut errors = names::metadata(born, kind.name_rule, kind.namespaced);
+        let mut errors = names::metadata(born, kind);
         errors.extend((kind.validate)(born));
         if !errors.is_empty() {
             return Err(ApiError::invalid(&kind.home().subject(meta::text(born, "name")), &errors));
@@ -151,15 +151,21 @@ impl Registry {
         }
         metadata.retain(|_, value| !value.is_null());
         let base = metadata.get("generateName").and_then(Value::as_str).unwrap_or_default();
-        if metadata.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() && !base.is_empty() {
-            let name = generated(base, world);
-            metadata.insert("name".to_owned(), name.into());
+        if metadata.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() {
+            let name = match kind.kind {
+                _ if !base.is_empty() => Some(generated(base, world)),
+                // Source: upstream pkg/registry/core/limitrange/strategy.go.
+                "LimitRange" => Some(world::uid(world)),
+                _ => None,
+            };
+            metadata.extend(name.map(|name| ("name".to_owned(), name.into())));
         }
         metadata.insert("uid".to_owned(), world::uid(world).into());
         metadata.insert("creationTimestamp".to_owned(), meta::time(world.now()).into());
-        metadata.remove("generation");
         if counts_generations(kind) {
             metadata.insert("generation".to_owned(), 1.into());
+        } else if metadata.get("generation").is_some_and(|given| *given == 0) {
+            metadata.remove("generation");
         }
         true
     }
@@ -271,7 +277,9 @@ fn terminating(kind: &Kind, namespace: &str, name: &str) -> ApiError {
     error
 }
 
-/// The object's namespace is the path's.
+/// The object's namespace is the path's; what has none loses the one that it was given.
+///
+/// Source: `EnsureObjectNamespaceMatchesRequestNamespace` of apiserver, pkg/registry/rest/meta.go.
 pub(super) fn agree_on_namespace(
     kind: &Kind,
     namespace: Option<&str>,
@@ -280,7 +288,12 @@ pub(super) fn agree_on_namespace(
     if !object.is_object() {
         return Err(ApiError::bad_request("the body is not an object"));
     }
-    let Some(namespace) = namespace.filter(|_| kind.namespaced) else { return Ok(()) };
+    let Some(namespace) = namespace.filter(|_| kind.namespaced) else {
+        if !kind.namespaced && !meta::text(object, "namespace").is_empty() {
+            meta::set(object, "namespace", Value::Null);
+        }
+        return Ok(());
+    };
     let given = meta::text(object, "namespace");
     if !given.is_empty() && given != namespace {
         return Err(ApiError::bad_request(

@@ -196,7 +196,7 @@ impl Registry {
         // Where the spec belongs there is nothing to dress.
         object["spec"] = Value::Null;
         object["status"] = Value::Object(Map::new());
-        if !names::metadata(&object, kind.name_rule, kind.namespaced).is_empty() {
+        if !names::metadata(&object, kind).is_empty() {
             return None;
         }
         schema::dress(kind.schema, &mut object);

@@ -114,7 +114,7 @@ fn revise(
         // What has come back may have a say in what is absent, as when upstream reads what it has stored.
         (kind.default)(&mut new);
     }
-    let mut errors = names::metadata_update(&new, &plain);
+    let mut errors = names::metadata_update(&new, &plain, kind, door == Door::Status);
     errors.extend((kind.validate_update)(&new, &plain, door == Door::Status));
     if !errors.is_empty() {
         return Err(ApiError::invalid(&kind.home().subject(name), &errors));

@@ -52,6 +52,22 @@ async fn what_the_server_sets_is_not_taken_from_the_writer() {
 }
 
 #[tokio::test]
+async fn a_limit_range_needs_no_name_and_a_cluster_wide_object_loses_its_namespace() {
+    let api = Api::new().await;
+    let range = json!({"apiVersion": "v1", "kind": "LimitRange", "spec": {"limits": []}});
+    let made = api.make("/api/v1/namespaces/default/limitranges", range).await;
+    assert_eq!(made["metadata"]["name"].as_str().unwrap().len(), 36);
+    let class = json!({"metadata": {"name": "c", "namespace": "x", "generation": 3}, "provisioner": "a.b/c"});
+    let made = api.make("/apis/storage.k8s.io/v1/storageclasses", class).await;
+    assert_eq!((&made["metadata"]["namespace"], &made["metadata"]["generation"]), (&Value::Null, &json!(3)));
+    let mut map = config_map("m", json!({}));
+    map["metadata"]["generation"] = json!(-1);
+    let refused = api.post(CONFIG_MAPS, map).await;
+    let words = "ConfigMap \"m\" is invalid: metadata.generation: Invalid value: -1: must be greater than or equal to 0";
+    assert_eq!((refused.code, refused.message().as_str()), (422, words));
+}
+
+#[tokio::test]
 async fn refused_creates_say_why_and_store_nothing() {
     let api = Api::new().await;
     api.make(JOBS, job("there")).await;
@@ -311,6 +327,26 @@ async fn identity_cannot_be_changed() {
     let name = api.merge(&path, json!({"metadata": {"name": "other"}})).await;
     assert_eq!(name.message(), "the name of the object (other) does not match the name on the URL (pi)");
     assert_eq!(api.put(&format!("{JOBS}/absent"), job("absent")).await.code, 404);
+}
+
+#[tokio::test]
+async fn finalizers_of_an_update_are_looked_at_as_those_of_a_create() {
+    let api = Api::new().await;
+    api.make(JOBS, job("pi")).await;
+    let path = format!("{JOBS}/pi");
+    for door in ["", "/status"] {
+        let refused =
+            api.merge(&format!("{path}{door}"), json!({"metadata": {"finalizers": ["A b!"]}})).await;
+        assert_eq!(refused.code, 422);
+        let fields: Vec<_> = refused.json()["details"]["causes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c["field"].clone())
+            .collect();
+        assert_eq!(fields, ["metadata.finalizers", "metadata.finalizers[0]"]);
+    }
+    assert_eq!(api.merge(&path, json!({"metadata": {"finalizers": ["a.b/c"]}})).await.code, 200);
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ pub(super) const KIND: Kind = Kind {
     categories: &["all"],
     subresources: &[Subresource::Status],
     schema: "io.k8s.api.batch.v1.CronJob",
+    names_again: false,
     default_propagation: Propagation::Background,
     default: fill_defaults,
     prepare_create,

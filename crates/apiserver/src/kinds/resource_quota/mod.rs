@@ -21,6 +21,7 @@ pub(super) const KIND: Kind = Kind {
     short_names: &["quota"],
     subresources: &[Subresource::Status],
     schema: "io.k8s.api.core.v1.ResourceQuota",
+    names_again: false,
     default: fill_defaults,
     prepare_create: |quota| set(quota, "status", json!({})),
     prepare_update: common::keep_status,
