@@ -104,6 +104,26 @@ async fn pod_that_is_bound_here_and_not_for_this_node_has_failed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn gated_pod_goes_where_it_says_when_its_gates_are_gone() {
+    let cluster = Cluster::start().await;
+    for (name, node) in [("elsewhere", "another"), ("here", "windlass")] {
+        let mut held = pod(name, json!([]));
+        held["spec"]["schedulingGates"] = json!([{"name": "example.com/held"}]);
+        make(&cluster, held).await;
+        let on = json!({"key": "kubernetes.io/hostname", "operator": "In", "values": [node]});
+        let terms = json!({"nodeSelectorTerms": [{"matchExpressions": [on]}]});
+        let affinity = json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}});
+        for change in [json!({"affinity": affinity}), json!({"schedulingGates": null})] {
+            let change = Patch::Merge(json!({"spec": change}));
+            cluster.pods().patch(name, &PatchParams::default(), &change).await.expect("patched");
+        }
+    }
+    cluster.wait_pod("elsewhere", waits("1 node(s) didn't match Pod's node affinity/selector")).await;
+    cluster.wait_pod("here", pod_phase("Running")).await;
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cordoned_node_takes_none_but_those_that_tolerate_it() {
     let cluster = Cluster::start().await;
     by_kubectl(&cluster, |kubectl| drop(kubectl.ok("cordon windlass"))).await;

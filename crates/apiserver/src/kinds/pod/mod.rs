@@ -4,6 +4,7 @@ mod container;
 pub(crate) mod default;
 pub(super) mod disabled;
 pub(crate) mod fate;
+mod gated;
 mod label_keys;
 mod prepare;
 pub(crate) mod qos;

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{fate, validate};
+use super::{fate, gated, validate};
 use crate::field::{Errors, FieldError};
-use crate::kinds::json::{entries, int, is_set, items, items_mut, object, put, same, text};
-use crate::kinds::rules::immutable;
+use crate::kinds::json::{int, is_set, items, items_mut, put, same, text};
+use crate::kinds::rules::{immutable, wrong};
 use crate::names;
 
 /// What may change, as upstream lists it.
@@ -28,12 +28,14 @@ pub(crate) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Erro
             return errors;
         }
     }
-    deadline(&mut errors, new, old);
+    if !deadline(&mut errors, new, old) {
+        return errors;
+    }
     added_tolerations(&mut errors, new, old);
     deleted_gates(&mut errors, new, old);
     let mut munged = with_updatable_of(new, old);
     if !items(old, "schedulingGates").is_empty() {
-        gated(&mut errors, &mut munged, old);
+        gated::narrowed(&mut errors, &mut munged, old);
     }
     if !same(&munged, old) {
         let detail =
@@ -61,13 +63,18 @@ fn with_updatable_of(new: &Value, old: &Value) -> Value {
     munged
 }
 
-/// It may come, and it may shrink.
-fn deadline(errors: &mut Errors, new: &Value, old: &Value) {
+/// It may come, and it may shrink. One that cannot be at all is all that is told.
+fn deadline(errors: &mut Errors, new: &Value, old: &Value) -> bool {
     let (path, key) = ("spec.activeDeadlineSeconds", "activeDeadlineSeconds");
     match (int(new, key), int(old, key)) {
+        (Some(seconds), _) if !(0..=i64::from(i32::MAX)).contains(&seconds) => {
+            wrong(errors, path, seconds, names::in_range(seconds, 0, i64::from(i32::MAX)));
+            return false;
+        }
         (Some(new), Some(old)) if old < new => {
             let detail = "must be less than or equal to previous value";
             errors.push(FieldError::invalid(path, new, detail));
+            return false;
         }
         (None, Some(_)) => {
             let detail = "must not update from a positive integer to nil value";
@@ -75,6 +82,7 @@ fn deadline(errors: &mut Errors, new: &Value, old: &Value) {
         }
         _ => {}
     }
+    true
 }
 
 /// Old tolerations stay, apart from their patience.
@@ -104,26 +112,6 @@ fn deleted_gates(errors: &mut Errors, new: &Value, old: &Value) {
     }
 }
 
-/// A pod that waits at its gates may be told more about its node.
-fn gated(errors: &mut Errors, munged: &mut Value, old: &Value) {
-    let changed = entries(old, "nodeSelector").any(|(k, v)| munged["nodeSelector"].get(k) != Some(v));
-    if changed {
-        let given = munged["nodeSelector"].clone();
-        let detail = "only additions to spec.nodeSelector are allowed (no mutations or deletions)";
-        errors.push(FieldError::invalid("spec.nodeSelector", given, detail));
-    }
-    put(munged, "nodeSelector", old["nodeSelector"].clone());
-    let before = old["affinity"]["nodeAffinity"].clone();
-    if before.is_null() && !munged["affinity"].is_null() {
-        if let Some(affinity) = object(munged, "affinity") {
-            put(affinity, "nodeAffinity", before);
-        }
-        if munged["affinity"].as_object().is_some_and(serde_json::Map::is_empty) {
-            put(munged, "affinity", old["affinity"].clone());
-        }
-    }
-}
-
 /// The fields that differ, by name, one a line.
 fn difference(new: &Value, old: &Value) -> String {
     let keys =
@@ -144,7 +132,7 @@ fn status(new: &Value, old: &Value) -> Errors {
     let nominated = text(status, "nominatedNodeName");
     if nominated != text(before, "nominatedNodeName") && !nominated.is_empty() {
         let path = "status.nominatedNodeName";
-        crate::kinds::rules::wrong(&mut errors, path, nominated, names::dns_subdomain(nominated));
+        wrong(&mut errors, path, nominated, names::dns_subdomain(nominated));
         if is_set(&old["spec"], "nodeName") {
             let detail = "may not be set on pods that are already bound to a node";
             errors.push(FieldError::forbidden(path, detail));
@@ -154,7 +142,7 @@ fn status(new: &Value, old: &Value) -> Errors {
     for (i, condition) in items(status, "conditions").iter().enumerate() {
         let kind = text(condition, "type");
         let path = format!("status.conditions[{i}].Type");
-        crate::kinds::rules::wrong(&mut errors, &path, kind, names::qualified_name(kind));
+        wrong(&mut errors, &path, kind, names::qualified_name(kind));
     }
     for list in ["containerStatuses", "initContainerStatuses"] {
         revived(&mut errors, new, old, list);

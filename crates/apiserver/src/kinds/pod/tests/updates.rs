@@ -67,6 +67,98 @@ fn what_runs_may_not_change() {
 }
 
 #[test]
+fn a_deadline_that_cannot_be_is_all_that_is_told() {
+    let old = pod(json!({"activeDeadlineSeconds": 10, "tolerations": [{"key": "k", "operator": "Exists"}]}));
+    for seconds in [-1, 1_i64 << 31] {
+        let mut new = old.clone();
+        new["spec"]["tolerations"] = json!([]);
+        let of = |least| {
+            format!(
+                "spec.activeDeadlineSeconds: Invalid value: {seconds}: must be between {least} and 2147483647, inclusive"
+            )
+        };
+        assert_eq!(update(&new, "/spec/activeDeadlineSeconds", json!(seconds)), [of(1), of(0)]);
+    }
+}
+
+const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+
+fn on(keys: &[&str]) -> Value {
+    let expressions: Vec<_> = keys.iter().map(|key| json!({"key": key, "operator": "Exists"})).collect();
+    json!({"matchExpressions": expressions})
+}
+
+fn required(terms: &[Value]) -> Value {
+    json!({REQUIRED: {"nodeSelectorTerms": terms}})
+}
+
+fn gated(node_affinity: &Value) -> Value {
+    pod(json!({"schedulingGates": [{"name": "a/b"}], "affinity": {"nodeAffinity": node_affinity}}))
+}
+
+#[test]
+fn a_gated_pod_may_ask_more_of_its_node() {
+    let preferred = |key: &str| json!({PREFERRED: [{"weight": 1, "preference": on(&[key])}]});
+    let mut both = required(&[on(&["a", "b"]), on(&["c"])]);
+    both[PREFERRED] = preferred("y")[PREFERRED].clone();
+    let fields = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n"]}]});
+    let mut more = on(&["a"]);
+    more["matchFields"] = fields["matchFields"].clone();
+    for (before, after) in [
+        (preferred("x"), preferred("y")),
+        (preferred("x"), Value::Null),
+        (preferred("x"), required(&[on(&["a"]), on(&["b"])])),
+        (required(&[on(&["a"]), on(&["c"])]), both),
+        (required(&[on(&["a"])]), required(&[more])),
+    ] {
+        let old = gated(&before);
+        assert_eq!(update(&old, "/spec/affinity/nodeAffinity", after.clone()), [""; 0], "{before} {after}");
+        let mut ungated = old.clone();
+        ungated["spec"]["schedulingGates"] = json!([]);
+        let refused = update(&ungated, "/spec/affinity/nodeAffinity", after);
+        assert!(refused[0].starts_with("spec: Forbidden: pod updates may not change fields other than"));
+    }
+    let bare = pod(json!({"schedulingGates": [{"name": "a/b"}]}));
+    assert_eq!(update(&bare, "/spec/affinity", json!({"nodeAffinity": preferred("x")})), [""; 0]);
+    assert_eq!(update(&gated(&preferred("x")), "/spec/affinity", Value::Null), [""; 0]);
+}
+
+#[test]
+fn a_gated_pod_may_not_ask_less_of_its_node_nor_anything_else_of_other_pods() {
+    let path = format!("spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms");
+    let listed = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
+    let added = "only additions are allowed (no mutations or deletions)";
+    let old = gated(&required(&[on(&["a", "b"]), on(&["c"])]));
+    for (after, expect) in [
+        (Value::Null, format!("{path}: Invalid value: null: {listed}")),
+        (
+            required(&[on(&["a", "b"])]),
+            format!("{path}: Invalid value: {}: {listed}", json!([on(&["a", "b"])])),
+        ),
+        (
+            required(&[on(&["a", "b"]), on(&["d"])]),
+            format!("{path}[1]: Invalid value: {}: {added}", on(&["d"])),
+        ),
+        (
+            required(&[on(&["b", "a"]), on(&["c"])]),
+            format!("{path}[0]: Invalid value: {}: {added}", on(&["b", "a"])),
+        ),
+        (required(&[on(&["a"]), on(&["c"])]), format!("{path}[0]: Invalid value: {}: {added}", on(&["a"]))),
+    ] {
+        assert_eq!(update(&old, "/spec/affinity/nodeAffinity", after), [expect]);
+    }
+    let nothing = gated(&required(&[json!({})]));
+    let refused = update(&nothing, "/spec/affinity/nodeAffinity", required(&[on(&["a"])]));
+    assert_eq!(refused, [format!("{path}[0]: Invalid value: {}: {added}", on(&["a"]))]);
+    let near = json!([{"weight": 1, "podAffinityTerm": {"topologyKey": "z"}}]);
+    let mut both = old["spec"]["affinity"].clone();
+    both["podAffinity"] = json!({PREFERRED: near});
+    let refused = update(&old, "/spec/affinity", both);
+    assert!(refused[0].starts_with("spec: Forbidden: pod updates may not change fields other than"));
+}
+
+#[test]
 fn a_container_that_ended_for_good_does_not_run_again() {
     let mut old = pod(json!({"restartPolicy": "Never"}));
     old["status"]["containerStatuses"] = json!([{"name": "c", "state": {"terminated": {"exitCode": 1}}}]);
