@@ -89,6 +89,21 @@ impl ApiError {
         )
         .about(subject)
     }
+    /// 400: the body names another namespace than the path.
+    pub(crate) fn other_namespace() -> ApiError {
+        let text = "the namespace of the provided object does not match the namespace sent on the request";
+        ApiError::bad_request(text)
+    }
+    /// 400: the body names no object, or another one than the path.
+    pub(crate) fn other_name(given: &str, of_url: &str) -> ApiError {
+        ApiError::bad_request(if given.is_empty() {
+            format!(
+                "the name of the object ({of_url} based on URL) was undeterminable: name must be provided"
+            )
+        } else {
+            format!("the name of the object ({given}) does not match the name on the URL ({of_url})")
+        })
+    }
     /// 409: the uid that a body or a precondition names is not the object's, which may be gone. Clients look for these
     /// words, upstream's, the key in etcd included.
     ///
@@ -96,13 +111,24 @@ impl ApiError {
     /// nodes have their old name in keys, `pkg/kubeapiserver/default_storage_factory_builder.go`.
     #[must_use]
     pub fn other_uid(subject: &Subject, namespace: Option<&str>, given: &str, present: &str) -> ApiError {
+        ApiError::unmet(subject, namespace, "UID", given, present)
+    }
+    /// 409: the object has not the `UID` or `ResourceVersion` that a precondition names.
+    pub(crate) fn unmet(
+        subject: &Subject,
+        namespace: Option<&str>,
+        title: &str,
+        given: &str,
+        present: &str,
+    ) -> ApiError {
         let folder = if subject.resource == "nodes" { "minions" } else { subject.resource };
         let place = namespace.map(|namespace| format!("{namespace}/")).unwrap_or_default();
+        let cause = format_args!("{title} in precondition: {given}, {title} in object meta: {present}");
         ApiError::conflict(
             subject,
             format_args!(
                 "StorageError: invalid object, Code: 4, Key: /registry/{folder}/{place}{}, ResourceVersion: 0, \
-                 AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {present}",
+                 AdditionalErrorMsg: Precondition failed: {cause}",
                 subject.name
             ),
         )

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::text;
-use crate::http::fuzz::{Query, Route, Target, accepted, continued, route, wants_yaml};
+use crate::http::fuzz::{Query, Route, Target, accepted, continued, of_patch, of_write, route, wants_yaml};
 use crate::rights::fuzz::verified;
 
 /// A path means the same however it is escaped, and what it means can be written as a path.
@@ -47,8 +47,8 @@ pub fn queries(data: &[u8]) {
     assert_eq!(Query::parse(&written.join("&")).pairs(), query.pairs());
     let refusals = [
         query.number("limit").err(),
-        query.dry_run("PatchOptions").err(),
-        query.field_validation("PatchOptions").err(),
+        of_write("CreateOptions", &query).err(),
+        of_patch(&query, true).err(),
         query.flag("watch").err(),
     ];
     for refusal in refusals.into_iter().flatten() {

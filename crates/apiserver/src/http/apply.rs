@@ -11,12 +11,11 @@ use serde_json::Value;
 use super::author::Author;
 use super::authorize::{self, Guard};
 use super::dispatch::Call;
-use super::request::{FieldValidation, invalid_options};
+use super::options::{FieldValidation, WriteOptions};
 use super::respond::Answer;
 use super::{body, write};
 use crate::apply;
 use crate::error::ApiError;
-use crate::field::FieldError;
 use crate::registry::{ChangeFn, Door, meta};
 use crate::schema;
 
@@ -27,14 +26,9 @@ const LOOKS: usize = 8;
 pub(super) async fn apply(
     call: Call,
     door: Door,
-    dry_run: bool,
-    validation: FieldValidation,
+    WriteOptions { dry_run, validation }: WriteOptions,
     bytes: Bytes,
 ) -> Answer {
-    if call.query.text("fieldManager").is_empty() {
-        let error = FieldError::required("fieldManager", "is required for apply patch");
-        return Err(invalid_options("PatchOptions", error));
-    }
     let (applied, mut warnings) = read(&bytes, validation)?;
     let apply = Apply {
         author: Author::of(&call, door),
@@ -129,14 +123,7 @@ impl Apply {
             return Err(ApiError::conflict(&self.kind.subject(&call.name), detail));
         }
         if name != call.name {
-            let path = &call.name;
-            return Err(ApiError::bad_request(if name.is_empty() {
-                format!(
-                    "the name of the object ({path} based on URL) was undeterminable: name must be provided"
-                )
-            } else {
-                format!("the name of the object ({name}) does not match the name on the URL ({path})")
-            }));
+            return Err(ApiError::other_name(name, &call.name));
         }
         self.guard.check(&object)?;
         Ok(object)

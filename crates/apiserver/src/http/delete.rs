@@ -5,13 +5,13 @@ use futures::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::body;
 use super::dispatch::Call;
 use super::pages::Pages;
-use super::request::{Query, invalid_options};
+use super::request::Query;
 use super::respond::{self, Answer};
+use super::{body, options};
 use crate::error::ApiError;
-use crate::field::FieldError;
+use crate::field::{Errors, FieldError};
 use crate::kind::{Kind, Propagation};
 use crate::kinds::priority_class;
 use crate::registry::{DeleteOptions, Deleted, meta, object_of};
@@ -32,7 +32,7 @@ const CHILDREN_STAY: &str = "child pods are preserved by default when jobs are d
 /// `DELETE` of an object.
 pub(super) async fn delete(mut call: Call) -> Answer {
     let bytes = call.body().await?;
-    let options = options(&call.headers, &bytes, &call.query)?;
+    let options = asked(&call.headers, &bytes, &call.query)?;
     keep_systems_class(call.kind, &call.name)?;
     let deleted = call.app.registry.delete(call.kind, call.namespace(), &call.name, &options).await;
     let mut response = match deleted {
@@ -68,7 +68,7 @@ fn keep_systems_class(kind: &Kind, name: &str) -> Result<(), ApiError> {
 pub(super) async fn delete_collection(mut call: Call) -> Answer {
     let mut pages = Pages::read(&call)?;
     let bytes = call.body().await?;
-    let options = options(&call.headers, &bytes, &call.query)?;
+    let options = asked(&call.headers, &bytes, &call.query)?;
     let is_whole = pages.unlimited();
     if is_whole {
         pages.limit(PAGE);
@@ -147,71 +147,67 @@ fn warnings(kind: &Kind, options: &DeleteOptions) -> Vec<String> {
 ///
 /// Source: upstream apiserver, `endpoints/handlers/delete.go`, and apimachinery, `meta/v1/conversion.go`
 /// (`Convert_url_Values_To_v1_DeleteOptions`): of a request with a body the query says nothing of the options.
-fn options(headers: &HeaderMap, bytes: &Bytes, query: &Query) -> Result<DeleteOptions, ApiError> {
+fn asked(headers: &HeaderMap, bytes: &Bytes, query: &Query) -> Result<DeleteOptions, ApiError> {
     if !bytes.is_empty() {
-        let (sent, _) = body::decode(headers, bytes)?;
-        return read_options(&sent);
+        return read_options(&body::delete_options(headers, bytes)?);
     }
     let precondition = |name: &str| query.get(name).map(ToOwned::to_owned);
+    let grace_period_seconds = query.number("gracePeriodSeconds")?;
+    let (policy, orphan) = (query.first("propagationPolicy"), query.flag("orphanDependents")?);
+    let (propagation, dry_run) = how(policy, orphan, query.all("dryRun"))?;
     Ok(DeleteOptions {
-        grace_period_seconds: query.number("gracePeriodSeconds")?,
-        propagation: propagation(query.get("propagationPolicy"), query.flag("orphanDependents")?)?,
+        grace_period_seconds,
+        propagation,
         uid: precondition("uid"),
         resource_version: precondition("resourceVersion"),
-        dry_run: query.dry_run("DeleteOptions")?,
+        dry_run,
     })
 }
 
-/// Reads `DeleteOptions` from a value (an Eviction carries one).
+/// Reads `DeleteOptions` from a value that has been fitted to their schema (an Eviction carries one).
 pub(super) fn read_options(sent: &Value) -> Result<DeleteOptions, ApiError> {
-    let kind = sent["kind"].as_str().unwrap_or("DeleteOptions");
-    if !sent.is_object() || kind != "DeleteOptions" {
-        return Err(ApiError::bad_request(format!("the body is not a DeleteOptions but a {kind}")));
-    }
-    let policy = sent["propagationPolicy"].as_str();
-    let grace = match &sent["gracePeriodSeconds"] {
-        Value::Null => None,
-        number => Some(number.as_i64().ok_or_else(|| {
-            let kind = if number.is_string() { "string" } else { "value" };
-            ApiError::bad_request(format!(
-                "json: cannot unmarshal {kind} into Go struct field DeleteOptions.gracePeriodSeconds of type int64"
-            ))
-        })?),
-    };
     let precondition = |field: &str| sent["preconditions"][field].as_str().map(ToOwned::to_owned);
+    let tried = sent["dryRun"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let (propagation, dry_run) = how(
+        sent["propagationPolicy"].as_str(),
+        sent["orphanDependents"].as_bool(),
+        tried.iter().map(|value| value.as_str().unwrap_or_default()),
+    )?;
     Ok(DeleteOptions {
-        grace_period_seconds: grace,
-        propagation: propagation(policy, sent["orphanDependents"].as_bool())?,
+        grace_period_seconds: sent["gracePeriodSeconds"].as_i64(),
+        propagation,
         uid: precondition("uid"),
         resource_version: precondition("resourceVersion"),
-        dry_run: dry_run(sent)?,
+        dry_run,
     })
 }
 
-fn dry_run(sent: &Value) -> Result<bool, ApiError> {
-    for value in sent["dryRun"].as_array().into_iter().flatten() {
-        if value != "All" {
-            let error = FieldError::not_supported("dryRun", vec![value.clone()], &["All"]);
-            return Err(invalid_options("DeleteOptions", error));
-        }
-    }
-    Ok(sent["dryRun"].as_array().is_some_and(|list| !list.is_empty()))
-}
-
-fn propagation(policy: Option<&str>, orphan: Option<bool>) -> Result<Option<Propagation>, ApiError> {
+/// What becomes of dependents, and whether it is only tried; or all that is wrong with what was said of it.
+///
+/// Source: upstream apimachinery, `meta/v1/validation` (`ValidateDeleteOptions`).
+fn how<'a>(
+    policy: Option<&str>,
+    orphan: Option<bool>,
+    tried: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(Option<Propagation>, bool), ApiError> {
     let path = "propagationPolicy";
-    match (policy, orphan) {
-        (Some(policy), Some(_)) => {
-            let detail = "orphanDependents and deletionPropagation cannot be both set";
-            Err(invalid_options("DeleteOptions", FieldError::invalid(path, policy, detail)))
-        }
-        (None, None) => Ok(None),
-        (None, Some(true)) | (Some("Orphan"), None) => Ok(Some(Propagation::Orphan)),
-        (None, Some(false)) | (Some("Background"), None) => Ok(Some(Propagation::Background)),
-        (Some("Foreground"), None) => Ok(Some(Propagation::Foreground)),
-        (Some(other), None) => {
-            let supported = ["Foreground", "Background", "Orphan", "nil"];
-            Err(invalid_options("DeleteOptions", FieldError::not_supported(path, other, &supported)))
-        }
+    let mut errors = Errors::new();
+    if let (Some(policy), Some(_)) = (policy, orphan) {
+        let detail = "orphanDependents and deletionPropagation cannot be both set";
+        errors.push(FieldError::invalid(path, policy, detail));
     }
+    let propagation = match (policy, orphan) {
+        (None, None) => None,
+        (None, Some(true)) | (Some("Orphan"), _) => Some(Propagation::Orphan),
+        (None, Some(false)) | (Some("Background"), _) => Some(Propagation::Background),
+        (Some("Foreground"), _) => Some(Propagation::Foreground),
+        (Some(other), _) => {
+            let supported = ["Foreground", "Background", "Orphan", "nil"];
+            errors.push(FieldError::not_supported(path, other, &supported));
+            None
+        }
+    };
+    let dry_run = options::dry_run(tried, &mut errors);
+    options::checked("DeleteOptions", &errors)?;
+    Ok((propagation, dry_run))
 }

@@ -19,7 +19,7 @@ use super::respond::{self, Answer};
 use super::room::Room;
 use super::route::{self, Route, Target};
 use super::{
-    App, attach, authorize, body, clock, delete, discovery, get, info, list, patch, pod, review, table,
+    App, attach, authorize, body, clock, delete, discovery, get, info, list, log, patch, pod, review, table,
     token, watch, write,
 };
 use crate::error::ApiError;
@@ -222,7 +222,7 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Status, &Method::GET) => get::get(&call),
         (Subresource::Status, &Method::PUT) => write::replace(writable(call)?, Door::Status).await,
         (Subresource::Status, &Method::PATCH) => patch::patch(writable(call)?, Door::Status).await,
-        (Subresource::Log, &Method::GET) => pod::log(&call).await,
+        (Subresource::Log, &Method::GET) => log::log(&call).await,
         (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
         (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
         (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call, Talk::Attach).await,

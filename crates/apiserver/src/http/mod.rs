@@ -15,6 +15,8 @@ mod get;
 mod info;
 mod list;
 mod lobby;
+mod log;
+mod options;
 mod pages;
 mod patch;
 mod patient;
@@ -38,6 +40,7 @@ pub(crate) use discovery::served_verbs;
 pub(crate) mod fuzz {
     pub(crate) use super::attach::fuzz::{Said, asked, both};
     pub(crate) use super::clock::target as moved;
+    pub(crate) use super::options::{of_patch, of_write};
     pub(crate) use super::pages::continued;
     pub(crate) use super::patch::{Form, patched};
     pub(crate) use super::request::{Query, accepted, wants_yaml};

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 use windlass_store::{Entry, ListRequest, Page, ReadError, Revision, Store, Tags};
 
 use super::dispatch::Call;
-use super::request::{Query, invalid_options};
+use super::options;
+use super::request::Query;
 use crate::error::ApiError;
-use crate::field::FieldError;
+use crate::field::{Errors, FieldError};
 use crate::kind::Kind;
 use crate::registry::{read_error, too_large_revision};
 use crate::selectors::Selector;
@@ -54,6 +55,7 @@ impl Pages {
     /// The selection and page that a list request asks for.
     pub(super) fn read(call: &Call) -> Result<Pages, ApiError> {
         let query = &call.query;
+        check_numbers(query)?;
         check_options(query)?;
         let mut pages = Pages::all(call)?;
         pages.limit =
@@ -80,11 +82,8 @@ impl Pages {
         Ok(pages)
     }
 
-    /// All that the selectors select, newest state. What else the query says of a list or watch can be read.
+    /// All that the selectors select, newest state.
     pub(super) fn all(call: &Call) -> Result<Pages, ApiError> {
-        for number in ["limit", "timeoutSeconds"] {
-            call.query.number(number)?;
-        }
         let kind = call.kind;
         let selector =
             Selector::parse(kind, call.query.text("labelSelector"), call.query.text("fieldSelector"))?;
@@ -216,6 +215,11 @@ pub(crate) fn continued(text: &str) {
     assert!((again.rv, &again.after) == (token.rv, &token.after) && token.after.starts_with(LIST));
 }
 
+/// Whether the numbers of `ListOptions` can be read, asked before anything else of them.
+pub(super) fn check_numbers(query: &Query) -> Result<(), ApiError> {
+    ["timeoutSeconds", "limit"].into_iter().try_for_each(|name| query.number(name).map(drop))
+}
+
 /// The resource version a query names; 0 if none.
 pub(super) fn revision(query: &Query) -> Result<Revision, ApiError> {
     let Some(text) = query.get("resourceVersion") else { return Ok(Revision(0)) };
@@ -228,26 +232,27 @@ pub(super) fn revision(query: &Query) -> Result<Revision, ApiError> {
 
 /// Combinations that upstream refuses (apimachinery, meta/internalversion/validation).
 fn check_options(query: &Query) -> Result<(), ApiError> {
-    let path = "resourceVersionMatch";
-    let refuse = |error| Err(invalid_options("ListOptions", error));
-    if query.flag("sendInitialEvents")?.is_some() {
-        return refuse(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
-    }
-    let Some(matching) = query.get(path) else { return Ok(()) };
-    if query.get("resourceVersion").is_none() {
-        let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
-        return refuse(FieldError::forbidden(path, detail));
-    }
-    if query.get("continue").is_some() {
-        let detail = "resourceVersionMatch is forbidden when continue is provided";
-        return refuse(FieldError::forbidden(path, detail));
-    }
-    match matching {
-        "Exact" if query.get("resourceVersion") == Some("0") => {
-            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
-            refuse(FieldError::forbidden(path, detail))
+    let (path, version) = ("resourceVersionMatch", query.text("resourceVersion"));
+    let mut errors = Errors::new();
+    if let Some(matching) = query.get(path) {
+        if version.is_empty() {
+            let detail = "resourceVersionMatch is forbidden unless resourceVersion is provided";
+            errors.push(FieldError::forbidden(path, detail));
         }
-        "Exact" | "NotOlderThan" => Ok(()),
-        other => refuse(FieldError::not_supported(path, other, &["Exact", "NotOlderThan", ""])),
+        if query.get("continue").is_some() {
+            let detail = "resourceVersionMatch is forbidden when continue is provided";
+            errors.push(FieldError::forbidden(path, detail));
+        }
+        if !matches!(matching, "Exact" | "NotOlderThan") {
+            errors.push(FieldError::not_supported(path, matching, &["Exact", "NotOlderThan", ""]));
+        }
+        if matching == "Exact" && version == "0" {
+            let detail = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            errors.push(FieldError::forbidden(path, detail));
+        }
     }
+    if query.flag("sendInitialEvents")?.is_some() {
+        errors.push(FieldError::forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
+    }
+    options::checked("ListOptions", &errors)
 }

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use super::author::Author;
 use super::authorize::Guard;
 use super::dispatch::Call;
-use super::request::{FieldValidation, invalid_options, media};
+use super::options::{FieldValidation, WriteOptions};
+use super::request::media;
 use super::respond::Answer;
-use super::{apply, body, write};
+use super::{apply, body, options, write};
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
 use crate::kind::Kind;
@@ -42,18 +43,14 @@ enum Patch {
 
 /// `PATCH` of an object or of its status.
 pub(super) async fn patch(mut call: Call, door: Door) -> Answer {
-    let dry_run = call.query.dry_run("PatchOptions")?;
-    let validation = call.query.field_validation("PatchOptions")?;
-    let bytes = call.body().await?;
     let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media = media(header).0;
+    let options = options::of_patch(&call.query, media == APPLY)?;
+    let bytes = call.body().await?;
     if media == APPLY {
-        return apply::apply(call, door, dry_run, validation, bytes).await;
+        return apply::apply(call, door, options, bytes).await;
     }
-    if call.query.flag("force")?.is_some() {
-        let error = FieldError::forbidden("force", "may not be specified for non-apply patch");
-        return Err(invalid_options("PatchOptions", error));
-    }
+    let WriteOptions { dry_run, validation } = options;
     let (patch, mut warnings) = Patch::read(call.kind, &media, &bytes, validation)?;
     let unknown: Arc<Mutex<Vec<String>>> = Arc::default();
     let change = change(Guard::of(&call), Author::of(&call, door), patch, validation, Arc::clone(&unknown));

@@ -1,10 +1,11 @@
 //! What a request asks, read once: query parameters, and the shape of answer that its `Accept` header wants.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
 
-use crate::error::{ApiError, Subject};
-use crate::field::FieldError;
+use crate::error::ApiError;
 
 /// The query's parameters in order; names may repeat.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +29,19 @@ impl Query {
         &self.0
     }
 
-    /// The first value of a parameter; empty ones count as absent.
+    /// The first value of a parameter, empty or not.
+    pub(crate) fn first(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// The first value of a parameter for which an empty one is none, as for all that are texts without a pointer
+    /// upstream.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())
+        self.first(name).filter(|v| !v.is_empty())
     }
 
     /// All values of a parameter, in order.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + Clone {
         self.0.iter().filter(move |(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
@@ -45,8 +52,7 @@ impl Query {
 
     /// A boolean: true unless it says `false` or `0`, as upstream converts queries.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
-        let Some((_, value)) = self.0.iter().find(|(n, _)| n == name) else { return Ok(None) };
-        Ok(Some(value != "0" && !value.eq_ignore_ascii_case("false")))
+        Ok(self.first(name).map(|value| value != "0" && !value.eq_ignore_ascii_case("false")))
     }
 
     /// Whether a boolean is there and true.
@@ -54,73 +60,19 @@ impl Query {
         Ok(self.flag(name)?.unwrap_or(false))
     }
 
-    /// A whole number.
+    /// A whole number; an empty text is none.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let parse = |text: &str| {
-            text.parse().map_err(|_| {
-                ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+            text.parse().map_err(|error: ParseIntError| {
+                let cause = match error.kind() {
+                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+                    _ => "invalid syntax",
+                };
+                ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: {cause}"))
             })
         };
-        self.get(name).map(parse).transpose()
+        self.first(name).map(parse).transpose()
     }
-
-    /// Whether the write is only tried (`dryRun=All`).
-    pub(crate) fn dry_run(&self, options: &'static str) -> Result<bool, ApiError> {
-        match self.get("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => {
-                Err(invalid_options(options, FieldError::not_supported("dryRun", vec![other], &["All"])))
-            }
-        }
-    }
-
-    /// Checks the name under which the writer would own its fields (ValidateFieldManager of meta/v1).
-    fn check_manager(&self, options: &'static str) -> Result<(), ApiError> {
-        let manager = self.text("fieldManager");
-        let refuse = |error| Err(invalid_options(options, error));
-        if manager.len() > 128 {
-            return refuse(FieldError::too_long("fieldManager", 128));
-        }
-        match manager.char_indices().find(|(_, c)| c.is_control()) {
-            Some((at, c)) => {
-                let detail = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
-                refuse(FieldError::invalid("fieldManager", manager, detail))
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// How fields that no schema knows are treated; the writer's name is checked with it.
-    pub(crate) fn field_validation(&self, options: &'static str) -> Result<FieldValidation, ApiError> {
-        self.check_manager(options)?;
-        match self.get("fieldValidation") {
-            None | Some("Warn") => Ok(FieldValidation::Warn),
-            Some("Strict") => Ok(FieldValidation::Strict),
-            Some("Ignore") => Ok(FieldValidation::Ignore),
-            Some(other) => {
-                let supported = ["", "Ignore", "Strict", "Warn"];
-                Err(invalid_options(options, FieldError::not_supported("fieldValidation", other, &supported)))
-            }
-        }
-    }
-}
-
-/// How fields that no schema knows are treated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum FieldValidation {
-    /// Refused.
-    Strict,
-    /// Dropped, with a warning.
-    Warn,
-    /// Dropped.
-    Ignore,
-}
-
-/// 422 for the request's options, e.g. `ListOptions`.
-pub(crate) fn invalid_options(kind: &'static str, error: FieldError) -> ApiError {
-    let subject = Subject { group: "meta.k8s.io", resource: "", kind, name: String::new() };
-    ApiError::invalid(&subject, &vec![error])
 }
 
 /// The shape in which objects are wanted.
@@ -234,5 +186,17 @@ mod tests {
         assert_eq!(query.get("labelSelector"), Some("a=b,c"));
         assert_eq!(query.get("x"), Some("1 2"));
         assert_eq!(query.number("x").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn numbers_are_read_by_their_first_value_and_an_empty_one_is_none() {
+        let read = |query| Query::parse(query).number("n").map_err(|error| error.message);
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("n=5&n=x"), Ok(Some(5)));
+        assert_eq!(read("n=%2B5"), Ok(Some(5)));
+        let refused = |text: &str, cause| Err(format!("strconv.ParseInt: parsing {text:?}: {cause}"));
+        assert_eq!(read("n"), refused("", "invalid syntax"));
+        assert_eq!(read("n=&n=5"), refused("", "invalid syntax"));
+        assert_eq!(read("n=99999999999999999999"), refused("99999999999999999999", "value out of range"));
     }
 }

@@ -5,9 +5,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::body;
 use super::dispatch::Call;
 use super::respond::{self, Answer};
+use super::{body, options};
 use crate::error::{ApiError, Subject};
 use crate::field::{Errors, FieldError};
 use crate::registry::meta;
@@ -16,8 +16,7 @@ use crate::schema;
 
 /// `POST` of a review.
 pub(super) async fn create(mut call: Call) -> Answer {
-    call.query.dry_run("CreateOptions")?;
-    let validation = call.query.field_validation("CreateOptions")?;
+    let validation = options::of_write("CreateOptions", &call.query)?.validation;
     let bytes = call.body().await?;
     let (sent, warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
     let mut object = json!({"kind": call.kind.kind, "apiVersion": call.kind.api_version()});

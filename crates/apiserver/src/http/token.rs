@@ -5,9 +5,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::body;
 use super::dispatch::Call;
 use super::respond::{self, Answer};
+use super::{body, options};
 use crate::error::{ApiError, Subject};
 use crate::field::{Errors, FieldError};
 use crate::kinds;
@@ -20,8 +20,7 @@ const USUAL: i64 = 3600;
 
 /// `POST` of a TokenRequest.
 pub(super) async fn create(mut call: Call) -> Answer {
-    call.query.dry_run("CreateOptions")?;
-    let validation = call.query.field_validation("CreateOptions")?;
+    let validation = options::of_write("CreateOptions", &call.query)?.validation;
     let bytes = call.body().await?;
     let kind = &kinds::TOKEN_REQUEST;
     let (mut request, warnings) = body::object(kind, &call.headers, &bytes, validation)?;

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::author::Author;
 use super::authorize::Guard;
-use super::body;
 use super::dispatch::Call;
-use super::request::{FieldValidation, Shape};
+use super::options::{FieldValidation, WriteOptions};
+use super::request::Shape;
 use super::respond::{self, Answer};
+use super::{body, options};
 use crate::apply;
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
@@ -25,8 +26,7 @@ const CREATED_BY_PUT: [&str; 4] = ["Event", "Lease", "LimitRange", "RuntimeClass
 
 /// `POST` of a new object.
 pub(super) async fn create(mut call: Call) -> Answer {
-    let dry_run = call.query.dry_run("CreateOptions")?;
-    let validation = call.query.field_validation("CreateOptions")?;
+    let WriteOptions { dry_run, validation } = options::of_write("CreateOptions", &call.query)?;
     let bytes = call.body().await?;
     let registry = &call.app.registry;
     let (text, known) = body::known(&call, &bytes);
@@ -70,18 +70,11 @@ fn created_answer(call: &Call, created: &Created, warnings: &[String]) -> Answer
 
 /// `PUT` of an object or of its status.
 pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
-    let dry_run = call.query.dry_run("UpdateOptions")?;
-    let validation = call.query.field_validation("UpdateOptions")?;
+    let WriteOptions { dry_run, validation } = options::of_write("UpdateOptions", &call.query)?;
     let bytes = call.body().await?;
     let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
     warnings.extend(single_owners(&mut object));
-    let given = meta::text(&object, "name");
-    if !given.is_empty() && given != call.name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({})",
-            call.name
-        )));
-    }
+    named_as_called(&call, &object)?;
     let registry = &call.app.registry;
     if door == Door::Main && CREATED_BY_PUT.contains(&call.kind.kind) {
         let present = match registry.get(call.kind, call.namespace(), &call.name) {
@@ -118,6 +111,20 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
     answer(&call, StatusCode::OK, stored, &warnings)
 }
 
+/// 400 for a body of another namespace or name than the path's, or of none.
+///
+/// Source: upstream apiserver, `endpoints/handlers/rest.go` (`checkName`).
+fn named_as_called(call: &Call, object: &Value) -> Result<(), ApiError> {
+    let (namespace, name) = (meta::text(object, "namespace"), meta::text(object, "name"));
+    if call.kind.namespaced && !namespace.is_empty() && Some(namespace) != call.namespace() {
+        return Err(ApiError::other_namespace());
+    }
+    if name != call.name {
+        return Err(ApiError::other_name(name, &call.name));
+    }
+    Ok(())
+}
+
 /// Who replaces an object by its uid means that object: where it is gone none is made, and nothing is said of another one
 /// of its name but that. A patch's uid is no such condition: it is a field that may not change.
 ///
@@ -143,7 +150,6 @@ async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, mut warnin
     if apply::is_tracked(&object) {
         Author::of(call, Door::Main).track(&Value::Null, &mut object);
     }
-    meta::set(&mut object, "name", call.name.as_str().into());
     let given = object["metadata"]["resourceVersion"].take();
     let created = call.app.registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
     warnings.extend_from_slice(&created.warnings);
@@ -180,13 +186,13 @@ fn single_owners(object: &mut Value) -> Option<String> {
 
 /// `PUT` of a namespace's `/finalize`: `spec.finalizers` and nothing else is taken from the body.
 pub(super) async fn finalize(mut call: Call) -> Answer {
-    let dry_run = call.query.dry_run("UpdateOptions")?;
-    let validation = call.query.field_validation("UpdateOptions")?;
+    let WriteOptions { dry_run, validation } = options::of_write("UpdateOptions", &call.query)?;
     let bytes = call.body().await?;
     let (object, warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    named_as_called(&call, &object)?;
     let change: ChangeFn = Arc::new(move |old| {
         let mut new = old.clone();
-        for field in ["name", "uid", "resourceVersion"] {
+        for field in ["uid", "resourceVersion"] {
             let given = &object["metadata"][field];
             if given.as_str().is_some_and(|text| !text.is_empty()) {
                 new["metadata"][field] = given.clone();

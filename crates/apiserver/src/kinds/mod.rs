@@ -74,6 +74,12 @@ static ALL: [Kind; 31] = [
 /// What a service account's `/token` takes and gives; no row, because it is no resource of its own.
 pub(crate) static TOKEN_REQUEST: Kind = review::TOKEN_REQUEST;
 
+/// What a pod's `/eviction` takes; no row either.
+pub(crate) static EVICTION: Kind = review::EVICTION;
+
+/// What a pod's `/binding` takes; no row either.
+pub(crate) static BINDING: Kind = review::BINDING;
+
 /// All rows.
 #[must_use]
 pub fn all() -> &'static [Kind] {

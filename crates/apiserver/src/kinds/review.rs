@@ -1,4 +1,4 @@
-//! Reviews and token requests: kinds that are asked and answered, and never stored.
+//! Reviews, token requests, evictions and bindings: kinds that are asked and answered, and never stored.
 
 use crate::kind::{Kind, Served};
 use crate::kinds::common::PLAIN;
@@ -30,6 +30,19 @@ pub(super) const TOKEN: Kind = Kind {
 /// What `serviceaccounts/token` takes and gives; no resource of its own.
 pub(super) const TOKEN_REQUEST: Kind =
     Kind { kind: "TokenRequest", schema: "io.k8s.api.authentication.v1.TokenRequest", ..AUTHENTICATION };
+
+/// What a pod's `/eviction` takes; no resource of its own.
+pub(super) const EVICTION: Kind = Kind {
+    group: "policy",
+    kind: "Eviction",
+    schema: "io.k8s.api.policy.v1.Eviction",
+    served: Served::Review,
+    ..PLAIN
+};
+
+/// What a pod's `/binding` takes; no resource of its own.
+pub(super) const BINDING: Kind =
+    Kind { kind: "Binding", schema: "io.k8s.api.core.v1.Binding", served: Served::Review, ..PLAIN };
 
 /// authorization.k8s.io/v1: may I.
 pub(super) const SELF_ACCESS: Kind = Kind {

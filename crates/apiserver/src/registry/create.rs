@@ -296,9 +296,7 @@ pub(super) fn agree_on_namespace(
     };
     let given = meta::text(object, "namespace");
     if !given.is_empty() && given != namespace {
-        return Err(ApiError::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
+        return Err(ApiError::other_namespace());
     }
     meta::set(object, "namespace", namespace.into());
     Ok(())

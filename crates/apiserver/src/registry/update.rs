@@ -154,7 +154,8 @@ fn keep_servers(kind: &Kind, door: Door, old: &Value, new: &mut Value) {
     }
 }
 
-/// Name and resource version are the old ones, or the update is refused. Another uid is left in, to be refused with all
+/// Name and resource version are the old ones, or the update is refused; a version may be left out, a name may not
+/// (upstream apiserver, `endpoints/handlers/rest.go`, `checkName`). Another uid is left in, to be refused with all
 /// else that is wrong; what the engine does is not looked at again, so it is refused here.
 fn identify(
     kind: &Kind,
@@ -164,12 +165,8 @@ fn identify(
     new: &mut Value,
 ) -> Result<(), ApiError> {
     let given = meta::text(new, "name");
-    if given.is_empty() {
-        meta::set(new, "name", name.into());
-    } else if given != name {
-        return Err(ApiError::bad_request(format!(
-            "the name of the object ({given}) does not match the name on the URL ({name})"
-        )));
+    if given != name {
+        return Err(ApiError::other_name(given, name));
     }
     for field in KEPT {
         if meta::text(new, field).is_empty() {

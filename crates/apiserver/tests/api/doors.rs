@@ -238,7 +238,37 @@ async fn a_pod_is_bound_once() {
     let again = api.post(&path, body).await;
     assert_eq!(again.code, 409);
     assert!(again.message().ends_with("pod p is already assigned to node \"here\""));
-    assert_eq!(api.post(&path, json!({"target": {}})).await.code, 422);
+    let nowhere = api.post(&path, json!({"metadata": {"name": "p"}, "target": {"kind": "Pod"}})).await;
+    assert_eq!((nowhere.code, nowhere.json()["details"]["causes"].as_array().unwrap().len()), (422, 2));
+}
+
+#[tokio::test]
+async fn a_binding_is_of_the_pod_that_it_means_and_leaves_its_annotations() {
+    let api = Api::new().await;
+    let made = api.make(PODS, pod("p")).await;
+    let bind = async |metadata: Value| {
+        let body = json!({"metadata": metadata, "target": {"kind": "Node", "name": "here"}});
+        api.post(&format!("{PODS}/p/binding"), body).await.code
+    };
+    for (metadata, code) in [
+        (json!({}), 400),
+        (json!({"name": "q"}), 400),
+        (json!({"name": "p", "namespace": "elsewhere"}), 400),
+        (json!({"name": "p", "uid": 5}), 400),
+        (json!({"name": "p", "uid": "other"}), 409),
+        (json!({"name": "p", "resourceVersion": "1"}), 409),
+    ] {
+        assert_eq!(bind(metadata.clone()).await, code, "{metadata}");
+    }
+    assert_eq!(api.get(&format!("{PODS}/p")).await.json(), made);
+    let right =
+        json!({"name": "p", "uid": made["metadata"]["uid"], "annotations": {"a": "b"}, "labels": {"c": "d"}});
+    assert_eq!(bind(right).await, 201);
+    let bound = api.get(&format!("{PODS}/p")).await.json();
+    assert_eq!(
+        (&bound["metadata"]["annotations"]["a"], &bound["metadata"]["labels"]["c"]),
+        (&json!("b"), &json!("d"))
+    );
 }
 
 #[tokio::test]

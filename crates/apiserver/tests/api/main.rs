@@ -11,6 +11,7 @@ mod doors;
 mod hostile;
 mod lists;
 mod objects;
+mod options;
 mod properties;
 mod rights;
 mod support;

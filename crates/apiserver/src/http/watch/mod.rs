@@ -18,11 +18,12 @@ use windlass_store::Revision;
 use self::feed::Feed;
 use self::view::View;
 use super::dispatch::Call;
-use super::pages::{Pages, revision};
-use super::request::{Query, invalid_options};
+use super::options;
+use super::pages::{Pages, check_numbers, revision};
+use super::request::Query;
 use super::respond::{self, Answer};
 use crate::error::ApiError;
-use crate::field::FieldError;
+use crate::field::{Errors, FieldError};
 use crate::registry::too_large_revision;
 
 /// Seconds that a watch lasts if the client does not say: this, up to twice this.
@@ -34,6 +35,7 @@ const PAGE: usize = 500;
 
 /// `GET` of a collection or an object with `watch=true`.
 pub(super) fn watch(call: &Call) -> Answer {
+    check_numbers(&call.query)?;
     let initial = check_options(&call.query)?;
     let permit = permit(call)?;
     let asked = revision(&call.query)?;
@@ -78,28 +80,30 @@ fn lasts(call: &Call) -> Result<Duration, ApiError> {
     Ok(Duration::from_secs(LASTS + u64::from(u16::from_le_bytes(random)) % LASTS))
 }
 
-/// `sendInitialEvents`, or why the combination is refused.
+/// `sendInitialEvents`, or why the combination is refused (apimachinery, meta/internalversion/validation). Where the
+/// query says nothing of versions, upstream takes it as asking for the initial events (`SetListOptionsDefaults`).
 fn check_options(query: &Query) -> Result<Option<bool>, ApiError> {
-    let path = "resourceVersionMatch";
-    let refuse = |error| Err(invalid_options("ListOptions", error));
-    let initial = query.flag("sendInitialEvents")?;
-    let matching = query.get(path);
-    match (initial, matching) {
-        (Some(_), Some("NotOlderThan")) | (None, None) => {}
-        (Some(_), _) => {
-            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            return refuse(FieldError::forbidden(path, detail));
-        }
-        (None, Some(_)) => {
+    let (path, newest) = ("resourceVersionMatch", "NotOlderThan");
+    let (initial, matching) = (query.flag("sendInitialEvents")?, query.get(path));
+    let mut errors = Errors::new();
+    if initial.is_some() && matching != Some(newest) {
+        let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+        errors.push(FieldError::forbidden(path, detail));
+    }
+    if let Some(matching) = matching {
+        if initial.is_none() {
             let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
-            return refuse(FieldError::forbidden(path, detail));
+            errors.push(FieldError::forbidden(path, detail));
+        }
+        if matching != newest {
+            errors.push(FieldError::not_supported(path, matching, &[newest]));
         }
     }
-    if query.get("continue").is_some() {
-        return refuse(FieldError::forbidden(
-            path,
-            "resourceVersionMatch is forbidden when continue is provided",
-        ));
+    let legacy = matches!(query.text("resourceVersion"), "" | "0") && initial.is_none();
+    if query.get("continue").is_some() && (matching.is_some() || legacy) {
+        let detail = "resourceVersionMatch is forbidden when continue is provided";
+        errors.push(FieldError::forbidden(path, detail));
     }
+    options::checked("ListOptions", &errors)?;
     Ok(initial)
 }
