@@ -1,5 +1,7 @@
 //! Checks that many kinds share. Each adds what is wrong to a list and never stops at the first problem.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::json::{int, is_set, same, text};
@@ -75,4 +77,17 @@ pub(super) fn immutable(errors: &mut Errors, new: &Value, old: &Value, path: &st
     if !same(&new[key], &old[key]) {
         errors.push(FieldError::invalid(at(path, key), new[key].clone(), "field is immutable"));
     }
+}
+
+/// The fields of two objects that do not mean the same, in order.
+pub(super) fn differing<'a>(new: &'a Value, old: &'a Value) -> Vec<&'a str> {
+    let keys: BTreeSet<&str> =
+        [old, new].into_iter().filter_map(Value::as_object).flatten().map(|(key, _)| key.as_str()).collect();
+    keys.into_iter().filter(|key| !same(&new[*key], &old[*key])).collect()
+}
+
+/// Fields that differ, before and after, a line each. Upstream prints what its comparison of Go's structures prints.
+pub(super) fn difference(new: &Value, old: &Value, keys: &[&str]) -> String {
+    let lines = keys.iter().map(|key| format!("- {key}: {}\n+ {key}: {}", old[*key], new[*key]));
+    lines.collect::<Vec<_>>().join("\n")
 }

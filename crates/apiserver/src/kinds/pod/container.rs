@@ -3,27 +3,13 @@
 use serde_json::Value;
 
 use super::default::{respell, round_resources};
+use super::image;
 use crate::kinds::json::{fill, fill_text, fill_zero, given, items_mut, object, text};
-
-/// Whether a text can name an image at all (`HOST:PORT/PATH:TAG@DIGEST`); upstream takes what cannot as pinned.
-fn is_reference(image: &str) -> bool {
-    let named = image.split('@').next().unwrap_or(image);
-    let tagged = named.rfind(':').filter(|at| !named[*at..].contains('/'));
-    let (name, tag) = tagged.map_or((named, ""), |at| (&named[..at], &named[at + 1..]));
-    let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
-    let path = match name.split_once('/') {
-        Some((first, path)) if is_host(first) => path,
-        _ => name,
-    };
-    let in_path = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._/".contains(&b);
-    let in_tag = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-    !path.is_empty() && name.len() <= 255 && path.bytes().all(in_path) && tag.bytes().all(in_tag)
-}
 
 /// Fills absent fields of a container of any sort.
 pub(super) fn fill_defaults(container: &mut Value) {
     let image = text(container, "image");
-    let pull = if is_reference(image) && is_latest(image) { "Always" } else { "IfNotPresent" };
+    let pull = if image::is_latest(image) { "Always" } else { "IfNotPresent" };
     fill_text(container, "imagePullPolicy", pull);
     fill_text(container, "terminationMessagePath", "/dev/termination-log");
     fill_text(container, "terminationMessagePolicy", "File");
@@ -91,15 +77,4 @@ fn fill_probe(probe: &mut Value) {
 fn fill_http_get(get: &mut Value) {
     fill_text(get, "path", "/");
     fill_text(get, "scheme", "HTTP");
-}
-
-/// Whether an image's tag is `latest`, said or meant; a digest without a tag names no tag.
-pub(super) fn is_latest(image: &str) -> bool {
-    let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
-    let last = name.rsplit('/').next().unwrap_or(name);
-    match last.split_once(':') {
-        Some((_, tag)) => tag == "latest",
-        // What upstream cannot parse has no tag: an empty reference is not "latest".
-        None => digest.is_none() && !name.is_empty(),
-    }
 }

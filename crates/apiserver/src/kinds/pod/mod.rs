@@ -5,6 +5,7 @@ pub(crate) mod default;
 pub(super) mod disabled;
 pub(crate) mod fate;
 mod gated;
+mod image;
 mod label_keys;
 mod prepare;
 pub(crate) mod qos;

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::kinds::json::{entries, items};
+use crate::kinds::json::{entries, is_set, items};
 use crate::quantity::Quantity;
 
 /// `Guaranteed` if every container limits cpu and memory and requests as much, `BestEffort` if none asks for either,
-/// `Burstable` otherwise. Resources of the whole pod, where given, decide alone.
+/// `Burstable` otherwise. Resources of the whole pod, where given, decide alone, even if they say nothing.
 pub(crate) fn class(spec: &Value) -> &'static str {
     let whole = &spec["resources"];
-    if ["requests", "limits"].iter().any(|k| entries(whole, k).next().is_some()) {
+    if is_set(spec, "resources") {
         return class_of(&[whole]);
     }
     let all: Vec<&Value> = items(spec, "containers")

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{fate, gated, validate};
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{int, is_set, items, items_mut, put, same, text};
-use crate::kinds::rules::{immutable, wrong};
+use crate::kinds::rules::{difference, differing, immutable, wrong};
 use crate::names;
 
 /// What may change, as upstream lists it.
@@ -37,9 +37,14 @@ pub(crate) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Erro
     if !items(old, "schedulingGates").is_empty() {
         gated::narrowed(&mut errors, &mut munged, old);
     }
-    if !same(&munged, old) {
-        let detail =
-            format!("pod updates may not change fields other than {UPDATABLE}\n{}", difference(&munged, old));
+    let mut keys = differing(&munged, old);
+    // Of the pod as a whole, resources that say nothing are not the same as none.
+    if is_set(&munged, "resources") != is_set(old, "resources") && !keys.contains(&"resources") {
+        keys.push("resources");
+    }
+    if !keys.is_empty() {
+        let difference = difference(&munged, old, &keys);
+        let detail = format!("pod updates may not change fields other than {UPDATABLE}\n{difference}");
         errors.push(FieldError::forbidden("spec", detail));
     }
     errors
@@ -110,20 +115,6 @@ fn deleted_gates(errors: &mut Errors, new: &Value, old: &Value) {
             errors.push(FieldError::forbidden(path, detail));
         }
     }
-}
-
-/// The fields that differ, by name, one a line.
-fn difference(new: &Value, old: &Value) -> String {
-    let keys =
-        |spec: &Value| spec.as_object().map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-    let mut all = [keys(old), keys(new)].concat();
-    all.sort();
-    all.dedup();
-    let lines = all.iter().filter(|k| !same(&new[k.as_str()], &old[k.as_str()]));
-    lines
-        .map(|k| format!("- {k}: {}\n+ {k}: {}", old[k.as_str()], new[k.as_str()]))
-        .collect::<Vec<_>>()
-        .join("\n")
 }
 
 fn status(new: &Value, old: &Value) -> Errors {

@@ -72,7 +72,7 @@ pub(super) fn fill(volume: &mut Value) {
     }
     fill_storage(volume);
     if let Some(image) = given(volume, "image") {
-        let latest = super::container::is_latest(text(image, "reference"));
+        let latest = super::image::is_latest(text(image, "reference"));
         fill_text(image, "pullPolicy", if latest { "Always" } else { "IfNotPresent" });
     }
 }

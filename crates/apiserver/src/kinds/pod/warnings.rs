@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::kinds::json::{entries, int, is_set, items, text};
+use crate::names;
 use crate::quantity::Quantity;
 
 /// Labels of nodes that have new names (pkg/api/node/util.go).
@@ -27,7 +28,16 @@ const OLD_LABELS: [(&str, &str); 5] = [
 
 /// Warnings about a pod.
 pub(crate) fn of_pod(pod: &Value) -> Vec<String> {
-    of_spec(&pod["spec"], "spec")
+    let mut warnings = Vec::new();
+    let wrong = names::dns_label(text(&pod["metadata"], "name"));
+    if !wrong.is_empty() {
+        warnings.push(format!(
+            "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: [{}]",
+            wrong.join(" ")
+        ));
+    }
+    warnings.extend(of_spec(&pod["spec"], "spec"));
+    warnings
 }
 
 /// Warnings about a pod's spec under a path.

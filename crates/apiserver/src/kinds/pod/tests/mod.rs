@@ -3,6 +3,7 @@
 
 mod devices;
 mod refused;
+mod rights;
 mod shown;
 mod sources;
 mod surroundings;

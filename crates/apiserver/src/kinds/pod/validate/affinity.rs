@@ -97,14 +97,7 @@ fn of_node(errors: &mut Errors, spec: &Value, path: &str) {
     let (affinity, path) = (&spec["affinity"]["nodeAffinity"], at(path, "affinity.nodeAffinity"));
     let key = "requiredDuringSchedulingIgnoredDuringExecution";
     if is_set(affinity, key) {
-        let path = at(&at(&path, key), "nodeSelectorTerms");
-        let terms = items(&affinity[key], "nodeSelectorTerms");
-        if terms.is_empty() {
-            errors.push(FieldError::required(&path, "must have at least one node selector term"));
-        }
-        for (i, of) in terms.iter().enumerate() {
-            term(errors, of, &item(&path, i), true);
-        }
+        node_selector(errors, &affinity[key], &at(&path, key));
     }
     let key = "preferredDuringSchedulingIgnoredDuringExecution";
     for (i, preferred) in items(affinity, key).iter().enumerate() {
@@ -112,6 +105,18 @@ fn of_node(errors: &mut Errors, spec: &Value, path: &str) {
         weight(errors, preferred, &path);
         // Values that no label can have only mean that the preference is never met.
         term(errors, &preferred["preference"], &at(&path, "preference"), false);
+    }
+}
+
+/// Every problem of terms of which a node must fit one.
+pub(crate) fn node_selector(errors: &mut Errors, selector: &Value, path: &str) {
+    let path = at(path, "nodeSelectorTerms");
+    let terms = items(selector, "nodeSelectorTerms");
+    if terms.is_empty() {
+        errors.push(FieldError::required(&path, "must have at least one node selector term"));
+    }
+    for (i, of) in terms.iter().enumerate() {
+        term(errors, of, &item(&path, i), true);
     }
 }
 

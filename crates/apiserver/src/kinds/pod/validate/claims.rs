@@ -50,7 +50,7 @@ fn shown(claim: &Value) -> Value {
     })
 }
 
-/// Every problem of the claims that a container names. Source: `validateResourceClaimNames`.
+/// Every problem of the claims that a container names, or a pod where it may name none. Source: `validateResourceClaimNames`.
 pub(super) fn of_container(errors: &mut Errors, resources: &Value, known: &BTreeSet<&str>, path: &str) {
     let mut seen: BTreeSet<(&str, &str)> = BTreeSet::new();
     for (i, claim) in items(resources, "claims").iter().enumerate() {

@@ -34,7 +34,11 @@ pub(super) fn check(errors: &mut Errors, context: &Context, path: &str) {
     for (i, container) in init.iter().enumerate() {
         let path = item(&init_path, i);
         common(errors, context, container, &path);
-        restart_policy(errors, container, &path);
+        if is_set(container, "restartPolicy") || items(container, "restartPolicyRules").is_empty() {
+            restart_policy(errors, container, &path);
+        } else {
+            errors.push(without_policy(&path));
+        }
         unique(errors, &mut seen, container, &path);
         // Init containers run one after the other: only their own ports can collide.
         host_ports(errors, &[(i, container)], &init_path);
@@ -159,14 +163,19 @@ fn host_ports(errors: &mut Errors, containers: &[(usize, &Value)], path: &str) {
     }
 }
 
+/// Rules of an init container that has no policy are looked at no further (`validateInitContainerRestartPolicy`).
+fn without_policy(path: &str) -> FieldError {
+    let detail = "must specify restartPolicy when restart rules are used";
+    FieldError::required(at(path, "restartPolicy"), detail)
+}
+
 /// When the container alone starts again (KEP-5307).
 fn restart_policy(errors: &mut Errors, container: &Value, path: &str) {
     let rules = items(container, "restartPolicyRules");
     if is_set(container, "restartPolicy") {
         optional_choice(errors, container, path, "restartPolicy", &["Always", "Never", "OnFailure"]);
     } else if !rules.is_empty() {
-        let detail = "must specify restartPolicy when restart rules are used";
-        errors.push(FieldError::required(at(path, "restartPolicy"), detail));
+        errors.push(without_policy(path));
     }
     let path = at(path, "restartPolicyRules");
     if rules.len() > MAX_RESTART_RULES {

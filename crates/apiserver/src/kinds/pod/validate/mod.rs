@@ -17,6 +17,7 @@ mod surroundings;
 mod volumes;
 mod whole;
 
+pub(crate) use affinity::node_selector;
 pub(crate) use mounts::no_backsteps;
 pub(crate) use resources::check as resources;
 pub(crate) use volumes::HOST_PATHS;
@@ -97,7 +98,7 @@ fn spec(errors: &mut Errors, spec: &Value, path: &str, pod: Option<&str>) {
     let claims = claims::of_pod(errors, items(spec, "resourceClaims"), &at(path, "resourceClaims"));
     let context = Context { spec, volumes, claims };
     containers::check(errors, &context, path);
-    whole::check(errors, spec, path);
+    whole::check(errors, &context, path);
     host_ports(errors, spec, path, pod.is_some());
     choice(errors, spec, path, "restartPolicy", &["Always", "OnFailure", "Never"]);
     choice(errors, spec, path, "dnsPolicy", &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]);

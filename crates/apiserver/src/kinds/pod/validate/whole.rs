@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{of_resource, resources};
+use super::{Context, claims, of_resource, resources};
 use crate::field::{Errors, FieldError};
 use crate::kinds::json::{entries, is_set, items, text};
 use crate::kinds::pod::default::of_containers;
@@ -10,7 +10,8 @@ use crate::kinds::rules::at;
 use crate::quantity::Quantity;
 
 /// Every problem of the pod's own `resources`.
-pub(super) fn check(errors: &mut Errors, spec: &Value, path: &str) {
+pub(super) fn check(errors: &mut Errors, context: &Context, path: &str) {
+    let spec = context.spec;
     if !is_set(spec, "resources") {
         return;
     }
@@ -24,6 +25,7 @@ pub(super) fn check(errors: &mut Errors, spec: &Value, path: &str) {
         errors.push(FieldError::forbidden(at(&path, "claims"), detail));
     }
     resources::check_named(errors, whole, &path, name_of);
+    claims::of_container(errors, whole, &context.claims, &at(&path, "claims"));
     not_less_than_together(errors, spec, "requests", &path);
     not_less_than_together(errors, spec, "limits", &path);
     for (i, container) in items(spec, "containers").iter().enumerate() {
