@@ -161,10 +161,10 @@ pub(crate) fn unselected(errors: &mut Errors, spec: &Value, path: &str) {
     }
     managed_by(errors, spec, path);
     optional_choice(errors, spec, path, "completionMode", &["NonIndexed", "Indexed"]);
-    match text(spec, "completionMode") {
-        "Indexed" => indexed(errors, spec, path),
-        "NonIndexed" | "" => not_indexed(errors, spec, path),
-        _ => {}
+    match spec["completionMode"].as_str() {
+        Some("Indexed") => indexed(errors, spec, path),
+        Some("NonIndexed") | None => not_indexed(errors, spec, path),
+        Some(_) => {}
     }
     policy::validate(errors, spec, path);
     pod::template(errors, &spec["template"], &at(path, "template"));

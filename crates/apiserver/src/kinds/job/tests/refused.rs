@@ -48,6 +48,10 @@ fn completion_modes_have_their_limits() {
         &["spec.completionMode: Unsupported value: \"Odd\": supported values: \"NonIndexed\", \"Indexed\""],
     );
     check(
+        json!({"completionMode": "", "backoffLimitPerIndex": 1}),
+        &["spec.completionMode: Unsupported value: \"\": supported values: \"NonIndexed\", \"Indexed\""],
+    );
+    check(
         json!({"completionMode": "Indexed", "parallelism": 100_001}),
         &[
             "spec.parallelism: Invalid value: 100001: must be less than or equal to 100000 when completion mode is Indexed",
