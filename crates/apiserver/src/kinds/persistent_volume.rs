@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::common::{self, AGE, NAME, PLAIN, column, never, wide};
-use super::json::{entries, fill, fill_text, is_set, object, same, set, text};
+use super::json::{entries, fill, fill_text, is_set, items, items_mut, object, same, set, text};
 use super::pod::default::round_quantities;
-use super::rules::{at, entry, optional_choice, required, wrong};
+use super::rules::{at, difference, entry, optional_choice, required, wrong};
 use super::{table, volume};
 use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind, Subresource};
@@ -40,6 +40,15 @@ const SOURCES: &[&str] = &[
     "local",
     "storageos",
     "csi",
+];
+
+/// Labels of nodes that got other names.
+const RENAMED_LABELS: [(&str, &str); 5] = [
+    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
+    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
+    ("beta.kubernetes.io/os", "kubernetes.io/os"),
+    ("beta.kubernetes.io/arch", "kubernetes.io/arch"),
+    ("beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"),
 ];
 
 /// The row.
@@ -104,13 +113,39 @@ fn validate(pv: &Value) -> Errors {
     capacity(&mut errors, spec);
     let policies = ["Delete", "Recycle", "Retain"];
     optional_choice(&mut errors, spec, "spec", "persistentVolumeReclaimPolicy", &policies);
+    if is_set(spec, "nodeAffinity") {
+        node_affinity(&mut errors, &spec["nodeAffinity"], "spec.nodeAffinity");
+    }
     source(&mut errors, spec);
     let class = text(spec, "storageClassName");
     if !class.is_empty() {
         wrong(&mut errors, "spec.storageClassName", class, names::dns_subdomain(class));
     }
     optional_choice(&mut errors, spec, "spec", "volumeMode", volume::VOLUME_MODES);
+    attributes_class(&mut errors, spec);
     errors
+}
+
+fn node_affinity(errors: &mut Errors, affinity: &Value, path: &str) {
+    let path = at(path, "required");
+    match &affinity["required"] {
+        Value::Null => errors.push(FieldError::required(path, "must specify required node constraints")),
+        selector => super::pod::validate::node_selector(errors, selector, &path),
+    }
+}
+
+fn attributes_class(errors: &mut Errors, spec: &Value) {
+    let Some(class) = spec["volumeAttributesClassName"].as_str() else { return };
+    let path = "spec.volumeAttributesClassName";
+    if class.is_empty() {
+        errors.push(FieldError::required(path, "an empty string is disallowed"));
+    } else {
+        wrong(errors, path, class, names::dns_subdomain(class));
+    }
+    if !is_set(spec, "csi") {
+        let detail = "has to be specified when using volumeAttributesClassName";
+        errors.push(FieldError::required("spec.csi", detail));
+    }
 }
 
 fn capacity(errors: &mut Errors, spec: &Value) {
@@ -155,15 +190,44 @@ fn validate_update(new: &Value, old: &Value, status: bool) -> Errors {
     }
     let mut errors = validate(new);
     let (new, old) = (&new["spec"], &old["spec"]);
-    if SOURCES.iter().any(|source| !same(&new[source], &old[source])) {
-        let detail = "spec.persistentvolumesource is immutable after creation";
+    let changed: Vec<&str> =
+        SOURCES.iter().copied().filter(|source| !same(&new[*source], &old[*source])).collect();
+    if !changed.is_empty() {
+        let difference = difference(new, old, &changed);
+        let detail = format!("spec.persistentvolumesource is immutable after creation\n{difference}");
         errors.push(FieldError::forbidden("spec.persistentvolumesource", detail));
     }
     if !same(&new["volumeMode"], &old["volumeMode"]) {
         let detail = "field is immutable";
         errors.push(FieldError::invalid("volumeMode", new["volumeMode"].clone(), detail));
     }
+    let affinity = &new["nodeAffinity"];
+    if is_set(old, "nodeAffinity") && !same(affinity, &renamed(&old["nodeAffinity"], affinity)) {
+        let detail = "field is immutable, except for updating from beta label to GA";
+        errors.push(FieldError::invalid("nodeAffinity", affinity.clone(), detail));
+    }
+    if is_set(old, "volumeAttributesClassName") && !is_set(new, "volumeAttributesClassName") {
+        let detail = "update from non-nil value to nil is forbidden";
+        errors.push(FieldError::forbidden("spec.volumeAttributesClassName", detail));
+    }
     errors
+}
+
+/// An affinity with the newer names of labels where `new` has them at the same places.
+fn renamed(old: &Value, new: &Value) -> Value {
+    let mut renamed = old.clone();
+    let terms = items_mut(&mut renamed["required"], "nodeSelectorTerms");
+    for (term, new) in terms.zip(items(&new["required"], "nodeSelectorTerms")) {
+        for list in ["matchExpressions", "matchFields"] {
+            for (expression, new) in items_mut(term, list).zip(items(new, list)) {
+                let names = (text(expression, "key"), text(new, "key"));
+                if RENAMED_LABELS.contains(&names) {
+                    set(expression, "key", text(new, "key"));
+                }
+            }
+        }
+    }
+    renamed
 }
 
 fn cells(pv: &Value, now: Timestamp) -> Vec<Value> {

@@ -2,13 +2,15 @@
 //!
 //! Sources: upstream pkg/apis/core/validation/validation.go, pkg/registry/core/persistentvolumeclaim/strategy.go.
 
+mod source;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::common::{self, AGE, NAME, PLAIN, column, never, wide};
 use super::json::{fill, fill_text, is_set, object, put, same, set, text};
 use super::pod::default::round_quantities;
-use super::rules::{at, optional_choice, required, wrong};
+use super::rules::{at, difference, differing, optional_choice, wrong};
 use super::{selector, table, volume};
 use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind, Subresource};
@@ -28,7 +30,7 @@ pub(super) const KIND: Kind = Kind {
     schema: "io.k8s.api.core.v1.PersistentVolumeClaim",
     default: fill_defaults,
     prepare_create,
-    prepare_update: common::keep_status,
+    prepare_update,
     validate,
     validate_update,
     columns: COLUMNS,
@@ -66,6 +68,16 @@ fn fill_defaults(claim: &mut Value) {
 fn prepare_create(claim: &mut Value) {
     volume::protect(claim, FINALIZER);
     set(claim, "status", json!({"phase": "Pending"}));
+    if let Some(spec) = object(claim, "spec") {
+        source::agree(spec, &Value::Null);
+    }
+}
+
+fn prepare_update(new: &mut Value, old: &Value) {
+    common::keep_status(new, old);
+    if let Some(spec) = object(new, "spec") {
+        source::agree(spec, &old["spec"]);
+    }
 }
 
 fn validate(claim: &Value) -> Errors {
@@ -98,12 +110,10 @@ pub(super) fn of_spec(errors: &mut Errors, spec: &Value, path: &str) {
         wrong(errors, &at(path, "storageClassName"), class, names::dns_subdomain(class));
     }
     optional_choice(errors, spec, path, "volumeMode", volume::VOLUME_MODES);
-    for source in ["dataSource", "dataSourceRef"] {
-        if is_set(spec, source) {
-            let path = at(path, source);
-            required(errors, &spec[source], &path, "name");
-            required(errors, &spec[source], &path, "kind");
-        }
+    source::check(errors, spec, path);
+    let class = text(spec, "volumeAttributesClassName");
+    if !class.is_empty() {
+        wrong(errors, &at(path, "volumeAttributesClassName"), class, names::dns_subdomain(class));
     }
 }
 
@@ -114,7 +124,9 @@ fn validate_update(new: &Value, old: &Value, status: bool) -> Errors {
     let mut errors = validate(new);
     let is_bound = text(&new["status"], "phase") == "Bound";
     let size = |claim: &Value| Quantity::of(&claim["spec"]["resources"]["requests"]["storage"]).ok();
-    let (mut spec, before) = (new["spec"].clone(), &old["spec"]);
+    let (mut spec, mut before) = (new["spec"].clone(), old["spec"].clone());
+    source::copy(&mut before);
+    let before = &before;
     // What may change: the volume's name once, a class that was missing, the size of a bound claim.
     for key in ["volumeName", "storageClassName"] {
         if before[key].is_null() || (key == "volumeName" && text(before, key).is_empty()) {
@@ -125,8 +137,12 @@ fn validate_update(new: &Value, old: &Value, status: bool) -> Errors {
         spec["resources"]["requests"]["storage"] = before["resources"]["requests"]["storage"].clone();
         put(&mut spec, "volumeAttributesClassName", before["volumeAttributesClassName"].clone());
     }
-    if !same(&spec, before) {
-        let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+    let keys = differing(&spec, before);
+    if !keys.is_empty() {
+        let difference = difference(&spec, before, &keys);
+        let detail = format!(
+            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{difference}"
+        );
         errors.push(FieldError::forbidden("spec", detail));
     }
     let kept = Quantity::of(&old["status"]["capacity"]["storage"]).ok();
@@ -137,6 +153,16 @@ fn validate_update(new: &Value, old: &Value, status: bool) -> Errors {
     if !same(&new["spec"]["volumeMode"], &before["volumeMode"]) {
         let value = new["spec"]["volumeMode"].clone();
         errors.push(FieldError::invalid("volumeMode", value, "field is immutable"));
+    }
+    if is_set(&old["status"], "currentVolumeAttributesClassName") {
+        let to = match new["spec"]["volumeAttributesClassName"].as_str() {
+            None => "nil",
+            Some("") => "empty string",
+            Some(_) => return errors,
+        };
+        let detail =
+            format!("update to {to} is forbidden when status.currentVolumeAttributesClassName is not nil");
+        errors.push(FieldError::forbidden("spec.volumeAttributesClassName", detail));
     }
     errors
 }

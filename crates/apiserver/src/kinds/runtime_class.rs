@@ -2,15 +2,15 @@
 //!
 //! Source of the rules: upstream pkg/apis/node/validation/validation.go.
 
-use jiff::Timestamp;
-use serde_json::Value;
+use std::collections::BTreeSet;
 
-use serde_json::json;
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::common::{AGE, NAME, PLAIN, column, never};
-use super::json::{given, is_set, text};
+use super::json::{given, is_set, items, text};
 use super::pod::{default as pod, validate as pod_rules};
-use super::rules::{immutable, wrong};
+use super::rules::{immutable, item, wrong};
 use super::table;
 use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind};
@@ -56,6 +56,13 @@ fn validate(class: &Value) -> Errors {
     let scheduling = &class["scheduling"];
     errors.extend(names::labels(&scheduling["nodeSelector"], "scheduling.nodeSelector"));
     pod_rules::tolerations(&mut errors, scheduling, "scheduling");
+    let mut seen = BTreeSet::new();
+    for (i, toleration) in items(scheduling, "tolerations").iter().enumerate() {
+        if !seen.insert(["key", "operator", "value", "effect"].map(|key| text(toleration, key))) {
+            let path = item("scheduling.tolerations", i);
+            errors.push(FieldError::duplicate(path, toleration.clone()));
+        }
+    }
     errors
 }
 

@@ -2,12 +2,14 @@
 //!
 //! Source of the rules: upstream pkg/apis/storage/validation/validation.go, pkg/apis/storage/v1/defaults.go.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::common::{AGE, NAME, PLAIN, column, never};
-use super::json::{entries, fill, fill_text, flag, is_set, text};
-use super::rules::{immutable, optional_choice, required, wrong};
+use super::json::{entries, fill, fill_text, flag, is_set, items, text};
+use super::rules::{at, immutable, item, optional_choice, required, wrong};
 use super::table;
 use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind};
@@ -59,12 +61,52 @@ fn validate(class: &Value) -> Errors {
     required(&mut errors, class, "", "provisioner");
     let provisioner = text(class, "provisioner");
     if !provisioner.is_empty() {
-        wrong(&mut errors, "provisioner", provisioner, names::qualified_name(&provisioner.to_lowercase()));
+        let lower = provisioner.to_lowercase();
+        let bad = names::qualified_name(&lower);
+        wrong(&mut errors, "provisioner", lower, bad);
     }
     parameters(&mut errors, class);
     optional_choice(&mut errors, class, "", "reclaimPolicy", &["Delete", "Retain"]);
     optional_choice(&mut errors, class, "", "volumeBindingMode", &["Immediate", "WaitForFirstConsumer"]);
+    topologies(&mut errors, class);
     errors
+}
+
+/// Where volumes of the class may be: terms of labels, none empty and none twice.
+fn topologies(errors: &mut Errors, class: &Value) {
+    let mut seen: Vec<BTreeMap<&str, BTreeSet<&str>>> = vec![BTreeMap::new()];
+    for (i, term) in items(class, "allowedTopologies").iter().enumerate() {
+        let path = at(&item("allowedTopologies", i), "matchLabelExpressions");
+        let mut asked = BTreeMap::new();
+        for (i, expression) in items(term, "matchLabelExpressions").iter().enumerate() {
+            let (key, values) = label(errors, expression, &item(&path, i));
+            if asked.insert(key, values).is_some() {
+                errors.push(FieldError::duplicate(at(&item(&path, i), "key"), key));
+            }
+        }
+        if seen.contains(&asked) {
+            errors.push(FieldError::duplicate(path, ""));
+        }
+        seen.push(asked);
+    }
+}
+
+/// A label and the values that it may have. Source: `validateTopologySelectorLabelRequirement` of
+/// pkg/apis/core/validation.
+fn label<'a>(errors: &mut Errors, expression: &'a Value, path: &str) -> (&'a str, BTreeSet<&'a str>) {
+    let (key, path_of_values) = (text(expression, "key"), at(path, "values"));
+    let given = items(expression, "values");
+    if given.is_empty() {
+        errors.push(FieldError::required(&path_of_values, ""));
+    }
+    let mut values = BTreeSet::new();
+    for (i, value) in given.iter().filter_map(Value::as_str).enumerate() {
+        if !values.insert(value) {
+            errors.push(FieldError::duplicate(item(&path_of_values, i), value));
+        }
+    }
+    wrong(errors, &at(path, "key"), key, names::qualified_name(key));
+    (key, values)
 }
 
 fn parameters(errors: &mut Errors, class: &Value) {

@@ -1,5 +1,7 @@
 //! The table as a whole, and the smaller kinds.
 
+mod storage;
+
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
