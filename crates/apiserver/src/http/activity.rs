@@ -1,6 +1,6 @@
 //! What clients are doing: how many requests are being answered, and how many have come so far.
 //!
-//! Watches and followed logs count as long as their answer lasts. Knows no clock and decides nothing.
+//! Watches and followed logs count as long as their answer lasts, connections that are handed over until their end. Knows no clock and decides nothing.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::upgrade::OnUpgrade;
 
 /// A count that all connections share. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +46,14 @@ impl Activity {
 }
 
 /// One request that is being answered.
-struct Open(Arc<Counts>);
+pub(super) struct Open(Arc<Counts>);
+
+impl Open {
+    fn once_more(&self) -> Open {
+        self.0.open.fetch_add(1, Ordering::AcqRel);
+        Open(Arc::clone(&self.0))
+    }
+}
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -58,8 +66,12 @@ pub(super) fn counted(router: Router, activity: Activity) -> Router {
     router.layer(from_fn_with_state(activity, count))
 }
 
-async fn count(State(activity): State<Activity>, request: Request, next: Next) -> Response {
+async fn count(State(activity): State<Activity>, mut request: Request, next: Next) -> Response {
     let open = activity.begin();
+    if request.extensions().get::<OnUpgrade>().is_some() {
+        // The answer that hands a connection over is sent at once: who takes it counts as long as it lasts.
+        request.extensions_mut().insert(Arc::new(open.once_more()));
+    }
     next.run(request).await.map(|body| Body::new(Counted { body, _open: open }))
 }
 

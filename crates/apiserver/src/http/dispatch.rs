@@ -10,7 +10,6 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use futures::FutureExt;
 use http::{HeaderMap, Method, StatusCode};
-use hyper::upgrade::OnUpgrade;
 use tracing::Instrument;
 
 use super::attach::Talk;
@@ -18,6 +17,7 @@ use super::request::{Query, Shape, accepted, wants_yaml};
 use super::respond::{self, Answer};
 use super::room::Room;
 use super::route::{self, Route, Target};
+use super::websocket::Upgrade;
 use super::{
     App, attach, authorize, body, clock, delete, discovery, get, info, list, log, patch, pod, review, table,
     token, watch, write,
@@ -47,7 +47,7 @@ pub(super) struct Call {
     /// Its part of the room that bodies have, kept until it is answered.
     room: Option<Room>,
     /// The connection, if it can be handed over.
-    upgrade: Option<OnUpgrade>,
+    upgrade: Option<Upgrade>,
 }
 
 impl Call {
@@ -73,7 +73,7 @@ impl Call {
         Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
     }
     /// The connection, if it can be handed over, once.
-    pub(super) fn upgrade(&mut self) -> Option<OnUpgrade> {
+    pub(super) fn upgrade(&mut self) -> Option<Upgrade> {
         self.upgrade.take()
     }
     /// The shape that the answer is wanted in.
@@ -96,7 +96,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(user) = parts.extensions.remove::<Arc<User>>() else {
         return respond::error(&ApiError::new(401, "Unauthorized", "Unauthorized"));
     };
-    let upgrade = parts.extensions.remove::<OnUpgrade>();
+    let upgrade = Upgrade::of(&mut parts.extensions);
     let method = parts.method;
     let span = tracing::debug_span!("request", %method, path = parts.uri.path());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
@@ -132,7 +132,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
 /// What of a request is not read yet.
 struct Rest {
     body: Body,
-    upgrade: Option<OnUpgrade>,
+    upgrade: Option<Upgrade>,
 }
 
 async fn dispatch(
@@ -187,7 +187,7 @@ async fn on_collection(method: &Method, call: Call) -> Answer {
     match *method {
         Method::POST if call.kind.served == Served::Review => review::create(call).await,
         _ if call.kind.served == Served::Review => Err(method_not_allowed()),
-        Method::GET if call.query.is("watch")? => watch::watch(&call),
+        Method::GET if call.query.is("watch")? => watch::watch(call),
         Method::GET => list::list(&call),
         _ if call.kind.namespaced && call.namespace.is_none() => Err(method_not_allowed()),
         Method::POST => write::create(writable(call)?).await,

@@ -30,6 +30,7 @@ mod serve;
 mod table;
 mod token;
 mod watch;
+mod websocket;
 mod write;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -64,7 +65,7 @@ pub(super) async fn accept(
                     limits: app.limits.clone(),
                     stop: app.stop.clone(),
                     newcomer,
-                    permit,
+                    place: Place(Arc::new(permit)),
                 };
                 tokio::spawn(connection.run(stream));
             }
@@ -94,13 +95,17 @@ pub(super) async fn stopped(stop: &mut signal::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
+/// A place among the connections. Who is handed a connection holds its place.
+#[derive(Clone)]
+pub(super) struct Place(#[expect(dead_code, reason = "held")] Arc<OwnedSemaphorePermit>);
+
 struct Connection {
     acceptor: TlsAcceptor,
     service: Router,
     limits: Limits,
     stop: signal::Receiver<bool>,
     newcomer: Newcomer,
-    permit: OwnedSemaphorePermit,
+    place: Place,
 }
 
 impl Connection {
@@ -120,8 +125,11 @@ impl Connection {
         };
         // The protocol is what ALPN chose, so that nothing waits for a first byte to tell.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let newcomer = self.newcomer.clone();
+        let (newcomer, place) = (self.newcomer.clone(), self.place.clone());
         let service = self.service.clone().map_request(move |mut request: Request<Incoming>| {
+            if request.extensions().get::<OnUpgrade>().is_some() {
+                request.extensions_mut().insert(place.clone());
+            }
             request.extensions_mut().insert(newcomer.clone());
             request
         });
@@ -136,7 +144,6 @@ impl Connection {
         if let Err(cause) = result {
             tracing::debug!(%cause, "connection ended");
         }
-        drop(self.permit);
     }
 
     /// Serves until the client ends it, the server stops, or nobody known has spoken in time.

@@ -3,25 +3,20 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::body::Body;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{SinkExt, StreamExt};
-use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, mpsc};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 use windlass_apiserver::attach::{
     AttachRequest, AttachSource, Attached, ExecRequest, Fate, Input, Output, Terminal,
 };
 use windlass_apiserver::error::ApiError;
 
-use crate::support::{Api, PODS, TOKEN, pod};
-use crate::tls::connect;
+use crate::support::{Api, PODS, pod};
+use crate::websocket::{self, Socket, asking};
 
 /// A container that is `cat`: it ends with its stdin.
 pub(crate) struct Cat;
@@ -125,41 +120,15 @@ async fn api() -> Api {
     api
 }
 
-async fn send(api: &Api, path: &str, headers: &[(&str, &str)]) -> Response<hyper::body::Incoming> {
-    let io = TokioIo::new(connect(api, b"http/1.1").await);
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
-    tokio::spawn(connection.with_upgrades());
-    let mut request = Request::get(format!("{PODS}/{path}")).header("host", "localhost");
-    request = request.header("authorization", format!("Bearer {TOKEN}"));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    sender.send_request(request.body(Body::empty()).unwrap()).await.unwrap()
-}
-
-fn socket(protocols: &str) -> Vec<(&'static str, &str)> {
-    vec![
-        ("connection", "Upgrade"),
-        ("upgrade", "websocket"),
-        ("sec-websocket-version", "13"),
-        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("sec-websocket-protocol", protocols),
-    ]
-}
-
-type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
-
 async fn attach(api: &Api, query: &str, protocols: &str) -> Socket {
     open(api, &format!("p/attach?{query}"), protocols).await
 }
 
 async fn open(api: &Api, path: &str, protocols: &str) -> Socket {
-    let response = send(api, path, &socket(protocols)).await;
-    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let (socket, headers) = websocket::open(api, &format!("{PODS}/{path}"), &asking(protocols)).await;
     let first = protocols.split(',').next().unwrap();
-    assert_eq!(response.headers()["sec-websocket-protocol"], first);
-    let upgraded = hyper::upgrade::on(response).await.unwrap();
-    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Client, None).await
+    assert_eq!(headers["sec-websocket-protocol"], first);
+    socket
 }
 
 async fn next(socket: &mut Socket) -> Vec<u8> {
@@ -179,7 +148,7 @@ fn refusal(code: u16, message: &str) -> (u16, String) {
 }
 
 async fn refused(api: &Api, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
-    let response = send(api, path, headers).await;
+    let response = websocket::send(api, &format!("{PODS}/{path}"), headers).await;
     let code = response.status().as_u16();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     let status: Value = serde_json::from_slice(&bytes).unwrap();
@@ -248,7 +217,7 @@ async fn server_that_stops_tells_its_clients() {
 async fn what_cannot_be_attached_to_is_refused_in_upstreams_order() {
     let api = api().await;
     api.make(PODS, pod("unbound")).await;
-    let v5 = socket("v5.channel.k8s.io");
+    let v5 = asking("v5.channel.k8s.io");
     assert_eq!(refused(&api, "none/attach", &v5).await, refusal(404, "pods \"none\" not found"));
     let unknown = refusal(400, "container side is not valid for pod unbound");
     assert_eq!(refused(&api, "unbound/attach?container=side", &v5).await, unknown);
@@ -321,7 +290,7 @@ async fn what_a_program_does_not_read_is_thrown_away_until_its_client_leaves() {
 async fn program_that_cannot_be_asked_for_is_refused_in_upstreams_order() {
     let api = api().await;
     api.make(PODS, pod("unbound")).await;
-    let v5 = socket("v5.channel.k8s.io");
+    let v5 = asking("v5.channel.k8s.io");
     assert_eq!(refused(&api, "none/exec", &v5).await, refusal(404, "pods \"none\" not found"));
     let unbound = refusal(400, "pod unbound does not have a host assigned");
     assert_eq!(refused(&api, "unbound/exec?command=true", &v5).await, unbound);
@@ -350,7 +319,7 @@ async fn pod_that_is_played_has_no_process_however_its_client_speaks() {
          it; its logs show what it writes",
     );
     let spdy = [("connection", "Upgrade"), ("upgrade", "SPDY/3.1")];
-    for headers in [spdy.as_slice(), socket("v5.channel.k8s.io").as_slice(), &[]] {
+    for headers in [spdy.as_slice(), asking("v5.channel.k8s.io").as_slice(), &[]] {
         assert_eq!(refused(&api, "played/exec?command=true&stdout=true", headers).await, words);
     }
 }

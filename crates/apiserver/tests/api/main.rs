@@ -16,5 +16,7 @@ mod properties;
 mod rights;
 mod support;
 mod tls;
+mod watch_sockets;
 mod watchers;
 mod watches;
+mod websocket;

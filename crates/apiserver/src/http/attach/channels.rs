@@ -16,7 +16,6 @@ use tokio::sync::{Notify, watch as signal};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Talk;
@@ -24,6 +23,7 @@ use super::handshake::Protocol;
 use super::message::{self, Said};
 use crate::attach::{Attached, Fate, Input, Output, Terminal};
 use crate::http::serve::stopped;
+use crate::http::websocket::{LAST_FAREWELL, farewell};
 
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
@@ -35,12 +35,6 @@ const SIGN: Duration = Duration::from_secs(15);
 /// How long a client that has been greeted may be silent until it is spoken to all the same: its library may answer no
 /// ping.
 const GREETING: Duration = Duration::from_secs(1);
-/// How long a client may be silent after the last message to it. One that reads slowly shows meanwhile that it lives:
-/// kubectl sends a ping every five seconds.
-const FAREWELL: Duration = Duration::from_secs(15);
-/// How long a server that stops waits for that.
-const LAST_FAREWELL: Duration = Duration::from_secs(5);
-
 /// Why a client is not served any more.
 enum End {
     /// The container's run or the program is over.
@@ -87,27 +81,6 @@ pub(super) async fn serve<S>(
         End::Client => {}
         End::Run => farewell(&mut sink, &mut source, CloseCode::Normal).await,
         End::Stop => _ = timeout(LAST_FAREWELL, farewell(&mut sink, &mut source, CloseCode::Away)).await,
-    }
-}
-
-/// Ends the connection, once the client has read what is still on its way to it or is silent.
-async fn farewell<S>(
-    sink: &mut SplitSink<WebSocketStream<S>, Message>,
-    source: &mut SplitStream<WebSocketStream<S>>,
-    code: CloseCode,
-) where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let close = Message::Close(Some(CloseFrame { code, reason: "".into() }));
-    let saying = async {
-        let _ = sink.send(close).await;
-        future::pending::<()>().await;
-    };
-    // What the client says is read and thrown away: closing over it would destroy what was said to it last.
-    let hearing = async { while let Ok(Some(Ok(_))) = timeout(FAREWELL, source.next()).await {} };
-    tokio::select! {
-        () = saying => {}
-        () = hearing => {}
     }
 }
 

@@ -1,13 +1,10 @@
-//! Whether a client asks for a WebSocket, and for which of the protocols over it (RFC 6455, section 4.2). Pure.
+//! Which of the protocols over a WebSocket a client of `attach` and `exec` asks for. Pure.
 
 use http::HeaderMap;
-use http::header::{
-    CONNECTION, HeaderName, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-};
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
 
 use crate::error::ApiError;
+use crate::http::websocket::{self, tokens};
 
 /// How channels are spoken (`apimachinery/pkg/util/remotecommand/constants.go`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,15 +42,10 @@ pub(super) fn read(headers: &HeaderMap, door: &str) -> Result<Wanted, ApiError> 
              or kubectl 1.29 with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true"
         )));
     }
-    let has =
-        |name: &HeaderName, word: &str| tokens(headers, name).any(|token| token.eq_ignore_ascii_case(word));
-    if !has(&CONNECTION, "upgrade") || !has(&UPGRADE, "websocket") {
-        return Err(required());
+    if !websocket::is_asked(headers) {
+        return Err(websocket::required());
     }
-    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|_| has(&SEC_WEBSOCKET_VERSION, "13"));
-    let key = key.ok_or_else(|| ApiError::bad_request("a WebSocket of version 13 with a key is needed"))?;
-    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
-    let accept = accept.map_err(ApiError::internal)?;
+    let accept = websocket::accept(headers)?;
     let known = |token: &str| [Protocol::V5, Protocol::V4].into_iter().find(|known| known.name() == token);
     match tokens(headers, &SEC_WEBSOCKET_PROTOCOL).find_map(known) {
         Some(protocol) => Ok(Wanted { protocol, accept }),
@@ -63,21 +55,10 @@ pub(super) fn read(headers: &HeaderMap, door: &str) -> Result<Wanted, ApiError> 
     }
 }
 
-/// The answer to a request that stays plain HTTP.
-pub(super) fn required() -> ApiError {
-    ApiError::bad_request("Upgrade request required")
-}
-
 /// The protocol that is agreed on and the answer to the key, if a WebSocket is asked for.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn asked(headers: &HeaderMap) -> Result<(&'static str, HeaderValue), ApiError> {
     read(headers, "exec").map(|wanted| (wanted.protocol.name(), wanted.accept))
-}
-
-/// The comma-separated words of a header, which may be there several times.
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 #[cfg(test)]

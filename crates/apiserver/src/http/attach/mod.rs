@@ -17,17 +17,13 @@ pub(crate) mod fuzz {
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::response::Response;
-use http::StatusCode;
-use http::header::{CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
-use hyper_util::rt::TokioIo;
+use http::header::HeaderValue;
 use serde_json::Value;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::dispatch::Call;
 use super::respond::Answer;
+use super::websocket;
 use crate::attach::{AttachRequest, ExecRequest};
 use crate::error::ApiError;
 
@@ -67,7 +63,7 @@ pub(super) async fn attach(mut call: Call, talk: Talk) -> Answer {
     let wanted = handshake::read(&call.headers, talk.name())?;
     let Some(upgrade) = call.upgrade() else {
         // An HTTP/2 stream, or a client within this process.
-        return Err(handshake::required());
+        return Err(websocket::required());
     };
     let Ok(permit) = Arc::clone(&call.app.attaches).try_acquire_owned() else {
         return Err(ApiError::new(429, "TooManyRequests", "too many clients are attached, try again later"));
@@ -82,28 +78,17 @@ pub(super) async fn attach(mut call: Call, talk: Talk) -> Answer {
         }
     };
     let leave = channels::leave(call.app.stop.clone(), call.remaining());
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(SEC_WEBSOCKET_ACCEPT, wanted.accept);
-    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(wanted.protocol.name()));
-    tokio::spawn(async move {
-        let stream = match upgrade.await {
-            Ok(upgraded) => TokioIo::new(upgraded),
-            Err(cause) => return tracing::debug!(%cause, "a connection was not handed over"),
-        };
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(0)
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE));
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let protocol = HeaderValue::from_static(wanted.protocol.name());
+    let serve = async move |socket| {
         channels::serve(socket, attached, talk, wanted.protocol, leave).await;
         drop(permit);
-    });
-    Ok(response)
+    };
+    Ok(upgrade.leaving_its_place().answer(wanted.accept, Some(protocol), config, serve))
 }
 
 /// A pod that is played has no process to run a program beside, however the client speaks.

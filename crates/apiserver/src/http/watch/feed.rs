@@ -91,10 +91,15 @@ impl Feed {
 
     /// The next chunk of lines, and the feed after it.
     pub(super) async fn step(mut self) -> Option<(std::io::Result<Bytes>, Feed)> {
+        let lines = self.events().await?;
+        Some((Ok(lines.concat().into()), self))
+    }
+
+    /// The next events, a line each: one at least, none at the end.
+    pub(super) async fn events(&mut self) -> Option<Vec<Bytes>> {
         loop {
             if !self.ready.is_empty() {
-                let lines: Vec<Bytes> = self.ready.drain(..).collect();
-                return Some((Ok(lines.concat().into()), self));
+                return Some(self.ready.drain(..).collect());
             }
             match std::mem::replace(&mut self.phase, Phase::Over) {
                 Phase::Over => return None,

@@ -1,8 +1,9 @@
-//! Watches: what is, what changes, and how far it has been seen, one JSON object a line.
+//! Watches: what is, what changes, and how far it has been seen, one JSON object a line, or a message of a WebSocket.
 //!
 //! A watch costs a cursor in the store's change log and no queue: who reads too slowly is told 410.
 
 mod feed;
+mod socket;
 mod view;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use super::options;
 use super::pages::{Pages, check_numbers, revision};
 use super::request::Query;
 use super::respond::{self, Answer};
+use super::websocket;
 use crate::error::ApiError;
 use crate::field::{Errors, FieldError};
 use crate::registry::too_large_revision;
@@ -34,21 +36,21 @@ const LONGEST: u64 = 7 * 24 * 3600;
 const PAGE: usize = 500;
 
 /// `GET` of a collection or an object with `watch=true`.
-pub(super) fn watch(call: &Call) -> Answer {
+pub(super) fn watch(mut call: Call) -> Answer {
     check_numbers(&call.query)?;
     let initial = check_options(&call.query)?;
-    let permit = permit(call)?;
+    let permit = permit(&call)?;
     let asked = revision(&call.query)?;
     let newest = call.app.registry.store.revision();
     if asked > newest {
         return Err(too_large_revision(asked.0, newest.0));
     }
-    let mut pages = Pages::all(call)?;
+    let mut pages = Pages::all(&call)?;
     pages.limit(PAGE);
     let bookmarks = call.query.is("allowWatchBookmarks")?;
     // A credential that has ended shows nothing more.
-    let lasts = lasts(call)?.min(call.remaining().unwrap_or(Duration::MAX));
-    let mut feed = Feed::new(call, View::read(call, &pages)?, lasts, bookmarks, permit);
+    let lasts = lasts(&call)?.min(call.remaining().unwrap_or(Duration::MAX));
+    let mut feed = Feed::new(&call, View::read(&call, &pages)?, lasts, bookmarks, permit);
     if initial.unwrap_or(asked == Revision(0)) {
         // The first page is read now, so that what cannot be read is an answer and not a broken stream.
         let first = pages.next()?;
@@ -56,6 +58,11 @@ pub(super) fn watch(call: &Call) -> Answer {
         feed.take_page(&first, pages);
     } else {
         feed.follow(if asked == Revision(0) { newest } else { asked });
+    }
+    // What else there is to be said against it is said before, as upstream's `serveWatchHandler` comes last.
+    if websocket::is_asked(&call.headers) {
+        let (upgrade, stop) = (call.upgrade(), call.app.stop.clone());
+        return socket::answer(&call.headers, upgrade, feed, stop);
     }
     let body = Body::from_stream(stream::unfold(feed, Feed::step));
     Ok(respond::bytes(StatusCode::OK, "application/json", body))
