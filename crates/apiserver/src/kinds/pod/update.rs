@@ -1,15 +1,22 @@
 //! What an update of a pod may change. Source: upstream pkg/apis/core/validation/validation.go.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{fate, gated, validate};
 use crate::field::{Errors, FieldError};
-use crate::kinds::json::{int, is_set, items, items_mut, put, same, text};
-use crate::kinds::rules::{difference, differing, immutable, wrong};
+use crate::kinds::json::{entries, int, is_set, items, items_mut, put, same, text};
+use crate::kinds::rules::{difference, differing, entry, immutable, wrong};
 use crate::names;
 
 /// What may change, as upstream lists it.
 const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// The annotation of a pod that stands for one of a kubelet's own.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+/// What annotations about a container's profile of AppArmor begin with.
+const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// Every problem of a change of a pod, through its own door or through `/status`.
 pub(crate) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Errors {
@@ -20,6 +27,7 @@ pub(crate) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Erro
     }
     let mut errors = validate::of_any_pod(new);
     fate::unchanged(&mut errors, new, old);
+    fixed_annotations(&mut errors, &new["metadata"], &old["metadata"]);
     let (new, old) = (&new["spec"], &old["spec"]);
     for list in ["containers", "initContainers"] {
         if items(new, list).len() != items(old, list).len() {
@@ -48,6 +56,26 @@ pub(crate) fn validate_update(new: &Value, old: &Value, of_status: bool) -> Erro
         errors.push(FieldError::forbidden("spec", detail));
     }
     errors
+}
+
+/// Annotations of old that say what a pod's containers may do, and the mark of a pod that a kubelet has of itself.
+/// Source: `ValidatePodSpecificAnnotationUpdates`.
+fn fixed_annotations(errors: &mut Errors, new: &Value, old: &Value) {
+    let all = [old, new].into_iter().flat_map(|metadata| entries(metadata, "annotations"));
+    let keys: BTreeSet<&str> = all.map(|(key, _)| key.as_str()).collect();
+    for key in keys {
+        let (after, before) = (new["annotations"].get(key), old["annotations"].get(key));
+        let what = match key {
+            MIRROR => "mirror pod annotation",
+            key if key.starts_with(APP_ARMOR) => "AppArmor annotations",
+            _ => continue,
+        };
+        if after != before {
+            let verb = if before.is_some() { "remove or update" } else { "add" };
+            let path = entry("metadata.annotations", key);
+            errors.push(FieldError::forbidden(path, format!("may not {verb} {what}")));
+        }
+    }
 }
 
 /// The new spec, but with the old one's values in all that may change.

@@ -212,6 +212,26 @@ fn fate_of_a_pod_stays_as_it_was_made() {
 }
 
 #[test]
+fn marks_of_mirrors_and_profiles_stay_as_they_were() {
+    let (mirror, profile) =
+        ("kubernetes.io/config.mirror", "container.apparmor.security.beta.kubernetes.io/c");
+    let old = pod(json!({}));
+    let both = json!({mirror: "x", profile: "unconfined"});
+    let told = |verb: &str| {
+        [
+            format!("metadata.annotations[{profile}]: Forbidden: may not {verb} AppArmor annotations"),
+            format!("metadata.annotations[{mirror}]: Forbidden: may not {verb} mirror pod annotation"),
+        ]
+    };
+    assert_eq!(update(&old, "/metadata/annotations", both.clone()), told("add"));
+    let mut marked = old;
+    marked["metadata"]["annotations"] = both;
+    assert_eq!(update(&marked, "/metadata/annotations", json!({"other": "x"})), told("remove or update"));
+    marked["metadata"]["annotations"]["other"] = "x".into();
+    assert_eq!(update(&marked, "/metadata/labels", json!({"a": "b"})), [""; 0]);
+}
+
+#[test]
 fn devices_that_a_pod_was_given_stay_with_it_whatever_a_writer_says() {
     const DEVICES: &str = "devices.windlass.dev/assigned";
     let with = |devices: Option<&str>| {
