@@ -10,10 +10,10 @@ use serde_json::Value;
 
 use super::author::Author;
 use super::authorize::{self, Guard};
+use super::body;
 use super::dispatch::Call;
 use super::options::{FieldValidation, WriteOptions};
 use super::respond::Answer;
-use super::{body, write};
 use crate::apply;
 use crate::error::ApiError;
 use crate::registry::{ChangeFn, Door, meta};
@@ -28,8 +28,10 @@ pub(super) async fn apply(
     door: Door,
     WriteOptions { dry_run, validation }: WriteOptions,
     bytes: Bytes,
+    warnings: &mut Vec<String>,
 ) -> Answer {
-    let (applied, mut warnings) = read(&bytes, validation)?;
+    let (applied, mut said) = read(&bytes, validation)?;
+    warnings.append(&mut said);
     let apply = Apply {
         author: Author::of(&call, door),
         guard: Guard::of(&call),
@@ -50,18 +52,16 @@ pub(super) async fn apply(
                 if door == Door::Main {
                     warnings.extend((call.kind.warnings)(&stored));
                 }
-                return write::answer(&call, StatusCode::OK, stored, &warnings);
+                return call.answer(StatusCode::OK, stored);
             }
         }
         authorize::check_verb(&call, &Method::POST)?;
         let object = apply.make(&call)?;
-        match registry.create_entry(call.kind, call.namespace(), object, dry_run).await {
-            Err(error) if error.reason == "AlreadyExists" => {}
+        let begun = warnings.len();
+        match registry.create_entry(call.kind, call.namespace(), object, dry_run, warnings).await {
+            Err(error) if error.reason == "AlreadyExists" => warnings.truncate(begun),
             Err(error) => return Err(error),
-            Ok(created) => {
-                warnings.extend_from_slice(&created.warnings);
-                return write::answer(&call, StatusCode::CREATED, created.whole(), &warnings);
-            }
+            Ok(created) => return call.answer(StatusCode::CREATED, created.whole()),
         }
     }
     Err(ApiError::conflict(&call.kind.subject(&call.name), "it keeps being created and deleted; try again"))

@@ -130,13 +130,14 @@ pub(crate) fn unsupported(accepted: &[&str]) -> ApiError {
     )
 }
 
-/// A body as an object of `kind`, fitted to its schema. What the schema does not know is refused, or named in the warnings.
+/// A body as an object of `kind`, fitted to its schema. What the schema does not know is refused, or named in `warnings`.
 pub(crate) fn object(
     kind: &Kind,
     headers: &HeaderMap,
     body: &[u8],
     validation: FieldValidation,
-) -> Result<(Value, Vec<String>), ApiError> {
+    warnings: &mut Vec<String>,
+) -> Result<Value, ApiError> {
     let unrecognized = |cause: &str| {
         let (kind, shown) = (kind.kind, summary(body));
         ApiError::bad_request(format!(
@@ -150,8 +151,8 @@ pub(crate) fn object(
     check_head(&object).map_err(|cause| unrecognized(&cause))?;
     check_type(&object, kind)?;
     complaints.extend(fit(kind, &mut object)?);
-    let warnings = judge(kind, complaints, validation)?;
-    Ok((object, warnings))
+    warnings.append(&mut judge(kind, complaints, validation)?);
+    Ok(object)
 }
 
 /// A body in JSON as an object of `kind` whose spec is known, fitted to its schema but for that, and what is known. None
@@ -233,7 +234,8 @@ fn cannot_be_handled(kind: &Kind, cause: &str) -> ApiError {
 /// An object may leave its type out; if it has one, it is the path's.
 pub(crate) fn check_type(object: &Value, kind: &Kind) -> Result<(), ApiError> {
     let api_version = kind.api_version();
-    let given = |field: &str| object[field].as_str().filter(|text| !text.is_empty());
+    // Upstream reads a slash alone as no group and no version.
+    let given = |field: &str| object[field].as_str().filter(|text| !matches!(*text, "" | "/"));
     let found = (given("apiVersion").unwrap_or(&api_version), given("kind").unwrap_or(kind.kind));
     if found == (&*api_version, kind.kind) {
         return Ok(());

@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, StatusCode};
 use tracing::Instrument;
 
 use super::attach::Talk;
-use super::request::{Query, Shape, accepted, wants_yaml};
+use super::request::{Query, Shape, accepted, check_timeout, wants_yaml};
 use super::respond::{self, Answer};
 use super::room::Room;
 use super::route::{self, Route, Target};
@@ -144,6 +144,9 @@ async fn dispatch(
     headers: HeaderMap,
     rest: Rest,
 ) -> Answer {
+    if !lasts(&method, &route, &query) {
+        check_timeout(&query)?;
+    }
     if let Route::Objects(target) = route {
         let Target { kind, namespace, name, part } = target;
         let named = name.is_some();
@@ -177,6 +180,15 @@ async fn dispatch(
         Route::OpenApiDocument(path) => Ok(app.openapi.document(&path, &query)),
         Route::UnknownResource => Err(ApiError::no_such_resource()),
         Route::Objects(_) | Route::Clock | Route::Unknown => Ok(respond::unknown_path()),
+    }
+}
+
+/// Whether a request may go on for long, so that no deadline is read of it (upstream's `longRunningFunc`).
+fn lasts(method: &Method, route: &Route, query: &Query) -> bool {
+    let Route::Objects(target) = route else { return false };
+    match target.part.as_deref() {
+        Some(part) => matches!(part, "log" | "attach" | "exec"),
+        None => method == Method::GET && target.name.is_none() && query.is("watch").unwrap_or_default(),
     }
 }
 

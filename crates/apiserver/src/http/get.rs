@@ -4,13 +4,17 @@ use axum::response::Response;
 use http::StatusCode;
 
 use super::dispatch::Call;
+use super::pages::revision;
 use super::request::Shape;
 use super::respond::{self, Answer};
-use crate::registry::{object_of, show_pressure};
+use crate::registry::{object_of, show_pressure, too_large_revision};
 
 /// `GET` of an object, or of its `/status`.
 pub(super) fn get(call: &Call) -> Answer {
-    super::pages::revision(&call.query)?;
+    let (asked, newest) = (revision(&call.query)?, call.app.registry.store.revision());
+    if asked > newest {
+        return Err(too_large_revision(asked.0, newest.0));
+    }
     let mut entry = call.app.registry.entry(call.kind, call.namespace(), &call.name)?;
     if let Some(pressure) = call.app.registry.disk.pressure(call.kind) {
         show_pressure(&pressure, &mut entry);

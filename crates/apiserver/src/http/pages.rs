@@ -76,7 +76,12 @@ impl Pages {
         if asked > newest {
             return Err(too_large_revision(asked.0, newest.0));
         }
-        if query.get("resourceVersionMatch") == Some("Exact") {
+        // A page of a version, if nothing else is said, is a page of just that one.
+        let is_exact = match query.text("resourceVersionMatch") {
+            "" => pages.limit.is_some() && asked > Revision(0),
+            matching => matching == "Exact",
+        };
+        if is_exact {
             pages.at = Some(asked);
         }
         Ok(pages)
@@ -150,6 +155,9 @@ impl Pages {
     fn read_error(&self, error: &ReadError) -> ApiError {
         match (error, &self.after) {
             (ReadError::Compacted { .. }, Some(after)) if self.continued => too_old(after),
+            (ReadError::Compacted { .. }, None) => {
+                ApiError::expired("The resourceVersion for the provided list is too old.")
+            }
             (error, _) => read_error(error),
         }
     }

@@ -15,8 +15,8 @@ use super::authorize::Guard;
 use super::dispatch::Call;
 use super::options::{FieldValidation, WriteOptions};
 use super::request::media;
-use super::respond::Answer;
-use super::{apply, body, options, write};
+use super::respond::{self, Answer};
+use super::{apply, body, options};
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
 use crate::kind::Kind;
@@ -42,25 +42,33 @@ enum Patch {
 }
 
 /// `PATCH` of an object or of its status.
-pub(super) async fn patch(mut call: Call, door: Door) -> Answer {
+pub(super) async fn patch(call: Call, door: Door) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = patched_object(call, door, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn patched_object(mut call: Call, door: Door, warnings: &mut Vec<String>) -> Answer {
     let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media = media(header).0;
     let options = options::of_patch(&call.query, media == APPLY)?;
     let bytes = call.body().await?;
     if media == APPLY {
-        return apply::apply(call, door, options, bytes).await;
+        return apply::apply(call, door, options, bytes, warnings).await;
     }
     let WriteOptions { dry_run, validation } = options;
-    let (patch, mut warnings) = Patch::read(call.kind, &media, &bytes, validation)?;
+    let (patch, mut said) = Patch::read(call.kind, &media, &bytes, validation)?;
+    warnings.append(&mut said);
     let unknown: Arc<Mutex<Vec<String>>> = Arc::default();
     let change = change(Guard::of(&call), Author::of(&call, door), patch, validation, Arc::clone(&unknown));
     let stored =
-        call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await?;
+        call.app.registry.update(call.kind, call.namespace(), &call.name, door, dry_run, change).await;
     warnings.append(&mut unknown.lock().unwrap_or_else(PoisonError::into_inner));
+    let stored = stored?;
     if door == Door::Main {
         warnings.extend((call.kind.warnings)(&stored));
     }
-    write::answer(&call, StatusCode::OK, stored, &warnings)
+    call.answer(StatusCode::OK, stored)
 }
 
 fn change(
@@ -126,8 +134,14 @@ impl Patch {
                 Ok((Patch::Json(patch), warnings))
             }
             MERGE_PATCH | STRATEGIC => {
-                let (value, warnings) = parsed()?;
+                let (mut value, warnings) = parsed()?;
                 let merge = media == MERGE_PATCH;
+                // Of what type the result is, is the path's to say (upstream `handlers/patch.go`, `applyPatchToObject`).
+                if let Some(patch) = value.as_object_mut().filter(|_| !merge) {
+                    patch.retain(|key, value| {
+                        !(matches!(key.as_str(), "apiVersion" | "kind") && value.is_string())
+                    });
+                }
                 if !value.is_object() {
                     let prefix = if merge { "error decoding patch: " } else { "" };
                     return Err(undecoded(prefix, &value, "map[string]interface {}"));

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::response::Response;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -20,8 +19,14 @@ use crate::registry::{ChangeFn, Door, check_preconditions, meta};
 ///
 /// The delete's preconditions are asked before the mark, which moves the version that they may name.
 /// Source: upstream `registry/core/pod/storage/eviction.go` (`addConditionAndDeletePod`).
-pub(super) async fn evict(mut call: Call) -> Answer {
-    let (eviction, warnings, is_tried) = about_the_pod(&mut call, &kinds::EVICTION).await?;
+pub(super) async fn evict(call: Call) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = evicted(call, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn evicted(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+    let (eviction, is_tried) = about_the_pod(&mut call, &kinds::EVICTION, warnings).await?;
     let mut options = delete::read_options(&eviction["deleteOptions"])?;
     options.dry_run |= is_tried;
     let registry = &call.app.registry;
@@ -45,14 +50,20 @@ pub(super) async fn evict(mut call: Call) -> Answer {
         }
     }
     registry.delete(call.kind, call.namespace(), &call.name, &options).await?;
-    Ok(done(&warnings))
+    Ok(respond::success(StatusCode::CREATED, None))
 }
 
 /// `POST` of a Binding: puts the pod on a node, once; its annotations and labels become the pod's.
 ///
 /// Source: upstream `registry/core/pod/storage/storage.go` (`setPodNodeAndMetadata`).
-pub(super) async fn bind(mut call: Call) -> Answer {
-    let (binding, warnings, dry_run) = about_the_pod(&mut call, &kinds::BINDING).await?;
+pub(super) async fn bind(call: Call) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = bound(call, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn bound(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+    let (binding, dry_run) = about_the_pod(&mut call, &kinds::BINDING, warnings).await?;
     let node = target(&binding)?;
     let subject = Subject { resource: "pods/binding", ..call.kind.subject(&call.name) };
     let (kind, now) = (call.kind, meta::time(call.app.registry.world.now()));
@@ -86,18 +97,21 @@ pub(super) async fn bind(mut call: Call) -> Answer {
     });
     let registry = &call.app.registry;
     registry.update(call.kind, call.namespace(), &call.name, Door::Engine, dry_run, change).await?;
-    Ok(done(&warnings))
+    Ok(respond::success(StatusCode::CREATED, None))
 }
 
-/// A body of the kind that the door takes, which names the pod of the path; what is to be said of it, and whether all of
-/// it is only tried.
+/// A body of the kind that the door takes, which names the pod of the path, and whether all of it is only tried.
 ///
 /// Source: upstream apiserver, `endpoints/handlers/create.go`; `registry/core/pod/storage` (`BindingREST.Create` and
 /// `EvictionREST.Create`, which want the name).
-async fn about_the_pod(call: &mut Call, kind: &'static Kind) -> Result<(Value, Vec<String>, bool), ApiError> {
+async fn about_the_pod(
+    call: &mut Call,
+    kind: &'static Kind,
+    warnings: &mut Vec<String>,
+) -> Result<(Value, bool), ApiError> {
     let WriteOptions { dry_run, validation } = options::of_write("CreateOptions", &call.query)?;
     let bytes = call.body().await?;
-    let (object, warnings) = body::object(kind, &call.headers, &bytes, validation)?;
+    let object = body::object(kind, &call.headers, &bytes, validation, warnings)?;
     let namespace = meta::text(&object, "namespace");
     if !namespace.is_empty() && Some(namespace) != call.namespace() {
         return Err(ApiError::other_namespace());
@@ -106,14 +120,7 @@ async fn about_the_pod(call: &mut Call, kind: &'static Kind) -> Result<(Value, V
         let text = format!("name in URL does not match name in {} object", kind.kind);
         return Err(ApiError::bad_request(text));
     }
-    Ok((object, warnings, dry_run))
-}
-
-/// 201, with what is to be said of the body.
-fn done(warnings: &[String]) -> Response {
-    let mut response = respond::success(StatusCode::CREATED, None);
-    respond::warn(response.headers_mut(), warnings);
-    response
+    Ok((object, dry_run))
 }
 
 /// The node that a Binding names (`ValidatePodBinding` of core/validation).

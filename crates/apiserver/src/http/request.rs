@@ -75,6 +75,37 @@ impl Query {
     }
 }
 
+/// 400 if a query's `timeout` is no duration of Go. Requests here take no such time that it would have to be kept.
+///
+/// Source: upstream apiserver, `endpoints/filters/request_deadline.go` (`parseTimeout`).
+pub(crate) fn check_timeout(query: &Query) -> Result<(), ApiError> {
+    let Some(text) = query.get("timeout") else { return Ok(()) };
+    let refuse = |cause: String| {
+        ApiError::bad_request(format!("invalid timeout specified in the request URL - time: {cause}"))
+    };
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return Ok(());
+    }
+    let cut = |text: &str, is_of: fn(char) -> bool| text.find(|c| !is_of(c)).unwrap_or(text.len());
+    loop {
+        let (number, after) = rest.split_at(cut(rest, |c| c.is_ascii_digit() || c == '.'));
+        let (unit, next) = after.split_at(cut(after, |c| !c.is_ascii_digit() && c != '.'));
+        if !number.contains(|c: char| c.is_ascii_digit()) || number.matches('.').count() > 1 {
+            return Err(refuse(format!("invalid duration {text:?}")));
+        }
+        match unit {
+            "" => return Err(refuse(format!("missing unit in duration {text:?}"))),
+            "ns" | "us" | "\u{b5}s" | "\u{3bc}s" | "ms" | "s" | "m" | "h" => {}
+            other => return Err(refuse(format!("unknown unit {other:?} in duration {text:?}"))),
+        }
+        if next.is_empty() {
+            return Ok(());
+        }
+        rest = next;
+    }
+}
+
 /// The shape in which objects are wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shape {
@@ -186,6 +217,25 @@ mod tests {
         assert_eq!(query.get("labelSelector"), Some("a=b,c"));
         assert_eq!(query.get("x"), Some("1 2"));
         assert_eq!(query.number("x").unwrap_err().code, 400);
+    }
+
+    #[test]
+    fn a_timeout_is_a_duration_of_go() {
+        let refused = |text: &str| check_timeout(&Query::parse(&format!("timeout={text}"))).err();
+        for text in ["", "0", "-1s", "%2B5m", "1h30m", "1.5s", ".5s", "100ms", "5%C2%B5s"] {
+            assert_eq!(refused(text), None, "{text}");
+        }
+        for (text, cause) in [
+            ("x", "invalid duration \"x\""),
+            ("5", "missing unit in duration \"5\""),
+            ("1s5", "missing unit in duration \"1s5\""),
+            ("5d", "unknown unit \"d\" in duration \"5d\""),
+            ("-", "invalid duration \"-\""),
+            (".s", "invalid duration \".s\""),
+        ] {
+            let begin = "invalid timeout specified in the request URL - time: ";
+            assert_eq!(refused(text).unwrap().message, format!("{begin}{cause}"), "{text}");
+        }
     }
 
     #[test]

@@ -109,6 +109,15 @@ pub(crate) fn success(code: StatusCode, details: Option<Value>) -> Response {
     json(code, &status)
 }
 
+/// An answer with warnings, which a refusal carries as well: they may say why.
+///
+/// Source: upstream apiserver, `endpoints/filters/warning.go`: they are headers of whatever is answered.
+pub(crate) fn warned(answer: Answer, warnings: &[String]) -> Response {
+    let mut response = answer.unwrap_or_else(|refusal| error(&refusal));
+    warn(response.headers_mut(), warnings);
+    response
+}
+
 /// Adds `Warning: 299` headers.
 pub(crate) fn warn(headers: &mut HeaderMap, warnings: &[String]) {
     let mut spent = 0;

@@ -15,10 +15,16 @@ use crate::rights::{AUDIENCE, Ask, Target, User, decide, rules};
 use crate::schema;
 
 /// `POST` of a review.
-pub(super) async fn create(mut call: Call) -> Answer {
+pub(super) async fn create(call: Call) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = answered(call, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn answered(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let validation = options::of_write("CreateOptions", &call.query)?.validation;
     let bytes = call.body().await?;
-    let (sent, warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let sent = body::object(call.kind, &call.headers, &bytes, validation, warnings)?;
     let mut object = json!({"kind": call.kind.kind, "apiVersion": call.kind.api_version()});
     match call.kind.kind {
         "SelfSubjectReview" => {
@@ -50,9 +56,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
         }
     }
     schema::dress(call.kind.schema, &mut object);
-    let mut response = respond::json(StatusCode::CREATED, &object);
-    respond::warn(response.headers_mut(), &warnings);
-    Ok(response)
+    Ok(respond::json(StatusCode::CREATED, &object))
 }
 
 /// The metadata as it was sent; there always is some.

@@ -19,11 +19,17 @@ use crate::schema;
 const USUAL: i64 = 3600;
 
 /// `POST` of a TokenRequest.
-pub(super) async fn create(mut call: Call) -> Answer {
+pub(super) async fn create(call: Call) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = answered(call, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn answered(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let validation = options::of_write("CreateOptions", &call.query)?.validation;
     let bytes = call.body().await?;
     let kind = &kinds::TOKEN_REQUEST;
-    let (mut request, warnings) = body::object(kind, &call.headers, &bytes, validation)?;
+    let mut request = body::object(kind, &call.headers, &bytes, validation, warnings)?;
     let subject = kind.subject(&call.name);
     for (field, of_url) in [("name", call.name.as_str()), ("namespace", call.namespace().unwrap_or_default())]
     {
@@ -55,9 +61,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
     request["kind"] = kind.kind.into();
     request["apiVersion"] = kind.api_version().into();
     schema::dress(kind.schema, &mut request);
-    let mut response = respond::json(StatusCode::CREATED, &request);
-    respond::warn(response.headers_mut(), &warnings);
-    Ok(response)
+    Ok(respond::json(StatusCode::CREATED, &request))
 }
 
 /// Fills in what the request does not say, and checks how long the token is to last.

@@ -25,7 +25,13 @@ const CONDITIONAL: [&str; 2] = ["Lease", "RuntimeClass"];
 const CREATED_BY_PUT: [&str; 4] = ["Event", "Lease", "LimitRange", "RuntimeClass"];
 
 /// `POST` of a new object.
-pub(super) async fn create(mut call: Call) -> Answer {
+pub(super) async fn create(call: Call) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = created(call, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn created(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let WriteOptions { dry_run, validation } = options::of_write("CreateOptions", &call.query)?;
     let bytes = call.body().await?;
     let registry = &call.app.registry;
@@ -36,43 +42,46 @@ pub(super) async fn create(mut call: Call) -> Answer {
         && let Some(born) = registry.born_known(call.kind, call.namespace(), object, &spec)
     {
         let created = registry.store_known(call.kind, call.namespace(), born, dry_run).await?;
-        return created_answer(&call, &created, &[]);
+        return created_answer(&call, &created);
     }
-    let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let mut object = body::object(call.kind, &call.headers, &bytes, validation, warnings)?;
     warnings.extend(single_owners(&mut object));
     Guard::of(&call).check(&object)?;
     if apply::is_tracked(&object) {
         Author::of(&call, Door::Main).track(&Value::Null, &mut object);
     }
-    let created = registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
-    warnings.extend_from_slice(&created.warnings);
+    let created = registry.create_entry(call.kind, call.namespace(), object, dry_run, warnings).await?;
     // Where complaints are ignored it is not known that there were none.
     let is_plain = warnings.is_empty() && validation != FieldValidation::Ignore;
     if let Some(text) = text.filter(|_| is_plain) {
         registry.remember_spec(call.kind, text, &created.object);
     }
-    created_answer(&call, &created, &warnings)
+    created_answer(&call, &created)
 }
 
 /// The answer to a create.
-fn created_answer(call: &Call, created: &Created, warnings: &[String]) -> Answer {
+fn created_answer(call: &Call, created: &Created) -> Answer {
     // The stored bytes, where they are what is wanted.
     match (&created.entry, call.shape()?) {
         (Some(entry), Shape::Object) if call.kind.stored.is_none() => {
             let bytes = entry.value.bytes().clone();
-            let mut response = respond::bytes(StatusCode::CREATED, "application/json", bytes);
-            respond::warn(response.headers_mut(), warnings);
-            Ok(response)
+            Ok(respond::bytes(StatusCode::CREATED, "application/json", bytes))
         }
-        _ => answer(call, StatusCode::CREATED, created.whole(), warnings),
+        _ => call.answer(StatusCode::CREATED, created.whole()),
     }
 }
 
 /// `PUT` of an object or of its status.
-pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
+pub(super) async fn replace(call: Call, door: Door) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = replaced(call, door, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn replaced(mut call: Call, door: Door, warnings: &mut Vec<String>) -> Answer {
     let WriteOptions { dry_run, validation } = options::of_write("UpdateOptions", &call.query)?;
     let bytes = call.body().await?;
-    let (mut object, mut warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let mut object = body::object(call.kind, &call.headers, &bytes, validation, warnings)?;
     warnings.extend(single_owners(&mut object));
     named_as_called(&call, &object)?;
     let registry = &call.app.registry;
@@ -83,9 +92,10 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
         };
         same_uid(call.kind, call.namespace(), &call.name, &object, present.as_ref())?;
         if present.is_none() {
-            match create_by_put(&call, object.clone(), dry_run, warnings.clone()).await {
+            let begun = warnings.len();
+            match create_by_put(&call, object.clone(), dry_run, warnings).await {
                 // Somebody else was faster: there is something to replace.
-                Err(error) if error.reason == "AlreadyExists" => {}
+                Err(error) if error.reason == "AlreadyExists" => warnings.truncate(begun),
                 answer => return answer,
             }
         }
@@ -108,7 +118,7 @@ pub(super) async fn replace(mut call: Call, door: Door) -> Answer {
     if door == Door::Main {
         warnings.extend((call.kind.warnings)(&stored));
     }
-    answer(&call, StatusCode::OK, stored, &warnings)
+    call.answer(StatusCode::OK, stored)
 }
 
 /// 400 for a body of another namespace or name than the path's, or of none.
@@ -145,21 +155,21 @@ fn same_uid(
 }
 
 /// `PUT` of an object that is not there.
-async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, mut warnings: Vec<String>) -> Answer {
+async fn create_by_put(call: &Call, mut object: Value, dry_run: bool, warnings: &mut Vec<String>) -> Answer {
     Guard::of(call).check(&object)?;
     if apply::is_tracked(&object) {
         Author::of(call, Door::Main).track(&Value::Null, &mut object);
     }
     let given = object["metadata"]["resourceVersion"].take();
-    let created = call.app.registry.create_entry(call.kind, call.namespace(), object, dry_run).await?;
-    warnings.extend_from_slice(&created.warnings);
+    let registry = &call.app.registry;
+    let created = registry.create_entry(call.kind, call.namespace(), object, dry_run, warnings).await?;
     if dry_run && given != "" {
         // It has got no version: upstream gives back what it was given.
         let mut whole = created.whole();
         meta::set(&mut whole, "resourceVersion", given);
-        return answer(call, StatusCode::CREATED, whole, &warnings);
+        return call.answer(StatusCode::CREATED, whole);
     }
-    created_answer(call, &created, &warnings)
+    created_answer(call, &created)
 }
 
 /// Takes owners that stand twice out of the metadata, and says so (upstream's dedupOwnerReferencesAndAddWarning).
@@ -185,10 +195,16 @@ fn single_owners(object: &mut Value) -> Option<String> {
 }
 
 /// `PUT` of a namespace's `/finalize`: `spec.finalizers` and nothing else is taken from the body.
-pub(super) async fn finalize(mut call: Call) -> Answer {
+pub(super) async fn finalize(call: Call) -> Answer {
+    let mut warnings = Vec::new();
+    let answer = finalized(call, &mut warnings).await;
+    Ok(respond::warned(answer, &warnings))
+}
+
+async fn finalized(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let WriteOptions { dry_run, validation } = options::of_write("UpdateOptions", &call.query)?;
     let bytes = call.body().await?;
-    let (object, warnings) = body::object(call.kind, &call.headers, &bytes, validation)?;
+    let object = body::object(call.kind, &call.headers, &bytes, validation, warnings)?;
     named_as_called(&call, &object)?;
     let change: ChangeFn = Arc::new(move |old| {
         let mut new = old.clone();
@@ -207,12 +223,5 @@ pub(super) async fn finalize(mut call: Call) -> Answer {
     let registry = &call.app.registry;
     let stored =
         registry.update(call.kind, call.namespace(), &call.name, Door::Engine, dry_run, change).await?;
-    answer(&call, StatusCode::OK, stored, &warnings)
-}
-
-/// An object with warnings.
-pub(super) fn answer(call: &Call, code: StatusCode, object: Value, warnings: &[String]) -> Answer {
-    let mut response = call.answer(code, object)?;
-    respond::warn(response.headers_mut(), warnings);
-    Ok(response)
+    call.answer(StatusCode::OK, stored)
 }

@@ -12,8 +12,6 @@ use crate::{names, schema, world};
 pub(crate) struct Created {
     /// The object, as it was written; it does not know its resource version.
     pub(crate) object: Object,
-    /// What its writer is warned of.
-    pub(crate) warnings: Vec<String>,
     /// What is stored; nothing if it was only tried.
     pub(crate) entry: Option<Entry>,
 }
@@ -42,34 +40,38 @@ impl Registry {
         object: Value,
         dry_run: bool,
     ) -> Result<Value, ApiError> {
-        let created = self.create_entry(kind, namespace, object, dry_run).await?;
+        let created = self.create_entry(kind, namespace, object, dry_run, &mut Vec::new()).await?;
         Ok(created.whole())
     }
 
-    /// The same; the answer has what was stored beside the object.
+    /// The same; the answer has what was stored beside the object. What its writer is warned of is added to `warnings`,
+    /// also where it is refused after that.
     pub(crate) async fn create_entry(
         &self,
         kind: &'static Kind,
         namespace: Option<&str>,
         mut object: Value,
         dry_run: bool,
+        warnings: &mut Vec<String>,
     ) -> Result<Created, ApiError> {
         agree_on_namespace(kind, namespace, &mut object)?;
-        if !meta::text(&object, "resourceVersion").is_empty() {
+        // What is no number names no version, as upstream (`pkg/storage/etcd3/store.go`, `Create`).
+        if meta::text(&object, "resourceVersion").parse().is_ok_and(|version: u64| version != 0) {
             return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
         }
         let named = !meta::text(&object, "name").is_empty() || meta::text(&object, "generateName").is_empty();
-        let mut collisions = 0;
+        let (mut collisions, begun) = (0, warnings.len());
         loop {
             // Only a name of the server's own choosing may be taken and drawn again.
             let mut born = self.born(kind, if named { std::mem::take(&mut object) } else { object.clone() });
             self.check(kind, &mut born)?;
-            let warnings = (kind.warnings)(&born);
+            warnings.truncate(begun);
+            warnings.extend((kind.warnings)(&born));
             match self.store_new(kind, namespace, born.into(), dry_run).await {
                 Err(e) if !named && e.reason == "AlreadyExists" && collisions + 1 < NAMES_TRIED => {
                     collisions += 1;
                 }
-                result => return result.map(|(object, entry)| Created { object, warnings, entry }),
+                result => return result.map(|(object, entry)| Created { object, entry }),
             }
         }
     }

@@ -212,7 +212,7 @@ impl Registry {
         dry_run: bool,
     ) -> Result<Created, ApiError> {
         let (object, entry) = self.store_new(kind, namespace, object, dry_run).await?;
-        Ok(Created { object, warnings: Vec::new(), entry })
+        Ok(Created { object, entry })
     }
 }
 

@@ -207,3 +207,72 @@ async fn all_that_is_wrong_with_the_options_of_a_list_is_told() {
         .await;
     assert_eq!(first.json()["items"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn what_is_refused_is_warned_of_all_the_same() {
+    let api = Api::new().await;
+    let typed = |spec: Value| json!({"metadata": {"name": "pi"}, "spec": spec});
+    let mut good = job("pi")["spec"].clone();
+    good["bogus"] = json!(1);
+    let bad = json!({"bogus": 1, "parallelism": -1});
+    let warned = |answer: &Answer, code: u16| {
+        let told = answer.warnings().iter().any(|text| text.contains("unknown field \\\"spec.bogus\\\""));
+        assert_eq!((answer.code, told), (code, true), "{answer:?}");
+    };
+    warned(&api.post(JOBS, typed(bad.clone())).await, 422);
+    warned(&api.post(JOBS, typed(good.clone())).await, 201);
+    warned(&api.post(JOBS, typed(good.clone())).await, 409);
+    let path = format!("{JOBS}/pi");
+    let mut changed = typed(good.clone());
+    changed["spec"]["completions"] = json!(-1);
+    warned(&api.put(&path, changed).await, 422);
+    warned(&api.put(&format!("{JOBS}/none"), json!({"metadata": {"name": "none"}, "spec": good})).await, 404);
+    warned(&api.merge(&path, json!({"spec": bad})).await, 422);
+    let strict = api.post(&format!("{JOBS}?fieldValidation=Strict"), typed(bad)).await;
+    assert_eq!((strict.code, strict.warnings().len()), (400, 0));
+}
+
+#[tokio::test]
+async fn an_objects_version_of_the_future_is_not_there_yet() {
+    let (api, path, made) = with_one().await;
+    let version: u64 = made["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+    assert_eq!(api.get(&format!("{path}?resourceVersion={version}")).await.code, 200);
+    for path in [path.as_str(), &format!("{CONFIG_MAPS}/none")] {
+        let answer = api.get(&format!("{path}?resourceVersion={}", version + 1000)).await;
+        let cause = answer.json()["details"]["causes"][0]["reason"].clone();
+        assert_eq!((answer.code, cause), (504, json!("ResourceVersionTooLarge")));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_version_shows_that_version() {
+    let (api, _, made) = with_one().await;
+    let version = made["metadata"]["resourceVersion"].as_str().unwrap();
+    api.make(CONFIG_MAPS, config_map("a", json!({}))).await;
+    let names = async |query: &str| {
+        let list = api.get(&format!("{CONFIG_MAPS}?resourceVersion={query}")).await.json();
+        let items = list["items"].as_array().unwrap().iter();
+        items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&format!("{version}&limit=5")).await, ["c"]);
+    assert_eq!(names(&format!("{version}&limit=5&resourceVersionMatch=NotOlderThan")).await, ["a", "c"]);
+    assert_eq!(names(version).await, ["a", "c"]);
+    assert_eq!(names("0&limit=1").await, ["a"]);
+}
+
+#[tokio::test]
+async fn what_says_nothing_of_type_or_version_is_passed_over() {
+    let (api, path, _) = with_one().await;
+    let strategic = "application/strategic-merge-patch+json";
+    for patch in [json!({"kind": "Secret"}), json!({"apiVersion": "v2", "data": {"x": "y"}})] {
+        let answer = api.call(Method::PATCH, &path, strategic, patch.to_string()).await;
+        assert_eq!((answer.code, &answer.json()["kind"]), (200, &json!("ConfigMap")), "{patch}");
+    }
+    assert_eq!(api.merge(&path, json!({"kind": "Secret"})).await.code, 422);
+    let versioned = |name: &str, version: &str| json!({"apiVersion": "/", "metadata": {"name": name, "resourceVersion": version}});
+    assert_eq!(api.post(CONFIG_MAPS, versioned("x", "abc")).await.code, 201);
+    assert_eq!(api.post(CONFIG_MAPS, versioned("y", "0")).await.code, 201);
+    assert_eq!(api.post(CONFIG_MAPS, versioned("z", "1")).await.code, 400);
+    assert_eq!(api.get(&format!("{CONFIG_MAPS}?timeout=x")).await.code, 400);
+    assert_eq!(api.get(&format!("{CONFIG_MAPS}?timeout=5s")).await.code, 200);
+}
