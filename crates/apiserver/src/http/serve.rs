@@ -11,6 +11,7 @@ use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -20,10 +21,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
+use super::linger::{Farewell, Lingering};
 use super::lobby::Lobby;
 pub(super) use super::lobby::Newcomer;
 use super::patient::Patient;
-use super::{App, Limits};
+use super::{App, Limits, unread};
 
 /// The pause after a failed accept (most often: out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -125,19 +127,25 @@ impl Connection {
         };
         // The protocol is what ALPN chose, so that nothing waits for a first byte to tell.
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let (newcomer, place) = (self.newcomer.clone(), self.place.clone());
-        let service = self.service.clone().map_request(move |mut request: Request<Incoming>| {
-            if request.extensions().get::<OnUpgrade>().is_some() {
-                request.extensions_mut().insert(place.clone());
-            }
-            request.extensions_mut().insert(newcomer.clone());
-            request
-        });
-        let (stream, service) = (TokioIo::new(stream), TowerToHyperService::new(service));
+        let (service, newcomer) = (self.service.clone(), self.newcomer.clone());
         let result = if http2 {
+            let service = service.map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(newcomer.clone());
+                request
+            });
+            let (stream, service) = (TokioIo::new(stream), TowerToHyperService::new(service));
             let serving = pin!(self.http2().serve_connection(stream, service));
             self.see_through(serving, deadline, http2::Connection::graceful_shutdown).await
         } else {
+            let (place, farewell) = (self.place.clone(), Farewell::default());
+            let stream = TokioIo::new(Lingering::new(stream, farewell.clone()));
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                if request.extensions().get::<OnUpgrade>().is_some() {
+                    request.extensions_mut().insert(place.clone());
+                }
+                request.extensions_mut().insert(newcomer.clone());
+                unread::answer(service.clone(), request, farewell.clone())
+            });
             let serving = pin!(self.http1().serve_connection(stream, service).with_upgrades());
             self.see_through(serving, deadline, http1::UpgradeableConnection::graceful_shutdown).await
         };

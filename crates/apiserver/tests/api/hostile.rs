@@ -40,7 +40,7 @@ async fn with_limits(change: impl FnOnce(&mut Limits)) -> Api {
 }
 
 /// Everything until the server ends the connection, or breaks it.
-async fn until_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(crate) async fn until_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let (mut all, mut chunk) = (Vec::new(), vec![0; 16 << 10]);
     while let Ok(count) = stream.read(&mut chunk).await {
         if count == 0 {
@@ -53,7 +53,7 @@ async fn until_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
 
 /// As [`until_end`], of a connection that the server ends when its time is up: the time passes at once. What is under
 /// way on other connections must be over: theirs passes too.
-async fn until_its_time_is_up(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(crate) async fn until_its_time_is_up(stream: &mut (impl AsyncRead + Unpin)) -> String {
     tokio::time::pause();
     let all = until_end(stream).await;
     tokio::time::resume();
@@ -61,7 +61,7 @@ async fn until_its_time_is_up(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 /// Everything until this was said.
-async fn until(stream: &mut (impl AsyncRead + Unpin), text: &str) -> String {
+pub(crate) async fn until(stream: &mut (impl AsyncRead + Unpin), text: &str) -> String {
     let mut all = Vec::new();
     while !String::from_utf8_lossy(&all).contains(text) {
         match stream.read_u8().await {

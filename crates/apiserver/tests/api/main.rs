@@ -16,6 +16,7 @@ mod properties;
 mod rights;
 mod support;
 mod tls;
+mod unread;
 mod watch_sockets;
 mod watchers;
 mod watches;
