@@ -62,6 +62,20 @@ fn too_large(limit: usize) -> ApiError {
     ApiError::new(413, "RequestEntityTooLarge", format!("Request entity too large: limit is {limit}"))
 }
 
+/// What bodies may be.
+const KNOWN: [&str; 3] = ["application/json", "application/yaml", PROTOBUF];
+
+/// 415 for a body that could not be read, whatever it says and however it is asked for.
+pub(super) fn check_media(headers: &HeaderMap) -> Result<(), ApiError> {
+    let header = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    // As nearly all are.
+    if matches!(header, "" | "application/json") {
+        return Ok(());
+    }
+    let media = media(header).0;
+    if media.is_empty() || KNOWN.contains(&media.as_str()) { Ok(()) } else { Err(unsupported(&KNOWN)) }
+}
+
 /// A body as a JSON value, with strict decoding's complaints, whatever it was sent as. Nothing is expected of its kind.
 pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<(Value, Vec<String>), ApiError> {
     let header = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("application/json");
@@ -72,7 +86,7 @@ pub(crate) fn decode(headers: &HeaderMap, body: &[u8]) -> Result<(Value, Vec<Str
         }
         "application/yaml" => schema::parse(body, true).map(|d| (d.object, d.complaints)).map_err(fault),
         PROTOBUF => schema::parse_protobuf(body).map(|object| (object, Vec::new())).map_err(fault),
-        _ => Err(unsupported(&["application/json", "application/yaml", PROTOBUF])),
+        _ => Err(unsupported(&KNOWN)),
     }
 }
 

@@ -202,7 +202,7 @@ async fn on_collection(method: &Method, call: Call) -> Answer {
         Method::GET if call.query.is("watch")? => watch::watch(call),
         Method::GET => list::list(&call),
         _ if call.kind.namespaced && call.namespace.is_none() => Err(method_not_allowed()),
-        Method::POST => write::create(writable(call)?).await,
+        Method::POST => write::create(readable(writable(call)?)?).await,
         Method::DELETE if call.kind.served == Served::Full && !discovery::goes_as_collection(call.kind) => {
             Err(method_not_allowed())
         }
@@ -236,10 +236,10 @@ async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
         (Subresource::Status, &Method::PATCH) => patch::patch(writable(call)?, Door::Status).await,
         (Subresource::Log, &Method::GET) => log::log(&call).await,
         (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
-        (Subresource::Eviction, &Method::POST) => pod::evict(writable(call)?).await,
+        (Subresource::Eviction, &Method::POST) => pod::evict(readable(writable(call)?)?).await,
         (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call, Talk::Attach).await,
         (Subresource::Exec, &Method::GET | &Method::POST) => attach::attach(call, Talk::Exec).await,
-        (Subresource::Binding, &Method::POST) => pod::bind(writable(call)?).await,
+        (Subresource::Binding, &Method::POST) => pod::bind(readable(writable(call)?)?).await,
         (Subresource::Token, &Method::POST) => token::create(call).await,
         _ => Err(method_not_allowed()),
     }
@@ -279,6 +279,13 @@ fn writable(call: Call) -> Result<Call, ApiError> {
         Served::Review => Err(method_not_allowed()),
         Served::Empty(sentence) => Err(ApiError::new(405, "MethodNotAllowed", sentence)),
     }
+}
+
+/// What is posted is refused for its media type before anything else is looked at, as upstream's create handler does
+/// (`endpoints/handlers/create.go`).
+fn readable(call: Call) -> Result<Call, ApiError> {
+    body::check_media(&call.headers)?;
+    Ok(call)
 }
 
 pub(super) fn method_not_allowed() -> ApiError {

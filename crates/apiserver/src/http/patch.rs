@@ -51,6 +51,10 @@ pub(super) async fn patch(call: Call, door: Door) -> Answer {
 async fn patched_object(mut call: Call, door: Door, warnings: &mut Vec<String>) -> Answer {
     let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media = media(header).0;
+    // Upstream: "Do this first" (`endpoints/handlers/patch.go`).
+    if ![JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY].contains(&media.as_str()) {
+        return Err(unsupported());
+    }
     let options = options::of_patch(&call.query, media == APPLY)?;
     let bytes = call.body().await?;
     if media == APPLY {
@@ -148,11 +152,7 @@ impl Patch {
                 }
                 Ok((if merge { Patch::Merge(value) } else { Patch::Strategic(value) }, warnings))
             }
-            _ => {
-                let mut error = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
-                error.details = Some(json!({}));
-                Err(error)
-            }
+            _ => Err(unsupported()),
         }
     }
 
@@ -168,6 +168,13 @@ impl Patch {
                 .map_err(|e| ApiError::bad_request(e.to_string())),
         }
     }
+}
+
+/// 415 for what is no form of patch.
+fn unsupported() -> ApiError {
+    let mut error = ApiError::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+    error.details = Some(json!({}));
+    error
 }
 
 /// The forms of patches that are no apply.

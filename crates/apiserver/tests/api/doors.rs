@@ -48,6 +48,25 @@ async fn patches_that_cannot_be_applied_say_why() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_told_before_options_are() {
+    let api = Api::new().await;
+    api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
+    let path = format!("{CONFIG_MAPS}/c");
+    for (method, path, query, media, code) in [
+        (Method::PATCH, &*path, "fieldManager=x&force=false", "application/apply-patch+cbor", 415),
+        (Method::PATCH, &path, "force=true", "text/plain", 415),
+        (Method::PATCH, &path, "dryRun=bad", "text/plain", 415),
+        (Method::PATCH, &path, "dryRun=bad", "application/merge-patch+json", 422),
+        (Method::POST, CONFIG_MAPS, "dryRun=bad", "application/cbor", 415),
+        (Method::POST, CONFIG_MAPS, "dryRun=bad", "application/json; charset=utf-8", 422),
+        (Method::PUT, &path, "dryRun=bad", "application/cbor", 422),
+    ] {
+        let answer = api.call(method.clone(), &format!("{path}?{query}"), media, "{}").await;
+        assert_eq!(answer.code, code, "{method} {query} {media}: {answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn copies_of_copies_do_not_fill_the_memory() {
     let api = Api::new().await;
     api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
