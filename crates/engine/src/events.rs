@@ -10,8 +10,6 @@ use jiff::Timestamp;
 use windlass_apiserver::registry::{Event, Object};
 use windlass_apiserver::world::World;
 
-use crate::world::hex;
-
 /// Different messages of one reason about one object, no ten minutes apart, before they become one event.
 ///
 /// Source: upstream `EventAggregate` in client-go's `tools/record/events_cache.go`.
@@ -22,6 +20,8 @@ const COMBINED: &str = "(combined from similar events): ";
 /// Normal events about pods that may come at once, and how many come back each second.
 const POD_BURST: f64 = 600.0;
 const PODS_PER_SECOND: f64 = 10.0;
+/// So many nanoseconds a recorder's names may be ahead of its clock at the start: a quarter of a second.
+const AHEAD: u32 = 1 << 28;
 /// Remembered events; beyond that the memory is emptied, and a repeated event is a new one.
 const MEMORY: usize = 4096;
 
@@ -55,6 +55,8 @@ pub(crate) struct Recorder {
     alike: HashMap<(String, String), (Timestamp, BTreeSet<String>)>,
     tokens: f64,
     refilled: Timestamp,
+    /// The last name's number.
+    named: u64,
     /// Normal pod events that were not recorded since the start.
     pub(crate) unrecorded: u64,
 }
@@ -101,13 +103,19 @@ pub(crate) enum Record {
 }
 
 impl Recorder {
-    pub(crate) fn new(now: Timestamp) -> Recorder {
+    pub(crate) fn new(world: &dyn World) -> Recorder {
+        let now = world.now();
+        let mut ahead = [0; 4];
+        world.random(&mut ahead);
+        // Where the clock stands still, or was set back, an engine before this one has given the next numbers already.
+        let named = nanos(now).saturating_add(u64::from(u32::from_le_bytes(ahead) % AHEAD));
         Recorder {
             known: HashMap::new(),
             names: HashMap::new(),
             alike: HashMap::new(),
             tokens: POD_BURST,
             refilled: now,
+            named,
             unrecorded: 0,
         }
     }
@@ -135,7 +143,7 @@ impl Recorder {
             known.count += 1;
             return Some(Record::Again(Told { known: known.clone(), message, seen: now }));
         }
-        let name = format!("{}.{}", about.text("name"), hex(world, 8));
+        let name = self.name(about.text("name"), now);
         let known = Known { name, first: now, count: 1 };
         let told = Told { known: known.clone(), message, seen: now };
         let topic = Arc::new(topic);
@@ -149,6 +157,15 @@ impl Recorder {
         if let Some(topic) = self.names.remove(name) {
             self.known.remove(&topic);
         }
+    }
+
+    /// A new event's name. Names of one object's events are in the order in which they came, and so are therefore lists,
+    /// watches and what `kubectl describe` shows (it sorts by whole seconds, and keeps the order within one).
+    ///
+    /// Source: `GenerateEventName` in client-go's tools/internal/events.
+    fn name(&mut self, about: &str, now: Timestamp) -> String {
+        self.named = self.named.saturating_add(1).max(nanos(now));
+        format!("{about}.{:016x}", self.named)
     }
 
     fn is_combined(&mut self, uid: &str, note: &Note, now: Timestamp) -> bool {
@@ -187,6 +204,11 @@ impl Recorder {
     }
 }
 
+/// Nanoseconds since the epoch, never before it.
+fn nanos(at: Timestamp) -> u64 {
+    u64::try_from(at.as_nanosecond()).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,7 +244,7 @@ mod tests {
 
     #[test]
     fn few_messages_count_up_however_often_they_come() {
-        let mut recorder = Recorder::new(Timestamp::UNIX_EPOCH);
+        let mut recorder = Recorder::new(&Still);
         for round in 1..=20 {
             for message in ["one", "two", "three"] {
                 assert_eq!(told(&mut recorder, message), (message.to_owned(), round));
@@ -231,8 +253,25 @@ mod tests {
     }
 
     #[test]
+    fn names_are_in_the_order_of_the_events() {
+        let mut recorder = Recorder::new(&Still);
+        let about = Object::from(serde_json::json!({"kind": "Pod", "metadata": {"name": "p", "uid": "u"}}));
+        let name = |message: &str| {
+            let (reason, message, field) = ("Failed".to_owned(), message.to_owned(), None);
+            let note = Note { warning: true, reason, message, field, component: KUBELET };
+            match recorder.record(&about, &note, &Still) {
+                Some(Record::New(told)) => told.known.name,
+                _ => panic!("{note:?} is new"),
+            }
+        };
+        let names: Vec<_> = ["c", "a", "b"].map(name).into();
+        assert!(names.is_sorted_by(|before, after| before < after), "{names:?}");
+        assert!(names.iter().all(|name| name.len() == "p.".len() + 16), "{names:?}");
+    }
+
+    #[test]
     fn same_message_of_two_containers_is_two_events() {
-        let mut recorder = Recorder::new(Timestamp::UNIX_EPOCH);
+        let mut recorder = Recorder::new(&Still);
         for count in 1..3 {
             for field in ["spec.containers{a}", "spec.containers{b}"] {
                 assert_eq!(told_of(&mut recorder, Some(field), "one"), ("one".to_owned(), count));
@@ -242,7 +281,7 @@ mod tests {
 
     #[test]
     fn many_messages_become_one_event_that_tells_the_last() {
-        let mut recorder = Recorder::new(Timestamp::UNIX_EPOCH);
+        let mut recorder = Recorder::new(&Still);
         for n in 1..10 {
             assert_eq!(told(&mut recorder, &format!("pod {n}")), (format!("pod {n}"), 1));
         }

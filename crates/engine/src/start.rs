@@ -447,7 +447,7 @@ pub(crate) fn tick(
         cache: Cache::new(),
         runs: Runs::default(),
         strays: Default::default(),
-        recorder: Recorder::new(config.world.now()),
+        recorder: Recorder::new(&*config.world),
         timers: Timers::default(),
         foreign: 0,
         pace: Pace::new(world::instant()),

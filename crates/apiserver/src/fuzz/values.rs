@@ -58,13 +58,17 @@ pub fn quantities(data: &[u8]) {
     if let Some(nanos) = plain_nanos(written) {
         assert_eq!(quantity.nanos(), nanos, "{written:?}");
     }
-    assert_eq!(canonical_quantity(&canonical).as_ref(), Ok(&canonical));
+    // "312.5Ki" is written 320000, which read anew is decimal, and 320k (as upstream).
+    let twice = canonical_quantity(&canonical).expect("a canonical form is one");
+    assert_eq!(canonical_quantity(&twice).as_ref(), Ok(&twice));
+    assert_eq!(Quantity::parse(&twice).ok(), Some(quantity), "{written:?} became {twice:?}");
     let again = Quantity::parse(&canonical).expect("a canonical form is one");
     assert_eq!(again, quantity, "{written:?} became {canonical:?}");
     assert_eq!(Quantity::parse(&quantity.to_string()).ok(), Some(quantity), "{quantity}");
     // Beyond what can be counted the one stays at the end of the scale.
     if quantity.nanos().abs() < i128::from(i64::MAX) * 1_000_000_000 {
-        assert_eq!(quantity.to_string(), canonical, "{written:?}");
+        let told = quantity.to_string();
+        assert!(told == canonical || told == twice, "{written:?} became {told:?}");
     }
 }
 

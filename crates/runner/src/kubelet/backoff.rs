@@ -26,6 +26,13 @@ pub(super) fn is_steady(started_at: Timestamp, finished_at: Timestamp) -> bool {
     finished_at.duration_since(started_at) >= FORGIVEN_AFTER
 }
 
+/// When the status begins to say that it waits, and no longer how it ended. Upstream's kubelet says so when it looks at
+/// the pod again: older ones ten to fifteen seconds after the end (`backOffPeriod` in pkg/kubelet/kubelet.go), that of
+/// 1.36 when the wait is over, or earlier if something else makes it look.
+pub(super) fn told_at(end: &End) -> Timestamp {
+    end.finished_at.checked_add(wait(end).min(SignedDuration::from_secs(FIRST))).unwrap_or(Timestamp::MAX)
+}
+
 /// When that attempt may start.
 pub(super) fn until(end: &End) -> Timestamp {
     // Saturates at the end of time, some 8,000 years away.

@@ -96,6 +96,11 @@ impl Facts {
         self.announced.retain(|(name, of)| name != container || *of != attempt);
     }
 
+    /// Whether any run of it may have a process.
+    fn is_anything_alive(&self) -> bool {
+        self.runs.iter().any(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }))
+    }
+
     /// The last long attempt before this one; 0 if there was none.
     fn steady(&self, container: &str, before: u32) -> u32 {
         let long = |(name, attempt): &&(String, u32)| name == container && *attempt < before;
@@ -271,7 +276,8 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
         events.push(News::warning("Evicted", eviction.message.clone()));
     }
     let mut actions = wishes.actions(facts);
-    if matches!(phase, Phase::Succeeded | Phase::Failed) {
+    // What runs of it although its status knows no such run is ended first.
+    if matches!(phase, Phase::Succeeded | Phase::Failed) && !facts.is_anything_alive() {
         actions.extend(removal(view));
     }
     let status = Some(status).filter(|status| view.status != status);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::standing::{Standing, attempt_of, container_id, time};
+use super::standing::{End, Standing, attempt_of, container_id, time};
 use super::view::{Kind, PodView};
 use super::wish::{Wish, Wished, Wishes};
 use super::{Facts, News, backoff, enacted, image};
@@ -51,35 +51,42 @@ fn show(
         earlier.as_ref().and_then(|end| end["exitCode"].as_i64()).and_then(|code| i32::try_from(code).ok());
     let waiting = || json!({"waiting": waiting(wishes, wished, facts)});
     let running = |since| json!({"running": {"startedAt": time(since)}});
-    // Before its hook has ended nobody is told that it runs (upstream: the kubelet is busy with the hook).
-    let unheard = |attempt: u32| match earlier_code {
+    // Until the next attempt runs the status goes on to tell of the one that ended. Before its hook has ended nobody is
+    // told that it runs (upstream: the kubelet is busy with the hook).
+    let unheard = |attempt: u32, id: Option<Value>| match earlier_code {
         Some(exit_code) => {
-            (State::Stopped { exit_code, restarts: true }, waiting(), earlier.clone(), attempt)
+            let state = State::Stopped { exit_code, restarts: true };
+            let told = container.told;
+            let is_told = attempt_ended(told).is_some_and(|ended| ended + 1 == attempt)
+                && told["restartCount"].as_u64() == Some(u64::from(attempt) - 1);
+            if is_told {
+                let last = told["lastState"].get("terminated").cloned();
+                return (state, told["state"].clone(), last, attempt - 1, id);
+            }
+            (state, waiting(), earlier.clone(), attempt, id)
         }
-        None => (State::Waiting, waiting(), earlier.clone(), attempt),
+        None => (State::Waiting, waiting(), earlier.clone(), attempt, id),
     };
     let (state, json, last, attempt, id) = match (standing, wish) {
-        (Standing::Running { attempt, .. }, _) if health.is_held => {
-            let (state, json, last, attempt) = unheard(*attempt);
-            (state, json, last, attempt, id(attempt))
-        }
+        (Standing::Running { attempt, .. }, _) if health.is_held => unheard(*attempt, id(*attempt)),
         (Standing::Running { attempt, since }, _) => {
             (State::Running, running(*since), earlier.clone(), *attempt, id(*attempt))
         }
-        (Standing::Ended(end), Wish::Start(next)) => {
+        (Standing::Ended(end), Wish::Start(_) | Wish::BackOff { .. }) => {
             let state = State::Stopped { exit_code: end.exit_code, restarts: true };
-            (state, waiting(), Some(end.terminated.clone()), *next, id(end.attempt))
-        }
-        (Standing::Ended(end), Wish::BackOff(_)) => {
-            let state = State::Stopped { exit_code: end.exit_code, restarts: true };
-            let seconds = go_seconds(backoff::wait(end).as_secs());
-            let message = format!(
-                "back-off {seconds} restarting failed container={} pod={}",
-                container.name,
-                view.full_name()
-            );
-            let json = json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}});
-            (state, json, Some(end.terminated.clone()), end.attempt, id(end.attempt))
+            let last = || Some(end.terminated.clone());
+            let (json, last, attempt) = match between(end, wished, facts) {
+                Between::Blocked => (waiting(), last(), end.attempt),
+                Between::Decided => (waiting(), last(), end.attempt + 1),
+                Between::NotStarted => {
+                    let message = &end.terminated["message"];
+                    let json = json!({"waiting": {"reason": "RunContainerError", "message": message}});
+                    (json, last(), end.attempt)
+                }
+                Between::Ended => (json!({"terminated": end.terminated}), earlier.clone(), end.attempt),
+                Between::BackOff => (back_off(view, container.name, end), last(), end.attempt),
+            };
+            (state, json, last, attempt, id(end.attempt))
         }
         (Standing::Ended(end), _) => {
             let state = State::Stopped { exit_code: end.exit_code, restarts: false };
@@ -99,9 +106,8 @@ fn show(
             (State::Stopped { exit_code: 137, restarts: false }, json, None, *attempt, None)
         }
         (Standing::Due { attempt } | Standing::Asked { attempt }, _) => {
-            let (state, json, last, attempt) = unheard(*attempt);
             let id = earlier.as_ref().and_then(|end| end.get("containerID").cloned());
-            (state, json, last, attempt, id)
+            unheard(*attempt, id)
         }
     };
     let is_ready = match state {
@@ -130,6 +136,43 @@ fn show(
     Shown { status, state, is_ready, is_started }
 }
 
+/// What a status says of a container between an end and the next start.
+///
+/// Source: `convertToAPIContainerStatuses` in pkg/kubelet/kubelet_pods.go, where an end stays one until a start has failed
+/// or was put off, and v1.36.3 as it does.
+enum Between {
+    /// Its process cannot be made.
+    Blocked,
+    /// A probe ended it, and it starts again at once: no end is told, and what was decided is not lost with the engine.
+    Decided,
+    /// It was no process.
+    NotStarted,
+    /// How it ended.
+    Ended,
+    /// That it waits.
+    BackOff,
+}
+
+fn between(end: &End, wished: &Wished<'_>, facts: &Facts) -> Between {
+    let waits = !backoff::wait(end).is_zero();
+    let is_decided = wished.was_ended() || wished.is_told_to_restart(end);
+    match wished.wish {
+        Wish::Start(_) if blocked(wished, facts).is_some() => Between::Blocked,
+        Wish::Start(_) if waits => Between::BackOff,
+        Wish::BackOff { is_told: true } => Between::BackOff,
+        _ if !end.has_run => Between::NotStarted,
+        Wish::Start(_) if is_decided => Between::Decided,
+        _ if is_decided => Between::BackOff,
+        _ => Between::Ended,
+    }
+}
+
+fn back_off(view: PodView<'_>, name: &str, end: &End) -> Value {
+    let seconds = go_seconds(backoff::wait(end).as_secs());
+    let message = format!("back-off {seconds} restarting failed container={name} pod={}", view.full_name());
+    json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}})
+}
+
 /// A mount as a status has it (upstream: `convertToAPIContainerStatuses` in pkg/kubelet/kubelet_pods.go). What is mounted
 /// below a volume keeps its own rights.
 fn mounted(mount: &Value) -> Value {
@@ -142,14 +185,18 @@ fn mounted(mount: &Value) -> Value {
 }
 
 fn waiting(wishes: &Wishes<'_>, wished: &Wished<'_>, facts: &Facts) -> Value {
-    let is_blockable = matches!(wished.wish, Wish::Start(_));
-    let blocked = facts.blocked.iter().find(|(name, ..)| is_blockable && name == wished.container.name);
-    if let Some((_, reason, message)) = blocked {
+    if let Some((_, reason, message)) = blocked(wished, facts) {
         return json!({"reason": reason, "message": message});
     }
     let has_inits = wishes.all.iter().any(|wished| wished.container.kind != Kind::App);
     let is_initializing = has_inits && (!wishes.is_initialized || wished.container.kind != Kind::App);
     json!({"reason": if is_initializing { "PodInitializing" } else { "ContainerCreating" }})
+}
+
+/// Why the process of a container that is to start cannot be made.
+fn blocked<'a>(wished: &Wished<'_>, facts: &'a Facts) -> Option<&'a (String, &'static str, String)> {
+    let is_blockable = matches!(wished.wish, Wish::Start(_));
+    facts.blocked.iter().find(|(name, ..)| is_blockable && name == wished.container.name)
 }
 
 /// A number of seconds as Go writes a duration: `1m20s`.
@@ -177,6 +224,12 @@ pub(super) fn events(view: PodView<'_>, wishes: &Wishes<'_>, shown: &[Shown]) ->
             let message = end.terminated["message"].as_str().unwrap_or_default();
             events.push(News::warning("Failed", format!("Error: {message}")).of(name));
         }
+        if let (Standing::Ended(end), Wish::BackOff { .. }) = (&wished.standing, wished.wish)
+            && attempt_ended(wished.container.told) < Some(end.attempt)
+        {
+            let message = format!("Back-off restarting failed container {name} in pod {}", view.full_name());
+            events.push(News::warning("BackOff", message).of(name));
+        }
         if wishes.announced().iter().any(|(of, _)| of == name) {
             events.push(News::normal("Killing", format!("Stopping container {name}")).of(name));
         }
@@ -185,11 +238,8 @@ pub(super) fn events(view: PodView<'_>, wishes: &Wishes<'_>, shown: &[Shown]) ->
             continue;
         }
         match new["reason"].as_str() {
-            Some("CrashLoopBackOff") => {
-                let message =
-                    format!("Back-off restarting failed container {name} in pod {}", view.full_name());
-                events.push(News::warning("BackOff", message).of(name));
-            }
+            // Told with the end.
+            Some("CrashLoopBackOff" | "RunContainerError") => {}
             Some("ContainerCreating" | "PodInitializing") | None => {
                 if let Some(message) = new["message"].as_str() {
                     events.push(News::warning("FailedMount", message));

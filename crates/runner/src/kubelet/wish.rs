@@ -76,8 +76,8 @@ pub(super) enum Wish {
     Leave,
     /// Start this attempt.
     Start(u32),
-    /// Start again, not before this time.
-    BackOff(Timestamp),
+    /// Start again, but not yet; whether the status says so already, and not how it ended.
+    BackOff { is_told: bool },
     /// Its turn has not come.
     Wait,
     /// End it by this signal.
@@ -191,7 +191,7 @@ impl Wishes<'_> {
                 Wish::Start(attempt) => Some(Action::Start { container, attempt }),
                 Wish::Stop(signal) => Some(Action::Signal { container, attempt, signal }),
                 Wish::Hook(hook) => Some(Action::Hook { container, attempt, hook }),
-                Wish::Leave | Wish::BackOff(_) | Wish::Wait => None,
+                Wish::Leave | Wish::BackOff { .. } | Wish::Wait => None,
             }
         };
         let mut actions: Vec<Action> = self.all.iter().filter_map(action).collect();
@@ -216,16 +216,20 @@ impl Wished<'_> {
 
     /// Whether its status says that it waits to be started again after this end: what a probe made of it an engine
     /// before this one knew.
-    fn is_told_to_restart(&self, end: &End) -> bool {
+    pub(super) fn is_told_to_restart(&self, end: &End) -> bool {
         let told = self.container.told;
-        told["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+        told["state"]["waiting"].is_object()
             && standing::attempt_of(&told["lastState"]["terminated"]) == Some(end.attempt)
+    }
+
+    /// Whether a probe of it failed, and it was ended for that.
+    pub(super) fn was_ended(&self) -> bool {
+        matches!(self.health.fault, Some((Fault::Probe(_), _)))
     }
 
     /// Whether it is started again after this end.
     fn restarts_after(&self, end: &End) -> bool {
-        let was_ended =
-            matches!(self.health.fault, Some((Fault::Probe(_), _))) || self.is_told_to_restart(end);
+        let was_ended = self.was_ended() || self.is_told_to_restart(end);
         (was_ended && self.container.restarts_when_ended()) || self.container.restarts_after(end.exit_code)
     }
 }
@@ -360,8 +364,9 @@ impl Making<'_> {
                 if until <= self.now {
                     return Wish::Start(end.attempt + 1);
                 }
-                sooner(&mut self.wake_at, Some(until));
-                Wish::BackOff(until)
+                let told_at = Some(backoff::told_at(end)).filter(|at| *at > self.now);
+                sooner(&mut self.wake_at, told_at.or(Some(until)));
+                Wish::BackOff { is_told: told_at.is_none() }
             }
             (Standing::Running { .. }, Some((fault, since))) => {
                 let grace = probe::grace_s(&wished.container, fault, grace_s(self.view));
