@@ -135,6 +135,14 @@ pub(super) async fn farewell<S>(
     }
 }
 
+/// Hears a client until it is gone. Its pings and its goodbye are answered on the way.
+pub(super) async fn hear<S>(source: &mut SplitStream<WebSocketStream<S>>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(_)) = source.next().await {}
+}
+
 /// Closes a connection in order, so that its client does not take the end for a broken one.
 pub(super) async fn hang_up<S>(
     sink: SplitSink<WebSocketStream<S>, Message>,

@@ -23,7 +23,7 @@ use super::handshake::Protocol;
 use super::message::{self, Said};
 use crate::attach::{Attached, Fate, Input, Output, Terminal};
 use crate::http::serve::stopped;
-use crate::http::websocket::{LAST_FAREWELL, farewell};
+use crate::http::websocket::{LAST_FAREWELL, farewell, hear};
 
 const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
@@ -41,6 +41,8 @@ enum End {
     Run,
     /// The client is gone.
     Client,
+    /// The client has said that it goes, and waits to be told goodbye.
+    Goodbye,
     /// The server stops, or the client's credential is over.
     Stop,
 }
@@ -65,6 +67,8 @@ pub(super) async fn serve<S>(
 {
     let Attached { input, terminal, stdout, stderr, ended } = attached;
     let (mut sink, mut source) = socket.split();
+    // In version 4 a client ends a program's stdin by a goodbye: the program may end by itself then (fabric8's uploads).
+    let lets_end = talk == Talk::Exec && protocol == Protocol::V4 && input.is_some();
     let end = {
         let (outputs, heard) = (Outputs { stdout, stderr }, Notify::new());
         let mut writing = std::pin::pin!(write(&mut sink, outputs, ended, talk, &heard));
@@ -73,12 +77,18 @@ pub(super) async fn serve<S>(
         tokio::select! {
             // What is there to be said is said before an end is.
             end = &mut writing => end,
-            () = &mut reading => End::Client,
+            end = &mut reading => {
+                if lets_end && matches!(end, End::Goodbye) {
+                    _ = timeout(LAST_FAREWELL, writing).await;
+                }
+                end
+            }
             () = leave => End::Stop,
         }
     };
     match end {
         End::Client => {}
+        End::Goodbye => _ = timeout(LAST_FAREWELL, hear(&mut source)).await,
         End::Run => farewell(&mut sink, &mut source, CloseCode::Normal).await,
         End::Stop => _ = timeout(LAST_FAREWELL, farewell(&mut sink, &mut source, CloseCode::Away)).await,
     }
@@ -197,7 +207,8 @@ async fn read<S>(
     talk: Talk,
     protocol: Protocol,
     heard: &Notify,
-) where
+) -> End
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     while let Some(Ok(message)) = source.next().await {
@@ -206,7 +217,7 @@ async fn read<S>(
             Message::Binary(bytes) => bytes,
             // Some clients send text as text.
             Message::Text(text) => text.into(),
-            Message::Close(_) => return,
+            Message::Close(_) => return End::Goodbye,
             Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
         };
         match message::read(&bytes, protocol) {
@@ -232,6 +243,7 @@ async fn read<S>(
             Said::Nothing => {}
         }
     }
+    End::Client
 }
 
 fn message(channel: u8, bytes: &[u8]) -> Message {

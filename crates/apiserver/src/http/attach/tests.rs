@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::{FutureExt, SinkExt, StreamExt, future, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
 use tokio_tungstenite::WebSocketStream;
@@ -13,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::handshake::Protocol;
 use super::{Talk, channels};
-use crate::attach::{Attached, Fate};
+use crate::attach::{Attached, Fate, Input};
 
 /// How much is on its way at most.
 const PIPE: usize = 4096;
@@ -112,4 +114,52 @@ async fn client_that_is_silent_after_the_last_word_is_left() {
     let before = Instant::now();
     serving.await.expect("it ends");
     assert_eq!(before.elapsed(), Duration::from_secs(15));
+}
+
+/// A stdin that is never full. What it drops tells of its end.
+struct Stdin(#[expect(dead_code, reason = "held")] oneshot::Sender<()>);
+
+impl Input for Stdin {
+    fn write<'a>(&'a mut self, _: &'a [u8]) -> BoxFuture<'a, std::io::Result<()>> {
+        future::ready(Ok(())).boxed()
+    }
+}
+
+/// How long it takes until a client that says goodbye is answered and left, if its program ends so long after its stdin;
+/// and whether the program ended by itself.
+async fn goodbye(protocol: Protocol, ends_after: Duration) -> (Duration, bool) {
+    let (theirs, ours) = tokio::io::duplex(PIPE);
+    let server = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+    let (over, is_over) = oneshot::channel();
+    let (ended, has_ended) = oneshot::channel();
+    let attached = Attached {
+        input: Some(Box::new(Stdin(over))),
+        terminal: None,
+        stdout: None,
+        stderr: None,
+        ended: Box::pin(async move {
+            let _ = is_over.await;
+            tokio::time::sleep(ends_after).await;
+            let _ = ended.send(());
+            Fate::Exited(0)
+        }),
+    };
+    let serving = channels::serve(server, attached, Talk::Exec, protocol, future::pending());
+    let serving = tokio::spawn(serving);
+    let mut socket = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    while next(&mut socket).await != Message::binary(b"\x03".as_slice()) {}
+    let before = Instant::now();
+    socket.send(Message::binary(b"\0all of it".as_slice())).await.expect("it is read");
+    socket.close(None).await.expect("it is read");
+    while !matches!(next(&mut socket).await, Message::Close(_)) {}
+    serving.await.expect("it ends");
+    (before.elapsed(), has_ended.await.is_ok())
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_version_4_a_program_may_come_to_the_end_of_its_stdin_and_the_client_is_told_goodbye() {
+    let second = Duration::from_secs(1);
+    assert_eq!(goodbye(Protocol::V4, second).await, (second, true));
+    assert_eq!(goodbye(Protocol::V4, 60 * second).await, (5 * second, false), "but not for ever");
+    assert_eq!(goodbye(Protocol::V5, second).await, (Duration::ZERO, false));
 }

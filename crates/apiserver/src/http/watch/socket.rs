@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::response::Response;
 use bytes::Bytes;
-use futures::stream::{SplitSink, SplitStream};
+use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use http::HeaderMap;
 use http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
@@ -75,14 +75,14 @@ where
     let (mut sink, mut source) = socket.split();
     let told = tokio::select! {
         told = tell(&mut sink, &mut feed) => Some(told),
-        () = hear(&mut source) => None,
+        () = websocket::hear(&mut source) => None,
     };
     // Its place among the watches is free.
     drop(feed);
     match told {
         // A client that says goodbye has been answered, or still is.
         None => {}
-        Some(Err(_)) => _ = timeout(LAST_FAREWELL, hear(&mut source)).await,
+        Some(Err(_)) => _ = timeout(LAST_FAREWELL, websocket::hear(&mut source)).await,
         Some(Ok(())) if *stop.borrow() => {
             let farewell = websocket::farewell(&mut sink, &mut source, CloseCode::Away);
             _ = timeout(LAST_FAREWELL, farewell).await;
@@ -122,12 +122,4 @@ fn frames(event: &Bytes) -> impl Iterator<Item = Frame> {
         let part = event.slice(at * FRAME..event.len().min((at + 1) * FRAME));
         Frame::message(part, OpCode::Data(kind), at + 1 == count)
     })
-}
-
-/// Hears a client until it is gone. Its pings and its goodbye are answered on the way.
-async fn hear<S>(source: &mut SplitStream<WebSocketStream<S>>)
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    while let Some(Ok(_)) = source.next().await {}
 }
