@@ -65,7 +65,7 @@ def worker():
         "command": f"{PREFECT} flow-run execute",
         "image": "busybox:1.36",
         "namespace": "default",
-        "env": {name: os.environ[name] for name in ("LAUNCHED", "HOME", "PATH")},
+        "env": {name: os.environ[name] for name in ("LAUNCHED", "HOME", "PATH", "PYTHONDONTWRITEBYTECODE")},
     }
     inside = flow.from_source(source=str(HERE), entrypoint="flows.py:inside")
     made = inside.deploy(name="inside", work_pool_name="jobs", job_variables=variables, build=False, push=False)
