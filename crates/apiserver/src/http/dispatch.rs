@@ -154,11 +154,13 @@ async fn dispatch(
         let Rest { body, upgrade } = rest;
         let body = Mutex::new(body);
         let call = Call { app, user, kind, namespace, name, query, headers, body, room: None, upgrade };
-        return match part {
-            Some(part) => on_part(&method, call, &part).await,
-            None if named => on_object(&method, call).await,
-            None => on_collection(&method, call).await,
+        let mut warnings = Vec::new();
+        let answer = match part {
+            Some(part) => on_part(&method, call, &part, &mut warnings).await,
+            None if named => on_object(&method, call, &mut warnings).await,
+            None => on_collection(&method, call, &mut warnings).await,
         };
+        return respond::warned(answer, &warnings);
     }
     if route == Route::Clock {
         return clock::clock(&app, &user, &method, rest.body).await;
@@ -192,17 +194,17 @@ fn lasts(method: &Method, route: &Route, query: &Query) -> bool {
     }
 }
 
-async fn on_collection(method: &Method, call: Call) -> Answer {
+async fn on_collection(method: &Method, call: Call, warnings: &mut Vec<String>) -> Answer {
     if call.kind.served == Served::Review && call.kind.namespaced && call.namespace.is_none() {
         return Err(ApiError::no_such_resource());
     }
     match *method {
-        Method::POST if call.kind.served == Served::Review => review::create(call).await,
+        Method::POST if call.kind.served == Served::Review => review::create(call, warnings).await,
         _ if call.kind.served == Served::Review => Err(method_not_allowed()),
         Method::GET if call.query.is("watch")? => watch::watch(call),
         Method::GET => list::list(&call),
         _ if call.kind.namespaced && call.namespace.is_none() => Err(method_not_allowed()),
-        Method::POST => write::create(readable(writable(call)?)?).await,
+        Method::POST => write::create(readable(writable(call)?)?, warnings).await,
         Method::DELETE if call.kind.served == Served::Full && !discovery::goes_as_collection(call.kind) => {
             Err(method_not_allowed())
         }
@@ -211,36 +213,36 @@ async fn on_collection(method: &Method, call: Call) -> Answer {
     }
 }
 
-async fn on_object(method: &Method, call: Call) -> Answer {
+async fn on_object(method: &Method, call: Call, warnings: &mut Vec<String>) -> Answer {
     if call.kind.served == Served::Review {
         return Err(ApiError::no_such_resource());
     }
     match *method {
         // `watch` is a list's: of one object it is not asked.
         Method::GET => get::get(&call),
-        Method::PUT => write::replace(writable(call)?, Door::Main).await,
-        Method::PATCH => patch::patch(writable(call)?, Door::Main).await,
+        Method::PUT => write::replace(writable(call)?, Door::Main, warnings).await,
+        Method::PATCH => patch::patch(writable(call)?, Door::Main, warnings).await,
         Method::DELETE => delete::delete(writable(call)?).await,
         _ => Err(method_not_allowed()),
     }
 }
 
-async fn on_part(method: &Method, call: Call, part: &str) -> Answer {
+async fn on_part(method: &Method, call: Call, part: &str, warnings: &mut Vec<String>) -> Answer {
     let Some(part) = call.kind.subresources.iter().copied().find(|s| discovery::part_name(*s) == part) else {
         return Err(left_out(call.kind, part).unwrap_or_else(ApiError::no_such_resource));
     };
     authorize::check_talk(&call, discovery::part_name(part))?;
     match (part, method) {
         (Subresource::Status, &Method::GET) => get::get(&call),
-        (Subresource::Status, &Method::PUT) => write::replace(writable(call)?, Door::Status).await,
-        (Subresource::Status, &Method::PATCH) => patch::patch(writable(call)?, Door::Status).await,
+        (Subresource::Status, &Method::PUT) => write::replace(writable(call)?, Door::Status, warnings).await,
+        (Subresource::Status, &Method::PATCH) => patch::patch(writable(call)?, Door::Status, warnings).await,
         (Subresource::Log, &Method::GET) => log::log(&call).await,
-        (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?).await,
-        (Subresource::Eviction, &Method::POST) => pod::evict(readable(writable(call)?)?).await,
+        (Subresource::Finalize, &Method::PUT) => write::finalize(writable(call)?, warnings).await,
+        (Subresource::Eviction, &Method::POST) => pod::evict(readable(writable(call)?)?, warnings).await,
         (Subresource::Attach, &Method::GET | &Method::POST) => attach::attach(call, Talk::Attach).await,
         (Subresource::Exec, &Method::GET | &Method::POST) => attach::attach(call, Talk::Exec).await,
-        (Subresource::Binding, &Method::POST) => pod::bind(readable(writable(call)?)?).await,
-        (Subresource::Token, &Method::POST) => token::create(call).await,
+        (Subresource::Binding, &Method::POST) => pod::bind(readable(writable(call)?)?, warnings).await,
+        (Subresource::Token, &Method::POST) => token::create(call, warnings).await,
         _ => Err(method_not_allowed()),
     }
 }

@@ -15,7 +15,7 @@ use super::authorize::Guard;
 use super::dispatch::Call;
 use super::options::{FieldValidation, WriteOptions};
 use super::request::media;
-use super::respond::{self, Answer};
+use super::respond::Answer;
 use super::{apply, body, options};
 use crate::error::{ApiError, Subject};
 use crate::field::FieldError;
@@ -42,13 +42,7 @@ enum Patch {
 }
 
 /// `PATCH` of an object or of its status.
-pub(super) async fn patch(call: Call, door: Door) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = patched_object(call, door, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn patched_object(mut call: Call, door: Door, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn patch(mut call: Call, door: Door, warnings: &mut Vec<String>) -> Answer {
     let header = call.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let media = media(header).0;
     // Upstream: "Do this first" (`endpoints/handlers/patch.go`).

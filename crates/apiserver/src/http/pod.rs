@@ -19,13 +19,7 @@ use crate::registry::{ChangeFn, Door, check_preconditions, meta};
 ///
 /// The delete's preconditions are asked before the mark, which moves the version that they may name.
 /// Source: upstream `registry/core/pod/storage/eviction.go` (`addConditionAndDeletePod`).
-pub(super) async fn evict(call: Call) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = evicted(call, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn evicted(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn evict(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let (eviction, is_tried) = about_the_pod(&mut call, &kinds::EVICTION, warnings).await?;
     let mut options = delete::read_options(&eviction["deleteOptions"])?;
     options.dry_run |= is_tried;
@@ -56,13 +50,7 @@ async fn evicted(mut call: Call, warnings: &mut Vec<String>) -> Answer {
 /// `POST` of a Binding: puts the pod on a node, once; its annotations and labels become the pod's.
 ///
 /// Source: upstream `registry/core/pod/storage/storage.go` (`setPodNodeAndMetadata`).
-pub(super) async fn bind(call: Call) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = bound(call, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn bound(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn bind(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let (binding, dry_run) = about_the_pod(&mut call, &kinds::BINDING, warnings).await?;
     let node = target(&binding)?;
     let subject = Subject { resource: "pods/binding", ..call.kind.subject(&call.name) };

@@ -112,10 +112,13 @@ pub(crate) fn success(code: StatusCode, details: Option<Value>) -> Response {
 /// An answer with warnings, which a refusal carries as well: they may say why.
 ///
 /// Source: upstream apiserver, `endpoints/filters/warning.go`: they are headers of whatever is answered.
-pub(crate) fn warned(answer: Answer, warnings: &[String]) -> Response {
+pub(crate) fn warned(answer: Answer, warnings: &[String]) -> Answer {
+    if warnings.is_empty() {
+        return answer;
+    }
     let mut response = answer.unwrap_or_else(|refusal| error(&refusal));
     warn(response.headers_mut(), warnings);
-    response
+    Ok(response)
 }
 
 /// Adds `Warning: 299` headers.

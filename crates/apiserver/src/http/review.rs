@@ -15,13 +15,7 @@ use crate::rights::{AUDIENCE, Ask, Target, User, decide, rules};
 use crate::schema;
 
 /// `POST` of a review.
-pub(super) async fn create(call: Call) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = answered(call, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn answered(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn create(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let validation = options::of_write("CreateOptions", &call.query)?.validation;
     let bytes = call.body().await?;
     let sent = body::object(call.kind, &call.headers, &bytes, validation, warnings)?;

@@ -19,13 +19,7 @@ use crate::schema;
 const USUAL: i64 = 3600;
 
 /// `POST` of a TokenRequest.
-pub(super) async fn create(call: Call) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = answered(call, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn answered(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn create(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let validation = options::of_write("CreateOptions", &call.query)?.validation;
     let bytes = call.body().await?;
     let kind = &kinds::TOKEN_REQUEST;

@@ -25,13 +25,7 @@ const CONDITIONAL: [&str; 2] = ["Lease", "RuntimeClass"];
 const CREATED_BY_PUT: [&str; 4] = ["Event", "Lease", "LimitRange", "RuntimeClass"];
 
 /// `POST` of a new object.
-pub(super) async fn create(call: Call) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = created(call, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn created(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn create(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let WriteOptions { dry_run, validation } = options::of_write("CreateOptions", &call.query)?;
     let bytes = call.body().await?;
     let registry = &call.app.registry;
@@ -72,13 +66,7 @@ fn created_answer(call: &Call, created: &Created) -> Answer {
 }
 
 /// `PUT` of an object or of its status.
-pub(super) async fn replace(call: Call, door: Door) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = replaced(call, door, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn replaced(mut call: Call, door: Door, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn replace(mut call: Call, door: Door, warnings: &mut Vec<String>) -> Answer {
     let WriteOptions { dry_run, validation } = options::of_write("UpdateOptions", &call.query)?;
     let bytes = call.body().await?;
     let mut object = body::object(call.kind, &call.headers, &bytes, validation, warnings)?;
@@ -195,13 +183,7 @@ fn single_owners(object: &mut Value) -> Option<String> {
 }
 
 /// `PUT` of a namespace's `/finalize`: `spec.finalizers` and nothing else is taken from the body.
-pub(super) async fn finalize(call: Call) -> Answer {
-    let mut warnings = Vec::new();
-    let answer = finalized(call, &mut warnings).await;
-    Ok(respond::warned(answer, &warnings))
-}
-
-async fn finalized(mut call: Call, warnings: &mut Vec<String>) -> Answer {
+pub(super) async fn finalize(mut call: Call, warnings: &mut Vec<String>) -> Answer {
     let WriteOptions { dry_run, validation } = options::of_write("UpdateOptions", &call.query)?;
     let bytes = call.body().await?;
     let object = body::object(call.kind, &call.headers, &bytes, validation, warnings)?;
