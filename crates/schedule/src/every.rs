@@ -15,8 +15,11 @@ const UNITS: [(&str, u64); 8] = [
 ];
 const SECOND: u64 = 1_000_000_000;
 
-/// `1h30m`, `90s`, `1.5h`, `-1s`: nanoseconds, of some 290 years at most.
-pub(crate) fn nanoseconds(text: &str) -> Result<i64, DurationFault> {
+/// A duration of Go's (`time.ParseDuration`) in nanoseconds: `1h30m`, `90s`, `1.5h`, `-1s`, of some 290 years at most.
+///
+/// # Errors
+/// What is wrong with it, in Go's words.
+pub fn nanoseconds(text: &str) -> Result<i64, DurationFault> {
     let invalid = || DurationFault::Invalid(text.to_owned());
     let (negative, mut rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),

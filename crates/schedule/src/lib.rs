@@ -15,6 +15,7 @@ pub mod fuzz;
 mod next;
 mod plain;
 
+pub use every::nanoseconds;
 pub use fault::{DurationFault, Fault, NumberFault, PartFault};
 pub use plain::{FORMS, Refusal};
 

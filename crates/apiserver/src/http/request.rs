@@ -80,30 +80,9 @@ impl Query {
 /// Source: upstream apiserver, `endpoints/filters/request_deadline.go` (`parseTimeout`).
 pub(crate) fn check_timeout(query: &Query) -> Result<(), ApiError> {
     let Some(text) = query.get("timeout") else { return Ok(()) };
-    let refuse = |cause: String| {
-        ApiError::bad_request(format!("invalid timeout specified in the request URL - time: {cause}"))
-    };
-    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if rest == "0" {
-        return Ok(());
-    }
-    let cut = |text: &str, is_of: fn(char) -> bool| text.find(|c| !is_of(c)).unwrap_or(text.len());
-    loop {
-        let (number, after) = rest.split_at(cut(rest, |c| c.is_ascii_digit() || c == '.'));
-        let (unit, next) = after.split_at(cut(after, |c| !c.is_ascii_digit() && c != '.'));
-        if !number.contains(|c: char| c.is_ascii_digit()) || number.matches('.').count() > 1 {
-            return Err(refuse(format!("invalid duration {text:?}")));
-        }
-        match unit {
-            "" => return Err(refuse(format!("missing unit in duration {text:?}"))),
-            "ns" | "us" | "\u{b5}s" | "\u{3bc}s" | "ms" | "s" | "m" | "h" => {}
-            other => return Err(refuse(format!("unknown unit {other:?} in duration {text:?}"))),
-        }
-        if next.is_empty() {
-            return Ok(());
-        }
-        rest = next;
-    }
+    let refuse =
+        |cause| ApiError::bad_request(format!("invalid timeout specified in the request URL - {cause}"));
+    windlass_schedule::nanoseconds(text).map(drop).map_err(refuse)
 }
 
 /// The shape in which objects are wanted.
