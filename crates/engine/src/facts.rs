@@ -25,13 +25,13 @@ impl Runs {
 
     /// Whether any run may still be a process.
     pub(crate) fn any_alive(&self) -> bool {
-        self.pods.values().flat_map(|f| &f.runs).any(alive)
+        self.pods.values().flat_map(|f| &f.runs).any(|run| run.state.is_alive())
     }
 
     /// The runs of a pod that may still be processes.
     pub(crate) fn alive(&self, pod: &str) -> Vec<RunKey> {
         let runs = self.pods.get(pod).into_iter().flat_map(|f| &f.runs);
-        runs.filter(|r| alive(r)).map(|r| key(pod, r)).collect()
+        runs.filter(|r| r.state.is_alive()).map(|r| key(pod, r)).collect()
     }
 
     /// Every run that may still be a process.
@@ -48,7 +48,7 @@ impl Runs {
     pub(crate) fn absorb(&mut self, event: Event, message: String) {
         let run = event.key().clone();
         let known = self.pods.get(&run.pod).and_then(|f| find(f, &run));
-        if known.is_some_and(|r| !alive(r)) {
+        if known.is_some_and(|r| !r.state.is_alive()) {
             return;
         }
         if let Event::Exited { started_at, finished_at, .. } = &event {
@@ -124,10 +124,6 @@ impl Runs {
 
 fn find<'a>(facts: &'a Facts, run: &RunKey) -> Option<&'a Run> {
     facts.runs.iter().find(|r| r.container == run.container && r.attempt == run.attempt)
-}
-
-fn alive(run: &Run) -> bool {
-    matches!(run.state, RunState::Starting | RunState::Running { .. })
 }
 
 fn key(pod: &str, run: &Run) -> RunKey {

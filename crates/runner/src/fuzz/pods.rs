@@ -36,11 +36,8 @@ pub fn pod_plans(data: &[u8]) {
     let is_going = PodView::from(&pod).at("/metadata/deletionTimestamp").is_some_and(Value::is_string);
     let made = plan(&pod, &facts, now());
     assert_eq!(plan(&pod, &facts, now()), made);
-    let alive = |container: &str| {
-        facts.runs.iter().any(|run| {
-            run.container == container && matches!(run.state, RunState::Starting | RunState::Running { .. })
-        })
-    };
+    let alive =
+        |container: &str| facts.runs.iter().any(|run| run.container == container && run.state.is_alive());
     let mut started = BTreeSet::new();
     for action in &made.actions {
         match action {

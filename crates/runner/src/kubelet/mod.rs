@@ -98,7 +98,7 @@ impl Facts {
 
     /// Whether any run of it may have a process.
     fn is_anything_alive(&self) -> bool {
-        self.runs.iter().any(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }))
+        self.runs.iter().any(|run| run.state.is_alive())
     }
 
     /// The last long attempt before this one; 0 if there was none.
@@ -160,6 +160,14 @@ pub enum RunState {
         /// When it was noticed.
         at: Timestamp,
     },
+}
+
+impl RunState {
+    /// Whether there may be a process.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        matches!(self, RunState::Starting | RunState::Running { .. })
+    }
 }
 
 /// How many bytes of a termination message a container's status has, of a pod with so many containers: 4 KiB each, and
@@ -308,8 +316,7 @@ fn given_up(view: PodView<'_>) -> Option<Value> {
 
 /// A pod whose phase is final, by its own end or because somebody wrote it: nothing of it may run on.
 fn plan_terminal(view: PodView<'_>, facts: &Facts) -> Plan {
-    let alive =
-        facts.runs.iter().filter(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
+    let alive = facts.runs.iter().filter(|run| run.state.is_alive());
     let mut actions: Vec<Action> = alive
         .map(|run| Action::Signal {
             container: run.container.clone(),

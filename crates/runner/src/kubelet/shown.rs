@@ -57,11 +57,12 @@ fn show(
         Some(exit_code) => {
             let state = State::Stopped { exit_code, restarts: true };
             let told = container.told;
-            let is_told = attempt_ended(told).is_some_and(|ended| ended + 1 == attempt)
-                && told["restartCount"].as_u64() == Some(u64::from(attempt) - 1);
-            if is_told {
+            // The attempt of which the status tells the end, and no start of another.
+            let before = attempt_ended(told)
+                .filter(|ended| told["restartCount"] == *ended && ended.checked_add(1) == Some(attempt));
+            if let Some(before) = before {
                 let last = told["lastState"].get("terminated").cloned();
-                return (state, told["state"].clone(), last, attempt - 1, id);
+                return (state, told["state"].clone(), last, before, id);
             }
             (state, waiting(), earlier.clone(), attempt, id)
         }
@@ -77,7 +78,7 @@ fn show(
             let last = || Some(end.terminated.clone());
             let (json, last, attempt) = match between(end, wished, facts) {
                 Between::Blocked => (waiting(), last(), end.attempt),
-                Between::Decided => (waiting(), last(), end.attempt + 1),
+                Between::Decided => (waiting(), last(), end.attempt.saturating_add(1)),
                 Between::NotStarted => {
                     let message = &end.terminated["message"];
                     let json = json!({"waiting": {"reason": "RunContainerError", "message": message}});

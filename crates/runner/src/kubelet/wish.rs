@@ -362,7 +362,8 @@ impl Making<'_> {
             (Standing::Ended(end), _) if wished.restarts_after(end) => {
                 let until = backoff::until(end);
                 if until <= self.now {
-                    return Wish::Start(end.attempt + 1);
+                    // Anyone who may write a status may have put any number there.
+                    return Wish::Start(end.attempt.saturating_add(1));
                 }
                 let told_at = Some(backoff::told_at(end)).filter(|at| *at > self.now);
                 sooner(&mut self.wake_at, told_at.or(Some(until)));

@@ -96,8 +96,7 @@ fn happen(happening: &Happening, pod: &mut Value, facts: &mut Facts, now: &mut i
 }
 
 fn happen_to_runs(happening: &Happening, pod: &mut Value, facts: &mut Facts, now: &mut i64) {
-    let alive =
-        facts.runs.iter_mut().find(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
+    let alive = facts.runs.iter_mut().find(|run| run.state.is_alive());
     match (happening, alive) {
         (Happening::Heard, Some(run)) if run.state == RunState::Starting => {
             run.state = RunState::Running { pid: 1, started_at: at(*now) };
@@ -116,7 +115,7 @@ fn happen_to_runs(happening: &Happening, pod: &mut Value, facts: &mut Facts, now
         (Happening::Lost, Some(run)) => run.state = RunState::Lost { message: String::new(), at: at(*now) },
         (Happening::EngineRestarts, _) => {
             // The ledger forgets only runs whose end the status tells.
-            facts.runs.retain(|run| matches!(run.state, RunState::Starting | RunState::Running { .. }));
+            facts.runs.retain(|run| run.state.is_alive());
             (facts.probes, facts.hooks) = (Vec::new(), Vec::new());
         }
         (Happening::Deleted, _) if pod["metadata"]["deletionTimestamp"].is_null() => {
@@ -151,7 +150,7 @@ proptest! {
             for (old, new) in old_counts.iter().zip(counts(&pod)) {
                 prop_assert!(*old <= new, "an attempt went back");
             }
-            let is_alive = |run: &Run| matches!(run.state, RunState::Starting | RunState::Running { .. });
+            let is_alive = |run: &Run| run.state.is_alive();
             prop_assert!(!is_final(phase) || !facts.runs.iter().any(is_alive));
             for action in made.actions {
                 if let Action::Start { container, attempt } = action {
