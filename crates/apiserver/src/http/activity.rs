@@ -1,6 +1,7 @@
 //! What clients are doing: how many requests are being answered, and how many have come so far.
 //!
-//! Watches and followed logs count as long as their answer lasts, connections that are handed over until their end. Knows no clock and decides nothing.
+//! Watches and followed logs count as long as their answer lasts, connections that are handed over until their end.
+//! Knows no clock and decides nothing.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use http::header::UPGRADE;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use hyper::upgrade::OnUpgrade;
 
 /// A count that all connections share. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +69,7 @@ pub(super) fn counted(router: Router, activity: Activity) -> Router {
 
 async fn count(State(activity): State<Activity>, mut request: Request, next: Next) -> Response {
     let open = activity.begin();
-    if request.extensions().get::<OnUpgrade>().is_some() {
+    if request.headers().contains_key(UPGRADE) {
         // The answer that hands a connection over is sent at once: who takes it counts as long as it lasts.
         request.extensions_mut().insert(Arc::new(open.once_more()));
     }

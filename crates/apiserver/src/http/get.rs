@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
+use windlass_store::Revision;
 
 use super::dispatch::Call;
 use super::pages::revision;
@@ -11,9 +12,12 @@ use crate::registry::{object_of, show_pressure, too_large_revision};
 
 /// `GET` of an object, or of its `/status`.
 pub(super) fn get(call: &Call) -> Answer {
-    let (asked, newest) = (revision(&call.query)?, call.app.registry.store.revision());
-    if asked > newest {
-        return Err(too_large_revision(asked.0, newest.0));
+    let asked = revision(&call.query)?;
+    if asked > Revision(0) {
+        let newest = call.app.registry.store.revision();
+        if asked > newest {
+            return Err(too_large_revision(asked.0, newest.0));
+        }
     }
     let mut entry = call.app.registry.entry(call.kind, call.namespace(), &call.name)?;
     if let Some(pressure) = call.app.registry.disk.pressure(call.kind) {

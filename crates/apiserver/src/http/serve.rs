@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use axum::Router;
 use http::Request;
+use http::header::UPGRADE;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -140,7 +140,7 @@ impl Connection {
             let (place, farewell) = (self.place.clone(), Farewell::default());
             let stream = TokioIo::new(Lingering::new(stream, farewell.clone()));
             let service = service_fn(move |mut request: Request<Incoming>| {
-                if request.extensions().get::<OnUpgrade>().is_some() {
+                if request.headers().contains_key(UPGRADE) {
                     request.extensions_mut().insert(place.clone());
                 }
                 request.extensions_mut().insert(newcomer.clone());

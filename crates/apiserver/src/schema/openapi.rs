@@ -24,8 +24,9 @@ const PATCHES: [&str; 4] = [
 /// The index, see [`super::openapi_index`].
 pub(super) fn index() -> Value {
     let groups: BTreeSet<_> = kinds::all().iter().map(path_of).collect();
+    let all = hash_of_all();
     let entry = |path: &String| {
-        let url = format!("/openapi/v3/{path}?hash={:016X}", hash(path));
+        let url = format!("/openapi/v3/{path}?hash={:016X}", hash(all, path));
         (path.clone(), json!({"serverRelativeURL": url}))
     };
     json!({"paths": groups.iter().map(entry).collect::<Map<_, _>>()})
@@ -53,13 +54,16 @@ fn path_of(kind: &Kind) -> String {
     format!("{root}/{}", kind.api_version())
 }
 
-/// A number that changes with everything that a document is made of (FNV-1a).
-fn hash(path: &str) -> u64 {
+/// A number that changes with everything that documents are made of, but for their paths.
+fn hash_of_all() -> u64 {
     let names = kinds::all().iter().flat_map(|kind| [kind.group, kind.version, kind.plural, kind.schema]);
-    let parts = [env!("CARGO_PKG_VERSION"), TEXT, path].into_iter().chain(TEXTS).chain(names);
-    parts
-        .flat_map(str::bytes)
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    let parts = [env!("CARGO_PKG_VERSION"), TEXT].into_iter().chain(TEXTS).chain(names);
+    parts.fold(0xcbf2_9ce4_8422_2325, hash)
+}
+
+/// FNV-1a, gone on with.
+fn hash(begin: u64, text: &str) -> u64 {
+    text.bytes().fold(begin, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The paths of one kind: its lists, its objects, their status.
