@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::common::{self, AGE, NAME, PLAIN, column, never, wide};
 use super::json::{entries, fill, fill_text, is_set, items, items_mut, object, same, set, text};
 use super::pod::default::round_quantities;
-use super::rules::{at, difference, entry, optional_choice, required, wrong};
+use super::rules::{RENAMED_LABELS, at, difference, entry, optional_choice, required, wrong};
 use super::{table, volume};
 use crate::field::{Errors, FieldError};
 use crate::kind::{Column, Kind, Subresource};
@@ -40,15 +40,6 @@ const SOURCES: &[&str] = &[
     "local",
     "storageos",
     "csi",
-];
-
-/// Labels of nodes that got other names.
-const RENAMED_LABELS: [(&str, &str); 5] = [
-    ("failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"),
-    ("failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"),
-    ("beta.kubernetes.io/os", "kubernetes.io/os"),
-    ("beta.kubernetes.io/arch", "kubernetes.io/arch"),
-    ("beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"),
 ];
 
 /// The row.
@@ -220,9 +211,9 @@ fn renamed(old: &Value, new: &Value) -> Value {
     for (term, new) in terms.zip(items(&new["required"], "nodeSelectorTerms")) {
         for list in ["matchExpressions", "matchFields"] {
             for (expression, new) in items_mut(term, list).zip(items(new, list)) {
-                let names = (text(expression, "key"), text(new, "key"));
-                if RENAMED_LABELS.contains(&names) {
-                    set(expression, "key", text(new, "key"));
+                let (old, key) = (text(expression, "key"), text(new, "key"));
+                if RENAMED_LABELS.iter().any(|(from, _, to)| (*from, *to) == (old, key)) {
+                    set(expression, "key", key);
                 }
             }
         }

@@ -79,6 +79,17 @@ pub(super) fn immutable(errors: &mut Errors, new: &Value, old: &Value, path: &st
     }
 }
 
+/// Labels of nodes that have new names: the old one, since which release, the new one.
+///
+/// Source: upstream pkg/api/node/util.go; pkg/apis/core/validation/validation.go (`validatePvNodeAffinity`).
+pub(super) const RENAMED_LABELS: [(&str, &str, &str); 5] = [
+    ("beta.kubernetes.io/arch", "v1.14", "kubernetes.io/arch"),
+    ("beta.kubernetes.io/os", "v1.14", "kubernetes.io/os"),
+    ("failure-domain.beta.kubernetes.io/region", "v1.17", "topology.kubernetes.io/region"),
+    ("failure-domain.beta.kubernetes.io/zone", "v1.17", "topology.kubernetes.io/zone"),
+    ("beta.kubernetes.io/instance-type", "v1.17", "node.kubernetes.io/instance-type"),
+];
+
 /// The fields of two objects that do not mean the same, in order.
 pub(super) fn differing<'a>(new: &'a Value, old: &'a Value) -> Vec<&'a str> {
     let keys: BTreeSet<&str> =

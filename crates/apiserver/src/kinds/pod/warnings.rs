@@ -5,26 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::kinds::json::{entries, int, is_set, items, text};
+use crate::kinds::rules::RENAMED_LABELS;
 use crate::names;
 use crate::quantity::Quantity;
-
-/// Labels of nodes that have new names (pkg/api/node/util.go).
-const OLD_LABELS: [(&str, &str); 5] = [
-    ("beta.kubernetes.io/arch", "deprecated since v1.14; use \"kubernetes.io/arch\" instead"),
-    ("beta.kubernetes.io/os", "deprecated since v1.14; use \"kubernetes.io/os\" instead"),
-    (
-        "failure-domain.beta.kubernetes.io/region",
-        "deprecated since v1.17; use \"topology.kubernetes.io/region\" instead",
-    ),
-    (
-        "failure-domain.beta.kubernetes.io/zone",
-        "deprecated since v1.17; use \"topology.kubernetes.io/zone\" instead",
-    ),
-    (
-        "beta.kubernetes.io/instance-type",
-        "deprecated since v1.17; use \"node.kubernetes.io/instance-type\" instead",
-    ),
-];
 
 /// Warnings about a pod.
 pub(crate) fn of_pod(pod: &Value) -> Vec<String> {
@@ -69,7 +52,10 @@ fn containers<'a>(spec: &'a Value, path: &str) -> Vec<(&'a Value, String)> {
 }
 
 fn old_labels(warnings: &mut Vec<String>, spec: &Value, path: &str) {
-    let new_name = |key: &str| OLD_LABELS.iter().find(|(old, _)| *old == key).map(|(_, text)| *text);
+    let new_name = |key: &str| {
+        let (_, since, new) = RENAMED_LABELS.iter().find(|(old, ..)| *old == key)?;
+        Some(format!("deprecated since {since}; use \"{new}\" instead"))
+    };
     for (key, _) in entries(spec, "nodeSelector") {
         if let Some(text) = new_name(key) {
             warnings.push(format!("{path}.nodeSelector[{key}]: {text}"));

@@ -83,14 +83,10 @@ fn namespace_of(name: &str) -> Option<&'static str> {
     let name = match name.find(['.', '/']).map(|at| &name[at..=at]) {
         Some("/") => name
             .chars()
-            .map(|c| {
-                if c == '/' {
-                    '.'
-                } else if c == '.' {
-                    '/'
-                } else {
-                    c
-                }
+            .map(|c| match c {
+                '/' => '.',
+                '.' => '/',
+                other => other,
             })
             .collect(),
         _ => name.to_owned(),
