@@ -1,6 +1,6 @@
 //! Resource quantities (`500m`, `2Gi`, `1e3`): parsing, comparing and the canonical spelling.
 //!
-//! Source of the grammar: apimachinery, pkg/api/resource/quantity.go. Knows nothing of which resources exist.
+//! Source: apimachinery, pkg/api/resource/quantity.go. Knows nothing of which resources exist.
 
 use serde_json::Value;
 
@@ -32,27 +32,19 @@ pub enum QuantityError {
 
 const NANO: i128 = 1_000_000_000;
 const LIMIT: i128 = i64::MAX as i128 * NANO;
-const DECIMAL: [(&str, i32); 10] =
-    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
-const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+/// Units of 1000, from 10^-9 on.
+const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+/// Where the unit 1 stands among them.
+const ONE: usize = 3;
+/// Units of 1024, from 1024^0 on.
+const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
 impl Quantity {
     /// Parses a quantity. A fraction finer than one billionth is rounded away from zero.
     pub fn parse(text: &str) -> Result<Quantity, QuantityError> {
-        let (negative, rest) = match text.as_bytes().first() {
-            Some(b'-') => (true, &text[1..]),
-            Some(b'+') => (false, &text[1..]),
-            _ => (false, text),
-        };
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let (number, suffix) = rest.split_at(end);
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-            return Err(QuantityError::Format);
-        }
-        let (family, base, power) = scale(suffix)?;
-        let nanos = magnitude(whole, fraction, base, power);
-        Ok(Quantity { nanos: if negative { -nanos } else { nanos }, family })
+        let written = read(text)?;
+        let nanos = written.nanos.map_or(LIMIT, |nanos| nanos.min(LIMIT));
+        Ok(Quantity { nanos: if written.is_negative { -nanos } else { nanos }, family: written.family })
     }
 
     /// Parses a JSON value: a string, or a number as YAML writers put it.
@@ -142,70 +134,98 @@ impl Ord for Quantity {
     }
 }
 
-/// The canonical spelling: no fraction, the largest suffix that loses nothing.
+/// The canonical spelling.
 impl std::fmt::Display for Quantity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.nanos == 0 {
-            return f.write_str("0");
-        }
-        let small = self.nanos.abs() < 1024 * NANO;
-        match self.family {
-            Family::Binary if !small && self.is_whole() => {
-                let (mut value, mut steps) = (self.nanos / NANO, 0);
-                while value % 1024 == 0 && steps < BINARY.len() {
-                    value /= 1024;
-                    steps += 1;
-                }
-                let suffix = if steps == 0 { "" } else { BINARY[steps - 1] };
-                write!(f, "{value}{suffix}")
-            }
-            family => {
-                let (mut value, mut step) = (self.nanos, 0);
-                while value % 1000 == 0 && step + 1 < DECIMAL.len() {
-                    value /= 1000;
-                    step += 1;
-                }
-                let (suffix, exponent) = DECIMAL[step];
-                match family {
-                    Family::Exponent if exponent != 0 => write!(f, "{value}e{exponent}"),
-                    _ => write!(f, "{value}{suffix}"),
-                }
-            }
-        }
+        f.write_str(&spelled(self.nanos, self.family))
     }
 }
 
-/// The family of a suffix, and what it multiplies by: `base` to the `power`.
-fn scale(suffix: &str) -> Result<(Family, i128, i32), QuantityError> {
-    if let Some((_, exponent)) = DECIMAL.iter().find(|(s, _)| *s == suffix) {
-        return Ok((Family::Decimal, 10, *exponent));
+/// The canonical spelling of a quantity as a client writes it, blanks around it included; amounts beyond all that is
+/// countable stay as they are written.
+pub(crate) fn canonical(text: &str) -> Result<String, QuantityError> {
+    let text = text.trim();
+    let written = read(text)?;
+    let Some(nanos) = written.nanos else { return Ok(text.to_owned()) };
+    Ok(spelled(if written.is_negative { -nanos } else { nanos }, written.family))
+}
+
+/// The canonical spelling: no fraction, the largest unit that loses nothing, in the family in which it was written. It is
+/// its own canonical spelling: what is compared with it later was read once more.
+fn spelled(nanos: i128, family: Family) -> String {
+    // What no binary unit divides has no unit, and is read as decimal from then on: upstream writes `312.5Ki` as 320000
+    // once, in the answer to whoever sent it, and as 320k when it has been stored.
+    if family == Family::Binary && nanos != 0 && nanos % (1024 * NANO) == 0 {
+        let (value, place) = in_units(nanos / NANO, 1024, BINARY.len() - 1);
+        return format!("{value}{}", BINARY[place]);
     }
-    if let Some(index) = BINARY.iter().position(|s| *s == suffix) {
-        return Ok((Family::Binary, 1024, i32::try_from(index).unwrap_or(0) + 1));
+    let most = if family == Family::Exponent { usize::MAX } else { DECIMAL.len() - 1 };
+    match (in_units(nanos, 1000, most), family) {
+        ((0, _), _) => "0".to_owned(),
+        ((value, ONE), _) => value.to_string(),
+        ((value, place @ 0..ONE), Family::Exponent) => format!("{value}e-{}", (ONE - place) * 3),
+        ((value, place), Family::Exponent) => format!("{value}e{}", (place - ONE) * 3),
+        ((value, place), _) => format!("{value}{}", DECIMAL[place]),
     }
-    let well_formed = suffix.trim_start_matches(|c: char| "eEinumkKMGTP".contains(c));
-    let digits = well_formed.strip_prefix(['+', '-']).unwrap_or(well_formed);
-    if !digits.chars().all(|c| c.is_ascii_digit()) {
+}
+
+/// A value in the largest unit that loses nothing, and which unit that is; 0 stays as it is.
+fn in_units(mut value: i128, base: i128, most: usize) -> (i128, usize) {
+    let mut place = 0;
+    while value != 0 && value % base == 0 && place < most {
+        (value, place) = (value / base, place + 1);
+    }
+    (value, place)
+}
+
+/// A quantity as it is written.
+struct Written {
+    is_negative: bool,
+    /// How much it is in billionths without its sign; none if that cannot be counted.
+    nanos: Option<i128>,
+    family: Family,
+}
+
+fn read(text: &str) -> Result<Written, QuantityError> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
         return Err(QuantityError::Format);
     }
-    let exponent = suffix.strip_prefix(['e', 'E']).and_then(|e| e.parse::<i32>().ok());
-    exponent.map(|e| (Family::Exponent, 10, e)).ok_or(QuantityError::Suffix)
+    let (family, factor, power) = unit(suffix)?;
+    let behind = i64::try_from(fraction.len()).unwrap_or(i64::MAX);
+    let nanos = scaled(&[whole, fraction].concat(), factor, 9 + i64::from(power) - behind);
+    let nanos = match family {
+        Family::Binary => Some(nanos.map_or(LIMIT, |nanos| nanos.min(LIMIT))),
+        Family::Decimal | Family::Exponent => nanos,
+    };
+    Ok(Written { is_negative: text.starts_with('-'), nanos, family })
 }
 
-/// `whole.fraction * base^power` in billionths: rounded up, and never more than the limit.
-fn magnitude(whole: &str, fraction: &str, base: i128, power: i32) -> i128 {
-    let places = 9 - i64::try_from(fraction.len()).unwrap_or(i64::MAX);
-    let digits = [whole, fraction].concat();
-    let (factor, exponent) = match base {
-        10 => (1, places + i64::from(power)),
-        base => (base.pow(power.unsigned_abs()), places),
-    };
-    scaled(&digits, factor, exponent).map_or(LIMIT, |nanos| nanos.min(LIMIT))
+/// The family of a suffix, and what it multiplies by: a factor, and a power of ten.
+fn unit(suffix: &str) -> Result<(Family, i128, i32), QuantityError> {
+    if let Some(power) =
+        (-9_i32..).step_by(3).zip(DECIMAL).find_map(|(power, unit)| (unit == suffix).then_some(power))
+    {
+        return Ok((Family::Decimal, 1, power));
+    }
+    if let Some(place) = (0_u32..).zip(BINARY).find_map(|(place, unit)| (unit == suffix).then_some(place)) {
+        return Ok((Family::Binary, 1024_i128.pow(place), 0));
+    }
+    if let Some(power) = suffix.strip_prefix(['e', 'E']).and_then(|power| power.parse::<i32>().ok()) {
+        return Ok((Family::Exponent, 1, power));
+    }
+    let digits = suffix.trim_start_matches(|c: char| "eEinumkKMGTP".contains(c));
+    let digits = digits.strip_prefix(['+', '-']).unwrap_or(digits);
+    let is_of_the_form = digits.chars().all(|c| c.is_ascii_digit());
+    Err(if is_of_the_form { QuantityError::Suffix } else { QuantityError::Format })
 }
 
 /// `digits * factor * 10^exponent`, rounded up and otherwise exact, however many digits there are; none if it cannot be
 /// counted. The factor is at most 1024^6.
-pub(crate) fn scaled(digits: &str, factor: i128, exponent: i64) -> Option<i128> {
+fn scaled(digits: &str, factor: i128, exponent: i64) -> Option<i128> {
     let digits = digits.trim_start_matches('0');
     let number = |digits: &str| if digits.is_empty() { Some(0) } else { digits.parse::<i128>().ok() };
     if digits.is_empty() {
@@ -276,8 +296,64 @@ mod tests {
             ("1.0000000000000000000000000000000000000001Gi", "1073741824000000001n"),
             ("1.00000000000000000001Ei", "1152921504606846976011529216n"),
             ("99999999999999999999E", "9223372036854775807"),
+            ("1e-3", "1e-3"),
+            // What no binary unit divides is decimal.
+            ("1.1Ki", "1126400m"),
+            ("312.5Ki", "320k"),
+            ("1025Ki", "1025Ki"),
         ] {
             check(input, canonical);
+        }
+    }
+
+    #[test]
+    fn quantities_take_their_canonical_form() {
+        for (written, spelling) in [
+            ("0.5", "500m"),
+            ("1", "1"),
+            ("1000", "1k"),
+            ("1500", "1500"),
+            ("1.5", "1500m"),
+            ("1000m", "1"),
+            ("0", "0"),
+            ("1024Mi", "1Gi"),
+            ("50.00300000100003703720365482036548775808", "50003000002n"),
+            ("1.0000000000000000000000000000000000000001Gi", "1073741824000000001n"),
+            ("2.0000000000000000000000000000000000000000000000000000", "2"),
+            ("1.5Gi", "1536Mi"),
+            ("512", "512"),
+            ("0.5Ki", "512"),
+            ("1e3", "1e3"),
+            ("1E3", "1e3"),
+            ("1.1Ki", "1126400m"),
+            ("10E", "10E"),
+            ("1e30", "1e30"),
+            ("1e300", "1e300"),
+            ("1e-3", "1e-3"),
+            ("100000000", "100M"),
+            ("-1.5", "-1500m"),
+            ("+5", "5"),
+            ("0.0000000001", "1n"),
+            (".5", "500m"),
+            ("8037104Ki", "8037104Ki"),
+            ("0Gi", "0"),
+            ("12e2", "1200"),
+            ("1Ei", "1Ei"),
+            (" 1 ", "1"),
+            ("5.", "5"),
+            // More digits than can be counted, which the power of ten takes away.
+            ("4444444444444444444444444444444444444444444444e-1744445", "1e-9"),
+            ("1000000000000000000000000000000000000000000000e-45", "1"),
+            ("1000000000000000000000000000000000000000000001e-45", "1000000001e-9"),
+            // Binary amounts have an end.
+            ("99999999999Ei", "9223372036854775807"),
+            ("-99999999999999999999999999999999999Ei", "-9223372036854775807"),
+            ("100000000000000000000", "100E"),
+        ] {
+            assert_eq!(canonical(written).as_deref(), Ok(spelling), "{written}");
+        }
+        for wrong in ["", "x", "1.2.3", "1 Gi", "1Gb", "--1", "1_000"] {
+            assert!(canonical(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -306,6 +382,13 @@ mod tests {
             let again = Quantity::parse(&first.to_string()).unwrap();
             proptest::prop_assert_eq!(first, again);
             proptest::prop_assert_eq!(first.to_string(), again.to_string());
+        }
+
+        #[test]
+        fn a_canonical_spelling_is_its_own(text in "[+-]?[0-9]{0,30}[.]?[0-9]{0,20}(Ki|Mi|Gi|Ei|n|u|m|k|E|e[+-]?[0-9]{1,11})?") {
+            if let Ok(once) = canonical(&text) {
+                proptest::prop_assert_eq!(canonical(&once), Ok(once));
+            }
         }
     }
 }

@@ -3,8 +3,7 @@
 use super::text;
 use crate::field::FieldError;
 use crate::kinds::fuzz::{count_of_indexes, overlap_of_indexes};
-use crate::quantity::Quantity;
-use crate::schema::fuzz::canonical_quantity;
+use crate::quantity::{Quantity, canonical};
 use crate::selectors::fuzz::{read_fields, read_labels};
 use crate::selectors::{FieldTerm, LabelTerm, LabelTest};
 
@@ -45,30 +44,22 @@ fn write_field(term: &FieldTerm) -> String {
     format!("{}{}{value}", term.field, if term.equal { "=" } else { "!=" })
 }
 
-/// The canonical form of a quantity is the same quantity, its own canonical form, and what both readers say it is; one
-/// of few digits is what plain arithmetic makes of it.
+/// The canonical spelling of a quantity is the same quantity, and its own canonical spelling; one of few digits is what
+/// plain arithmetic makes of it.
 pub fn quantities(data: &[u8]) {
-    let Some(written) = text(data) else { return };
-    let canonical = canonical_quantity(written);
-    let Ok(quantity) = Quantity::parse(written) else {
-        // What cannot be counted is no quantity to the one and stays as it is written to the other, which trims.
-        return;
-    };
-    let canonical = canonical.expect("what one reads, the other does");
+    let Some(written) = text(data).map(str::trim) else { return };
+    let Ok(spelling) = canonical(written) else { return };
+    assert_eq!(canonical(&spelling).as_ref(), Ok(&spelling));
+    let read = |text: &str| Quantity::parse(text).expect("what is spelled can be read");
+    let quantity = read(written);
     if let Some(nanos) = plain_nanos(written) {
         assert_eq!(quantity.nanos(), nanos, "{written:?}");
     }
-    // "312.5Ki" is written 320000, which read anew is decimal, and 320k (as upstream).
-    let twice = canonical_quantity(&canonical).expect("a canonical form is one");
-    assert_eq!(canonical_quantity(&twice).as_ref(), Ok(&twice));
-    assert_eq!(Quantity::parse(&twice).ok(), Some(quantity), "{written:?} became {twice:?}");
-    let again = Quantity::parse(&canonical).expect("a canonical form is one");
-    assert_eq!(again, quantity, "{written:?} became {canonical:?}");
-    assert_eq!(Quantity::parse(&quantity.to_string()).ok(), Some(quantity), "{quantity}");
-    // Beyond what can be counted the one stays at the end of the scale.
+    assert_eq!(read(&spelling), quantity, "{written:?} became {spelling:?}");
+    assert_eq!(read(&quantity.to_string()), quantity, "{quantity}");
+    // Beyond what can be counted it stays at the end of the scale.
     if quantity.nanos().abs() < i128::from(i64::MAX) * 1_000_000_000 {
-        let told = quantity.to_string();
-        assert!(told == canonical || told == twice, "{written:?} became {told:?}");
+        assert_eq!(quantity.to_string(), spelling, "{written:?}");
     }
 }
 

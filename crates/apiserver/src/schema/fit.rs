@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 use super::parse::{NO_KEY, complain};
 use super::path::Path;
 use super::table::{Field, Scalar, Shape, Type, table};
-use super::{DecodeError, quantity, scalar};
+use super::{DecodeError, scalar};
+use crate::quantity::{QuantityError, canonical};
 
 /// Fits an object, see [`super::fit`].
 pub(super) fn fit(shape: &'static Type, object: &mut Value) -> Result<Vec<String>, DecodeError> {
@@ -172,13 +173,11 @@ fn scalar(kind: Scalar, go: &str, value: &mut Value, place: &Place<'_>) -> Resul
         (Scalar::Bytes, Value::String(text)) => scalar::check_base64(text),
         (Scalar::Time, Value::String(text)) => set(value, scalar::time(text, false)?),
         (Scalar::MicroTime, Value::String(text)) => set(value, scalar::time(text, true)?),
-        (Scalar::Quantity, Value::String(text)) => set(value, quantity::canonical(text)?.into()),
-        (Scalar::Quantity, Value::Number(number)) => {
-            set(value, quantity::canonical(&number.to_string())?.into())
-        }
+        (Scalar::Quantity, Value::String(text)) => set(value, canonical(text)?.into()),
+        (Scalar::Quantity, Value::Number(number)) => set(value, canonical(&number.to_string())?.into()),
         (Scalar::IntOrString, other) => Err(place.mismatch(&kind_of(other), "int32")),
         (Scalar::Time | Scalar::MicroTime, other) => Err(place.mismatch(&kind_of(other), "string")),
-        (Scalar::Quantity, _) => Err(quantity::malformed()),
+        (Scalar::Quantity, _) => Err(QuantityError::Format.into()),
         (_, other) => Err(place.mismatch(&kind_of(other), go)),
     }
 }

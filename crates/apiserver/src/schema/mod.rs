@@ -12,7 +12,6 @@ mod order;
 mod parse;
 mod path;
 mod protobuf;
-mod quantity;
 mod scalar;
 mod shape;
 mod structure;
@@ -22,14 +21,9 @@ mod tests;
 mod wire;
 mod words;
 
-/// What the fuzz targets ask of quantities.
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) mod fuzz {
-    pub(crate) use super::quantity::canonical as canonical_quantity;
-}
-
 use serde_json::Value;
 
+use crate::quantity::QuantityError;
 pub(crate) use parse::{DEPTH, read_stored};
 pub(crate) use structure::{Atom, List, Map, Node, Relation, Word, empty};
 
@@ -46,6 +40,12 @@ pub struct Decoded {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct DecodeError(pub String);
+
+impl From<QuantityError> for DecodeError {
+    fn from(error: QuantityError) -> DecodeError {
+        DecodeError(error.to_string())
+    }
+}
 
 /// Parses a JSON or YAML body. Names keys given twice (the last one counts); refuses nesting deeper than 100 and
 /// trailing bytes.

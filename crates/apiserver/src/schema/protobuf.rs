@@ -237,7 +237,7 @@ fn quantity(bytes: &[u8]) -> Result<Value, DecodeError> {
             text = token.text()?;
         }
     }
-    Ok(if text.is_empty() { "0".into() } else { super::quantity::canonical(text)?.into() })
+    Ok(if text.is_empty() { "0".into() } else { crate::quantity::canonical(text)?.into() })
 }
 
 fn int_or_string(bytes: &[u8]) -> Result<Value, DecodeError> {
