@@ -44,7 +44,14 @@ fn rest(list: &List, item: &Value, gone: &Set) -> Option<Value> {
         return None;
     }
     Some(match gone.below(&step) {
-        Some(below) => remove(list.item, item, below),
+        Some(below) => remove(list.item, item, &below.difference(&keys(list))),
         None => item.clone(),
     })
+}
+
+/// The fields that tell an item from the others. An item that stays keeps them, though nobody owns them: without them
+/// it would be another, and what is below it would go with that one.
+fn keys(list: &List) -> Set {
+    let Relation::Keys(names) = list.relation else { return Set::default() };
+    Set::of_fields(&names.iter().map(std::slice::from_ref).collect::<Vec<_>>())
 }

@@ -74,10 +74,6 @@ pub fn applies(data: &[u8]) {
     if !is_tracked(&first) {
         return;
     }
-    // An item without its key is refused by its kind when all are merged: it is not what is held here.
-    if first["metadata"]["managedFields"].to_string().contains(r#"\"\"}"#) {
-        return;
-    }
     let Ok(second) = apply(kind, Some(&first), &applied, true, writer) else {
         panic!("what was applied is refused: {first}")
     };

@@ -271,3 +271,17 @@ fn what_does_not_fit_is_refused_with_its_place() {
         );
     }
 }
+
+#[test]
+fn an_item_that_stays_keeps_its_key_though_nobody_owns_it() {
+    let mut live = pod(&json!({"containers": [{"name": "c", "image": "i"}]}));
+    let item = json!({".": {}, "f:image": {}});
+    live["metadata"]["managedFields"] = json!([{"manager": "other", "operation": "Update", "apiVersion": "v1",
+        "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:containers": {r#"k:{"name":"c"}"#: item}}}}]);
+    let with = |live: &Value, spec: Value| {
+        apply(kind("v1", "Pod"), Some(live), &pod(&spec), true, by("one", "")).unwrap()
+    };
+    let first = with(&live, json!({"containers": [{"name": "c", "tty": true}]}));
+    let second = with(&first, json!({}));
+    assert_eq!(second["spec"]["containers"], json!([{"name": "c", "image": "i"}]));
+}
