@@ -134,8 +134,9 @@ fn after_a_long_run_the_back_off_begins_anew() {
         facts.runs = vec![ended("main", attempt, 1, now, now + 1)];
         facts.note_end("main", attempt, at(now), at(now + 1));
         now += 1;
-        step(&mut pod, &facts, now);
-        assert_eq!(step(&mut pod, &facts, now + wait - 1).actions, []);
+        assert_eq!(step(&mut pod, &facts, now).wake_at, Some(at(now + 10)));
+        let made = step(&mut pod, &facts, now + wait - 1);
+        assert_eq!((made.actions.as_slice(), made.wake_at), (&[][..], Some(at(now + wait))));
         now += wait;
         assert_eq!(step(&mut pod, &facts, now).actions, [start("main", attempt + 1)]);
     }
