@@ -287,6 +287,18 @@ async fn an_update_that_changes_nothing_writes_nothing() {
 }
 
 #[tokio::test]
+async fn an_amount_that_no_unit_divides_comes_back_unchanged() {
+    let api = Api::new().await;
+    let mut wanted = job("pi");
+    wanted["spec"]["template"]["spec"]["containers"][0]["resources"] =
+        json!({"limits": {"memory": "312.5Ki"}});
+    let made = api.make(JOBS, wanted).await;
+    let path = format!("{JOBS}/pi");
+    assert_eq!(made["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"], "320k");
+    assert_eq!(api.put(&path, made.clone()).await.json(), made);
+}
+
+#[tokio::test]
 async fn generation_counts_changes_of_the_spec_alone() {
     let api = Api::new().await;
     api.make(JOBS, job("pi")).await;
