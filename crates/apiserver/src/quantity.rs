@@ -153,8 +153,7 @@ pub(crate) fn canonical(text: &str) -> Result<String, QuantityError> {
 /// The canonical spelling: no fraction, the largest unit that loses nothing, in the family in which it was written. It is
 /// its own canonical spelling: what is compared with it later was read once more.
 fn spelled(nanos: i128, family: Family) -> String {
-    // What no binary unit divides has no unit, and is read as decimal from then on: upstream writes `312.5Ki` as 320000
-    // once, in the answer to whoever sent it, and as 320k when it has been stored.
+    // What no binary unit divides is decimal: without a unit it would be read as that from then on.
     if family == Family::Binary && nanos != 0 && nanos % (1024 * NANO) == 0 {
         let (value, place) = in_units(nanos / NANO, 1024, BINARY.len() - 1);
         return format!("{value}{}", BINARY[place]);
