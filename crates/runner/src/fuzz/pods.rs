@@ -17,7 +17,7 @@ fn now() -> Timestamp {
 fn names(pod: &Value) -> Option<Vec<&str>> {
     let lists = ["initContainers", "containers"].into_iter();
     let all = lists.flat_map(|list| pod["spec"][list].as_array().into_iter().flatten());
-    let all: Vec<&str> = all.filter_map(|container| container["name"].as_str()).collect();
+    let all: Vec<&str> = all.map(|container| container["name"].as_str().unwrap_or_default()).collect();
     let once: BTreeSet<&str> = all.iter().copied().collect();
     (once.len() == all.len()).then_some(all)
 }

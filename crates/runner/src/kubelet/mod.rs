@@ -96,11 +96,6 @@ impl Facts {
         self.announced.retain(|(name, of)| name != container || *of != attempt);
     }
 
-    /// Whether any run of it may have a process.
-    fn is_anything_alive(&self) -> bool {
-        self.runs.iter().any(|run| run.state.is_alive())
-    }
-
     /// The last long attempt before this one; 0 if there was none.
     fn steady(&self, container: &str, before: u32) -> u32 {
         let long = |(name, attempt): &&(String, u32)| name == container && *attempt < before;
@@ -284,8 +279,7 @@ pub fn plan<'a>(pod: impl Into<PodView<'a>>, facts: &Facts, now: Timestamp) -> P
         events.push(News::warning("Evicted", eviction.message.clone()));
     }
     let mut actions = wishes.actions(facts);
-    // What runs of it although its status knows no such run is ended first.
-    if matches!(phase, Phase::Succeeded | Phase::Failed) && !facts.is_anything_alive() {
+    if matches!(phase, Phase::Succeeded | Phase::Failed) {
         actions.extend(removal(view));
     }
     let status = Some(status).filter(|status| view.status != status);

@@ -1,5 +1,6 @@
 //! Where a container stands: what the runtime says of its newest run, and where it says nothing (a new engine, a
-//! forgotten run), what the pod's status said last. The attempt never goes back.
+//! forgotten run), what the pod's status said last. The attempt goes back only to a run that lives: who may write a status
+//! may have counted ahead of it.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -45,7 +46,8 @@ pub(super) fn of(
     let id = |attempt| container_id(uid, container.name, attempt);
     let runs = || facts.runs.iter().filter(|run| run.container == container.name);
     let told = told(container, uid, now);
-    let newest = runs().max_by_key(|run| run.attempt).filter(|run| run.attempt >= told.attempt());
+    let counts = |run: &&Run| run.state.is_alive() || run.attempt >= told.attempt();
+    let newest = runs().max_by_key(|run| run.attempt).filter(counts);
     let mut standing = newest.map_or(told, |run| heard(run, container, &id(run.attempt)));
     if let Standing::Ended(end) = &mut standing {
         end.steady = facts.steady(container.name, end.attempt);

@@ -141,3 +141,14 @@ fn after_a_long_run_the_back_off_begins_anew() {
         assert_eq!(step(&mut pod, &facts, now).actions, [start("main", attempt + 1)]);
     }
 }
+
+#[test]
+fn count_that_somebody_wrote_ahead_of_a_run_that_lives_starts_no_other() {
+    let mut pod = pod(json!({"restartPolicy": "OnFailure"}));
+    pod["status"]["containerStatuses"] = json!([{"name": "main", "restartCount": 4}]);
+    let made = step(&mut pod, &facts(vec![running("main", 0, 1)]), 2);
+    assert_eq!(made.actions, []);
+    assert_eq!(said(&pod), ("running".to_owned(), String::new(), 0, "0".to_owned()));
+    delete(&mut pod, 3, 30);
+    assert_eq!(step(&mut pod, &facts(vec![running("main", 0, 1)]), 3).actions, [signal("main", 0, 15)]);
+}
