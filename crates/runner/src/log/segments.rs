@@ -15,6 +15,8 @@ use lz4_flex::frame::FrameDecoder;
 /// No segment is larger when it is unpacked: one batch of short lines may go over a segment's size.
 const MAX_UNPACKED: u64 = 64 << 20;
 pub(super) const PACKED: &str = ".lz4";
+/// How a frame begins. Source: the LZ4 frame format, "Magic Number".
+const FRAME: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
 
 /// The file of a segment that is not packed.
 pub(crate) fn plain(base: &Path, number: u64) -> PathBuf {
@@ -46,14 +48,13 @@ pub(super) enum Segment {
 pub(super) struct Unpacking {
     decoder: FrameDecoder<File>,
     at: u64,
+    /// Whether its frame has ended. What stands behind it is nobody's.
+    is_over: bool,
 }
 
 /// Opens a segment to be read from a place on, however slowly; none if it is not there.
 pub(super) fn open(base: &Path, number: u64) -> io::Result<Option<Segment>> {
-    open_as(base, number, |file| {
-        let decoder = FrameDecoder::new(file);
-        Ok(Segment::Packed(Mutex::new(Unpacking { decoder, at: 0 })))
-    })
+    open_as(base, number, |file| Ok(Segment::Packed(Mutex::new(Unpacking::new(file)?))))
 }
 
 /// Opens a segment to be read from its end, here and now; none if it is not there.
@@ -63,8 +64,19 @@ pub(super) fn open_whole(base: &Path, number: u64) -> io::Result<Option<Segment>
 
 fn unpack_whole(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    FrameDecoder::new(file).take(MAX_UNPACKED).read_to_end(&mut bytes)?;
+    decoder(file)?.take(MAX_UNPACKED).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Unpacks a file from its start. That is a frame: of the older form that is read too no file of ours is, and of a damaged
+/// one the reader panics.
+fn decoder(file: File) -> io::Result<FrameDecoder<File>> {
+    let mut magic = [0; 4];
+    let length = file.read_at(&mut magic, 0)?;
+    if length > 0 && magic != FRAME {
+        return Err(io::Error::new(ErrorKind::InvalidData, "this is no packed log"));
+    }
+    Ok(FrameDecoder::new(file))
 }
 
 fn open_as(
@@ -84,15 +96,22 @@ fn open_as(
 }
 
 impl Unpacking {
+    fn new(file: File) -> io::Result<Unpacking> {
+        Ok(Unpacking { decoder: decoder(file)?, at: 0, is_over: false })
+    }
+
     fn read_at(&mut self, buffer: &mut [u8], place: u64) -> io::Result<usize> {
         if place < self.at {
             let mut file = self.decoder.get_ref().try_clone()?;
             file.seek(SeekFrom::Start(0))?;
-            *self = Unpacking { decoder: FrameDecoder::new(file), at: 0 };
+            *self = Unpacking::new(file)?;
         }
         let before = place.min(MAX_UNPACKED).saturating_sub(self.at);
-        self.at += io::copy(&mut self.decoder.by_ref().take(before), &mut io::sink())?;
-        if self.at < place || place >= MAX_UNPACKED {
+        if !self.is_over {
+            self.at += io::copy(&mut self.decoder.by_ref().take(before), &mut io::sink())?;
+        }
+        self.is_over |= self.at < place;
+        if self.is_over || place >= MAX_UNPACKED {
             return Ok(0);
         }
         let count = loop {
@@ -102,6 +121,7 @@ impl Unpacking {
             }
         };
         self.at += count as u64;
+        self.is_over = count == 0 && !buffer.is_empty();
         Ok(count)
     }
 }
@@ -201,8 +221,9 @@ pub(crate) fn unpacked(packed: &[u8], place: u64) -> io::Result<[io::Result<Vec<
     file.write_all_at(packed, 0)?;
     let whole = unpack_whole(file.try_clone()?);
     (&file).seek(SeekFrom::Start(0))?;
-    let mut unpacking = Unpacking { decoder: FrameDecoder::new(file), at: 0 };
+    let mut unpacking = Unpacking::new(file);
     let mut rest = |place: u64| {
+        let unpacking = unpacking.as_mut().map_err(|error| io::Error::from(error.kind()))?;
         let (mut read, mut chunk) = (Vec::new(), [0; 1000]);
         loop {
             match unpacking.read_at(&mut chunk, place + read.len() as u64)? {
