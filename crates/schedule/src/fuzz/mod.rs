@@ -17,9 +17,10 @@ pub const TARGETS: &[(&str, Target)] = &[("schedules", schedules)];
 /// So long may a schedule not be due, in seconds: five years with their leap days, and a day for zones.
 const LONGEST: i64 = (5 * 366 + 1) * 86_400;
 
-/// Clocks that change by an hour twice a year, as far from UTC as any.
+/// Clocks that change by an hour twice a year, as far from UTC as any. They do so at a full hour: where they leap in the
+/// midst of one, what is due in the part of it that is left out is due or not by where one looks from, as upstream.
 fn zone(unix: i64) -> i32 {
-    let hours = if unix.div_euclid(15_778_463) % 2 == 0 { 13 } else { 14 };
+    let hours = if unix.div_euclid(15_778_800) % 2 == 0 { 13 } else { 14 };
     hours * 3600
 }
 
