@@ -5,7 +5,7 @@ mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use windlass::manifest::formats::submission_helper::{
     Paths, TaskList, batch_selector, of_file, of_lines, task_id,
@@ -23,12 +23,9 @@ use crate::env::Env;
 use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
 use crate::print::Table;
-use crate::{clock, out, progress, random};
+use crate::{out, progress, random};
 use told::Told;
 
-/// After so long without news it is looked what the jobs wait for, and again after twice as long.
-const FIRST_LOOK: Duration = Duration::from_secs(5);
-const LAST_LOOK: Duration = Duration::from_secs(300);
 /// Digits of a name that a batch without one gets.
 const NAME: usize = 10;
 
@@ -135,13 +132,12 @@ async fn submit(
     };
     let mut run = session.manager.run_batch(prepared.list.batch.clone(), prepared.tasks.clone(), how);
     let mut told = Told::new(prepared, options.output, session.notes);
-    let mut quiet = FIRST_LOOK;
     loop {
-        let look = clock::after(quiet);
+        let look = told.stuck.next();
         tokio::select! {
             event = run.next() => match event {
                 Some(Ok(event)) => {
-                    quiet = FIRST_LOOK;
+                    told.stuck.stir();
                     told.take(event);
                     told.show(run.states());
                 }
@@ -159,7 +155,7 @@ async fn submit(
                 run.stop();
             }
             () = tokio::time::sleep_until(look) => {
-                quiet = (quiet * 2).min(LAST_LOOK);
+                told.stuck.rest();
                 told.look(&run.active(), &session.manager).await;
             }
         }

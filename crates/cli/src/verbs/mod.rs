@@ -24,6 +24,7 @@ pub(crate) mod show;
 mod sidecars;
 pub(crate) mod status;
 mod stdin;
+mod stuck;
 pub(crate) mod submit;
 mod terminal;
 pub(crate) mod up;

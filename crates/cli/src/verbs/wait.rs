@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use windlass::{JobManager, Outcome as Ended};
 
+use super::stuck::{LOOKED_AT, Stuck};
 use super::{failures, result_file, sidecars, which};
 use crate::args::high::WaitOptions;
 use crate::clock;
@@ -61,19 +62,18 @@ pub(super) async fn all(
     notes: Notes,
 ) -> Outcome<Vec<Ended>> {
     let mut ends = BTreeMap::new();
-    let mut unlimited = BTreeSet::new();
+    let (mut unlimited, mut stuck) = (BTreeSet::new(), Stuck::new());
     let mut waits = manager.wait_all(names.iter().cloned());
     let deadline = until.timeout.map(clock::after);
     loop {
+        let look = stuck.next();
         let next = waits.next();
-        let next = match deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, next).await,
-            None => Ok(next.await),
-        };
-        match (next, until.timeout) {
-            (Ok(None), _) => break,
-            (Ok(Some((name, end))), _) => {
+        let until_look = deadline.map_or(look, |deadline| deadline.min(look));
+        match tokio::time::timeout_at(until_look, next).await {
+            Ok(None) => break,
+            Ok(Some((name, end))) => {
                 let end = end?;
+                stuck.stir();
                 // What outlives its command is told with what becomes of it.
                 if end.status.payload.is_none() {
                     notes.say(&said(&name, &end, manager).await);
@@ -89,10 +89,23 @@ pub(super) async fn all(
                     break;
                 }
             }
-            (Err(_), after) => {
-                let left = names.iter().find(|name| !ends.contains_key(*name));
-                let (job, after) = (left.cloned().unwrap_or_default(), after.unwrap_or_default());
-                return Err(windlass::Error::TimedOut { job, after }.into());
+            Err(_) => {
+                let mut left = names.iter().filter(|name| !ends.contains_key(*name));
+                if deadline.is_some_and(|deadline| deadline <= look) {
+                    let (job, after) =
+                        (left.next().cloned().unwrap_or_default(), until.timeout.unwrap_or_default());
+                    return Err(windlass::Error::TimedOut { job, after }.into());
+                }
+                stuck.rest();
+                let tell = async {
+                    for name in left.take(LOOKED_AT) {
+                        stuck.look(name, manager).await.into_iter().for_each(|news| notes.say(&news));
+                    }
+                };
+                match deadline {
+                    Some(deadline) => _ = tokio::time::timeout_at(deadline, tell).await,
+                    None => tell.await,
+                }
             }
         }
     }

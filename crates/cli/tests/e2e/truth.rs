@@ -1,5 +1,6 @@
 //! Why jobs stand where they stand, with real ones on the engine: what is said, and what can be done about it.
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::home::{Ended, Home, Running};
@@ -195,6 +196,20 @@ fn wait_takes_any_or_all_and_tells_of_what_is_not_there() {
     has(&home.windlass(&["wait", "good", "gone"]), 125, &["good: succeeded", "gone"]);
     assert_eq!(home.ok(&["list", "--running", "-o", "name"]), "slow\n");
     home.ok(&["cancel", "slow", "--now"]);
+}
+
+#[test]
+fn what_a_job_waits_for_in_vain_is_told_to_who_waits_for_it() {
+    let home = Home::new();
+    home.ok(&["up"]);
+    // This engine runs no images.
+    let submit = ["submit", "--name", "held", "--image", "busybox", "--wait", "--", "true"];
+    for line in [&submit[..], &["wait", "held"], &["wait", "--timeout", "1h", "held"]] {
+        let mut running = Running::start(home.command(line));
+        running.stderr_has("held: blocked by ");
+        running.signal(Signal::SIGINT);
+        running.end();
+    }
 }
 
 #[test]

@@ -1,9 +1,6 @@
 //! What a person is told of a batch: names of jobs on stdout, everything else on stderr, and how to go on.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::batch::v1::Job;
-use windlass::manifest::Outlook;
 use windlass::model::{Batch, BatchLimits, LeftOut, TaskState};
 use windlass::{BatchEvent, FoundTask, JobManager, Outcome as Ended};
 
@@ -13,14 +10,12 @@ use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
 use crate::print::plain;
+use crate::verbs::stuck::{LOOKED_AT, Stuck};
 use crate::verbs::{bulk, object};
 use crate::{bar, out, progress};
 
 /// So many failed tasks of an earlier run are named one by one.
 const NAMED: usize = 20;
-
-/// So many jobs are looked at when nothing happens.
-const LOOKED_AT: usize = 4;
 
 /// What was told, and what it comes to.
 pub(super) struct Told<'a> {
@@ -38,7 +33,7 @@ pub(super) struct Told<'a> {
     old: Vec<bool>,
     unprinted: Option<Failure>,
     /// What jobs were told to wait for.
-    stuck: BTreeSet<String>,
+    pub(super) stuck: Stuck,
 }
 
 impl<'a> Told<'a> {
@@ -55,7 +50,7 @@ impl<'a> Told<'a> {
             codes: vec![None; count],
             old: vec![false; count],
             unprinted: None,
-            stuck: BTreeSet::new(),
+            stuck: Stuck::new(),
         }
     }
 
@@ -142,13 +137,8 @@ impl<'a> Told<'a> {
     /// Tells what some of the jobs wait for that never comes by itself, once for each reason.
     pub(super) async fn look(&mut self, active: &[(usize, String)], manager: &JobManager) {
         for (task, job) in active.iter().take(LOOKED_AT) {
-            // It is told when there is news; what cannot be looked at now will be met there.
-            let Ok(view) = manager.get(job).await else { continue };
-            let verdict = view.status.verdict;
-            if verdict.outlook == Outlook::NeedsAction && self.stuck.insert(verdict.text.clone()) {
-                let next = verdict.next_step.map(|next| format!("; {}", plain(&next))).unwrap_or_default();
-                let (title, text) = (self.title(*task), plain(&verdict.text));
-                self.notes.say(&format!("{title}: {job}: {text}{next}"));
+            if let Some(news) = self.stuck.look(job, manager).await {
+                self.notes.say(&format!("{}: {news}", self.title(*task)));
             }
         }
     }
