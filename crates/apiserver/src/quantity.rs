@@ -367,6 +367,7 @@ mod tests {
             ("1.2.3", &format),
             ("--1", &format),
             ("1mi", &suffix),
+            ("1ki", &suffix),
             ("1K", &suffix),
             ("1KiB", &format),
         ] {

@@ -155,7 +155,6 @@ async fn submit(
                 run.stop();
             }
             () = tokio::time::sleep_until(look) => {
-                told.stuck.rest();
                 told.look(&run.active(), &session.manager).await;
             }
         }

@@ -8,10 +8,11 @@ use windlass::JobManager;
 use windlass::manifest::Outlook;
 
 use crate::clock;
+use crate::out::Notes;
 use crate::print::plain;
 
 /// So many jobs are looked at when nothing happens.
-pub(super) const LOOKED_AT: usize = 4;
+const LOOKED_AT: usize = 4;
 
 /// After so long without news it is looked what the jobs wait for, and again after twice as long.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
@@ -38,19 +39,23 @@ impl Stuck {
         self.quiet = FIRST_LOOK;
     }
 
-    /// Nothing has happened: the next look is later.
-    pub(super) fn rest(&mut self) {
+    /// Nothing has happened: tells what is new of some of the jobs, each with what is said before its name. The next look is
+    /// later.
+    pub(super) async fn look<'a>(
+        &mut self,
+        jobs: impl Iterator<Item = (String, &'a str)>,
+        manager: &JobManager,
+        notes: Notes,
+    ) {
         self.quiet = (self.quiet * 2).min(LAST_LOOK);
-    }
-
-    /// What is new to tell of a job.
-    pub(super) async fn look(&mut self, job: &str, manager: &JobManager) -> Option<String> {
-        // What cannot be looked at now will be met by who waits.
-        let verdict = manager.get(job).await.ok()?.status.verdict;
-        if verdict.outlook != Outlook::NeedsAction || !self.told.insert(verdict.text.clone()) {
-            return None;
+        for (before, job) in jobs.take(LOOKED_AT) {
+            // What cannot be looked at now will be met by who waits.
+            let Ok(view) = manager.get(job).await else { continue };
+            let verdict = view.status.verdict;
+            if verdict.outlook == Outlook::NeedsAction && self.told.insert(verdict.text.clone()) {
+                let next = verdict.next_step.map(|next| format!("; {}", plain(&next))).unwrap_or_default();
+                notes.say(&format!("{before}{job}: {}{next}", plain(&verdict.text)));
+            }
         }
-        let next = verdict.next_step.map(|next| format!("; {}", plain(&next))).unwrap_or_default();
-        Some(format!("{job}: {}{next}", plain(&verdict.text)))
     }
 }

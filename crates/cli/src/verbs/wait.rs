@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use windlass::{JobManager, Outcome as Ended};
 
-use super::stuck::{LOOKED_AT, Stuck};
+use super::stuck::Stuck;
 use super::{failures, result_file, sidecars, which};
 use crate::args::high::WaitOptions;
 use crate::clock;
@@ -96,12 +96,7 @@ pub(super) async fn all(
                         (left.next().cloned().unwrap_or_default(), until.timeout.unwrap_or_default());
                     return Err(windlass::Error::TimedOut { job, after }.into());
                 }
-                stuck.rest();
-                let tell = async {
-                    for name in left.take(LOOKED_AT) {
-                        stuck.look(name, manager).await.into_iter().for_each(|news| notes.say(&news));
-                    }
-                };
+                let tell = stuck.look(left.map(|name| (String::new(), name.as_str())), manager, notes);
                 match deadline {
                     Some(deadline) => _ = tokio::time::timeout_at(deadline, tell).await,
                     None => tell.await,

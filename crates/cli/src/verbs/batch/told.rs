@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::fail::{Failure, Outcome};
 use crate::out::Notes;
 use crate::print::plain;
-use crate::verbs::stuck::{LOOKED_AT, Stuck};
+use crate::verbs::stuck::Stuck;
 use crate::verbs::{bulk, object};
 use crate::{bar, out, progress};
 
@@ -136,11 +136,9 @@ impl<'a> Told<'a> {
 
     /// Tells what some of the jobs wait for that never comes by itself, once for each reason.
     pub(super) async fn look(&mut self, active: &[(usize, String)], manager: &JobManager) {
-        for (task, job) in active.iter().take(LOOKED_AT) {
-            if let Some(news) = self.stuck.look(job, manager).await {
-                self.notes.say(&format!("{}: {news}", self.title(*task)));
-            }
-        }
+        let prepared = self.prepared;
+        let jobs = active.iter().map(|(task, job)| (format!("{}: ", prepared.title(*task)), job.as_str()));
+        self.stuck.look(jobs, manager, self.notes).await;
     }
 
     fn title(&self, task: usize) -> String {
