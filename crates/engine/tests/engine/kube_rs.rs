@@ -112,21 +112,23 @@ async fn reflector_keeps_what_there_is() {
     let cluster = Cluster::images_on_host().await;
     let jobs: Api<Job> = Api::default_namespaced(client(&cluster).await);
     let (reader, writer) = reflector::store();
-    let mut changes =
-        watcher(jobs, watcher::Config::default()).default_backoff().reflect(writer).touched_objects().boxed();
+    let mut told = watcher(jobs, watcher::Config::default()).default_backoff().reflect(writer).boxed();
     let mut one = crate::support::job("kept", &["true"]);
     one["metadata"]["labels"] = json!({"kept": "yes"});
     cluster.create(one).await;
+    // What a first list says is kept at its end: the store is asked, not the event.
+    let name = reflector::ObjectRef::new("kept").within("default");
     let story = async {
-        while let Some(job) = changes.try_next().await.expect("a watch") {
-            if job.status.and_then(|status| status.succeeded) == Some(1) {
-                return;
+        while told.try_next().await.expect("a watch").is_some() {
+            let kept = reader.get(&name);
+            let succeeded = |job: &Job| job.status.as_ref()?.succeeded;
+            if let Some(kept) = kept.filter(|job| succeeded(job) == Some(1)) {
+                return kept;
             }
         }
         panic!("the watch ended")
     };
-    tokio::time::timeout(PATIENCE, story).await.expect("it is told in time");
-    let kept = reader.get(&reflector::ObjectRef::new("kept").within("default")).expect("it is kept");
+    let kept = tokio::time::timeout(PATIENCE, story).await.expect("it is kept in time");
     assert_eq!(kept.metadata.labels.as_ref().expect("labels")["kept"], "yes");
     cluster.stop().await;
 }
