@@ -93,6 +93,9 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
     for name in ["default", "kube-system", "kube-public"] {
         create(registry, "v1", "Namespace", json!({"metadata": {"name": name}})).await?;
     }
+    // The first thing that somebody asks for finds it; other namespaces are given theirs by their controller.
+    let account = json!({"metadata": {"namespace": "default", "name": "default"}});
+    create(registry, "v1", "ServiceAccount", account).await?;
     for role in Role::ALL {
         ensure_account(registry, role).await?;
     }
