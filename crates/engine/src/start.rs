@@ -117,7 +117,7 @@ pub struct Engine {
 }
 
 /// How often, and how far apart, a lock is asked for again that nobody says is theirs.
-const LOCK_AGAIN: (u32, Duration) = (50, Duration::from_millis(20));
+const LOCK_AGAIN: (u32, Duration) = (500, Duration::from_millis(20));
 
 /// Takes the home's lock. A child that a program with several engines is just starting holds a copy of each of its
 /// descriptors until it executes: such a lock is free in a moment.
