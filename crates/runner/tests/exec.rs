@@ -2,8 +2,6 @@
 
 mod common;
 
-use std::time::Duration;
-
 use common::{Home, ended, ends, is_alive, next, read_fifo, starts, write_fifo};
 use windlass_runner::runtime::{
     Ended, Event, Exec, ExecError, Key, MAX_ARGUMENTS, Output, Runtime, Session, Start, StartFailure,
@@ -57,7 +55,7 @@ impl Machine {
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("it comes in time")
+    tokio::time::timeout(common::PATIENCE, future).await.expect("it comes in time")
 }
 
 /// All that comes.
@@ -238,11 +236,17 @@ async fn program_outlives_a_term_signal_to_the_run_that_the_run_ignores() {
     let home = Home::new();
     let shim = home.connect().await;
     let told = home.fifo("told");
-    let script = format!("trap 'echo term > {}' TERM; while :; do sleep 600 & wait $!; done", told.display());
+    let ready = home.fifo("ready");
+    let script = format!(
+        "trap 'echo term > {}' TERM; echo up > {}; while :; do sleep 600 & wait $!; done",
+        told.display(),
+        ready.display()
+    );
     let start = home.sh("main", &script);
     let key = start.key.clone();
     shim.start(vec![start]);
     starts(&shim, 1).await;
+    assert_eq!(read_fifo(&ready).await, "up\n");
     let machine = Machine { home, shim, key };
     let mut session = machine.sh("echo up; read x; echo $x").await;
     assert_eq!(line(&mut session.stdout).await, "up");

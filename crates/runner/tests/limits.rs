@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use windlass_runner::cgroup::Reason;
@@ -244,22 +246,29 @@ async fn many_processes_of_a_run_end_with_it() {
     let home = Home::new();
     let many = Limits { pids: Some(1000), ..Limits::default() };
     let Some(shim) = enforcing(&home, many).await else { return };
-    // Daemons, each with a session and an environment of its own; while one lives, it holds `alive`.
+    // Daemons, each with a session and an environment of its own, which say that they live; as long as one does, it
+    // holds `alive`.
     let (gate, alive) = (home.fifo("gate"), home.fifo("alive"));
     let script = format!(
-        "n=0; while [ $n -lt 150 ]; do env -i setsid sleep 1000 < /dev/null > {} 2>&1 & echo $!; n=$((n+1)); \
-         done; read line < {}; exit 5",
+        "n=0; while [ $n -lt 150 ]; do env -i setsid sh -c 'echo up; exec sleep 1000' < /dev/null > {} 2>&1 & \
+         echo $!; n=$((n+1)); done; read line < {}; exit 5",
         alive.display(),
         gate.display()
     );
-    let gone = tokio::spawn(async move { common::read_fifo(&alive).await });
+    let (tell, gone) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(File::open(alive).unwrap()).lines();
+        let living = lines.by_ref().take(150).count();
+        let _open = common::write_fifo(&gate);
+        tell.send((living, lines.count()))
+    });
     shim.start(vec![limited(home.sh("many", &script), many)]);
     let directories = directories(started(&shim, "many").await);
-    let _open = common::write_fifo(&gate);
     assert_eq!(ended(&ends(&shim, 1).await["many"]), Ended::Code(5));
     assert_eq!(entries(&home.log("many")).len(), 150);
     // Killed they are; that the machine lets 150 die in time is not this test's.
-    assert_eq!(gone.await.unwrap(), "");
+    let gone = tokio::time::timeout(common::PATIENCE, gone).await.expect("they die in time");
+    assert_eq!(gone.unwrap(), (150, 0));
     shim.shutdown(true).await;
     assert!(directories.iter().all(|directory| !directory.exists()));
 }

@@ -52,7 +52,8 @@ async fn older_shim_s_limits_are_not_claimed_to_hold_and_it_is_replaced_when_its
     assert_eq!(shim.known().iter().map(reason).collect::<Vec<_>>(), [Some(Reason::OlderShim)]);
 
     let limited = Start { limits: Some(LIMITED), ..home.start("limited", &["true"]) };
-    shim.start(vec![limited, home.start("free", &["true"])]);
+    // In this order, so that the other has started too when the limited one has.
+    shim.start(vec![home.start("free", &["true"]), limited]);
     let told = next(&shim, |event| is_start_of(event, "limited")).await;
     assert_eq!(reason(&told), Some(Reason::OlderShim));
     let refused = shim.exec(exec(home.start("free", &[]).key)).await.err();

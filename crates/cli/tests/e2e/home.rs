@@ -20,7 +20,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 /// The longest that any command of a test may take.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(600);
 const WINDLASS: &str = env!("CARGO_BIN_EXE_windlass");
 
 /// A home below a temporary directory; its engine ends with it.

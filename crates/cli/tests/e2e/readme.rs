@@ -36,10 +36,15 @@ fn evened(lines: impl Iterator<Item = impl AsRef<str>>, job: &str) -> Vec<String
     let word = |word: &str| -> String {
         let word = word.replace(job, "JOB");
         let bare = word.trim_start_matches('(').trim_end_matches([')', ',']);
-        match bare.strip_suffix('s').map(str::parse::<u32>) {
-            Some(Ok(_)) => word.replace(bare, "0s"),
-            _ if word.starts_with("pod/JOB-") => word[..word.len() - 5].to_owned(),
-            _ => word,
+        let is_age = bare.starts_with(|first: char| first.is_ascii_digit())
+            && bare.ends_with(['s', 'm', 'h'])
+            && bare.chars().all(|one| one.is_ascii_digit() || "hms".contains(one));
+        if is_age {
+            word.replace(bare, "0s")
+        } else if word.starts_with("pod/JOB-") {
+            word[..word.len() - 5].to_owned()
+        } else {
+            word
         }
     };
     let lines = lines.map(|line| line.as_ref().split_whitespace().map(word).collect::<Vec<_>>().join(" "));

@@ -193,12 +193,17 @@ impl Storm {
     fn shim(&self) -> Option<i32> {
         let wanted = self.home.state().join("shim");
         let wanted = wanted.to_str().unwrap();
-        std::fs::read_dir("/proc").unwrap().flatten().find_map(|entry| {
+        let found = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
             let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
             let line = std::fs::read(entry.path().join("cmdline")).ok()?;
             let is_it = line.strip_suffix(b"\0")?.rsplit(|byte| *byte == 0).next()? == wanted.as_bytes();
-            (is_it && lives(pid)).then_some(pid)
-        })
+            let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+            let parent: i32 = stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()?;
+            (is_it && lives(pid)).then_some((pid, parent))
+        });
+        // A child that does not execute yet looks as it does.
+        let found: BTreeMap<i32, i32> = found.collect();
+        found.iter().find(|(_, parent)| !found.contains_key(parent)).map(|(pid, _)| *pid)
     }
 
     fn check(&self) {
@@ -268,7 +273,9 @@ impl Storm {
 
     fn is_job(&self, pid: i32) -> bool {
         let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        lives(pid) && line.contains(self.home.file("").to_str().unwrap())
+        // The number may be another's by now, also the engine's or the shim's, which name the home too.
+        let scripts = ["job.sh", "idle.sh"].map(|name| self.home.file(name));
+        lives(pid) && scripts.iter().any(|script| line.contains(script.to_str().unwrap()))
     }
 }
 

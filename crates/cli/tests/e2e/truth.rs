@@ -190,10 +190,12 @@ fn a_command_that_ended_beside_a_sidecar_gives_its_code() {
 fn wait_takes_any_or_all_and_tells_of_what_is_not_there() {
     let home = Home::new();
     home.ok(&["run", "--name", "good", "--", "true"]);
-    home.ok(&["submit", "--name", "slow", "--", "sleep", "600"]);
+    home.ok(&["submit", "--name", "slow", "--", "sh", "-c", "echo up; exec sleep 600"]);
     has(&home.windlass(&["wait", "--any", "slow", "good"]), 0, &["good: succeeded"]);
     has(&home.windlass(&["wait", "--timeout", "1s", "slow", "good"]), 124, &["slow"]);
     has(&home.windlass(&["wait", "good", "gone"]), 125, &["good: succeeded", "gone"]);
+    let mut followed = Running::start(home.command(&["logs", "-f", "slow"]));
+    assert!(followed.stdout_has("up").contains("up"));
     assert_eq!(home.ok(&["list", "--running", "-o", "name"]), "slow\n");
     home.ok(&["cancel", "slow", "--now"]);
 }

@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use crate::home::{Home, terminal};
 
 /// The longest that anything may take.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(600);
 
 /// A terminal with a command in it.
 pub(crate) struct Terminal {
@@ -112,7 +112,10 @@ fn shell(home: &Home, options: &[&str], script: &str) -> Terminal {
 fn keys_go_to_the_job_and_what_it_shows_comes_here() {
     let home = Home::new();
     let mut terminal =
-        shell(&home, &["-t"], "printf 'name? '; read name; echo \"hello $name on $TERM\"; exit 7");
+        shell(&home, &["-t"], "read x; printf 'name? '; read name; echo \"hello $name on $TERM\"; exit 7");
+    // Nothing is shown before the terminal is attached, so that the log has no part in it.
+    terminal.shows("job ");
+    terminal.types("\r");
     terminal.shows("name? ");
     terminal.types("you\r");
     terminal.shows("hello you on vt100\r\n");

@@ -1,31 +1,13 @@
 //! How real processes are told to end, and in which order.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::support::{Cluster, PATIENCE, pod_phase, told};
+use crate::support::{Cluster, Heard, Standing, pod_phase, told};
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams, PostParams};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::net::unix::pipe;
-
-/// What processes write into a pipe, line by line.
-struct Heard(Lines<BufReader<pipe::Receiver>>);
-
-impl Heard {
-    fn at(place: &Path) -> Heard {
-        assert!(std::process::Command::new("mkfifo").arg(place).status().expect("mkfifo").success());
-        // Open for both: it does not end when a writer goes.
-        let pipe = pipe::OpenOptions::new().read_write(true).open_receiver(place).expect("the pipe");
-        Heard(BufReader::new(pipe).lines())
-    }
-
-    async fn next(&mut self) -> String {
-        let line = tokio::time::timeout(PATIENCE, self.0.next_line()).await.expect("somebody speaks in time");
-        line.expect("a pipe").expect("a line")
-    }
-}
 
 /// Says `up` when it is there, and its name when it is told to end.
 fn container(name: &str, place: &Path) -> Value {
@@ -76,7 +58,8 @@ async fn sidecar_of_a_deleted_pod_ends_after_its_container_and_events_name_both(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pod_that_is_gone_at_once_is_told_to_end_all_the_same() {
-    let cluster = Cluster::start().await;
+    // Its clock stands still: however slowly the shell runs, it is not killed before it has spoken.
+    let cluster = Cluster::with(|config| config.world = Arc::new(Standing::default())).await;
     let place = cluster.home.path().join("said");
     let mut heard = Heard::at(&place);
     for (name, grace, delete) in

@@ -47,7 +47,7 @@ async fn memory_limit_ends_a_container_or_the_pod_says_that_it_does_not() {
         assert_eq!(told, 0);
         let hog = run(&cluster, "hog", "tail /dev/zero", json!({"memory": "32Mi"})).await;
         assert_eq!(end(&hog).1, "OOMKilled");
-        let killed = run(&cluster, "killed", "kill -9 $$", json!({"memory": "32Mi"})).await;
+        let killed = run(&cluster, "killed", "kill -9 $$$$", json!({"memory": "32Mi"})).await;
         assert_eq!(end(&killed), (137, "Error".to_owned()));
     }
     cluster.stop().await;

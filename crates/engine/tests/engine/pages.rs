@@ -73,7 +73,13 @@ impl Reader {
         let mut states = watcher(self.cluster.jobs(), config).applied_objects().boxed();
         let mut failed = None;
         let end = async {
-            while let Some(job) = states.try_next().await.expect("a watch") {
+            loop {
+                let job = match states.try_next().await {
+                    // Of what has not been read yet, the store forgets what is old by the clock that was set forward;
+                    // the watcher lists again.
+                    Err(watcher::Error::WatchError(gone)) if gone.code == 410 => continue,
+                    told => told.expect("a watch").expect("it goes on"),
+                };
                 let status = job.status.clone().unwrap_or_default();
                 if kube::runtime::wait::Condition::matches_object(&finished(), Some(&job)) {
                     return (job, status);
@@ -83,7 +89,6 @@ impl Reader {
                     self.pass(1000).await;
                 }
             }
-            panic!("the watch of {name} ended")
         };
         tokio::time::timeout(PATIENCE, end).await.expect("it ends in time")
     }

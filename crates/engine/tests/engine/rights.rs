@@ -177,8 +177,9 @@ async fn a_flood_of_silent_clients_keeps_no_pod_from_its_start() {
     let owner = Home::at(cluster.home.path().join("home")).kubeconfig();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let config = Kubeconfig::read_from(owner).expect("a kubeconfig");
-    let config =
+    let mut config =
         Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.expect("its client");
+    config.connect_timeout = Some(crate::support::PATIENCE);
     let outside = Client::try_from(config).expect("a client");
     let jobs: Api<Job> = Api::namespaced(outside, "default");
     let mut work = job("work", &["true"]);

@@ -123,7 +123,9 @@ async fn pods_that_wait_for_room_do_not_keep_an_engine_that_is_to_end_its_pods()
         "trap 'read -r line < {}; exit' TERM; echo set; while :; do sleep 1000 & wait; done",
         signal.display()
     );
-    make(&cluster, pod("second", "0", &["sh", "-c", &script])).await;
+    let mut second = pod("second", "0", &["sh", "-c", &script]);
+    second["spec"]["terminationGracePeriodSeconds"] = json!(600);
+    make(&cluster, second).await;
     for name in ["first", "second"] {
         cluster.wait_pod(name, pod_phase("Running")).await;
     }

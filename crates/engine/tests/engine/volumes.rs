@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::support::{Ahead, Cluster, pod_phase};
+use crate::support::{Cluster, Heard, Standing, pod_phase};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod, Secret};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -150,9 +150,9 @@ async fn files_of_a_map_change_all_at_once_while_the_pod_runs_and_one_that_is_mo
     let cluster = Cluster::start().await;
     make_config(&cluster).await;
     let ready = cluster.home.path().join("ready");
-    nix::unistd::mkfifo(&ready, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let mut heard = Heard::at(&ready);
     let script = format!(
-        "cat /etc/app/b.conf; echo > {}; until grep -qs new /etc/app/a.conf; do sleep 0.1; done; \
+        "cat /etc/app/b.conf; echo read > {}; until grep -qs new /etc/app/a.conf; do sleep 0.1; done; \
          cat /etc/app/b.conf /one.conf; readlink /etc/app/a.conf; ls /etc/app",
         ready.display()
     );
@@ -166,9 +166,7 @@ async fn files_of_a_map_change_all_at_once_while_the_pod_runs_and_one_that_is_mo
     if let Some((_, message)) = waiting(pod.as_ref()) {
         return skip(&message);
     }
-    let read = tokio::task::spawn_blocking(move || std::fs::read(ready));
-    let said = tokio::time::timeout(crate::support::PATIENCE, read).await.expect("it writes in time");
-    said.expect("a thread").expect("a fifo");
+    assert_eq!(heard.next().await, "read");
     let maps: Api<ConfigMap> = Api::namespaced(cluster.client.clone(), "default");
     let patch = Patch::Merge(json!({"data": {"a.conf": "new", "b.conf": "changed"}}));
     maps.patch("settings", &PatchParams::default(), &patch).await.expect("patched");
@@ -213,12 +211,12 @@ async fn volume_that_cannot_be_mounted_is_refused_with_the_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pod_that_fills_an_empty_directory_beyond_its_limit_is_evicted_and_one_that_does_not_stays() {
-    let ahead = Arc::new(Ahead::default());
-    let cluster = Cluster::with(|config| config.world = ahead.clone()).await;
+    let clock = Arc::new(Standing::default());
+    let cluster = Cluster::with(|config| config.world = clock.clone()).await;
     let volume = json!([{"name": "cache", "emptyDir": {"sizeLimit": "1Mi"}}]);
     let mounts = json!([{"name": "cache", "mountPath": "/windlass-cache"}]);
     let ready = cluster.home.path().join("ready");
-    nix::unistd::mkfifo(&ready, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let mut heard = Heard::at(&ready);
     for (name, blocks) in [("modest", 100), ("greedy", 2000)] {
         let script = format!(
             "dd if=/dev/zero of=/windlass-cache/file bs=1k count={blocks} 2> /dev/null; echo {name} > {}; exec sleep 1000",
@@ -229,13 +227,10 @@ async fn pod_that_fills_an_empty_directory_beyond_its_limit_is_evicted_and_one_t
         if let Some((_, message)) = waiting(pod.as_ref()) {
             return skip(&message);
         }
-        let ready = ready.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(ready));
-        let said = tokio::time::timeout(crate::support::PATIENCE, read).await.expect("it writes in time");
-        assert_eq!(said.expect("a thread").expect("a fifo"), format!("{name}\n"));
+        assert_eq!(heard.next().await, name);
     }
     // Whatever happens makes the controllers look at the clock.
-    ahead.0.store(11, Ordering::Relaxed);
+    clock.ahead.store(11, Ordering::Relaxed);
     make_config(&cluster).await;
     let gone =
         cluster.wait_pod("greedy", pod_phase("Failed")).await.and_then(|pod| pod.status).expect("a status");

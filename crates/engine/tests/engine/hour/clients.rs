@@ -246,7 +246,7 @@ impl Client {
     /// The end of the hour: who ends with their watch has ended, the others have begun others.
     pub(super) async fn ends(mut self, passed: Duration) {
         let name = &self.name;
-        assert_eq!(passed.as_secs(), 3600);
+        assert_eq!(passed.as_secs(), 3660);
         if let Ending::Renews(least) = self.ending {
             assert!(self.begun >= least, "{name} began {} watches", self.begun);
         }

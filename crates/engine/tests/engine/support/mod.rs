@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use kube::runtime::wait::{Condition, await_condition};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::unix::pipe;
 use windlass_engine::{Config, Engine, Home, Images, StopPods, StoreKind, System, World};
 
 /// What a test waits for takes far less; a machine under load may take long.
@@ -28,6 +31,44 @@ impl World for Ahead {
     }
     fn random(&self, buffer: &mut [u8]) {
         System.random(buffer);
+    }
+}
+
+/// A clock that stands still until it is set forward by so many seconds.
+pub(crate) struct Standing {
+    since: Timestamp,
+    pub(crate) ahead: AtomicI64,
+}
+
+impl Default for Standing {
+    fn default() -> Standing {
+        Standing { since: System.now(), ahead: AtomicI64::new(0) }
+    }
+}
+
+impl World for Standing {
+    fn now(&self) -> Timestamp {
+        self.since + SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+    fn random(&self, buffer: &mut [u8]) {
+        System.random(buffer);
+    }
+}
+
+/// What processes write into a pipe, line by line.
+pub(crate) struct Heard(Lines<BufReader<pipe::Receiver>>);
+
+impl Heard {
+    pub(crate) fn at(place: &Path) -> Heard {
+        assert!(std::process::Command::new("mkfifo").arg(place).status().expect("mkfifo").success());
+        // Open for both: it does not end when a writer goes.
+        let pipe = pipe::OpenOptions::new().read_write(true).open_receiver(place).expect("the pipe");
+        Heard(BufReader::new(pipe).lines())
+    }
+
+    pub(crate) async fn next(&mut self) -> String {
+        let line = tokio::time::timeout(PATIENCE, self.0.next_line()).await.expect("somebody speaks in time");
+        line.expect("a pipe").expect("a line")
     }
 }
 
