@@ -14,8 +14,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 
-/// How long a client has to read the last answer (Go's `rstAvoidanceDelay`).
-const LINGER: Duration = Duration::from_millis(500);
 /// Bytes that are taken meanwhile: a body as large as one may be, with what TLS adds to it.
 const TAKEN: usize = 4 << 20;
 /// Bytes that are taken at a time.
@@ -36,14 +34,16 @@ impl Farewell {
 pub(super) struct Lingering<S> {
     stream: TlsStream<S>,
     farewell: Farewell,
+    /// How long the client has to read the last answer.
+    patience: Duration,
     /// Running once the own side is closed.
     time: Option<Pin<Box<Sleep>>>,
     taken: usize,
 }
 
 impl<S> Lingering<S> {
-    pub(super) fn new(stream: TlsStream<S>, farewell: Farewell) -> Lingering<S> {
-        Lingering { stream, farewell, time: None, taken: 0 }
+    pub(super) fn new(stream: TlsStream<S>, farewell: Farewell, patience: Duration) -> Lingering<S> {
+        Lingering { stream, farewell, patience, time: None, taken: 0 }
     }
 }
 
@@ -97,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Lingering<S> {
             if !self.farewell.0.load(Ordering::Relaxed) {
                 return Poll::Ready(Ok(()));
             }
-            self.time = Some(Box::pin(sleep(LINGER)));
+            self.time = Some(Box::pin(sleep(self.patience)));
         }
         if self.poll_taken(cx).is_pending()
             && let Some(time) = &mut self.time

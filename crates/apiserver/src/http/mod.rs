@@ -105,6 +105,11 @@ pub struct Limits {
     pub newcomers: usize,
     /// Milliseconds that such a connection has at least; one more waits for so long.
     pub newcomer_least_ms: u64,
+    /// Seconds after its request that an answer over HTTP/1.1 waits for what nobody has read of the body.
+    pub unread_s: u64,
+    /// Milliseconds that a client has to read the last answer of a connection that ends although more comes from it
+    /// (Go's `rstAvoidanceDelay`).
+    pub farewell_ms: u64,
     /// Seconds until somebody known must have spoken on a connection.
     pub newcomer_s: u64,
     /// Seconds that a client may take nothing of an answer that is being sent.
@@ -147,6 +152,8 @@ impl Default for Limits {
             connections: 4096,
             newcomers: 512,
             newcomer_least_ms: 3000,
+            unread_s: 10,
+            farewell_ms: 500,
             newcomer_s: 20,
             stall_s: 60,
             header_bytes: 64 << 10,

@@ -138,13 +138,15 @@ impl Connection {
             self.see_through(serving, deadline, http2::Connection::graceful_shutdown).await
         } else {
             let (place, farewell) = (self.place.clone(), Farewell::default());
-            let stream = TokioIo::new(Lingering::new(stream, farewell.clone()));
+            let patience = Duration::from_millis(self.limits.farewell_ms);
+            let stream = TokioIo::new(Lingering::new(stream, farewell.clone(), patience));
+            let patience = Duration::from_secs(self.limits.unread_s);
             let service = service_fn(move |mut request: Request<Incoming>| {
                 if request.headers().contains_key(UPGRADE) {
                     request.extensions_mut().insert(place.clone());
                 }
                 request.extensions_mut().insert(newcomer.clone());
-                unread::answer(service.clone(), request, farewell.clone())
+                unread::answer(service.clone(), request, farewell.clone(), patience)
             });
             let serving = pin!(self.http1().serve_connection(stream, service).with_upgrades());
             self.see_through(serving, deadline, http1::UpgradeableConnection::graceful_shutdown).await

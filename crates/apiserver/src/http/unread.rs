@@ -25,20 +25,20 @@ use super::linger::Farewell;
 
 /// Bytes that are thrown away so that the connection can be used again (Go's `maxPostHandlerReadBytes`).
 const WORTH: usize = 256 << 10;
-/// How long after its request such an answer waits for them at most. Who has less time as a newcomer has no more here.
-const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers a request of an HTTP/1.1 connection. If that is not used again because of what is left of the body, the
+/// Answers a request of an HTTP/1.1 connection; such an answer waits for the rest so long after its request at most
+/// (who has less time as a newcomer has no more here). If that is not used again because of what is left of the body, the
 /// client is left time to read the answer.
 pub(super) async fn answer(
     service: Router,
     request: Request<Incoming>,
     farewell: Farewell,
+    patience: Duration,
 ) -> Result<Response, std::convert::Infallible> {
     if request.body().is_end_stream() {
         return service.oneshot(request).await;
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let expects = request.headers().contains_key(EXPECT);
     let (back, mut left) = oneshot::channel();
     let lent = request.map(|body| Body::new(Lent { body: Some(body), begun: false, back: Some(back) }));

@@ -17,7 +17,7 @@ use crate::support::{Api, CONFIG_MAPS, JOBS, TOKEN, config_map, job};
 use crate::tls::{ask, connect};
 
 /// Seconds: longer than any test stands still.
-const LONG_S: u64 = 100_000;
+pub(crate) const LONG_S: u64 = 100_000;
 
 /// A request as the owner's.
 fn owners(method: Method, path: &str, media: &str, body: impl Into<Body>) -> Request<Body> {

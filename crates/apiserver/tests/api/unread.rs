@@ -5,8 +5,10 @@ use axum::body::Body;
 use http::StatusCode;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use windlass_apiserver::http::Limits;
+use windlass_store::Bounds;
 
-use crate::hostile::{until, until_end, until_its_time_is_up};
+use crate::hostile::{LONG_S, until, until_end, until_its_time_is_up};
 use crate::support::{Api, CONFIG_MAPS, PODS, TOKEN, config_map};
 use crate::tls::connect;
 
@@ -37,7 +39,8 @@ async fn both(api: &Api, head: &str, body: &[u8]) -> String {
 
 #[tokio::test]
 async fn connection_goes_on_after_an_answer_that_did_not_wait_for_the_body() {
-    let api = Api::new().await;
+    let limits = Limits { unread_s: LONG_S, newcomer_s: LONG_S, ..Limits::default() };
+    let api = Api::with(limits, Bounds::default()).await;
     api.make(PODS, crate::support::pod("p")).await;
     let somebody = "content-length: 2\r\nimpersonate-user: somebody";
     let chunked = "transfer-encoding: chunked";
@@ -60,7 +63,8 @@ async fn connection_goes_on_after_an_answer_that_did_not_wait_for_the_body() {
 
 #[tokio::test]
 async fn client_that_sends_all_before_it_reads_gets_its_answer() {
-    let api = Api::new().await;
+    let limits = Limits { farewell_ms: 1000 * LONG_S, newcomer_s: LONG_S, ..Limits::default() };
+    let api = Api::with(limits, Bounds::default()).await;
     let body = vec![b'x'; 2_900_000];
     let length = format!("content-length: {}", body.len());
     for (path, token, code) in [(CONFIG_MAPS, "x", 401), (UNSERVED, TOKEN, 404)].repeat(4) {

@@ -11,11 +11,9 @@ use tokio_tungstenite::tungstenite::Message;
 use windlass_apiserver::http::Limits;
 use windlass_store::Bounds;
 
+use crate::hostile::LONG_S;
 use crate::support::{Api, CONFIG_MAPS, JOBS, config_map, job};
 use crate::websocket::{PLAIN, Socket, asking, open, send};
-
-/// Seconds: longer than any test stands still.
-const LONG_S: u64 = 100_000;
 
 async fn watch(api: &Api, query: &str) -> Socket {
     open(api, &format!("{CONFIG_MAPS}?watch=true&{query}"), &PLAIN).await.0
@@ -160,7 +158,7 @@ async fn revision_that_is_forgotten_is_told_and_ends_the_watch() {
 async fn watcher_that_does_not_read_is_told_410_in_the_end() {
     const WRITES: usize = 40;
     let bounds = Bounds { log_bytes: 1 << 20, ..Bounds::default() };
-    let api = Api::with(Limits::default(), bounds).await;
+    let api = Api::with(Limits { stall_s: LONG_S, ..Limits::default() }, bounds).await;
     let mut socket = watch(&api, "").await;
     api.make(CONFIG_MAPS, config_map("c", json!({}))).await;
     // Far more than the buffers of the system and the server's memory of changes hold.

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use windlass_apiserver::http::Limits;
 use windlass_store::Bounds;
 
+use crate::hostile::LONG_S;
 use crate::support::{Api, CONFIG_MAPS, TOKEN, config_map};
 use crate::tls::connect;
 
@@ -106,7 +107,7 @@ async fn a_thousand_idle_watches_are_open_and_the_next_is_told_to_come_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watcher_that_does_not_read_is_cut_off_with_410() {
     let bounds = Bounds { log_bytes: 1 << 20, ..Bounds::default() };
-    let api = Api::with(Limits::default(), bounds).await;
+    let api = Api::with(Limits { stall_s: LONG_S, ..Limits::default() }, bounds).await;
     let mut slow = connect(&api, b"http/1.1").await;
     let request = format!("GET {WATCH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
     slow.write_all(request.as_bytes()).await.unwrap();

@@ -113,13 +113,19 @@ async fn init_runs_once(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// Ends well if a hook has run before it; says that it has looked.
+const UNTIL_HOOKED: &str =
+    "if [ -e /data/hook ]; then exit 0; fi; touch /data/up; trap 'exit 1' TERM; sleep 1000000 & wait";
+
+/// A container's own program may begin later than what runs beside it.
+const WHEN_UP: &str = "until [ -e /data/up ]; do sleep 1; done;";
+
 /// What the hook leaves is there when the container runs again.
 async fn stopped_by_a_probe(stage: &Stage, which: &str) -> Result<()> {
-    let script = "if [ -e /data/hook ]; then exit 0; fi; trap 'exit 1' TERM; sleep 1000000 & wait";
-    let mut wish = pod("lives", script);
+    let mut wish = pod("lives", UNTIL_HOOKED);
     wish["spec"]["restartPolicy"] = "OnFailure".into();
     wish["spec"]["containers"][0][which] = json!({
-        "exec": {"command": ["/bin/sh", "-c", "test -e /data/hook"]}, "periodSeconds": 1, "timeoutSeconds": 60,
+        "exec": {"command": ["/bin/sh", "-c", format!("{WHEN_UP} test -e /data/hook")]}, "periodSeconds": 1, "timeoutSeconds": 60,
         "failureThreshold": 1,
     });
     stage.create(with_empty_dir(with_hook(wish, "preStop", "touch /data/hook"))).await?;
@@ -129,10 +135,13 @@ async fn stopped_by_a_probe(stage: &Stage, which: &str) -> Result<()> {
 }
 
 async fn post_start_fails(stage: &Stage) -> Result<()> {
-    let script = "if [ -e /data/hook ]; then exit 0; fi; trap 'exit 1' TERM; sleep 1000000 & wait";
-    let mut wish = with_empty_dir(pod("lives", script));
+    let mut wish = with_empty_dir(pod("lives", UNTIL_HOOKED));
     wish["spec"]["restartPolicy"] = "OnFailure".into();
-    let wish = with_hook(wish, "postStart", "[ -e /data/hook ] || { touch /data/hook; exit 1; }");
+    let wish = with_hook(
+        wish,
+        "postStart",
+        &format!("[ -e /data/hook ] || {{ {WHEN_UP} touch /data/hook; exit 1; }}"),
+    );
     stage.create(wish).await?;
     stage.event("lives", "FailedPostStartHook").await?;
     stage.ends("lives", "Succeeded").await?;

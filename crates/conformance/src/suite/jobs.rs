@@ -212,7 +212,9 @@ async fn replaced_by_new_pods(stage: &Stage) -> Result<()> {
 }
 
 async fn past_its_deadline(stage: &Stage) -> Result<()> {
-    let mut wish = job("too-long", Does::Stay, 2, 4);
+    // Its pods go on for a while when they are told to end: that they were not waited for is to be seen.
+    let script = "trap 'sleep 2; exit 0' TERM; sleep 1000000 & wait";
+    let mut wish = scripted("too-long", script, 2, 4);
     wish["spec"]["activeDeadlineSeconds"] = 1.into();
     stage.create(wish).await?;
     stage.condition("too-long", "FailureTarget", "DeadlineExceeded").await?;
