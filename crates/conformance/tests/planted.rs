@@ -11,7 +11,7 @@ use windlass_conformance::suite::{Outcome, chosen, run};
 use windlass_control::planted::{Bug, plant_everywhere};
 
 /// For cases that see something wrong: they end by themselves.
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(480);
 
 /// For cases that see nothing come: a state takes about a second otherwise.
 const SHORT: Duration = Duration::from_secs(12);

@@ -117,7 +117,8 @@ async fn advance(stage: &Stage<'_>, span: &str) {
     let to = match span {
         "noon" => {
             let now = stage.now().await.to_zoned(TimeZone::UTC);
-            let days = if now.hour() < 12 { 0 } else { 1 };
+            // Not one that may have passed when the clock is set.
+            let days = if now.hour() < 11 { 0 } else { 1 };
             let day = now.date().checked_add(days.days()).unwrap();
             ClockMove::To(day.at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp().to_string())
         }
