@@ -123,17 +123,9 @@ pub(crate) async fn ensure(registry: &Registry, node: &str, machine: &Machine) -
 
 /// Makes the service account of a role: who has its token has the role. Made anew, it has none of its old tokens.
 async fn ensure_account(registry: &Registry, role: Role) -> Result<(), ApiError> {
-    let Some(kind) = kinds::by_kind("v1", "ServiceAccount") else { return Ok(()) };
-    let name = role.account();
-    if registry.entry(kind, Some(Role::NAMESPACE), &name).is_ok() {
-        return Ok(());
-    }
     let labels = json!({Role::LABEL: role.name()});
-    let account = json!({"metadata": {"name": name, "labels": labels}});
-    match registry.create(kind, Some(Role::NAMESPACE), account, false).await {
-        Err(error) if error.reason != "AlreadyExists" => Err(error),
-        _ => Ok(()),
-    }
+    let meta = json!({"name": role.account(), "namespace": Role::NAMESPACE, "labels": labels});
+    create(registry, "v1", "ServiceAccount", json!({"metadata": meta})).await
 }
 
 /// The API's own service, which says where it listens. It is written again only where that has changed.
@@ -185,6 +177,11 @@ async fn create(registry: &Registry, api_version: &str, kind: &str, object: Valu
         return Err(ApiError::internal(format_args!("{api_version} {kind} is not served")));
     };
     let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    // An engine that starts again pays for no transaction that is refused.
+    if registry.entry(kind, namespace.as_deref(), name).is_ok() {
+        return Ok(());
+    }
     match registry.create(kind, namespace.as_deref(), object, false).await {
         Ok(_) => Ok(()),
         Err(error) if error.reason == "AlreadyExists" => Ok(()),
