@@ -178,15 +178,12 @@ async fn create(registry: &Registry, api_version: &str, kind: &str, object: Valu
     };
     let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
-    // An engine that starts again pays for no transaction that is refused.
+    // Nobody else writes yet; and an engine that starts again pays for no transaction that is refused.
     if registry.entry(kind, namespace.as_deref(), name).is_ok() {
         return Ok(());
     }
-    match registry.create(kind, namespace.as_deref(), object, false).await {
-        Ok(_) => Ok(()),
-        Err(error) if error.reason == "AlreadyExists" => Ok(()),
-        Err(error) => Err(error),
-    }
+    registry.create(kind, namespace.as_deref(), object, false).await?;
+    Ok(())
 }
 
 /// The node's labels.

@@ -26,9 +26,9 @@ use super::linger::Farewell;
 /// Bytes that are thrown away so that the connection can be used again (Go's `maxPostHandlerReadBytes`).
 const WORTH: usize = 256 << 10;
 
-/// Answers a request of an HTTP/1.1 connection; such an answer waits for the rest so long after its request at most
-/// (who has less time as a newcomer has no more here). If that is not used again because of what is left of the body, the
-/// client is left time to read the answer.
+/// Answers a request of an HTTP/1.1 connection. If that is not used again because of what is left of the body, the
+/// client is left time to read the answer. The rest is waited for as long as the patience lasts, from the request on; who
+/// has less time as a newcomer has no more here.
 pub(super) async fn answer(
     service: Router,
     request: Request<Incoming>,

@@ -125,8 +125,8 @@ async fn stopped_by_a_probe(stage: &Stage, which: &str) -> Result<()> {
     let mut wish = pod("lives", UNTIL_HOOKED);
     wish["spec"]["restartPolicy"] = "OnFailure".into();
     wish["spec"]["containers"][0][which] = json!({
-        "exec": {"command": ["/bin/sh", "-c", format!("{WHEN_UP} test -e /data/hook")]}, "periodSeconds": 1, "timeoutSeconds": 60,
-        "failureThreshold": 1,
+        "exec": {"command": ["/bin/sh", "-c", format!("{WHEN_UP} test -e /data/hook")]},
+        "periodSeconds": 1, "timeoutSeconds": 60, "failureThreshold": 1,
     });
     stage.create(with_empty_dir(with_hook(wish, "preStop", "touch /data/hook"))).await?;
     let ended = stage.ends("lives", "Succeeded").await?;
