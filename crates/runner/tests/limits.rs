@@ -256,14 +256,17 @@ async fn many_processes_of_a_run_end_with_it() {
         gate.display()
     );
     let (tell, gone) = tokio::sync::oneshot::channel();
+    let (seen, is_seen) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut lines = BufReader::new(File::open(alive).unwrap()).lines();
         let living = lines.by_ref().take(150).count();
+        is_seen.recv().unwrap();
         let _open = common::write_fifo(&gate);
         tell.send((living, lines.count()))
     });
     shim.start(vec![limited(home.sh("many", &script), many)]);
     let directories = directories(started(&shim, "many").await);
+    seen.send(()).unwrap();
     assert_eq!(ended(&ends(&shim, 1).await["many"]), Ended::Code(5));
     assert_eq!(entries(&home.log("many")).len(), 150);
     // Killed they are; that the machine lets 150 die in time is not this test's.
